@@ -1,0 +1,68 @@
+"""Online SGD in two-layer networks, exactly: the ODEs of the order parameters beside the simulation itself.
+
+Public names load on first use, so `import ode_sgd` and `ode-sgd --help` are cheap.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Spectrum": "ode_sgd.model.spectrum",
+    "Problem": "ode_sgd.model.problem",
+    "OrderParameters": "ode_sgd.model.order_parameters",
+    "integrate": "ode_sgd.solvers.integrate",
+    "simulate": "ode_sgd.solvers.simulate",
+    "Trajectory": "ode_sgd.solvers.trajectory",
+    "compare": "ode_sgd.analysis.agreement",
+    "Agreement": "ode_sgd.analysis.agreement",
+    "save": "ode_sgd.storage.hdf5",
+    "load": "ode_sgd.storage.hdf5",
+    "StoredRun": "ode_sgd.storage.hdf5",
+    "OdeSgdError": "ode_sgd.model.errors",
+    "InvalidProblem": "ode_sgd.model.errors",
+    "InvalidStart": "ode_sgd.model.errors",
+    "ComparisonError": "ode_sgd.model.errors",
+    "StudyError": "ode_sgd.model.errors",
+    "StorageError": "ode_sgd.model.errors",
+}
+_MODULE_HOME = {"theory": "ode_sgd.theory", "plots": "ode_sgd.analysis.plots"}
+
+__all__ = ["__version__", *_HOME, *_MODULE_HOME]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from ode_sgd import theory as theory
+    from ode_sgd.analysis import plots as plots
+    from ode_sgd.analysis.agreement import Agreement as Agreement
+    from ode_sgd.analysis.agreement import compare as compare
+    from ode_sgd.model.errors import ComparisonError as ComparisonError
+    from ode_sgd.model.errors import InvalidProblem as InvalidProblem
+    from ode_sgd.model.errors import InvalidStart as InvalidStart
+    from ode_sgd.model.errors import OdeSgdError as OdeSgdError
+    from ode_sgd.model.errors import StorageError as StorageError
+    from ode_sgd.model.errors import StudyError as StudyError
+    from ode_sgd.model.order_parameters import OrderParameters as OrderParameters
+    from ode_sgd.model.problem import Problem as Problem
+    from ode_sgd.model.spectrum import Spectrum as Spectrum
+    from ode_sgd.solvers.integrate import integrate as integrate
+    from ode_sgd.solvers.simulate import simulate as simulate
+    from ode_sgd.solvers.trajectory import Trajectory as Trajectory
+    from ode_sgd.storage.hdf5 import StoredRun as StoredRun
+    from ode_sgd.storage.hdf5 import load as load
+    from ode_sgd.storage.hdf5 import save as save
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULE_HOME:
+        value: Any = importlib.import_module(_MODULE_HOME[name])
+    elif name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    else:
+        raise AttributeError(f"module 'ode_sgd' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,27 @@
+"""Activations: one file each, named after the activation.
+
+A file supplies, as compiled functions,
+
+    value(x), slope(x)            g and g', for the simulators
+    gg(C, a, b)                   E[g(a) g(b)]
+    dgdg(C, a, b)                 E[g'(a) g'(b)]
+    d2gg(C, a, b)                 E[g''(a) g(b)]
+    dgdggg(C, a, b, c, e)         E[g'(a) g'(b) g(c) g(e)]
+
+where C (d, d) is the covariance of the fields and a, b, c, e are field numbers, equal or not. A new file in this folder
+is a new activation; nothing else in the package knows their names.
+"""
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+
+def available() -> tuple[str, ...]:
+    """Names of the activations, in alphabetical order."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+
+
+def load(name: str) -> ModuleType:
+    """The file of one activation (a name from `available`)."""
+    return importlib.import_module(f"{__name__}.{name}")

@@ -1,0 +1,33 @@
+"""g(x) = x. Averages: docs/theory.md section 4."""
+
+from ode_sgd.kernels.compile import Array, kernel
+
+
+@kernel(inline=True)
+def value(x: float) -> float:
+    return x
+
+
+@kernel(inline=True)
+def slope(x: float) -> float:
+    return 1.0
+
+
+@kernel(inline=True)
+def gg(C: Array, a: int, b: int) -> float:
+    return C[a, b]
+
+
+@kernel(inline=True)
+def dgdg(C: Array, a: int, b: int) -> float:
+    return 1.0
+
+
+@kernel(inline=True)
+def d2gg(C: Array, a: int, b: int) -> float:
+    return 0.0
+
+
+@kernel(inline=True)
+def dgdggg(C: Array, a: int, b: int, c: int, e: int) -> float:
+    return C[c, e]

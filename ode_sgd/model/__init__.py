@@ -1,0 +1,1 @@
+"""What is studied: spectrum, problem, order parameters."""

@@ -1,0 +1,158 @@
+"""Order parameters: the Gram matrix of student and teacher weights in every sector."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ode_sgd.kernels.coefficients import coefficient_kernels
+from ode_sgd.model import check, starts
+from ode_sgd.model.check import Array
+from ode_sgd.model.errors import InvalidStart
+from ode_sgd.model.problem import Problem
+from ode_sgd.model.spectrum import Spectrum
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OrderParameters:
+    """Sector overlaps c_k = (1/N_k) [J;B] P_k [J;B]^T = [[q_k, r_k], [r_k^T, t_k]], dimensionless.
+
+    Parameters
+    ----------
+    q : array_like, shape (L, K, K)
+        Student with student; symmetric.
+    r : array_like, shape (L, K, M)
+        Student with teacher.
+    t : array_like, shape (L, M, M)
+        Teacher with teacher; symmetric.
+
+    Raises
+    ------
+    InvalidStart
+        For shapes that do not fit each other, and for overlaps that are not symmetric or that no weights can have:
+        every [[q_k, r_k], [r_k^T, t_k]] must be positive semidefinite.
+
+    Notes
+    -----
+    Source: docs/theory.md section 2.
+    """
+
+    q: Array
+    r: Array
+    t: Array
+
+    def __post_init__(self) -> None:
+        q = check.array("q", self.q, "(L, K, K)", 3, InvalidStart)
+        r = check.array("r", self.r, "(L, K, M)", 3, InvalidStart)
+        t = check.array("t", self.t, "(L, M, M)", 3, InvalidStart)
+        L, K, M = r.shape
+        for name, given, wanted in (("q", q, (L, K, K)), ("t", t, (L, M, M))):
+            if given.shape != wanted:
+                raise InvalidStart(
+                    f"{name} has shape {given.shape}; r of shape (L, K, M) = {r.shape} needs {name} of {wanted}"
+                )
+            asymmetry = np.abs(given - given.transpose(0, 2, 1)).max()
+            if asymmetry > 1e-10 * max(1.0, np.abs(given).max()):
+                raise InvalidStart(f"{name} is not symmetric (by {asymmetry:.3g}); give symmetric matrices")
+        object.__setattr__(self, "q", q)
+        object.__setattr__(self, "r", r)
+        object.__setattr__(self, "t", t)
+        self._check_positive()
+
+    def _check_positive(self) -> None:
+        eigenvalues = np.linalg.eigvalsh(self.gram)
+        excess = eigenvalues[:, 0] / np.maximum(eigenvalues[:, -1], np.finfo(float).tiny)
+        worst = int(np.argmin(excess))
+        if excess[worst] < -1e-9:
+            raise InvalidStart(
+                f"sector {worst + 1}: [[q, r], [r^T, t]] has the negative eigenvalue {eigenvalues[worst, 0]:.3g}; "
+                "no weights have these overlaps (it must be positive semidefinite)"
+            )
+
+    @classmethod
+    def from_weights(cls, J: Any, B: Any, spectrum: Spectrum) -> "OrderParameters":
+        """Overlaps of given weights.
+
+        Parameters
+        ----------
+        J, B : array_like, shapes (K, N) and (M, N)
+            Student and teacher weights in the eigenbasis of Sigma, sector k the next N w_k columns, in order.
+        spectrum : Spectrum
+            Its weights must divide N.
+        """
+        J = check.array("J", J, "(K, N)", 2, InvalidStart)
+        B = check.array("B", B, "(M, N)", 2, InvalidStart)
+        if J.shape[1] != B.shape[1]:
+            raise InvalidStart(f"J has {J.shape[1]} columns and B has {B.shape[1]}; both need N")
+        return cls(*starts.overlaps_of_weights(J, B, spectrum.sector_dimensions(J.shape[1])))
+
+    @classmethod
+    def random(
+        cls,
+        problem: Problem,
+        dimension: int,
+        student_scale: float = 0.01,
+        teacher_scale: float = 1.0,
+        seed: Any = None,
+    ) -> "OrderParameters":
+        """Overlaps of random weights at finite N, drawn from their exact law without N-sized arrays.
+
+        Parameters
+        ----------
+        problem : Problem
+            Gives the spectrum, K and M.
+        dimension : int
+            N; the spectrum's weights must divide it.
+        student_scale, teacher_scale : float
+            s_J, s_B >= 0: entries of J are Normal(0, s_J^2), of B Normal(0, s_B^2).
+        seed : int, numpy SeedSequence, Generator or None
+            As for `numpy.random.default_rng`; None is different every time.
+
+        Notes
+        -----
+        Each sector is Wishart(N_k) / N_k, by Bartlett's decomposition, of rank N_k where N_k < K + M.
+        Source: docs/theory.md section 6.
+        """
+        scales = starts.scales(problem.student_units, problem.teacher_units, student_scale, teacher_scale)
+        sizes = problem.spectrum.sector_dimensions(dimension)
+        gram = starts.wishart_grams(sizes, scales, np.random.default_rng(seed))
+        return cls(*starts.split(gram, problem.student_units))
+
+    @classmethod
+    def typical(cls, problem: Problem, student_scale: float, teacher_scale: float = 1.0) -> "OrderParameters":
+        """The N -> infinity mean of `random`: r = 0, q = s_J^2 I, t = s_B^2 I in every sector.
+
+        It is symmetric under permutations of the students and never leaves the plateau.
+        """
+        scales = starts.scales(problem.student_units, problem.teacher_units, student_scale, teacher_scale)
+        gram = np.tile(np.diag(scales**2), (problem.spectrum.distinct, 1, 1))
+        return cls(*starts.split(gram, problem.student_units))
+
+    @property
+    def gram(self) -> Array:
+        """[[q_k, r_k], [r_k^T, t_k]] of all sectors, (L, K+M, K+M)."""
+        return np.block([[self.q, self.r], [self.r.transpose(0, 2, 1), self.t]])
+
+    def moments(self, spectrum: Spectrum, order: int = 1) -> tuple[Array, Array, Array]:
+        """Q, R, T of one order: sum_k w_k lambda_k^order (q_k, r_k, t_k), shapes (K, K), (K, M), (M, M)."""
+        if spectrum.distinct != self.r.shape[0]:
+            raise InvalidStart(f"overlaps of {self.r.shape[0]} sectors, but the spectrum has {spectrum.distinct}")
+        factor = spectrum.weights * spectrum.eigenvalues ** check.integer("order", order, 0)
+        Q, R, T = (np.tensordot(factor, overlaps, axes=1) for overlaps in (self.q, self.r, self.t))
+        return Q, R, T
+
+    def generalization_error(self, problem: Problem) -> float:
+        """eps_g = (1/2) E[(f - h)^2], noise-free, >= 0 (docs/theory.md section 3)."""
+        self.check_fits(problem)
+        Q, R, T = self.moments(problem.spectrum, 1)
+        C = np.block([[Q, R], [R.T, T]])
+        return max(0.0, coefficient_kernels(problem.activation).generalization_error(C, problem.signed_weights))
+
+    def check_fits(self, problem: Problem) -> None:
+        """Raise InvalidStart unless the shapes are those of the problem."""
+        wanted = (problem.spectrum.distinct, problem.student_units, problem.teacher_units)
+        if self.r.shape != wanted:
+            raise InvalidStart(
+                f"the start has (L, K, M) = {self.r.shape}, but the problem has {wanted} "
+                "(distinct eigenvalues, student_units, teacher_units)"
+            )

@@ -1,0 +1,1 @@
+"""Trajectories: the ODE integrated, the SGD simulated."""

@@ -1,0 +1,42 @@
+"""The one door into the kernels: contiguous, writeable float64 arrays, made from validated objects."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ode_sgd.kernels import layout
+from ode_sgd.model.check import Array
+from ode_sgd.model.order_parameters import OrderParameters
+from ode_sgd.model.problem import Problem
+
+
+class SectorSystem(NamedTuple):
+    """What the drift kernels take (docs/theory.md section 3); sectors last."""
+
+    t: Array  # (M, M, L)
+    T: Array  # (M, M), of order one
+    a: Array  # (K + M,), signed second-layer weights
+    noise_variance: float  # sigma^2
+    variance: Array  # (L,), w_k lambda_k
+    rate: Array  # (L,), eta lambda_k, 0 where a sector does not learn
+    noise: Array  # (L,), eta^2 lambda_k, 0 where it does not learn or under gradient flow
+
+
+def sector_system(problem: Problem, start: OrderParameters) -> SectorSystem:
+    """The constants of one integration."""
+    spectrum = problem.spectrum
+    rate = problem.learning_rate * spectrum.eigenvalues * problem.learning
+    return SectorSystem(
+        t=np.array(start.t.transpose(1, 2, 0), order="C"),
+        T=np.array(start.moments(spectrum, 1)[2], order="C"),
+        a=problem.signed_weights,
+        noise_variance=problem.label_noise**2,
+        variance=spectrum.weights * spectrum.eigenvalues,
+        rate=rate,
+        noise=np.zeros_like(rate) if problem.gradient_flow else problem.learning_rate * rate,
+    )
+
+
+def initial_state(start: OrderParameters) -> Array:
+    """State (p, L) of a start."""
+    return layout.pack(start.q, start.r)
