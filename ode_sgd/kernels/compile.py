@@ -122,6 +122,6 @@ def kernel(variant: str = "plain", *, sums: bool = False, inline: bool = False) 
         folder = cache_directory()
         if folder is not None and not inline and not numba.config.DISABLE_JIT:
             dispatcher._cache = _KernelCache(function, folder, variant)
-        return dispatcher  # type: ignore[no-any-return]
+        return dispatcher
 
     return compile_

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from ode_sgd.kernels.averages import load
 from ode_sgd.kernels.compile import Array, kernel
 
-
 Indices = NDArray[np.int64]
 
 

@@ -70,6 +70,19 @@ class OrderParameters:
             )
 
     @classmethod
+    def from_solution(cls, q: Array, r: Array, t: Array) -> "OrderParameters":
+        """Overlaps that a solver returned, q (L, K, K), r (L, K, M), t (L, M, M).
+
+        They are positive semidefinite to the solver's tolerance only, so that is not checked.
+        """
+        self = object.__new__(cls)
+        for name, value in (("q", q), ("r", r), ("t", t)):
+            copy = np.array(value, dtype=np.float64, order="C")
+            copy.setflags(write=False)
+            object.__setattr__(self, name, copy)
+        return self
+
+    @classmethod
     def from_weights(cls, J: Any, B: Any, spectrum: Spectrum) -> "OrderParameters":
         """Overlaps of given weights.
 

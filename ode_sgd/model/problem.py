@@ -94,7 +94,7 @@ class Problem:
         weights = check.array(name, given, f"({units},)", 1)
         if weights.size != units:
             raise InvalidProblem(
-                f"{name} has {weights.size} entries; {name.split('_')[0]}_units = {units} need {units}"
+                f"{name} has {weights.size} entries; {name.split('_', maxsplit=1)[0]}_units = {units} need {units}"
             )
         return tuple(weights.tolist())
 

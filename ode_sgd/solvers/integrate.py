@@ -89,7 +89,7 @@ def integrate(
         generalization_error=errors,
         moments=all_moments,
         sectors=Sectors(*layout.unpack(states.transpose(0, 2, 1), K, M), start.t) if sectors else None,
-        final=OrderParameters(*layout.unpack(states[-1].T, K, M), start.t),
+        final=OrderParameters.from_solution(*layout.unpack(states[-1].T, K, M), start.t),
         method=method,
         status=solution.status,
         message=solution.message,

@@ -6,6 +6,7 @@ solver is stopped at each output time and started again with the step size it ha
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def solve(
     size: float | None = None  # the step size, carried from one interval to the next
     y = state.reshape(-1)
     try:
-        for begin, end in zip(alpha[:-1], alpha[1:], strict=True):
+        for begin, end in pairwise(alpha):
             first = None if size is None else min(size, end - begin)
             solver = METHODS[method](function, begin, y, end, first_step=first, **options)
             leg = _advance(solver, end)

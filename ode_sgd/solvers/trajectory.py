@@ -83,7 +83,7 @@ class Trajectory:
         """Q (.., n, K, K), R (.., n, K, M) and T of one order: sum_k w_k lambda_k^order of the sector overlaps."""
         if order not in self.moments:
             raise InvalidProblem(
-                f"moment {order!r} was not kept; this trajectory has {sorted(self.moments)} (run again with moments=...)"
+                f"moment {order!r} was not kept; this run has {sorted(self.moments)}; run again with moments=..."
             )
         return self.moments[order]
 

@@ -1,0 +1,1 @@
+"""What trajectories mean: agreement of theory and simulation, figures, tables."""

@@ -1,0 +1,186 @@
+"""Do theory and simulation lie on top of each other? z-scores of the replica mean against the ODE."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from ode_sgd.model.check import Array
+from ode_sgd.model.errors import ComparisonError
+from ode_sgd.solvers.trajectory import Trajectory
+
+RMS_LIMIT = 2.0
+FALSE_ALARM = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """One comparison: which quantity, at which time, by how many standard errors."""
+
+    quantity: str
+    alpha: float
+    z: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Agreement:
+    """z-scores of a simulation against the ODE and what they amount to.
+
+    Attributes
+    ----------
+    alpha : (n,)
+        Times compared; the common start is left out.
+    z : dict
+        Name, such as "generalization_error", "Q_11" or "R_12" (units counted from 1), -> z-scores (n,), dimensionless.
+    rms : float
+        Root mean square of all z. Exact agreement gives about sqrt((replicas - 1) / (replicas - 3)).
+    rms_by_quantity : dict
+        The same for "generalization_error", "Q" and "R".
+    worst : Deviation
+        The largest |z|.
+    worst_allowed : float
+        What the largest of so many |z| stays below with probability 0.999 (Student's t, Bonferroni).
+    bias_allowance : dict
+        Name -> the O(1/N) bias allowed for, in the quantity's own units: its largest modulus along the ODE, over N.
+    agrees : bool
+        rms <= 2 and worst within worst_allowed.
+    """
+
+    alpha: Array
+    z: dict[str, Array]
+    rms: float
+    rms_by_quantity: dict[str, float]
+    worst: Deviation
+    worst_allowed: float
+    bias_allowance: dict[str, float]
+    replicas: int
+    dimension: int
+    agrees: bool
+
+    @property
+    def verdict(self) -> str:
+        """The result in words."""
+        numbers = (
+            f"rms z = {self.rms:.2f} over {len(self.z)} quantities at {self.alpha.size} times, worst "
+            f"{self.worst.z:+.2f} ({self.worst.quantity} at alpha = {self.worst.alpha:.4g}; allowed "
+            f"{self.worst_allowed:.2f}), {self.replicas} replicas at N = {self.dimension}, "
+            f"a bias of up to 1/N of each quantity's scale allowed for"
+        )
+        return f"ODE and SGD {'agree' if self.agrees else 'DISAGREE'}: {numbers}"
+
+
+def compare(ode: Trajectory, sgd: Trajectory) -> Agreement:
+    """Compare a simulation with the ODE of the same problem, started from the same overlaps.
+
+    Parameters
+    ----------
+    ode : Trajectory
+        From `integrate`; its alpha contain every alpha of the simulation.
+    sgd : Trajectory
+        From `simulate` with a common start and at least 4 replicas.
+
+    Returns
+    -------
+    Agreement
+        z = (replica mean - ODE) / sqrt(standard error^2 + bias^2) for eps_g and all distinct entries of Q and R of
+        order one. SGD at finite N differs from its limit by O(1/N) also in the mean (steps are finite, fluctuations
+        feed back through the curvature of the drift); `bias` allows 1/N of the quantity's largest modulus for it.
+
+    Raises
+    ------
+    ComparisonError
+        If the two are not of the same problem, start or times; it says how to get that.
+    """
+    rows = _common_times(ode, sgd)
+    mean, error = sgd.mean(), sgd.standard_error()
+    assert sgd.dimension is not None
+    z: dict[str, Array] = {}
+    allowance: dict[str, float] = {}
+    for name, pick in _quantities(ode):
+        theory = pick(ode)
+        bias = float(np.abs(theory).max()) / sgd.dimension
+        deviation = pick(mean) - theory[rows]
+        scale = np.sqrt(pick(error) ** 2 + bias**2)
+        # Where both vanish (a quantity that is zero for good) any deviation is infinitely many standard errors.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z[name] = np.where(deviation == 0.0, 0.0, deviation / scale)[1:]
+        allowance[name] = bias
+    return _judge(sgd, z, allowance)
+
+
+def _judge(sgd: Trajectory, z: dict[str, Array], allowance: dict[str, float]) -> Agreement:
+    scores = np.array(list(z.values()))
+    name, time = np.unravel_index(np.argmax(np.abs(scores)), scores.shape)
+    groups = {"generalization_error": ["generalization_error"]}
+    groups |= {letter: [key for key in z if key.startswith(f"{letter}_")] for letter in "QR"}
+    replicas = sgd.replicas or 0
+    allowed = float(stats.t.isf(FALSE_ALARM / 2.0 / scores.size, replicas - 1))
+    rms = float(np.sqrt(np.mean(scores**2)))
+    worst = Deviation(list(z)[name], float(sgd.alpha[1:][time]), float(scores[name, time]))
+    return Agreement(
+        alpha=sgd.alpha[1:],
+        z=z,
+        rms=rms,
+        rms_by_quantity={
+            group: float(np.sqrt(np.mean([z[key] ** 2 for key in keys]))) for group, keys in groups.items()
+        },
+        worst=worst,
+        worst_allowed=allowed,
+        bias_allowance=allowance,
+        replicas=replicas,
+        dimension=sgd.dimension or 0,
+        agrees=rms <= RMS_LIMIT and abs(worst.z) <= allowed,
+    )
+
+
+def _quantities(ode: Trajectory) -> list[tuple[str, "_Entry"]]:
+    """Name and accessor of everything compared: eps_g, the upper triangle of Q, all of R."""
+    K, M = ode.problem.student_units, ode.problem.teacher_units
+    found = [("generalization_error", _Entry("error"))]
+    found += [(f"Q_{i + 1}{j + 1}", _Entry("Q", i, j)) for i in range(K) for j in range(i, K)]
+    found += [(f"R_{i + 1}{n + 1}", _Entry("R", i, n)) for i in range(K) for n in range(M)]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One scalar quantity along a trajectory without replica axis."""
+
+    kind: str
+    row: int = 0
+    column: int = 0
+
+    def __call__(self, trajectory: Trajectory) -> Array:
+        if self.kind == "error":
+            return trajectory.generalization_error
+        overlaps = trajectory.Q if self.kind == "Q" else trajectory.R
+        return overlaps[:, self.row, self.column]
+
+
+def _common_times(ode: Trajectory, sgd: Trajectory) -> NDArray[np.int64]:
+    """Rows of the ODE at the simulation's times, after checking that the two can be compared at all."""
+    if ode.replicas is not None or sgd.replicas is None:
+        raise ComparisonError("give the ODE first and the simulation second: compare(integrate(...), simulate(...))")
+    if ode.problem.identity != sgd.problem.identity:
+        raise ComparisonError("the two trajectories are of different problems; run both with the same Problem")
+    if sgd.replicas < 4:
+        raise ComparisonError(f"{sgd.replicas} replicas say too little about their spread; simulate at least 4")
+    if sgd.alpha.size < 2:
+        raise ComparisonError("the simulation holds its start only; give it a later output time")
+    if sgd.T.ndim != 2:
+        raise ComparisonError("every replica has a start of its own; give simulate one common OrderParameters")
+    rows = np.minimum(np.searchsorted(ode.alpha, sgd.alpha), ode.alpha.size - 1)
+    missing = ode.alpha[rows] != sgd.alpha
+    if missing.any():
+        raise ComparisonError(
+            f"{int(missing.sum())} of {sgd.alpha.size} times of the simulation are not among the ODE's, the first "
+            f"alpha = {sgd.alpha[np.argmax(missing)]:.10g}; run the simulation first and pass integrate(..., "
+            "alpha=sgd.alpha), or a union that contains them"
+        )
+    first = np.concatenate(
+        [(sgd.Q[:, 0] - ode.Q[0]).ravel(), (sgd.R[:, 0] - ode.R[0]).ravel(), (sgd.T - ode.T).ravel()]
+    )
+    if np.abs(first).max() > 1e-8 * max(1.0, float(np.abs(ode.Q[0]).max())):
+        raise ComparisonError("the two do not start from the same overlaps; pass the same OrderParameters to both")
+    return rows

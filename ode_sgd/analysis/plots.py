@@ -1,0 +1,128 @@
+"""Figures: theory as a line, simulation as markers with standard errors. Functions take and return Axes; no pyplot."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ode_sgd.model.check import Array
+from ode_sgd.model.errors import InvalidProblem, StorageError
+from ode_sgd.model.problem import Problem
+from ode_sgd.solvers.trajectory import Trajectory
+
+# Okabe & Ito: distinct for colour-blind eyes; line styles and markers carry the same distinction in grey.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+STYLES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+def plot_error(axes: Axes, trajectories: Sequence[Trajectory], labels: Sequence[str] | None = None) -> Axes:
+    """Generalization error against alpha, both logarithmic; the ODE as lines, simulations as points.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    trajectories : sequence of Trajectory
+    labels : sequence of str or None
+        One each; None names the method.
+    """
+    for number, trajectory in enumerate(trajectories):
+        label = labels[number] if labels else _default_label(trajectory)
+        _draw(axes, trajectory, "generalization_error", (), number if labels else 0, label)
+    axes.set(xscale="log", yscale="log", xlabel=r"time  $\alpha$ = steps / $N$  (dimensionless)")
+    axes.set_ylabel(r"generalization error  $\epsilon_g$  (dimensionless)")
+    axes.legend(frameon=False)
+    return axes
+
+
+def plot_overlaps(axes: Axes, trajectories: Sequence[Trajectory]) -> Axes:
+    """Distinct entries of Q and R of order one against alpha (logarithmic), ODE as lines, simulations as points."""
+    problem = trajectories[0].problem
+    K, M = problem.student_units, problem.teacher_units
+    entries = [("R", i, n) for i in range(K) for n in range(M)] + [("Q", i, j) for i in range(K) for j in range(i, K)]
+    for number, (letter, i, j) in enumerate(entries):
+        for trajectory in trajectories:
+            label = rf"${letter}_{{{i + 1}{j + 1}}}$" if trajectory is trajectories[0] else None
+            _draw(axes, trajectory, letter, (i, j), number, label)
+    axes.set(xscale="log", xlabel=r"time  $\alpha$ = steps / $N$  (dimensionless)")
+    axes.set_ylabel("order parameters  $R_{in}$, $Q_{ij}$  (dimensionless)")
+    if len(entries) <= 16:  # more names than that hide the curves
+        axes.legend(frameon=False, ncols=2, fontsize="small")
+    return axes
+
+
+def run_figure(ode: Trajectory | None, sgd: Trajectory | None = None) -> Figure:
+    """eps_g beside Q and R for one run: the ODE, the simulation, or both."""
+    trajectories = [run for run in (ode, sgd) if run is not None]
+    if not trajectories:
+        raise InvalidProblem("nothing to plot; give an ODE trajectory, a simulation, or both")
+    figure = Figure(figsize=(10.0, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    plot_error(left, trajectories)
+    plot_overlaps(right, trajectories)
+    problem = trajectories[0].problem
+    figure.suptitle(
+        f"{problem.activation}, $K$ = {problem.student_units}, $M$ = {problem.teacher_units}, "
+        rf"$L$ = {problem.spectrum.distinct}, $\eta$ = {problem.learning_rate:g}",
+        fontsize="medium",
+    )
+    return figure
+
+
+def save_figure(figure: Figure, path: str | Path, problem: Problem) -> Path:
+    """Write a figure as PNG or PDF (by suffix), the problem's identity in its metadata.
+
+    Raises
+    ------
+    StorageError
+        For another suffix, or a folder that cannot be written.
+    """
+    path = Path(path)
+    keys = {".png": "Description", ".pdf": "Subject"}
+    if path.suffix.lower() not in keys:
+        raise StorageError(f"{path}: a figure ends in .png or .pdf, not in {path.suffix!r}")
+    metadata = {keys[path.suffix.lower()]: f"ode_sgd problem {problem.identity}"}
+    try:
+        figure.savefig(path, dpi=150, metadata=metadata)
+    except OSError as error:
+        raise StorageError(f"{path}: the figure cannot be written ({error.strerror or error})") from error
+    return path
+
+
+def _default_label(trajectory: Trajectory) -> str:
+    if trajectory.replicas is None:
+        return "ODE"
+    return f"SGD, $N$ = {trajectory.dimension}, {trajectory.replicas} replicas"
+
+
+def _draw(
+    axes: Axes, trajectory: Trajectory, name: str, entry: tuple[int, ...], number: int, label: str | None
+) -> None:
+    """One quantity of one trajectory: a line, or points with standard errors over replicas."""
+    later = slice(1, None) if trajectory.alpha.size > 1 else slice(None)  # alpha = 0 has no place on a log axis
+    values: Array = getattr(trajectory, name)[(..., later, *entry)]
+    colour = COLOURS[number % len(COLOURS)]
+    style: dict[str, Any] = {"color": colour, "label": label, "zorder": 2}
+    if trajectory.replicas is None:
+        if name == "generalization_error":
+            values = np.where(values > trajectory.resolution, values, np.nan)  # rounding, not error
+        axes.plot(trajectory.alpha[later], values, STYLES[number % len(STYLES)], **style)
+        return
+    count = len(values)
+    error = values.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros_like(values[0])
+    marker = MARKERS[number % len(MARKERS)]
+    axes.errorbar(
+        trajectory.alpha[later],
+        values.mean(axis=0),
+        error,
+        fmt=marker,
+        ms=3.5,
+        mfc="white",
+        lw=0.9,
+        **style | {"zorder": 3},
+    )

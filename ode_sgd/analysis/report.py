@@ -1,0 +1,58 @@
+"""A run in a few lines of text."""
+
+import numpy as np
+
+from ode_sgd.analysis.agreement import Agreement
+from ode_sgd.solvers.trajectory import Trajectory
+
+TABLE_TIMES = 8
+
+
+def table(ode: Trajectory | None, sgd: Trajectory | None = None, agreement: Agreement | None = None) -> str:
+    """eps_g at a few times, theory beside simulation, and the verdict; no trailing newline."""
+    lead = ode or sgd
+    if lead is None:
+        return "nothing was computed"
+    lines = [_headline(lead)]
+    lines += [_run_line(run) for run in (ode, sgd) if run is not None]
+    lines += ["", *_rows(ode, sgd)]
+    if agreement is not None:
+        lines += ["", agreement.verdict]
+    return "\n".join(lines)
+
+
+def _headline(run: Trajectory) -> str:
+    problem = run.problem
+    return (
+        f"{problem.activation}, K = {problem.student_units}, M = {problem.teacher_units}, L = "
+        f"{problem.spectrum.distinct}, learning rate {problem.learning_rate:g}"
+        + (", gradient flow" if problem.gradient_flow else "")
+        + (f", label noise {problem.label_noise:g}" if problem.label_noise else "")
+    )
+
+
+def _run_line(run: Trajectory) -> str:
+    kind = "ODE" if run.replicas is None else f"SGD, N = {run.dimension}, {run.replicas} replicas, seed {run.seed}"
+    line = f"{kind}: {run.method}, {int(run.stats.get('steps', 0))} steps, {run.stats.get('seconds', 0.0):.2f} s"
+    return line if run.status == "complete" else f"{line}; {run.status.upper()}: {run.message}"
+
+
+def _rows(ode: Trajectory | None, sgd: Trajectory | None) -> list[str]:
+    """The table proper, at times of the simulation where there is one."""
+    times = (sgd or ode).alpha  # type: ignore[union-attr]
+    picked = np.unique(np.linspace(0, times.size - 1, TABLE_TIMES).round().astype(int))
+    head = f"{'alpha':>12}" + (f"{'eps_g (ODE)':>16}" if ode else "")
+    head += f"{'eps_g (SGD)':>16}{'std. error':>12}" if sgd else ""
+    lines = [head]
+    mean = sgd.generalization_error.mean(axis=0) if sgd else None
+    error = sgd.standard_error().generalization_error if sgd and (sgd.replicas or 0) > 1 else None
+    for n in picked:
+        line = f"{times[n]:>12.5g}"
+        if ode is not None:
+            row = int(np.searchsorted(ode.alpha, times[n]))
+            known = row < ode.alpha.size and ode.alpha[row] == times[n]
+            line += f"{ode.generalization_error[row]:>16.6e}" if known else f"{'-':>16}"
+        if mean is not None:
+            line += f"{mean[n]:>16.6e}" + (f"{error[n]:>12.1e}" if error is not None else f"{'-':>12}")
+        lines.append(line)
+    return lines

@@ -1,0 +1,1 @@
+"""Study files, and running them on this machine."""

@@ -1,0 +1,22 @@
+"""One small run of theory and simulation, shared by the tests of this folder."""
+
+import numpy as np
+import pytest
+
+import ode_sgd
+
+
+@pytest.fixture(scope="session")
+def pair():
+    """ODE and SGD of the same problem on the same times."""
+    problem = ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.power_law(2, 1.0),
+        student_units=2,
+        teacher_units=2,
+        learning_rate=0.5,
+        label_noise=0.2,
+    )
+    start = ode_sgd.OrderParameters.random(problem, 400, 0.5, 1.0, seed=3)
+    times = np.concatenate([[0.0], np.geomspace(0.1, 20.0, 12)])
+    sgd = ode_sgd.simulate(problem, start, times, dimension=400, replicas=16, seed=5)
+    return ode_sgd.integrate(problem, start, sgd.alpha), sgd
