@@ -1,11 +1,15 @@
 """Layout of the moving state: one row per overlap, sectors last and contiguous.
 
-Row i*M + n holds r_in (student i, teacher n); the upper triangle of q follows, row by row. p = KM + K(K+1)/2 rows.
+Row i*M + n holds r_in (student i, teacher n); the upper triangle of q follows, row by row: p = KM + K(K+1)/2 rows that
+move. Where the teacher's overlaps are wanted beside them, the upper triangle of t follows: P = p + M(M+1)/2 rows.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ode_sgd.kernels.compile import Array, kernel
+
+Indices = NDArray[np.int64]
 
 
 @kernel(inline=True)
@@ -18,6 +22,18 @@ def q_row(i: int, j: int, K: int, M: int) -> int:
 def row_count(K: int, M: int) -> int:
     """p, the number of overlaps that move in one sector."""
     return K * M + K * (K + 1) // 2
+
+
+def overlap_index(K: int, M: int) -> Indices:
+    """Row of every overlap c_ab, (K+M, K+M): fields count students first, then teachers."""
+    index = np.empty((K + M, K + M), dtype=np.int64)
+    index[:K, K:] = np.arange(K * M).reshape(K, M)
+    students, teachers = np.triu_indices(K), np.triu_indices(M)
+    index[:K, :K][students] = K * M + np.arange(students[0].size)
+    index[K:, K:][teachers] = row_count(K, M) + np.arange(teachers[0].size)
+    low, high = np.tril_indices(K + M, -1)
+    index[low, high] = index[high, low]
+    return index
 
 
 def pack(q: Array, r: Array) -> Array:

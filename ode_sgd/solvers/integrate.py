@@ -12,8 +12,12 @@ from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem, InvalidStart
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
-from ode_sgd.solvers import scipy_methods
+from ode_sgd.solvers import rosenbrock_method, scipy_methods
+from ode_sgd.solvers.door import initial_state, sector_system
+from ode_sgd.solvers.solution import Solution
 from ode_sgd.solvers.trajectory import Moments, Sectors, Trajectory, error_curve, wanted_moments
+
+METHODS = ("rodas5p", *scipy_methods.METHODS)
 
 
 def integrate(
@@ -25,7 +29,7 @@ def integrate(
     atol: float | None = None,
     moments: Any = (0, 1, 2),
     sectors: bool = False,
-    method: str = "DOP853",
+    method: str = "rodas5p",
     progress: Callable[[float], None] | None = None,
 ) -> Trajectory:
     """Integrate the ODE of the order parameters, exact for N -> infinity.
@@ -38,15 +42,17 @@ def integrate(
     alpha : float or array_like, shape (n,)
         Output times (steps / N), strictly increasing from 0; or the last one, for 0 and 400 log-spaced times.
     rtol : float
-        Relative tolerance of every overlap, 1e-13 <= rtol <= 1e-2.
+        Relative tolerance, 1e-13 <= rtol <= 1e-2. In every sector the error of a step in q is held below rtol times
+        tr q (or its mean over sectors, if larger), in r below rtol times sqrt(tr q tr t).
     atol : float or None
-        Absolute tolerance of every overlap, > 0; None is rtol / 100.
+        Added to those bounds, >= 0; None is none (SciPy's methods then take rtol / 100 for every overlap).
     moments : sequence of int
         Orders l >= 0 to keep; order 1 always is.
     sectors : bool
         Keep the overlaps of every sector too: n L K (K + M) numbers.
     method : str
-        "DOP853" (explicit) or "LSODA" (switches to an implicit method), both SciPy's.
+        "rodas5p": L-stable, order 5, linear in L, with dense output. For cross-checks SciPy's "DOP853" (explicit) or
+        "LSODA" (switches to a dense implicit method).
     progress : callable or None
         Called with alpha as it grows.
 
@@ -73,40 +79,51 @@ def integrate(
     rtol = check.number("rtol", rtol, least=1e-13)
     if rtol > 1e-2:
         raise InvalidProblem(f"rtol = {rtol:g} is too coarse; give 1e-13 <= rtol <= 1e-2")
-    atol = rtol / 100.0 if atol is None else check.number("atol", atol, above=0.0)
-    check.choice("method", method, tuple(scipy_methods.METHODS))
+    atol = 0.0 if atol is None else check.number("atol", atol, least=0.0)
+    check.choice("method", method, METHODS)
     began = time.perf_counter()
-    solution = scipy_methods.solve(problem, start, grid, method, rtol, atol, progress or (lambda alpha: None))
-    solution.stats["seconds"] = time.perf_counter() - began
-    states = np.stack(solution.states)
-    reached = grid[: len(states)]
-    all_moments = _moments(problem, start, states, orders)
-    errors, resolution = error_curve(problem, _covariance(*all_moments[1]))
+    system, spectrum = sector_system(problem, start), problem.spectrum
+    weights = np.stack([spectrum.weights * spectrum.eigenvalues**order for order in orders])
+    arguments = problem, system, initial_state(start), grid, weights
+    report = progress or (lambda alpha: None)
+    if method == "rodas5p":
+        solution = rosenbrock_method.solve(*arguments, sectors, rtol, atol, report)
+    else:
+        solution = scipy_methods.solve(*arguments, method, rtol, atol, report)
+    return _trajectory(problem, start, grid, orders, solution, sectors, method, time.perf_counter() - began)
+
+
+def _trajectory(
+    problem: Problem,
+    start: OrderParameters,
+    grid: Array,
+    orders: tuple[int, ...],
+    solution: Solution,
+    sectors: bool,
+    method: str,
+    seconds: float,
+) -> Trajectory:
     K, M = problem.student_units, problem.teacher_units
+    moments: Moments = {}
+    for number, order in enumerate(orders):
+        moments[order] = *layout.unpack(solution.rows[:, number], K, M), start.moments(problem.spectrum, order)[2]
+    errors, resolution = error_curve(problem, _covariance(*moments[1]))
+    kept = None
+    if sectors and solution.sectors is not None:
+        kept = Sectors(*layout.unpack(solution.sectors.transpose(0, 2, 1), K, M), start.t)
     return Trajectory(
         problem=problem,
-        alpha=reached,
+        alpha=grid[: len(errors)],
         generalization_error=errors,
-        moments=all_moments,
-        sectors=Sectors(*layout.unpack(states.transpose(0, 2, 1), K, M), start.t) if sectors else None,
-        final=OrderParameters.from_solution(*layout.unpack(states[-1].T, K, M), start.t),
+        moments=moments,
+        sectors=kept,
+        final=OrderParameters.from_solution(*layout.unpack(solution.state.T, K, M), start.t),
         method=method,
         status=solution.status,
         message=solution.message,
         resolution=resolution,
-        stats=solution.stats,
+        stats=solution.stats | {"seconds": seconds},
     )
-
-
-def _moments(problem: Problem, start: OrderParameters, states: Array, orders: tuple[int, ...]) -> Moments:
-    """Moments of the states (n, p, L): the T of each order is the start's."""
-    spectrum = problem.spectrum
-    result: Moments = {}
-    for order in orders:
-        rows = states @ (spectrum.weights * spectrum.eigenvalues**order)
-        Q, R = layout.unpack(rows, problem.student_units, problem.teacher_units)
-        result[order] = Q, R, start.moments(spectrum, order)[2]
-    return result
 
 
 def _covariance(Q: Array, R: Array, T: Array) -> Array:

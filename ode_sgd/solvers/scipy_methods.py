@@ -1,4 +1,4 @@
-"""The sector ODE through SciPy's solvers, one step at a time, landing on every output time.
+"""The sector ODE through SciPy's solvers, for cross-checks: one step at a time, landing on every output time.
 
 SciPy's dense output is less accurate than its steps (DOP853 was off by 1.5e-7 between steps at rtol 1e-10), so the
 solver is stopped at each output time and started again with the step size it had.
@@ -12,32 +12,21 @@ from typing import Any
 import numpy as np
 from scipy.integrate import DOP853, LSODA, OdeSolver
 
-from ode_sgd.kernels import layout
 from ode_sgd.kernels.drift import right_hand_side
 from ode_sgd.model.check import Array
-from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
-from ode_sgd.solvers.door import initial_state, sector_system
+from ode_sgd.solvers.door import SectorSystem
+from ode_sgd.solvers.solution import INTERRUPTED, Solution, divergence
 
 METHODS: dict[str, type[OdeSolver]] = {"DOP853": DOP853, "LSODA": LSODA}
-DIVERGED = 1e8  # overlaps beyond this are not coming back
+OVERFLOW = 1e8  # overlaps beyond this are not coming back
 
 
-@dataclass
-class Solution:
-    """States (n, p, L) at the output times that were reached, and how it ended."""
-
-    states: list[Array]
-    status: str
-    message: str
-    stats: dict[str, float]
-
-
-def flat_right_hand_side(problem: Problem, start: OrderParameters) -> Callable[[float, Array], Array]:
-    """f(alpha, y) for SciPy, y the flattened state (p L,)."""
-    system = sector_system(problem, start)
-    shape = (layout.row_count(problem.student_units, problem.teacher_units), problem.spectrum.distinct)
-    evaluate = right_hand_side(problem.activation)
+def flat_right_hand_side(
+    activation: str, system: SectorSystem, shape: tuple[int, ...]
+) -> Callable[[float, Array], Array]:
+    """f(alpha, y) for SciPy, y the flattened state (p L,) of that shape."""
+    evaluate = right_hand_side(activation)
 
     def function(alpha: float, y: Array) -> Array:
         out = np.empty(shape)
@@ -49,38 +38,40 @@ def flat_right_hand_side(problem: Problem, start: OrderParameters) -> Callable[[
 
 def solve(
     problem: Problem,
-    start: OrderParameters,
+    system: SectorSystem,
+    state: Array,
     alpha: Array,
+    weights: Array,
     method: str,
     rtol: float,
     atol: float,
     progress: Callable[[float], None],
 ) -> Solution:
     """Integrate from alpha[0] = 0 to every output time; KeyboardInterrupt keeps what was reached."""
-    function = flat_right_hand_side(problem, start)
-    state = initial_state(start)
-    solution = Solution([state], "complete", "", {"steps": 0, "right_hand_sides": 0})
-    options: dict[str, Any] = {"rtol": rtol, "atol": atol}
+    function = flat_right_hand_side(problem.activation, system, state.shape)
+    options: dict[str, Any] = {"rtol": max(rtol, 100 * np.finfo(float).eps), "atol": atol or rtol / 100.0}
     size: float | None = None  # the step size, carried from one interval to the next
-    y = state.reshape(-1)
+    y, states = state.reshape(-1), [state]
+    status, message = "complete", ""
+    stats = {"steps": 0.0, "right_hand_sides": 0.0}
     try:
         for begin, end in pairwise(alpha):
             first = None if size is None else min(size, end - begin)
             solver = METHODS[method](function, begin, y, end, first_step=first, **options)
-            leg = _advance(solver, end)
+            leg = _advance(problem, solver, end)
             size = max(leg.size, size or 0.0) if leg.steps == 1 else leg.size
-            solution.stats["right_hand_sides"] += solver.nfev
-            solution.stats["steps"] += leg.steps
+            stats["right_hand_sides"] += solver.nfev
+            stats["steps"] += leg.steps
             if leg.status:
-                solution.status, solution.message = leg.status, leg.message
+                status, message = leg.status, leg.message
                 break
             y = solver.y
-            solution.states.append(y.reshape(state.shape).copy())
+            states.append(y.reshape(state.shape).copy())
             progress(end)
     except KeyboardInterrupt:
-        solution.status = "interrupted"
-        solution.message = "interrupted by the user; the trajectory holds all output times reached before"
-    return solution
+        status, message = "interrupted", INTERRUPTED
+    kept = np.stack(states)
+    return Solution((kept @ weights.T).transpose(0, 2, 1), kept[-1], kept, status, message, stats)
 
 
 @dataclass
@@ -93,7 +84,7 @@ class _Leg:
     message: str = ""
 
 
-def _advance(solver: OdeSolver, end: float) -> _Leg:
+def _advance(problem: Problem, solver: OdeSolver, end: float) -> _Leg:
     """Step to the end of the interval."""
     leg = _Leg()
     while solver.status == "running":
@@ -106,9 +97,8 @@ def _advance(solver: OdeSolver, end: float) -> _Leg:
                 f"the step size collapsed at alpha = {before:.6g} ({fault}); raise rtol or lower learning_rate"
             )
             return leg
-        if not np.abs(solver.y).max() < DIVERGED:  # also for NaN
-            leg.status = "diverged"
-            leg.message = f"overlaps exceed {DIVERGED:g} at alpha = {before:.6g}: learning_rate is beyond critical"
+        if not np.abs(solver.y).max() < OVERFLOW:  # also for NaN
+            leg.status, leg.message = "diverged", divergence(problem, before)
             return leg
         if solver.t < end or leg.steps == 1:
             leg.size = solver.step_size

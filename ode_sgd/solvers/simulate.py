@@ -229,7 +229,9 @@ def _collect(
         "generalization_error": errors.reshape(C.shape[:2]),
         "moments": moments,
         "sectors": kept_sectors,
-        "final": tuple(OrderParameters.from_solution(*run.last, run.initial.t) for run in kept if run.last and run.initial),
+        "final": tuple(
+            OrderParameters.from_solution(*run.last, run.initial.t) for run in kept if run.last and run.initial
+        ),
         "status": status,
         "message": message,
         "resolution": resolution,

@@ -47,9 +47,9 @@ class Trajectory:
     final : OrderParameters, tuple of OrderParameters (one a replica), or None
         State at the last time, from which a run can go on; None for a mean or standard error.
     method : str
-        "DOP853", "explicit", ...
+        "rodas5p", "DOP853", "LSODA", "explicit".
     status : str
-        "complete", "interrupted", "diverged" or "step_size": all but the first end early, at alpha[-1].
+        "complete", "interrupted", "diverged", "step_size" or "step_limit": all but the first end early, at alpha[-1].
     message : str
         Cause and remedy, where the status is not "complete".
     resolution : float
@@ -159,7 +159,7 @@ def error_curve(problem: Problem, C: Array) -> tuple[Array, float]:
     errors, terms = np.empty(len(C)), np.empty(len(C))
     kernels = coefficient_kernels(problem.activation)
     kernels.generalization_errors(np.ascontiguousarray(C), problem.signed_weights, errors, terms)
-    return np.maximum(errors, 0.0), 4.0 * np.finfo(float).eps * float(terms.max(initial=0.0))
+    return np.maximum(errors, 0.0), 4.0 * float(np.finfo(float).eps) * float(terms.max(initial=0.0))
 
 
 def wanted_moments(orders: Any) -> tuple[int, ...]:

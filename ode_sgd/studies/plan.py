@@ -65,12 +65,12 @@ class Integration:
     sectors: bool = False
 
     def __post_init__(self) -> None:
-        check.times(self.alpha)
+        object.__setattr__(self, "alpha", _fixed(self.alpha))
         if check.number("rtol", self.rtol, least=1e-13) > COARSEST:
             raise InvalidProblem(f"rtol = {self.rtol} is too coarse; give 1e-13 <= rtol <= {COARSEST:g}")
         if self.atol is not None:
             check.number("atol", self.atol, above=0.0)
-        wanted_moments(self.moments)
+        object.__setattr__(self, "moments", wanted_moments(self.moments))
         if not isinstance(self.sectors, bool):
             raise InvalidProblem(f"sectors = {self.sectors!r} is not a boolean; give true or false")
 
@@ -97,7 +97,7 @@ class Simulation:
         check.integer("seed", self.seed, 0)
         check.choice("method", self.method, METHODS)
         if self.alpha is not None:
-            check.times(self.alpha)
+            object.__setattr__(self, "alpha", _fixed(self.alpha))
         check.integer("points", self.points, 2)
 
     def times(self, last: float) -> Array:
@@ -107,3 +107,9 @@ class Simulation:
             # Logarithmic, as for the ODE, but sparser: each point is drawn as a marker with an error bar.
             end = np.concatenate([[0.0], np.geomspace(min(1e-2, end / 1e4), end, self.points)])
         return np.asarray(nearest_steps(end, self.dimension) / self.dimension)
+
+
+def _fixed(alpha: Any) -> Any:
+    """A last time as it is, output times as a tuple, both checked."""
+    clean = check.times(alpha)
+    return alpha if np.ndim(alpha) == 0 else tuple(clean.tolist())

@@ -35,7 +35,7 @@ MISSING = _Missing()
 
 
 def shown(value: Any) -> str:
-    """A value as in the file, cut to a line."""
+    """A value as in the file, cut to fit a line."""
     text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -50,76 +50,75 @@ def nearest(name: str, valid: Iterable[str]) -> str | None:
     return close[0] if close else None
 
 
-def parameters(target: Callable[..., Any]) -> dict[str, Any]:
-    """Keys of the table and their defaults (MISSING where there is none)."""
+def parameters(target: Callable[..., Any]) -> Values:
+    """Keys of a target's table with their defaults, MISSING where there is none."""
     signature = inspect.signature(target).parameters.values()
     return {p.name: MISSING if p.default is p.empty else p.default for p in signature}
 
 
+def with_defaults(valid: Mapping[str, Any], given: Mapping[str, Any]) -> Values:
+    """A table with all defaults filled in, as plain values; keys that have none are left out."""
+    values = dict(valid) | dict(given)
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items() if v is not None}
+
+
 class Table:
-    """What one table says, checked key by key; faults go to a list shared by the whole file."""
+    """The values of one table, checked key by key; faults go to the list shared by the whole file."""
 
     def __init__(self, name: str, given: Mapping[str, Any], faults: list[str]) -> None:
-        self.name, self.given, self._faults = name, dict(given), faults
-        self._before = len(faults)
-
-    @property
-    def sound(self) -> bool:
-        """No fault so far."""
-        return len(self._faults) == self._before
+        self.name, self.given = name, dict(given)
+        self._faults, self._before = faults, len(faults)
 
     def fault(self, text: str) -> None:
         """Note a fault."""
         self._faults.append(f"[{self.name}] {text}")
 
-    def known(self, valid: Mapping[str, Any], note: str = "") -> Values:
-        """Values of the valid keys, and MISSING for required ones; the other keys are faults."""
-        values = {}
-        for key, default in valid.items():
-            if key in self.given or default is MISSING:
-                values[key] = self.given.get(key, MISSING)
-        for key, value in self.given.items():
-            if key not in valid:
-                meant = nearest(key, valid)
-                values = {name: v for name, v in values.items() if not (name == meant and v is MISSING)}
-                hint = f" (did you mean {meant!r}?)" if meant else ""
-                listed = f"; the keys are {', '.join(valid)}" if valid and not meant else ""
-                self.fault(f"{key} = {shown(value)}: unknown key{note}{listed}{hint}")
-        return values
+    def known(self, valid: Mapping[str, Any], homes: Mapping[str, str], note: str = "") -> Values:
+        """Values of the valid keys, and MISSING for required ones; every other key is a fault.
 
-    def build(
-        self, target: Callable[..., Any], values: Values, stand_ins: Values, fixed: Values | None = None
-    ) -> Any | None:
-        """target(**values), or None with a fault noted for every value that it refuses.
+        `homes` says for every key of the file which table it belongs to; `note` goes behind "unknown key".
+        """
+        required = {key for key, default in valid.items() if default is MISSING}
+        for key in [key for key in self.given if key not in valid]:
+            meant = nearest(key, valid)
+            required.discard(meant or "")  # one misspelt key is one fault
+            if meant:
+                hint = f" (did you mean {meant!r}?)"
+            elif homes.get(key, self.name) != self.name:
+                hint = f" (did you mean to put it below [{homes[key]}]?)"
+            else:
+                hint = f"; the keys are {', '.join(valid)}" if valid else "; it has none"
+            self.fault(f"{key} = {shown(self.given[key])}: unknown key{note}{hint}")
+        return {key: self.given.get(key, MISSING) for key in valid if key in self.given or key in required}
+
+    def build(self, target: Callable[..., Any], values: Values, stand_ins: Values, fixed: Values) -> Any | None:
+        """target(**fixed, **values), or None and a fault for every value that it refuses.
 
         A target stops at its first complaint, so it is tried once per key, with what was accepted before; `stand_ins`
-        take the place of required values that are missing or were refused.
+        take the place of required values that are missing or not yet accepted.
         """
-        fixed = fixed or {}
         accepted: Values = {}
-        result = None
-        for key in [name for name in parameters(target) if name in values] or [None]:
-            trial = accepted if key is None else accepted | {key: values[key]}
+        for key, value in values.items():
+            trial = accepted | {key: value}
             try:
-                if key is not None:
-                    _check_plain(key, values[key])
-                result = target(**(stand_ins | fixed | trial))
+                _check_plain(key, value)
+                target(**(stand_ins | fixed | trial))
             except InvalidProblem as error:
-                self.fault(str(error))
+                self.fault(complaint(key, value, error))
             else:
                 accepted = trial
-        return result if self.sound else None
+        return target(**fixed, **accepted) if len(self._faults) == self._before else None
 
-    def resolved(self, target: Callable[..., Any], skip: Iterable[str] = ()) -> Values:
-        """The table with all defaults filled in; keys without a value are left out."""
-        values = {key: self.given.get(key, default) for key, default in parameters(target).items() if key not in skip}
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items() if v is not None}
+
+def complaint(key: str, value: Any, error: InvalidProblem) -> str:
+    """What is wrong with a value; of a missing one only what is allowed."""
+    return f"{key} is missing; {str(error).rpartition('; ')[2]}" if value is MISSING else str(error)
 
 
 def _check_plain(key: str, value: Any) -> None:
-    """Refuse what NumPy would quietly turn into numbers: strings and booleans in arrays, nested arrays, huge integers."""
+    """Refuse what NumPy would quietly make numbers of: strings and booleans in arrays, nested arrays, huge integers."""
     for entry in value if isinstance(value, list) else [value]:
         if isinstance(value, list) and (isinstance(entry, bool) or not isinstance(entry, int | float)):
             raise InvalidProblem(f"{key} holds {shown(entry)}; give an array of numbers")
         if isinstance(entry, int) and abs(entry) >= 2**63:
-            raise InvalidProblem(f"{key} = {shown(entry)} does not fit into 64 bits")
+            raise InvalidProblem(f"{key} = {shown(entry)} does not fit into 64 bits; give a smaller number")

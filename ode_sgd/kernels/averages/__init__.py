@@ -7,8 +7,11 @@ A file supplies, as compiled functions,
     dgdg(C, a, b)                 E[g'(a) g'(b)]
     d2gg(C, a, b)                 E[g''(a) g(b)]
     dgdggg(C, a, b, c, e)         E[g'(a) g'(b) g(c) g(e)]
+    dgdg_gradient(C, a, b)        (average, d/dC_aa, d/dC_ab, d/dC_bb), and so d2gg_gradient
+    dgdggg_gradient(C, a, b, c, e)   (average, d/dC_ of aa, bb, ab, cc, ee, ce, ac, ae, bc, be)
 
-where C (d, d) is the covariance of the fields and a, b, c, e are field numbers, equal or not. A new file in this folder
+where C (d, d) is the covariance of the fields and a, b, c, e are field numbers, equal or not. The
+gradients take every entry of C as a variable of its own, also where fields coincide. A new file in this folder
 is a new activation; nothing else in the package knows their names.
 """
 

@@ -31,3 +31,20 @@ def d2gg(C: Array, a: int, b: int) -> float:
 @kernel(inline=True)
 def dgdggg(C: Array, a: int, b: int, c: int, e: int) -> float:
     return C[c, e]
+
+
+@kernel(inline=True)
+def dgdg_gradient(C: Array, a: int, b: int) -> tuple[float, float, float, float]:
+    return 1.0, 0.0, 0.0, 0.0
+
+
+@kernel(inline=True)
+def d2gg_gradient(C: Array, a: int, b: int) -> tuple[float, float, float, float]:
+    return 0.0, 0.0, 0.0, 0.0
+
+
+@kernel(inline=True)
+def dgdggg_gradient(
+    C: Array, a: int, b: int, c: int, e: int
+) -> tuple[float, float, float, float, float, float, float, float, float, float, float]:
+    return C[c, e], 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0

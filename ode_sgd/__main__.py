@@ -1,0 +1,7 @@
+"""`python -m ode_sgd` is `ode-sgd`."""
+
+import sys
+
+from ode_sgd.cli import main
+
+sys.exit(main())

@@ -1,0 +1,260 @@
+"""The command line `ode-sgd`.
+
+Commands import what they need when they run: a --help that waited for compilers and plotting would take a second.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ode_sgd import __version__
+from ode_sgd.model.errors import ComparisonError, OdeSgdError, StudyError
+
+if TYPE_CHECKING:
+    from ode_sgd.analysis.agreement import Agreement
+    from ode_sgd.studies.execution import StudyResult
+
+DONE, FAILED, BAD_INPUT, DISAGREE, INTERRUPTED = 0, 1, 2, 3, 130
+
+EXIT_CODES = """exit status:
+  0    done; ODE and SGD agree where they were compared
+  1    the run ended early by itself (diverged, step size collapsed); the file holds what was computed
+  2    bad input: arguments, study file, or a file that cannot be read or written
+  3    done, but ODE and SGD disagree
+  130  interrupted by Ctrl-C; the file holds what was computed
+"""
+
+EXAMPLES = {
+    "init": """examples:
+  ode-sgd init                       writes study.toml, with a comment at every key
+  ode-sgd init plateau.toml          the same under another name
+  ode-sgd run plateau.toml           runs it as it is: ODE and SGD, about 20 s
+""",
+    "run": """examples:
+  ode-sgd run study.toml                             writes study.h5, study.png and study.pdf here
+  ode-sgd run study.toml -o results/first.h5         results/first.h5, .png and .pdf
+  ode-sgd run study.toml --dry-run                   only checks the file: all faults at once
+  ode-sgd run study.toml --set problem.learning_rate=0.1 --set simulation.replicas=32
+  ode-sgd run study.toml --set integration.alpha=[0,1,10,100]
+
+--set takes TABLE.KEY=VALUE with a TOML value; what is not TOML is taken as text (problem.activation=linear).
+The ODE comes first and is stored before the simulation begins. Ctrl-C stores what was computed.
+
+""",
+    "compare": """examples:
+  ode-sgd compare study.h5           the table, and whether ODE and SGD agree
+  ode-sgd compare study.h5 && echo they do
+
+""",
+    "plot": """examples:
+  ode-sgd plot study.h5              writes study.png
+  ode-sgd plot study.h5 -o fig1.pdf  PNG or PDF, by the ending
+""",
+    "show": """examples:
+  ode-sgd show study.h5              the study, where and when it ran, and eps_g at a few times
+""",
+    "info": """examples:
+  ode-sgd info                       versions, activations, threads, folder of the compiled kernels
+  ode-sgd info --json                the same for programs, and for a report of a problem
+""",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the result is the exit status."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except OdeSgdError as error:
+        print(f"ode-sgd: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("ode-sgd: interrupted before anything was computed", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ode-sgd",
+        description="Online SGD in two-layer networks: the ODEs of its order parameters beside the simulation.",
+        epilog="examples:\n  ode-sgd init                       a study file to begin with\n"
+        "  ode-sgd run study.toml             ODE and SGD on top of each other: table, file, figure, verdict\n"
+        "  ode-sgd run --help                 more on every command\n\n" + EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"ode-sgd {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    init = _command(commands, "init", _init, "write a commented study file")
+    init.add_argument("file", nargs="?", type=Path, default=Path("study.toml"), metavar="FILE")
+    init.add_argument("--force", action="store_true", help="replace an existing file")
+
+    run = _command(commands, "run", _run, "integrate, simulate, compare, store and draw what a study file says")
+    run.add_argument("file", type=Path, metavar="FILE")
+    run.add_argument("--set", action="append", default=[], metavar="A.B=V", help="override one key; may be repeated")
+    run.add_argument("-o", "--output", type=_hdf5, metavar="OUT.h5", help="default: the study's name, in this folder")
+    run.add_argument("--dry-run", action="store_true", help="check the study and the output, compute nothing")
+    run.add_argument("--quiet", action="store_true", help="no progress and no table: only the verdict and the paths")
+
+    compare = _command(commands, "compare", _compare, "say whether the ODE and the SGD of a file agree")
+    compare.add_argument("file", type=Path, metavar="OUT.h5")
+
+    plot = _command(commands, "plot", _plot, "draw a file")
+    plot.add_argument("file", type=Path, metavar="OUT.h5")
+    plot.add_argument("-o", "--output", type=Path, metavar="FIG", help="ends in .png or .pdf")
+
+    show = _command(commands, "show", _show, "print what a file holds")
+    show.add_argument("file", type=Path, metavar="OUT.h5")
+
+    info = _command(commands, "info", _info, "describe this installation")
+    info.add_argument("--json", action="store_true", help="as JSON")
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    function: Callable[[argparse.Namespace], int],
+    purpose: str,
+) -> argparse.ArgumentParser:
+    """A subcommand whose help ends with examples."""
+    parser = commands.add_parser(
+        name,
+        help=purpose,
+        description=purpose[0].upper() + purpose[1:] + ".",
+        epilog=EXAMPLES[name] + (EXIT_CODES if name in ("run", "compare") else ""),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _hdf5(text: str) -> Path:
+    """An output path; its stem also names the figures, so the ending must not be theirs."""
+    if Path(text).suffix not in (".h5", ".hdf5"):
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in .h5; the figures get the same name")
+    return Path(text)
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from importlib.resources import files
+
+    path: Path = arguments.file
+    text = files("ode_sgd.studies").joinpath("template.toml").read_text(encoding="utf-8")
+    try:
+        with path.open("w" if arguments.force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise StudyError(str(path), ["exists already; give another name, or --force to replace it"]) from None
+    except OSError as error:
+        raise StudyError(str(path), [f"cannot be written: {error.strerror or error}"]) from None
+    print(f"{path} written; `ode-sgd run {path}` runs it")
+    return DONE
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from ode_sgd.studies.study_file import read_study
+
+    study = read_study(arguments.file, arguments.set)
+    output: Path = arguments.output or Path(arguments.file.stem + ".h5")
+    if arguments.dry_run:
+        from ode_sgd.storage.hdf5 import check_writable
+
+        check_writable(output)
+        print(f"{arguments.file}: no faults; a run would write {output} and its figures")
+        return DONE
+    from ode_sgd.studies.execution import run_study
+    from ode_sgd.studies.progress import Progress
+
+    progress = None if arguments.quiet else Progress()
+    try:
+        result = run_study(study, output, progress)
+    finally:
+        if progress is not None:
+            progress.close()
+    return _report(result, quiet=arguments.quiet)
+
+
+def _report(result: "StudyResult", *, quiet: bool) -> int:
+    """Print what a run gave, and choose the exit status."""
+    if not quiet:
+        from ode_sgd.analysis.report import table
+
+        print(table(result.ode, result.sgd) + "\n")
+    for text in (result.agreement.verdict if result.agreement else "", result.note):
+        if text:
+            print(text)
+    print(f"file    {result.output}")
+    if result.figures:
+        print(f"figure  {', '.join(map(str, result.figures))}")
+    for run in (result.ode, result.sgd):
+        if run is not None and run.message:
+            print(f"ode-sgd: {run.message}", file=sys.stderr)
+    if result.interrupted:
+        print(f"ode-sgd: interrupted; what was computed is in {result.output}", file=sys.stderr)
+        return INTERRUPTED
+    return FAILED if result.failed else _verdict(result.agreement)
+
+
+def _verdict(agreement: "Agreement | None") -> int:
+    return DISAGREE if agreement is not None and not agreement.agrees else DONE
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from ode_sgd.analysis.agreement import compare
+    from ode_sgd.analysis.report import table
+    from ode_sgd.storage.hdf5 import load
+
+    stored = load(arguments.file)
+    if stored.ode is None or stored.sgd is None:
+        raise ComparisonError(
+            f"{arguments.file} holds {'no ODE' if stored.ode is None else 'no simulation'}; "
+            "run a study that has both, with a table [simulation]"
+        )
+    agreement = compare(stored.ode, stored.sgd)
+    print(table(stored.ode, stored.sgd, agreement))
+    return _verdict(agreement)
+
+
+def _plot(arguments: argparse.Namespace) -> int:
+    from ode_sgd.analysis.plots import run_figure, save_figure
+    from ode_sgd.storage.hdf5 import check_writable, load
+
+    stored = load(arguments.file)
+    output: Path = arguments.output or arguments.file.with_suffix(".png")
+    check_writable(output)
+    save_figure(run_figure(stored.ode, stored.sgd), output, stored.problem)
+    print(f"figure  {output}")
+    return DONE
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from ode_sgd.analysis.report import table
+    from ode_sgd.storage.hdf5 import load
+
+    stored = load(arguments.file)
+    print(f"{arguments.file}")
+    for name in ("status", "created", "host", "git_revision", "versions", "problem_identity"):
+        if name in stored.attributes:
+            print(f"  {name:<17}{stored.attributes[name]}")
+    for name, values in (stored.config or {}).items():
+        print(f"  [{name}] " + ", ".join(f"{key} = {value}" for key, value in values.items()))
+    print("\n" + table(stored.ode, stored.sgd))
+    return DONE
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    import json
+
+    from ode_sgd.studies.installation import describe
+
+    facts = describe()
+    if arguments.json:
+        print(json.dumps(facts, indent=2))
+    else:
+        for name, value in facts.items():
+            print(f"{name:<18}{', '.join(value) if isinstance(value, list) else value}")
+    return DONE

@@ -1,0 +1,115 @@
+"""Everything into the eigenbasis of D and back. That D is symmetric (true of gradient rules) is assumed here alone.
+
+With D = V diag V^T the student index of every overlap is turned by V: r' = V^T r, q' = V^T q V. Coefficients turn
+alike, A' = V^T A [V, 1] and G' = V^T G V, and derivatives with respect to C' follow by the chain rule.
+"""
+
+import numpy as np
+
+from ode_sgd.kernels.compile import Array, kernel
+from ode_sgd.kernels.layout import Indices
+
+
+@kernel()
+def turn_covariance(rows: Array, V: Array, index: Indices, T: Array, C: Array) -> None:
+    """C (d, d) from turned rows (p,): C = [V, 1] C' [V, 1]^T."""
+    K, M = V.shape[0], T.shape[0]
+    for i in range(K):
+        for n in range(M):
+            total = 0.0
+            for a in range(K):
+                total += V[i, a] * rows[index[a, K + n]]
+            C[i, K + n] = C[K + n, i] = total
+        for j in range(i, K):
+            total = 0.0
+            for a in range(K):
+                for b in range(K):
+                    total += V[i, a] * V[j, b] * rows[index[a, b]]
+            C[i, j] = C[j, i] = total
+    for n in range(M):
+        for m in range(M):
+            C[K + n, K + m] = T[n, m]
+
+
+@kernel()
+def turn_coefficients(A: Array, G: Array, V: Array, half: Array) -> None:
+    """In place A' = V^T A [V, 1] and G' = V^T G V; half (K, d) is scratch."""
+    K, d = A.shape
+    for a in range(K):
+        for c in range(d):
+            half[a, c] = 0.0
+            for i in range(K):
+                half[a, c] += V[i, a] * A[i, c]
+    for a in range(K):
+        for c in range(d):
+            A[a, c] = half[a, c] if c >= K else 0.0
+            if c < K:
+                for b in range(K):
+                    A[a, c] += half[a, b] * V[b, c]
+    for a in range(K):
+        for j in range(K):
+            half[a, j] = 0.0
+            for i in range(K):
+                half[a, j] += V[i, a] * G[i, j]
+    for a in range(K):
+        for c in range(K):
+            G[a, c] = 0.0
+            for b in range(K):
+                G[a, c] += half[a, b] * V[b, c]
+
+
+@kernel()
+def turn_derivatives(JA: Array, JG: Array, V: Array, index: Indices, scratch: Array) -> None:
+    """In place: derivatives of A', G' with respect to C' from those of A, G with respect to C; scratch like JA."""
+    K = V.shape[0]
+    d, p = JA.shape[0] // K, scratch.shape[1]
+    turned, half = np.empty(p), np.empty(K)
+    for row in range(JA.shape[0] + JG.shape[0]):
+        gradient = JA[row] if row < JA.shape[0] else JG[row - JA.shape[0]]
+        for a in range(K):
+            for n in range(K, d):
+                turned[index[a, n]] = 0.0
+                for i in range(K):
+                    turned[index[a, n]] += V[i, a] * gradient[index[i, n]]
+            # A packed off-diagonal entry stands for two equal entries of C, each with half its derivative.
+            for j in range(K):
+                half[j] = 0.0
+                for i in range(K):
+                    half[j] += V[i, a] * gradient[index[i, j]] * (1.0 if i == j else 0.5)
+            for b in range(a, K):
+                total = 0.0
+                for j in range(K):
+                    total += half[j] * V[j, b]
+                turned[index[a, b]] = total if a == b else 2.0 * total
+        gradient[:p] = turned
+    for a in range(K):
+        for c in range(d):
+            for b in range(p):
+                scratch[a * d + c, b] = 0.0
+            for i in range(K):
+                for b in range(p):
+                    scratch[a * d + c, b] += V[i, a] * JA[i * d + c, b]
+    for a in range(K):
+        for c in range(d):
+            for b in range(p):
+                JA[a * d + c, b] = scratch[a * d + c, b] if c >= K else 0.0
+            if c < K:
+                for e in range(K):
+                    for b in range(p):
+                        JA[a * d + c, b] += scratch[a * d + e, b] * V[e, c]
+    first = index[0, 0]
+    for a in range(K):
+        for j in range(K):
+            for b in range(p):
+                scratch[a * K + j, b] = 0.0
+            for i in range(K):
+                for b in range(p):
+                    scratch[a * K + j, b] += V[i, a] * JG[index[i, j] - first, b]
+    for a in range(K):
+        for c in range(a, K):
+            row = index[a, c] - first
+            for b in range(p):
+                JG[row, b] = 0.0
+            for j in range(K):
+                for b in range(p):
+                    JG[row, b] += scratch[a * K + j, b] * V[j, c]

@@ -1,0 +1,243 @@
+"""Steps of the Rosenbrock method on the structured Jacobian: block diagonal plus rank p.
+
+A step of the whole system costs one pass over the sectors a stage, p x p algebra in between (p = K M + K (K+1)/2).
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from ode_sgd.kernels import rodas5p
+from ode_sgd.kernels.block_code import shape_variant
+from ode_sgd.kernels.coefficients import coefficient_kernels
+from ode_sgd.kernels.compile import Array, kernel
+from ode_sgd.kernels.eigenbasis import turn_coefficients, turn_covariance, turn_derivatives
+from ode_sgd.kernels.layout import Indices
+from ode_sgd.kernels.linearised import linearised_coefficients
+from ode_sgd.kernels.sector_passes import Sectors, dense_sums, sector_passes, sector_sums
+from ode_sgd.kernels.small_matrices import factorise, substitute, symmetric_eigen
+
+STAGE_A, STAGE_C, DENSE, GAMMA = rodas5p.A, rodas5p.C, rodas5p.H, rodas5p.GAMMA
+STAGES = rodas5p.STAGES
+
+# Status of a call.
+RUNNING, COMPLETE, DIVERGED, STEP_SIZE, STEP_LIMIT = 0, 1, 2, 3, 4
+
+# Step control: PI controller on the error norm e, h <- h SAFETY e^-INTEGRAL e_previous^PROPORTIONAL.
+SAFETY, INTEGRAL, PROPORTIONAL = 0.9, 0.7 / 5.0, 0.4 / 5.0
+SHRINK, GROW = 0.2, 6.0
+OVERFLOW = 1e8  # overlaps beyond this are not coming back
+
+
+class Small(NamedTuple):
+    """Small matrices of a step; those after V are in the eigenbasis of D."""
+
+    T: Array  # (M, M)
+    a: Array  # (K + M,)
+    overlap: Indices  # (d, d), row of every overlap
+    C: Array  # (d, d)
+    V: Array  # (K, K), eigenvectors of D
+    L: Array  # (K,), its eigenvalues
+    A: Array  # (K, d)
+    G: Array  # (K, K)
+    JA: Array  # (K d, P)
+    JG: Array  # (K (K+1)/2, P)
+    scratch: Array  # (K d, p)
+    moments: Array  # M1 (K, d, M), N (K, K, d), H (K, K), one after the other
+    coupling: Array  # (p, p)
+    pivots: Indices  # (p,)
+    rows: Array  # (p,), C at the start of the step
+    dC: Array  # (8, p), of the stages
+
+
+class Control(NamedTuple):
+    """What a run carries from call to call."""
+
+    numbers: Array  # alpha, h, previous error norm
+    counts: Indices  # steps, rejected, next output, attempts allowed
+
+
+class Outputs(NamedTuple):
+    """What is written on the way."""
+
+    alpha: Array  # (n,), times
+    weights: Array  # (orders, blocks, LANES), of sums over sectors
+    rows: Array  # (n, orders, p), those sums at every time
+    sectors: Array  # (n, blocks, p LANES), or of length 0 where they are not wanted
+
+
+@kernel()
+def coupling_matrix(index: Indices, JA: Array, JG: Array, moments: Array, M: int, coupling: Array) -> None:
+    """1 - (response of dC to itself through dA and dG), (p, p): see block_loops.moments."""
+    d = index.shape[0]
+    K, p, first = d - M, coupling.shape[0], index[0, 0]
+    N_begin = K * d * M
+    H_begin = N_begin + K * K * d
+    for row in range(p):
+        for b in range(p):
+            coupling[row, b] = 1.0 if row == b else 0.0
+    for i in range(K):
+        for n in range(M):
+            row = index[i, K + n]
+            for c in range(d):
+                M1 = moments[(i * d + c) * M + n]
+                for b in range(p):
+                    coupling[row, b] += M1 * JA[i * d + c, b]
+        for j in range(i, K):
+            row = index[i, j]
+            H = moments[H_begin + i * K + j]
+            for b in range(p):
+                coupling[row, b] -= H * JG[row - first, b]
+            for c in range(d):
+                N_ij = moments[N_begin + (i * K + j) * d + c]
+                N_ji = moments[N_begin + (j * K + i) * d + c]
+                for b in range(p):
+                    coupling[row, b] -= N_ij * JA[i * d + c, b] + N_ji * JA[j * d + c, b]
+
+
+@kernel(sums=True)
+def coefficient_changes(w: Small, stage: int, dA: Array, dG: Array) -> None:
+    """dA = A'(C)[dC], dG = G'(C)[dC] for the dC of a stage."""
+    K, d = dA.shape
+    row = 0
+    for i in range(K):
+        for c in range(d):
+            total = 0.0
+            for b in range(w.rows.size):
+                total += w.JA[i * d + c, b] * w.dC[stage, b]
+            dA[i, c] = total
+        for j in range(i, K):
+            total = 0.0
+            for b in range(w.rows.size):
+                total += w.JG[row, b] * w.dC[stage, b]
+            dG[i, j] = dG[j, i] = total
+            row += 1
+
+
+@kernel()
+def record_outputs(
+    s: Sectors, V: Array, index: Indices, counts: Indices, alpha: float, h: float, reached: float, outputs: Outputs
+) -> None:
+    """Dense output at all times up to `reached`, the end of the step of size h from alpha."""
+    first = last = counts[2]
+    while last < outputs.alpha.size and outputs.alpha[last] <= reached:
+        last += 1
+    if first == last:
+        return
+    K, d = V.shape[0], index.shape[0]
+    p = outputs.rows.shape[2]
+    sums, value, C = np.empty((5, p)), np.empty(p), np.zeros((d, d))
+    nothing = np.zeros((d - K, d - K))
+    for order in range(outputs.weights.shape[0]):
+        dense_sums(s, outputs.weights[order], DENSE, sums)
+        for n in range(first, last):
+            x = (outputs.alpha[n] - alpha) / h
+            for b in range(p):
+                bend = sums[2, b] + x * (sums[3, b] + x * sums[4, b])
+                value[b] = (1.0 - x) * sums[0, b] + x * (sums[1, b] + (1.0 - x) * bend)
+            turn_covariance(value, V, index, nothing, C)
+            for i in range(K):
+                for c in range(i, d):
+                    outputs.rows[n, order, index[i, c]] = C[i, c]
+    counts[2] = last
+
+
+@functools.cache
+def rosenbrock(activation: str, K: int, M: int) -> Callable[..., int]:
+    """Kernel that advances one problem by up to `budget` attempted steps."""
+    turn_all, coupling_moments, stage_pass, finish_pass = sector_passes(K, M)
+    coefficients = coefficient_kernels(activation).coefficients
+    linearise = linearised_coefficients(activation)
+
+    @kernel(f"{activation}-{shape_variant(K, M)}")
+    def advance(
+        y: Array,
+        s: Sectors,
+        w: Small,
+        noise_variance: float,
+        control: Control,
+        outputs: Outputs,
+        atol: float,
+        rtol: float,
+        budget: int,
+    ) -> int:
+        """Advance y (blocks, p LANES), recording the outputs passed on the way."""
+        numbers, counts = control.numbers, control.counts
+        K, d = w.A.shape
+        p, end = w.rows.size, outputs.alpha[-1]
+        E, dA, dG = np.empty((K, d - K)), np.zeros((K, d)), np.zeros((K, K))
+        rows, sums, half = np.empty(p), np.empty(p), np.empty((K, d))
+        back = np.empty((K, K))
+        trace = s.variance.sum()  # mu_1
+        fresh = True
+        for _ in range(budget):
+            if counts[2] >= outputs.alpha.size:
+                return COMPLETE
+            if counts[0] + counts[1] >= counts[3]:
+                return STEP_LIMIT
+            alpha = numbers[0]
+            h = min(numbers[1], end - alpha)
+            if h <= 4.0 * np.finfo(np.float64).eps * alpha or h < 1e-250:
+                return STEP_SIZE
+
+            if fresh:  # coefficients and their derivatives, then everything into the eigenbasis of D
+                sector_sums(y, s.variance, sums)
+                for i in range(K):
+                    for j in range(K):
+                        w.V[i, j] = 1.0 if i == j else 0.0
+                turn_covariance(sums, w.V, w.overlap, w.T, w.C)
+                linearise(w.C, w.a, noise_variance, w.overlap, w.A, w.G, w.JA, w.JG)
+                symmetric_eigen(w.A, w.L, w.V)
+                turn_all(y, w.V, s.offset, s.z)
+                sector_sums(s.z, s.variance, w.rows)
+                turn_derivatives(w.JA, w.JG, w.V, w.overlap, w.scratch)
+                turn_coefficients(w.A, w.G, w.V, half)
+                for i in range(K):
+                    for m in range(d - K):
+                        E[i, m] = w.A[i, K + m]
+                    for j in range(K):
+                        back[i, j] = w.V[j, i]
+            coupling_moments(s, 1.0 / (GAMMA * h), w.L, E, w.moments)
+            coupling_matrix(w.overlap, w.JA, w.JG, w.moments, d - K, w.coupling)
+            error = np.inf
+            if factorise(w.coupling, w.pivots):
+                for stage in range(STAGES):
+                    for b in range(p):
+                        rows[b] = w.rows[b]
+                        for j in range(stage):
+                            rows[b] += STAGE_A[stage, j] * w.dC[j, b]
+                    turn_covariance(rows, w.V, w.overlap, w.T, w.C)
+                    coefficients(w.C, w.a, noise_variance, w.A, w.G)
+                    turn_coefficients(w.A, w.G, w.V, half)
+                    stage_pass(s, stage, STAGE_A[stage], STAGE_C[stage] / h, E, dA, dG, w.A, w.G, sums)
+                    substitute(w.coupling, w.pivots, sums)
+                    for b in range(p):
+                        w.dC[stage, b] = sums[b]
+                    coefficient_changes(w, stage, dA, dG)
+                mean_size = 0.0
+                for i in range(K):
+                    mean_size += w.rows[w.overlap[i, i]] / trace
+                error = finish_pass(s, STAGE_A[STAGES - 1], E, dA, dG, mean_size, atol, rtol)
+
+            fresh = error <= 1.0
+            if not fresh:  # also for NaN
+                counts[1] += 1
+                numbers[1] = h * (max(SHRINK, SAFETY * error**-0.2) if np.isfinite(error) else 0.1)
+                continue
+            counts[0] += 1
+            reached = end if h == end - alpha else alpha + h
+            record_outputs(s, w.V, w.overlap, counts, alpha, h, reached, outputs)
+            turn_all(s.trial, back, s.offset, y)
+            numbers[0] = reached
+            factor = SAFETY * max(error, 1e-10) ** -INTEGRAL * max(numbers[2], 1e-4) ** PROPORTIONAL
+            if h == numbers[1] or factor < 1.0:  # a step cut short by the end says little about growth
+                numbers[1] = h * min(GROW, max(SHRINK, factor))
+            numbers[2] = error
+            for b in range(p):
+                if not abs(w.rows[b]) < OVERFLOW:  # also for NaN
+                    return DIVERGED
+        return RUNNING
+
+    return advance

@@ -1,0 +1,1 @@
+"""Runs in HDF5 files, and back."""

@@ -1,0 +1,252 @@
+"""Runs in HDF5: one file a run, written whole, never changed, readable without this package."""
+
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ode_sgd.model.check import Array
+from ode_sgd.model.errors import StorageError
+from ode_sgd.model.problem import Problem
+from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.storage import contents, files, provenance, schema
+from ode_sgd.storage.contents import Contents, Value
+from ode_sgd.storage.files import check_writable
+from ode_sgd.storage.schema import GROUPS, MC, ODE, ROOT
+
+__all__ = ["StoredRun", "check_writable", "load", "save"]
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+AGAIN = "get an intact copy, or compute the run again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredRun:
+    """What a file holds.
+
+    Attributes
+    ----------
+    ode, sgd : Trajectory or None
+        The integrated and the simulated trajectory, as far as they were saved.
+    config : dict or None
+        The study that was given to `save`.
+    attributes : dict
+        Of the whole file: created, host, versions, git_revision, seed, status, problem_identity, ... as texts and
+        numbers. `status` is "complete", or that of the trajectory that is not.
+    path : pathlib.Path
+    """
+
+    ode: Trajectory | None
+    sgd: Trajectory | None
+    config: dict[str, Any] | None
+    attributes: dict[str, Value]
+    path: Path
+
+    @property
+    def problem(self) -> Problem:
+        """The problem that both trajectories belong to."""
+        trajectory = self.ode or self.sgd
+        if trajectory is None:
+            raise StorageError(f"{self.path} holds no trajectory")
+        return trajectory.problem
+
+
+def save(path: str | os.PathLike[str], *trajectories: Trajectory, config: Mapping[str, Any] | None = None) -> Path:
+    """Write a run to an HDF5 file, which appears whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; an existing one is replaced. Its folder must exist.
+    *trajectories : Trajectory
+        At most one from `integrate`, at most one from `simulate`, at least one, all of the same problem.
+    config : dict or None
+        The study file that led here, of texts, numbers, booleans, lists and dictionaries.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`.
+
+    Raises
+    ------
+    StorageError
+        For trajectories that do not go together, a config that is not JSON, or a file that cannot be written. What was
+        at `path` before is then still there, unchanged.
+
+    Notes
+    -----
+    All numbers are kept bit for bit, and are dimensionless. Groups /ode and /mc, each with its own dimensions, open in
+    xarray (engine "h5netcdf"), netCDF4 and h5dump. The file is put together in memory first.
+    """
+    target = files.destination(path)
+    held = contents.encode(contents.sort_out(trajectories), config, provenance.attributes())
+    try:
+        image = _image(held)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise StorageError(f"cannot write {target}: HDF5 failed with {error}; nothing was changed") from error
+    files.write_whole(target, image)
+    return target
+
+
+def load(path: str | os.PathLike[str]) -> StoredRun:
+    """Read a file that `save` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    StoredRun
+        With `.ode` and `.sgd`: bit for bit the trajectories that were saved.
+
+    Raises
+    ------
+    StorageError
+        For a file that is missing, not HDF5, not written by `save`, written by a newer version, never completed, or
+        damaged anywhere: everything read is compared with a checksum.
+    """
+    source = Path(path)
+    _check_signature(source)
+    try:
+        # Locks fail on NFS with "No locks available"; a published file never changes, so none is needed.
+        with h5py.File(source, "r", locking=False) as file:
+            _check_schema(source, file.attrs)
+            held = _read(file)
+        intact = held.attributes[ROOT].get(schema.DIGEST_ATTRIBUTE) == held.digest()
+    except StorageError:
+        raise
+    except Exception as error:  # a damaged file makes HDF5 and h5py raise nearly anything
+        raise StorageError(f"{source} is damaged or cut short ({error}); {AGAIN}") from error
+    if not intact:
+        raise StorageError(f"{source} is damaged or was changed: its contents do not match their checksum; {AGAIN}")
+    root = held.attributes[ROOT]
+    try:
+        trajectories, config = contents.decode(held)
+    except (ValueError, TypeError, KeyError) as error:
+        raise StorageError(
+            f"{source} is intact but holds what this ode_sgd cannot express ({error}); "
+            f"it was written with {root.get('versions')}: use that version or a newer one"
+        ) from error
+    return StoredRun(
+        ode=trajectories.get(ODE), sgd=trajectories.get(MC), config=config, attributes=dict(root), path=source
+    )
+
+
+def _image(held: Contents) -> memoryview:
+    """The bytes of the file.
+
+    Not written to the disk by HDF5 itself: a full disk makes its close fail halfway, and the process crashes with a
+    segmentation fault later. The format is that of HDF5 1.10 (2016): all its metadata carry checksums, also the index
+    of the chunks, and a small run takes a quarter of the space.
+    """
+    memory = io.BytesIO()
+    with h5py.File(memory, "w", libver=("v110", "v110"), track_order=True) as file:
+        for name in GROUPS:
+            if name in held.variables:
+                group = file if name == ROOT else file.create_group(name, track_order=True)
+                _write_variables(group, held.variables[name])
+                if name != ROOT:
+                    _write_attributes(group, held.attributes[name])
+        _write_attributes(file, held.attributes[ROOT])  # ends with status, the sign of a complete file
+    return memory.getbuffer()
+
+
+def _write_attributes(group: Any, attributes: Mapping[str, Value]) -> None:
+    """Numbers as 64 bits, texts as UTF-8.
+
+    Texts of variable length would lie in a heap without checksum, and HDF5 2.0 loops for ever over damage there.
+    """
+    for name, value in attributes.items():
+        if isinstance(value, str):
+            text = value.encode()
+            group.attrs.create(name, np.bytes_(text), dtype=h5py.string_dtype("utf-8", max(1, len(text))))
+        else:
+            group.attrs.create(name, value, dtype=np.int64 if isinstance(value, int) else np.float64)
+
+
+def _write_variables(group: Any, variables: Mapping[str, Array]) -> None:
+    scales: dict[str, Any] = {}
+    for name, values in variables.items():
+        own = schema.variable(name).dimensions
+        dimensions = ("replica",) * (values.ndim - len(own)) + own
+        for dimension, size in zip(dimensions, values.shape, strict=True):
+            if dimension not in scales:
+                coordinate = variables.get(dimension, np.arange(size, dtype=np.int64))
+                scales[dimension] = _write_array(group, dimension, (dimension,), coordinate)
+                scales[dimension].make_scale(dimension)
+        if name not in scales:
+            dataset = _write_array(group, name, dimensions, values)
+            for axis, dimension in enumerate(dimensions):
+                dataset.dims[axis].attach_scale(scales[dimension])
+
+
+def _write_array(group: Any, name: str, dimensions: tuple[str, ...], values: Any) -> Any:
+    dataset = group.create_dataset(
+        name,
+        data=values,
+        dtype=values.dtype,
+        chunks=schema.chunks(dimensions, values.shape),
+        shuffle=True,
+        compression="gzip",
+        compression_opts=schema.GZIP_LEVEL,
+        fletcher32=True,
+        track_order=True,
+    )
+    text = schema.variable(name).long_name if schema.known(name) else schema.DIMENSIONS[name]
+    _write_attributes(dataset, {"long_name": text, "units": "1"})
+    return dataset
+
+
+def _check_signature(source: Path) -> None:
+    """StorageError unless the file is there and begins as HDF5 does."""
+    try:
+        with source.open("rb") as file:
+            start = file.read(len(SIGNATURE))
+    except FileNotFoundError as error:
+        raise StorageError(f"{source.absolute()} does not exist; give a file that ode_sgd.save wrote") from error
+    except OSError as error:
+        raise StorageError(f"{source} cannot be read: {error.strerror}; give a file that ode_sgd.save wrote") from error
+    if start != SIGNATURE:
+        raise StorageError(f"{source} is not an HDF5 file; give a file that ode_sgd.save wrote")
+
+
+def _check_schema(source: Path, attributes: Any) -> None:
+    """StorageError unless this version of ode_sgd wrote the file, or an older one, to its end."""
+    if schema.SCHEMA_ATTRIBUTE not in attributes:
+        raise StorageError(
+            f"{source} is an HDF5 file, but not one of ode_sgd's: it has no attribute {schema.SCHEMA_ATTRIBUTE!r}; "
+            "give a file that ode_sgd.save wrote"
+        )
+    version = int(_plain(attributes[schema.SCHEMA_ATTRIBUTE]))
+    if version > schema.SCHEMA_VERSION:
+        raise StorageError(
+            f"{source} has layout {version}, written with {_plain(attributes.get('versions'))}; this ode_sgd reads up "
+            f"to layout {schema.SCHEMA_VERSION}: upgrade ode_sgd (pip install --upgrade ode-sgd)"
+        )
+    if schema.STATUS_ATTRIBUTE not in attributes:
+        raise StorageError(f"{source} was never completed: it has no attribute 'status'; {AGAIN}")
+
+
+def _read(file: Any) -> Contents:
+    """Everything in the file that is ours; what other tools added is left aside."""
+    held = Contents()
+    for name in GROUPS:
+        if name in file:
+            group = file[name]
+            known = [attribute for attribute in schema.ATTRIBUTES[name] if attribute in group.attrs]
+            held.attributes[name] = {attribute: _plain(group.attrs[attribute]) for attribute in known}
+            held.variables[name] = {variable: group[variable][...] for variable in group if schema.known(variable)}
+    return held
+
+
+def _plain(value: Any) -> Any:
+    """Python's own number or text."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return value.decode() if isinstance(value, bytes) else value

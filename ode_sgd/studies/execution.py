@@ -1,0 +1,160 @@
+"""Running a study on this machine: compute, store, compare, draw, in this order: an end in between loses nothing."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ode_sgd.model.errors import ComparisonError
+from ode_sgd.solvers.integrate import integrate
+from ode_sgd.solvers.simulate import simulate
+from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.storage.hdf5 import check_writable, save
+from ode_sgd.studies.study_file import Study
+
+if TYPE_CHECKING:
+    from ode_sgd.analysis.agreement import Agreement
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyResult:
+    """What a study gave.
+
+    Attributes
+    ----------
+    ode : Trajectory
+    sgd : Trajectory or None
+        None without a table [simulation], and where the run ended before the simulation had anything to show.
+    agreement : Agreement or None
+        None where there is nothing to compare, or not enough: `note` says why.
+    output : Path
+        The HDF5 file.
+    figures : tuple of Path
+        Empty unless the study is complete.
+    interrupted : bool
+        The user stopped it; everything computed by then is in the file.
+    note : str
+        What the user should know besides; empty if nothing.
+    """
+
+    ode: Trajectory
+    sgd: Trajectory | None
+    agreement: "Agreement | None"
+    output: Path
+    figures: tuple[Path, ...]
+    interrupted: bool
+    note: str
+
+    @property
+    def failed(self) -> bool:
+        """A run ended early by itself."""
+        return any(run.status not in ("complete", "interrupted") for run in (self.ode, self.sgd) if run is not None)
+
+
+def run_study(study: Study, output: str | Path, progress: Progress | None = None) -> StudyResult:
+    """Integrate, simulate where the study says so, store, compare and draw.
+
+    Parameters
+    ----------
+    study : Study
+    output : str or Path
+        HDF5 file; the figures lie beside it, with the same stem. It is replaced if it exists.
+    progress : callable or None
+        Called with "ODE" or "SGD" and the fraction done.
+
+    Raises
+    ------
+    StorageError
+        If the output cannot be written, before anything is computed.
+    KeyboardInterrupt
+        If the user interrupts before anything is computed. Later interruptions return what there is.
+    """
+    output = Path(output)
+    check_writable(output)
+    runs: list[Trajectory] = []
+    figures: tuple[Path, ...] = ()
+    agreement, note, interrupted = None, "", False
+    try:
+        for run in _computed(study, progress or (lambda stage, fraction: None)):
+            runs.append(run)
+            save(output, *runs, config=study.config)
+        interrupted = runs[-1].status == "interrupted"
+        if runs[-1].status == "complete":
+            agreement, note = _judged(*runs)
+            figures = _drawn(output, *runs)
+    except KeyboardInterrupt:
+        if not runs:
+            raise
+        interrupted = True
+        save(output, *runs, config=study.config)  # again: the interruption may have come in the middle of it
+    return StudyResult(
+        ode=runs[0],
+        sgd=runs[1] if len(runs) > 1 else None,
+        agreement=agreement,
+        output=output,
+        figures=figures,
+        interrupted=interrupted,
+        note=note,
+    )
+
+
+def _computed(study: Study, progress: Progress) -> Iterator[Trajectory]:
+    """The ODE, which is cheap and says first whether the problem is sound; then the simulation."""
+    start = study.start.overlaps(study.problem)
+    plan = study.integration
+    alpha = plan.times
+    if study.simulation is not None:
+        sgd_alpha = study.simulation.times(float(alpha[-1]))
+        alpha = np.union1d(alpha, sgd_alpha)  # the ODE at the simulation's own times, to be compared there
+    last = float(alpha[-1])
+    ode = integrate(
+        study.problem,
+        start,
+        alpha,
+        rtol=plan.rtol,
+        atol=plan.atol,
+        moments=plan.moments,
+        sectors=plan.sectors,
+        progress=lambda reached: progress("ODE", reached / last),
+    )
+    yield ode
+    if study.simulation is not None and ode.status == "complete":
+        yield simulate(
+            study.problem,
+            start,
+            sgd_alpha,
+            dimension=study.simulation.dimension,
+            replicas=study.simulation.replicas,
+            seed=study.simulation.seed,
+            method=study.simulation.method,
+            moments=plan.moments,
+            sectors=plan.sectors,
+            progress=lambda fraction: progress("SGD", fraction),
+        )
+
+
+def _judged(ode: Trajectory, sgd: Trajectory | None = None) -> "tuple[Agreement | None, str]":
+    """The agreement, or why there is none."""
+    if sgd is None:
+        return None, ""
+    from ode_sgd.analysis.agreement import compare  # brings scipy.stats, which an integration alone can do without
+
+    try:
+        return compare(ode, sgd), ""
+    except ComparisonError as error:
+        return None, f"ODE and SGD are not compared: {error}"
+
+
+def _drawn(output: Path, ode: Trajectory, sgd: Trajectory | None = None) -> tuple[Path, ...]:
+    """The figures beside the output."""
+    from ode_sgd.analysis.plots import run_figure, save_figure  # brings matplotlib, not needed until now
+
+    figure = run_figure(ode, sgd)
+    paths = output.with_suffix(".png"), output.with_suffix(".pdf")
+    for path in paths:
+        save_figure(figure, path, ode.problem)
+    return paths

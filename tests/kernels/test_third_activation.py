@@ -1,0 +1,118 @@
+"""An activation is one file: dropping one in the folder is enough for averages, ODE and simulation."""
+
+import sys
+
+import numpy as np
+import pytest
+from reference import sgd
+from reference.averages import direct
+from reference.theory import Theory
+
+import ode_sgd
+from kernels.cases import covariance
+from ode_sgd.kernels import averages
+from ode_sgd.kernels import compile as compile_module
+
+# g(x) = x^2, by Isserlis' theorem. Under a name of its own, so that it stays a new file for ever.
+SOURCE = """
+from ode_sgd.kernels.compile import kernel
+
+
+@kernel(inline=True)
+def value(x):
+    return x * x
+
+
+@kernel(inline=True)
+def slope(x):
+    return 2.0 * x
+
+
+@kernel(inline=True)
+def gg(C, a, b):
+    return C[a, a] * C[b, b] + 2.0 * C[a, b] ** 2
+
+
+@kernel(inline=True)
+def dgdg(C, a, b):
+    return 4.0 * C[a, b]
+
+
+@kernel(inline=True)
+def d2gg(C, a, b):
+    return 2.0 * C[b, b]
+
+
+@kernel(inline=True)
+def dgdggg(C, a, b, c, e):
+    pairings = C[a, b] * (C[c, c] * C[e, e] + 2.0 * C[c, e] ** 2)
+    pairings += 2.0 * (C[a, c] * C[b, c] * C[e, e] + C[a, e] * C[b, e] * C[c, c])
+    pairings += 4.0 * C[c, e] * (C[a, c] * C[b, e] + C[a, e] * C[b, c])
+    return 4.0 * pairings
+"""
+NAME = "square_for_a_test"
+NODES = 6  # exact: polynomials of degree 6 at most, 12 would be allowed
+
+
+@pytest.fixture
+def dropped(tmp_path, monkeypatch):
+    """The file in a folder that counts as the averages' own; compiled without the cache, which knows only ours."""
+    (tmp_path / f"{NAME}.py").write_text(SOURCE)
+    monkeypatch.setattr(averages, "__path__", [*averages.__path__, str(tmp_path)])
+    monkeypatch.setattr(compile_module, "cache_directory", lambda: None)
+    yield averages.load(NAME)
+    sys.modules.pop(f"{averages.__name__}.{NAME}")
+
+
+def test_one_file_is_enough(dropped):
+    exact = direct("quadratic", NODES)
+    C = covariance(4, 0)
+    for fields in [(0, 1), (2, 2), (3, 0)]:
+        for name in ("gg", "dgdg", "d2gg"):
+            assert getattr(dropped, name)(C, *fields) == pytest.approx(getattr(exact, name)(C, *fields), rel=1e-12)
+    for fields in [(0, 1, 2, 3), (0, 0, 1, 2), (1, 2, 1, 1), (3, 3, 3, 3)]:
+        assert dropped.dgdggg(C, *fields) == pytest.approx(exact.dgdggg(C, *fields), rel=1e-12)
+
+    assert NAME in averages.available()
+    spectrum = ode_sgd.Spectrum([1.5, 0.5], [0.5, 0.5])
+    problem = ode_sgd.Problem(
+        spectrum=spectrum, student_units=1, teacher_units=2, learning_rate=0.02, activation=NAME, label_noise=0.1
+    )
+    start = ode_sgd.OrderParameters.random(problem, 40, 0.5, seed=0)
+    alpha = np.array([0.0, 1.0, 2.0])
+
+    ode = ode_sgd.integrate(problem, start, alpha, rtol=1e-10)
+    theory = Theory.of(problem, exact)
+    C = np.array([theory.covariance(c) for c in theory.solve(start.gram, alpha, rtol=1e-10)])
+    # Both integrators hold 1e-10 a step; their dense output (the twin's) is good to about 1e-8.
+    np.testing.assert_allclose(ode.Q, C[:, :1, :1], rtol=1e-7)
+    np.testing.assert_allclose(ode.R, C[:, :1, 1:], rtol=1e-7)
+    assert ode.generalization_error[0] == pytest.approx(theory.error(start.gram), rel=1e-12)
+
+    network = _network(problem, start)
+    J = network.J.copy()
+    network.advance(80)
+    inputs, noises = sgd.draw(np.random.default_rng(3), 80, np.repeat(np.sqrt(spectrum.eigenvalues), 20), 0.1)
+    expected = sgd.run(J, network.B, inputs, noises, problem.v, problem.u, 0.02, "quadratic")
+    np.testing.assert_allclose(network.J, expected, rtol=0.0, atol=1e-12)  # rounding of 80 steps
+    assert ode_sgd.simulate(problem, start, alpha, dimension=40, seed=0).status == "complete"
+
+
+def _network(problem, start):
+    from ode_sgd.model.starts import weights_with_overlaps
+    from ode_sgd.solvers.explicit import ExplicitNetwork
+
+    sizes = problem.spectrum.sector_dimensions(40)
+    weights = weights_with_overlaps(start.gram, sizes, np.random.default_rng(1))
+    return ExplicitNetwork(problem, weights, sizes, np.random.default_rng(3))
+
+
+def test_the_new_name_is_offered_to_users(dropped):
+    with pytest.raises(ode_sgd.InvalidProblem, match=f"did you mean '{NAME}'"):
+        ode_sgd.Problem(
+            spectrum=ode_sgd.Spectrum.isotropic(),
+            student_units=1,
+            teacher_units=1,
+            learning_rate=0.1,
+            activation=NAME[:-1],
+        )

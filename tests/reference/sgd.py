@@ -1,0 +1,46 @@
+"""One-pass SGD step by step in plain NumPy, for given inputs and label noise."""
+
+import numpy as np
+
+from reference.activations import ACTIVATIONS
+
+
+def run(J, B, inputs, noises, v, u, learning_rate, activation, learned=None):
+    """Student weights (K, N) after one step for every row of `inputs` (steps, N), with label noise `noises` (steps,).
+
+    Only the first `learned` columns of J move (None: all).
+    """
+    g = ACTIVATIONS[activation]
+    J = J.copy()
+    N = J.shape[1]
+    moving = np.arange(N) < (N if learned is None else learned)
+    for xi, noise in zip(inputs, noises, strict=True):
+        x, y = J @ xi / np.sqrt(N), B @ xi / np.sqrt(N)
+        label = u @ g.g(y) + noise
+        delta = v * g.slope(x) * (v @ g.g(x) - label)
+        J -= learning_rate / np.sqrt(N) * np.outer(delta, xi * moving)
+    return J
+
+
+def draw(generator, steps, deviations, label_noise):
+    """Inputs (steps, N) of standard deviations (N,), and noises (steps,): a step's input first, then its noise."""
+    inputs, noises = np.empty((steps, len(deviations))), np.zeros(steps)
+    for step in range(steps):
+        inputs[step] = deviations * generator.standard_normal(len(deviations))
+        if label_noise > 0.0:
+            noises[step] = label_noise * generator.standard_normal()
+    return inputs, noises
+
+
+def overlaps(J, B, sizes):
+    """Sector Gram matrices (L, d, d) by explicit sums over the columns of every sector."""
+    stacked = np.vstack([J, B])
+    d = len(stacked)
+    grams, begin = np.zeros((len(sizes), d, d)), 0
+    for k, size in enumerate(sizes):
+        for i in range(d):
+            for j in range(d):
+                for n in range(begin, begin + size):
+                    grams[k, i, j] += stacked[i, n] * stacked[j, n] / size
+        begin += size
+    return grams
