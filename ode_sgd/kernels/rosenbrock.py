@@ -11,8 +11,10 @@ import numpy as np
 
 from ode_sgd.kernels import rodas5p
 from ode_sgd.kernels.block_code import shape_variant
+from ode_sgd.kernels.blocks import LANES
 from ode_sgd.kernels.coefficients import coefficient_kernels
 from ode_sgd.kernels.compile import Array, kernel
+from ode_sgd.kernels.differences import difference_coefficients, difference_linearised
 from ode_sgd.kernels.eigenbasis import turn_coefficients, turn_covariance, turn_derivatives
 from ode_sgd.kernels.layout import Indices
 from ode_sgd.kernels.linearised import linearised_coefficients
@@ -23,11 +25,12 @@ STAGE_A, STAGE_C, DENSE, GAMMA = rodas5p.A, rodas5p.C, rodas5p.H, rodas5p.GAMMA
 STAGES = rodas5p.STAGES
 
 # Status of a call.
-RUNNING, COMPLETE, DIVERGED, STEP_SIZE, STEP_LIMIT = 0, 1, 2, 3, 4
+RUNNING, COMPLETE, DIVERGED, STEP_SIZE, STEP_LIMIT, SPECIALISED = 0, 1, 2, 3, 4, 5
 
 # Step control: PI controller on the error norm e, h <- h SAFETY e^-INTEGRAL e_previous^PROPORTIONAL.
 SAFETY, INTEGRAL, PROPORTIONAL = 0.9, 0.7 / 5.0, 0.4 / 5.0
 SHRINK, GROW = 0.2, 6.0
+SPECIALISED_AT = 1e-2
 OVERFLOW = 1e8  # overlaps beyond this are not coming back
 
 
@@ -55,7 +58,7 @@ class Small(NamedTuple):
 class Control(NamedTuple):
     """What a run carries from call to call."""
 
-    numbers: Array  # alpha, h, previous error norm
+    numbers: Array  # alpha, h, previous error norm, floor of `specialised` (0: never)
     counts: Indices  # steps, rejected, next output, attempts allowed
 
 
@@ -144,14 +147,45 @@ def record_outputs(
     counts[2] = last
 
 
-@functools.cache
-def rosenbrock(activation: str, K: int, M: int) -> Callable[..., int]:
-    """Kernel that advances one problem by up to `budget` attempted steps."""
-    turn_all, coupling_moments, stage_pass, finish_pass = sector_passes(K, M)
-    coefficients = coefficient_kernels(activation).coefficients
-    linearise = linearised_coefficients(activation)
+@kernel()
+def specialised(C: Array, y: Array, s: Sectors, overlap: Indices, floor: float) -> bool:
+    """Whether the differences x_i - y_n of students from their nearest teachers deserve to be variables of their own.
 
-    @kernel(f"{activation}-{shape_variant(K, M)}")
+    With d = |x_i - y_n|^2 / |y_n|^2: the largest d of the fields is below `floor`, where it drowns in the rounding of
+    the overlaps; or it is below SPECIALISED_AT in every sector, where it drowns in the tolerance.
+    """
+    d = C.shape[0]
+    K = d // 2
+    largest = 0.0
+    nearest = np.zeros(K, np.int64)
+    for i in range(K):
+        best = np.inf
+        for n in range(K, d):
+            ratio = (C[i, i] - 2.0 * C[i, n] + C[n, n]) / C[n, n]
+            if ratio < best:
+                best, nearest[i] = ratio, n
+        largest = max(largest, best)
+    if largest > SPECIALISED_AT or largest < floor:
+        return largest < floor
+    for block in range(y.shape[0]):
+        for lane in range(LANES):
+            for i in range(K):
+                n = nearest[i]
+                t = s.z[block, overlap[n, n] * LANES + lane]
+                square = y[block, overlap[i, i] * LANES + lane] - 2.0 * y[block, overlap[i, n] * LANES + lane] + t
+                if s.rate[block, lane] > 0.0 and square > SPECIALISED_AT * t:
+                    return False
+    return True
+
+
+@functools.cache
+def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Callable[..., int]:
+    """Kernel that advances one problem by up to `budget` attempted steps, in the form of differences.py if asked."""
+    turn_all, coupling_moments, stage_pass, finish_pass, dense_sectors = sector_passes(K, M)
+    coefficients = difference_coefficients(activation) if differences else coefficient_kernels(activation).coefficients
+    linearise = difference_linearised(activation) if differences else linearised_coefficients(activation)
+
+    @kernel(f"{activation}-{shape_variant(K, M)}{'-differences' if differences else ''}")
     def advance(
         y: Array,
         s: Sectors,
@@ -188,6 +222,8 @@ def rosenbrock(activation: str, K: int, M: int) -> Callable[..., int]:
                     for j in range(K):
                         w.V[i, j] = 1.0 if i == j else 0.0
                 turn_covariance(sums, w.V, w.overlap, w.T, w.C)
+                if numbers[3] > 0.0 and specialised(w.C, y, s, w.overlap, numbers[3]):
+                    return SPECIALISED
                 linearise(w.C, w.a, noise_variance, w.overlap, w.A, w.G, w.JA, w.JG)
                 symmetric_eigen(w.A, w.L, w.V)
                 turn_all(y, w.V, s.offset, s.z)
@@ -228,6 +264,9 @@ def rosenbrock(activation: str, K: int, M: int) -> Callable[..., int]:
                 continue
             counts[0] += 1
             reached = end if h == end - alpha else alpha + h
+            for n in range(counts[2], outputs.sectors.shape[0]):
+                if outputs.alpha[n] <= reached:
+                    dense_sectors(s, (outputs.alpha[n] - alpha) / h, DENSE, back, outputs.sectors[n])
             record_outputs(s, w.V, w.overlap, counts, alpha, h, reached, outputs)
             turn_all(s.trial, back, s.offset, y)
             numbers[0] = reached

@@ -32,6 +32,7 @@ class SectorPasses(NamedTuple):
     coupling_moments: Callable[..., None]  # (s, g, L, E, moments)
     stage_pass: Callable[..., None]  # (s, stage, a, c, E, dA, dG, A, G, dC)
     finish_pass: Callable[..., float]  # (s, a, E, dA, dG, mean_size, atol, rtol) -> error norm
+    dense_sectors: Callable[..., None]  # (s, x, H, back, out)
 
 
 @kernel(sums=True)
@@ -200,4 +201,16 @@ def sector_passes(K: int, M: int) -> SectorPasses:
             result = result if worst[lane] <= result else worst[lane]
         return result
 
-    return SectorPasses(turn_all, coupling_moments, stage_pass, finish_pass)
+    @kernel(variant, sums=True)
+    def dense_sectors(s: Sectors, x: float, H: Array, back: Array, out: Array) -> None:
+        """The state of every sector at the fraction x of the step, turned back with `back` = V^T, (blocks, p LANES)."""
+        value, weights = np.empty(s.trial.shape[1]), np.empty(s.stages.shape[1])
+        for j in range(weights.size):
+            weights[j] = x * (1.0 - x) * (H[0, j] + x * (H[1, j] + x * H[2, j]))
+        for block in range(s.rate.shape[0]):
+            for e in range(value.size):
+                value[e] = (1.0 - x) * s.z[block, e] + x * s.trial[block, e]
+            add_stages(weights.size, weights, s.stages[block], value)
+            turn(value, back, s.offset, out[block])
+
+    return SectorPasses(turn_all, coupling_moments, stage_pass, finish_pass, dense_sectors)

@@ -13,11 +13,13 @@ from ode_sgd.model.errors import InvalidProblem, InvalidStart
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers import rosenbrock_method, scipy_methods
+from ode_sgd.solvers.compression import default_nodes, distinct_moving, on_nodes
 from ode_sgd.solvers.door import initial_state, sector_system
-from ode_sgd.solvers.solution import Solution
-from ode_sgd.solvers.trajectory import Moments, Sectors, Trajectory, error_curve, wanted_moments
+from ode_sgd.solvers.solution import Request, Solution
+from ode_sgd.solvers.trajectory import Moments, Sectors, Trajectory, errors_of, wanted_moments
 
 METHODS = ("rodas5p", *scipy_methods.METHODS)
+LONG_ENOUGH = 200  # eigenvalues below which the whole spectrum costs no more than finding nodes for it
 
 
 def integrate(
@@ -29,6 +31,7 @@ def integrate(
     atol: float | None = None,
     moments: Any = (0, 1, 2),
     sectors: bool = False,
+    nodes: int | str | None = "auto",
     method: str = "rodas5p",
     progress: Callable[[float], None] | None = None,
 ) -> Trajectory:
@@ -50,6 +53,11 @@ def integrate(
         Orders l >= 0 to keep; order 1 always is.
     sectors : bool
         Keep the overlaps of every sector too: n L K (K + M) numbers.
+    nodes : int, "auto" or None
+        How many nodes of a Gauss rule in log lambda stand for the spectrum (docs/theory.md section 5): a number >= 2,
+        None for the spectrum itself, or "auto": for spectra of more than 200 eigenvalues, without `sectors`, as many as
+        change eps_g by less than rtol at every output time, compared with a fifth fewer. `trajectory.stats` holds the
+        number of nodes and of the eigenvalues for which they stood.
     method : str
         "rodas5p": L-stable, order 5, linear in L, with dense output. For cross-checks SciPy's "DOP853" (explicit) or
         "LSODA" (switches to a dense implicit method).
@@ -81,16 +89,46 @@ def integrate(
         raise InvalidProblem(f"rtol = {rtol:g} is too coarse; give 1e-13 <= rtol <= 1e-2")
     atol = 0.0 if atol is None else check.number("atol", atol, least=0.0)
     check.choice("method", method, METHODS)
+    nodes = _checked_nodes(problem, nodes, sectors, method, rtol)
     began = time.perf_counter()
     system, spectrum = sector_system(problem, start), problem.spectrum
-    weights = np.stack([spectrum.weights * spectrum.eigenvalues**order for order in orders])
-    arguments = problem, system, initial_state(start), grid, weights
-    report = progress or (lambda alpha: None)
-    if method == "rodas5p":
-        solution = rosenbrock_method.solve(*arguments, sectors, rtol, atol, report)
+    state, report = initial_state(start), progress or (lambda alpha: None)
+    request = Request(
+        alpha=grid,
+        weights=np.stack([spectrum.weights * spectrum.eigenvalues**order for order in orders]),
+        order_one=orders.index(1),
+        keep_sectors=sectors,
+        rtol=rtol,
+        atol=atol,
+    )
+    if method != "rodas5p":
+        solution = scipy_methods.solve(problem, system, state, request, method, report)
+    elif nodes is None:
+        solution = rosenbrock_method.solve(problem, system, state, request, report)
     else:
-        solution = scipy_methods.solve(*arguments, method, rtol, atol, report)
-    return _trajectory(problem, start, grid, orders, solution, sectors, method, time.perf_counter() - began)
+        solution = on_nodes(problem, system, state, orders, request, nodes, report)
+    return _trajectory(problem, start, grid, orders, solution, method, time.perf_counter() - began)
+
+
+def _checked_nodes(problem: Problem, nodes: int | str | None, sectors: bool, method: str, rtol: float) -> Any:
+    """None, a number, or "auto" where it is worth trying."""
+    if nodes is None:
+        return None
+    distinct = distinct_moving(problem)
+    if nodes == "auto":
+        worth = not sectors and method == "rodas5p" and distinct > max(LONG_ENOUGH, 3 * default_nodes(problem, rtol))
+        return "auto" if worth else None
+    if isinstance(nodes, str):
+        check.choice("nodes", nodes, ("auto",))
+    number = check.integer("nodes", nodes, 2)
+    if sectors or method != "rodas5p":
+        reason = "sectors = True asks for every sector" if sectors else f"method = {method!r} takes the whole spectrum"
+        raise InvalidProblem(f"nodes = {number}, but {reason}; give nodes=None")
+    if number >= distinct:
+        raise InvalidProblem(
+            f"nodes = {number} for {distinct} distinct eigenvalues that are learned; give fewer nodes, or nodes=None"
+        )
+    return number
 
 
 def _trajectory(
@@ -99,7 +137,6 @@ def _trajectory(
     grid: Array,
     orders: tuple[int, ...],
     solution: Solution,
-    sectors: bool,
     method: str,
     seconds: float,
 ) -> Trajectory:
@@ -107,9 +144,9 @@ def _trajectory(
     moments: Moments = {}
     for number, order in enumerate(orders):
         moments[order] = *layout.unpack(solution.rows[:, number], K, M), start.moments(problem.spectrum, order)[2]
-    errors, resolution = error_curve(problem, _covariance(*moments[1]))
+    errors, resolution = errors_of(problem, moments[1][2], solution)
     kept = None
-    if sectors and solution.sectors is not None:
+    if solution.sectors is not None:
         kept = Sectors(*layout.unpack(solution.sectors.transpose(0, 2, 1), K, M), start.t)
     return Trajectory(
         problem=problem,
@@ -117,16 +154,12 @@ def _trajectory(
         generalization_error=errors,
         moments=moments,
         sectors=kept,
-        final=OrderParameters.from_solution(*layout.unpack(solution.state.T, K, M), start.t),
+        final=None
+        if solution.state is None
+        else OrderParameters.from_solution(*layout.unpack(solution.state.T, K, M), start.t),
         method=method,
         status=solution.status,
         message=solution.message,
         resolution=resolution,
         stats=solution.stats | {"seconds": seconds},
     )
-
-
-def _covariance(Q: Array, R: Array, T: Array) -> Array:
-    """[[Q, R], [R^T, T]] along a trajectory, (n, d, d)."""
-    T = np.broadcast_to(T, (len(Q), *T.shape))
-    return np.block([[Q, R], [R.transpose(0, 2, 1), T]])

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from ode_sgd.kernels.coefficients import coefficient_kernels
 from ode_sgd.kernels.sector_passes import Sectors
 from ode_sgd.model.check import Array
 from ode_sgd.model.problem import Problem
+from ode_sgd.solvers import differences
 from ode_sgd.solvers.door import SectorSystem
-from ode_sgd.solvers.solution import INTERRUPTED, Solution, divergence
+from ode_sgd.solvers.solution import INTERRUPTED, Request, Solution, divergence
 
 MAX_STEPS = 1_000_000
 CHUNK_SECONDS = 0.03  # between two looks at the outside world
@@ -36,8 +38,8 @@ def work_space(system: SectorSystem, K: int, L: int) -> tuple[Sectors, kernels.S
         inverse=np.zeros((len(z), (K + pairs) * lanes)),
     )
     small = kernels.Small(
-        T=system.T,
-        a=system.a,
+        T=system.T.copy(),
+        a=system.a.copy(),
         overlap=index,
         C=np.zeros((d, d)),
         V=np.zeros((K, K)),
@@ -69,58 +71,108 @@ def first_step(problem: Problem, system: SectorSystem, state: Array, rtol: float
     return float(0.1 * rtol**0.2 * max(size, rtol) / max(speed, TINY))
 
 
-def solve(
-    problem: Problem,
-    system: SectorSystem,
-    state: Array,
-    alpha: Array,
-    weights: Array,
-    keep_sectors: bool,
-    rtol: float,
-    atol: float,
-    progress: Callable[[float], None],
-) -> Solution:
-    """Integrate from alpha[0] = 0 through all output times, with dense output.
+@dataclass
+class _Run:
+    """One integration under way."""
 
-    state is (p, L), weights (orders, L) of the sums to record. KeyboardInterrupt keeps what was reached.
-    """
-    K, M, L = problem.student_units, problem.teacher_units, state.shape[1]
-    sectors, small = work_space(system, K, L)
-    y = blocks.to_blocks(state)
-    rows = np.empty((alpha.size, len(weights), len(state)))
-    rows[0] = (state @ weights.T).T
-    kept = np.empty((alpha.size if keep_sectors else 0, *y.shape))
-    kept[:1] = y
-    outputs = kernels.Outputs(alpha, np.stack([blocks.to_blocks(row[None]) for row in weights]), rows, kept)
-    control = kernels.Control(
-        np.array([0.0, first_step(problem, system, state, rtol), 1.0]), np.array([0, 0, 1, MAX_STEPS])
-    )
-    advance = kernels.rosenbrock(problem.activation, K, M)
-    code, budget, interrupted = kernels.RUNNING, 1, False
-    try:
+    problem: Problem
+    alpha: Array
+    y: Array
+    sectors: Sectors
+    small: kernels.Small
+    control: kernels.Control
+    outputs: kernels.Outputs
+    tolerances: tuple[float, float]
+
+    def advance(self, in_differences: bool, progress: Callable[[float], None]) -> int:
+        """Advance until something ends it; the kernel's status."""
+        problem = self.problem
+        noise = problem.label_noise**2
+        advance = kernels.rosenbrock(problem.activation, problem.student_units, problem.teacher_units, in_differences)
+        code, budget = kernels.RUNNING, 1
         while code == kernels.RUNNING:
             began = time.perf_counter()
-            tolerances = max(atol, TINY), rtol
-            code = advance(y, sectors, small, system.noise_variance, control, outputs, *tolerances, budget)
+            code = advance(
+                self.y, self.sectors, self.small, noise, self.control, self.outputs, *self.tolerances, budget
+            )
             spent = time.perf_counter() - began
             budget = max(1, min(4 * budget, int(budget * CHUNK_SECONDS / max(spent, 1e-6))))
-            progress(control.numbers[0])
+            progress(self.control.numbers[0])
+        return code
+
+
+def solve(
+    problem: Problem, system: SectorSystem, state: Array, request: Request, progress: Callable[[float], None]
+) -> Solution:
+    """Integrate the state (p, L) from alpha[0] = 0 through all output times, with dense output.
+
+    KeyboardInterrupt keeps what was reached.
+    """
+    K, L = problem.student_units, state.shape[1]
+    alpha, weights, keep_sectors = request.alpha, request.weights, request.keep_sectors
+    y = blocks.to_blocks(state)
+    rows, kept = np.empty((alpha.size, len(weights), len(state))), np.empty((alpha.size * keep_sectors, *y.shape))
+    rows[0], kept[:1] = (state @ weights.T).T, y
+    first = first_step(problem, system, state, request.rtol)
+    # Overlaps round to 1e-16: differences below this have lost more than a tenth of rtol to that.
+    floor = min(1e-2, 1e-15 / request.rtol) if differences.possible(problem) else 0.0
+    run = _Run(
+        problem,
+        alpha,
+        y,
+        *work_space(system, K, L),
+        kernels.Control(np.array([0.0, first, 1.0, floor]), np.array([0, 0, 1, MAX_STEPS])),
+        kernels.Outputs(alpha, np.stack([blocks.to_blocks(row[None]) for row in weights]), rows, kept),
+        (max(request.atol, TINY), request.rtol),
+    )
+    code, interrupted = kernels.RUNNING, False
+    matching: differences.Matching | None = None
+    switched_at = alpha.size
+    try:
+        code = run.advance(False, progress)
+        if code == kernels.SPECIALISED:
+            run.control.numbers[3] = 0.0
+            matching = differences.match(problem, run.small.C)
+            if matching is not None:
+                switched_at = int(run.control.counts[2])
+                _to_differences(run, matching, system, L)
+            code = run.advance(matching is not None, progress)
     except KeyboardInterrupt:
         interrupted = True
-    reached = int(control.counts[2])
-    status, message = _ending(problem, code, interrupted, control.numbers[0], alpha[reached - 1])
-    return Solution(
+    reached = int(run.control.counts[2])
+    status, message = _ending(problem, code, interrupted, run.control.numbers[0], alpha[reached - 1])
+    final = blocks.from_blocks(y, L)
+    solution = Solution(
         rows=rows[:reached],
-        state=blocks.from_blocks(y, L),
+        state=final,
         sectors=blocks.from_blocks(kept[:reached], L) if keep_sectors else None,
+        order_one=request.order_one,
         status=status,
         message=message,
         stats={
-            "steps": float(control.counts[0]),
-            "rejected": float(control.counts[1]),
-            "right_hand_sides": float(kernels.STAGES * (control.counts[0] + control.counts[1])),
+            "steps": float(run.control.counts[0]),
+            "rejected": float(run.control.counts[1]),
+            "right_hand_sides": float(kernels.STAGES * (run.control.counts[0] + run.control.counts[1])),
         },
     )
+    frozen = system.rate == 0.0
+    final[:, frozen] = state[:, frozen]  # turning them to and fro has rounded them
+    if solution.sectors is not None:
+        solution.sectors[:, :, frozen] = state[:, frozen]
+    if matching is not None:
+        differences.translate(problem, matching, system.t, weights, solution, min(switched_at, reached))
+    return solution
+
+
+def _to_differences(run: _Run, matching: "differences.Matching", system: SectorSystem, L: int) -> None:
+    """Turn the state in place into that of the differences, the teachers in the students' order."""
+    changed = differences.from_overlaps(blocks.from_blocks(run.y, L), system.t, matching)
+    run.y[:] = blocks.to_blocks(changed)
+    size = run.y.shape[1]
+    t = system.t[np.ix_(matching.order, matching.order)]
+    run.sectors.z[:, size:] = blocks.to_blocks(t[np.triu_indices(len(t))])
+    run.small.T[:] = run.small.T[np.ix_(matching.order, matching.order)]
+    run.small.a[len(t) :] = -run.small.a[: len(t)]
 
 
 def _ending(problem: Problem, code: int, interrupted: bool, at: float, last: float) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from ode_sgd.kernels.drift import right_hand_side
 from ode_sgd.model.check import Array
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.door import SectorSystem
-from ode_sgd.solvers.solution import INTERRUPTED, Solution, divergence
+from ode_sgd.solvers.solution import INTERRUPTED, Request, Solution, divergence
 
 METHODS: dict[str, type[OdeSolver]] = {"DOP853": DOP853, "LSODA": LSODA}
 OVERFLOW = 1e8  # overlaps beyond this are not coming back
@@ -40,22 +40,20 @@ def solve(
     problem: Problem,
     system: SectorSystem,
     state: Array,
-    alpha: Array,
-    weights: Array,
+    request: Request,
     method: str,
-    rtol: float,
-    atol: float,
     progress: Callable[[float], None],
 ) -> Solution:
     """Integrate from alpha[0] = 0 to every output time; KeyboardInterrupt keeps what was reached."""
     function = flat_right_hand_side(problem.activation, system, state.shape)
-    options: dict[str, Any] = {"rtol": max(rtol, 100 * np.finfo(float).eps), "atol": atol or rtol / 100.0}
+    rtol = max(request.rtol, 100 * np.finfo(float).eps)
+    options: dict[str, Any] = {"rtol": rtol, "atol": request.atol or rtol / 100.0}
     size: float | None = None  # the step size, carried from one interval to the next
     y, states = state.reshape(-1), [state]
     status, message = "complete", ""
     stats = {"steps": 0.0, "right_hand_sides": 0.0}
     try:
-        for begin, end in pairwise(alpha):
+        for begin, end in pairwise(request.alpha):
             first = None if size is None else min(size, end - begin)
             solver = METHODS[method](function, begin, y, end, first_step=first, **options)
             leg = _advance(problem, solver, end)
@@ -71,7 +69,9 @@ def solve(
     except KeyboardInterrupt:
         status, message = "interrupted", INTERRUPTED
     kept = np.stack(states)
-    return Solution((kept @ weights.T).transpose(0, 2, 1), kept[-1], kept, status, message, stats)
+    rows = (kept @ request.weights.T).transpose(0, 2, 1)
+    sectors = kept if request.keep_sectors else None
+    return Solution(rows, kept[-1], sectors, request.order_one, None, status, message, stats)
 
 
 @dataclass

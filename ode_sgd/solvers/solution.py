@@ -16,18 +16,43 @@ class Solution:
     ----------
     rows : (n, orders, p)
         sum_k w_k lambda_k^order of the moving overlaps (kernels/layout.py), for every wanted order.
-    state : (p, L)
-        At the time reached.
+    state : (p, L) or None
+        At the time reached; None where nodes stood for the sectors.
     sectors : (n, p, L) or None
         States at the output times, where they were asked for.
+    order_one : int
+        Which of the orders is 1.
+    errors : (m,) or None
+        eps_g of the last m output times, where the method followed it below the rounding of the overlaps.
     """
 
     rows: Array
-    state: Array
+    state: Array | None
     sectors: Array | None
+    order_one: int
+    errors: Array | None = None
     status: str = "complete"
     message: str = ""
     stats: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of an integration: output times, sums over sectors, tolerances.
+
+    Attributes
+    ----------
+    alpha : (n,)
+    weights : (orders, L)
+        w_k lambda_k^order of the sums to record; the one numbered order_one has order 1.
+    """
+
+    alpha: Array
+    weights: Array
+    order_one: int
+    keep_sectors: bool
+    rtol: float
+    atol: float
 
 
 INTERRUPTED = "interrupted by the user; the trajectory holds all output times reached before"

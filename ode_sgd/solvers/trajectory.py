@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ode_sgd.kernels import layout
 from ode_sgd.kernels.coefficients import coefficient_kernels
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
+from ode_sgd.solvers.solution import Solution
 
 if TYPE_CHECKING:
     import xarray
@@ -169,3 +171,14 @@ def wanted_moments(orders: Any) -> tuple[int, ...]:
     except TypeError:
         raise InvalidProblem(f"moments = {orders!r} is not a sequence; give orders such as (0, 1, 2)") from None
     return tuple(sorted({1, *(check.integer("moments", order, 0) for order in given)}))
+
+
+def errors_of(problem: Problem, T: Array, solution: Solution) -> tuple[Array, float]:
+    """eps_g (n,) along a solution with the T (M, M) of order one, and the level of its rounding."""
+    Q, R = layout.unpack(solution.rows[:, solution.order_one], problem.student_units, problem.teacher_units)
+    T = np.broadcast_to(T, (len(Q), *T.shape))
+    errors, resolution = error_curve(problem, np.block([[Q, R], [R.transpose(0, 2, 1), T]]))
+    if solution.errors is not None and solution.errors.size:
+        errors[-solution.errors.size :] = np.maximum(solution.errors, 0.0)
+        resolution = 0.0  # the difference form keeps its relative precision
+    return errors, resolution

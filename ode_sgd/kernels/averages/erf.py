@@ -2,7 +2,10 @@
 
 from math import asin, erf, exp, pi, sqrt
 
+import numpy as np
+
 from ode_sgd.kernels.compile import Array, kernel
+from ode_sgd.kernels.layout import Indices
 
 
 @kernel(inline=True)
@@ -95,3 +98,82 @@ def dgdggg_gradient(
         w0 * (ab * ae - be * aa) + 2.0 * w1 * (ab * ac - bc * aa),
         w0 * (ab * ac - bc * aa) + 2.0 * w2 * (ab * ae - be * aa),
     )
+
+
+# Averages of differences, without cancellation. C is the covariance of (delta_1..delta_K, y_1..y_K), with delta_i =
+# x_i - y_i, and Delta_i = g(x_i) - g(y_i) = int_0^1 ds delta_i g'(z_i(s)) with z_i(s) = y_i + s delta_i. A product of m
+# factors g' is the Gaussian (2/pi)^(m/2) exp(-z.z/2): it multiplies averages by |1 + Cov z|^(-1/2) and tilts the
+# covariance of any u, v into Cov(u, v) - Cov(u, z) (1 + Cov z)^-1 Cov(z, v).
+
+
+@kernel()
+def _tilt(C: Array, fields: Indices, shifts: Array, count: int, factor: Array) -> float:
+    """Cholesky factor of 1 + Cov(z_fields(shifts)) for `count` fields; returns |.|^(-1/2)."""
+    K = C.shape[0] // 2
+    scale = 1.0
+    for row in range(count):
+        a, s = fields[row], shifts[row]
+        for column in range(row + 1):
+            b, t = fields[column], shifts[column]
+            value = C[K + a, K + b] + t * C[b, K + a] + s * C[a, K + b] + s * t * C[a, b]
+            value += 1.0 if row == column else 0.0
+            for m in range(column):
+                value -= factor[row, m] * factor[column, m]
+            factor[row, column] = sqrt(value) if row == column else value / factor[column, column]
+        scale /= factor[row, row]
+    return scale
+
+
+@kernel()
+def _whiten_delta(C: Array, fields: Indices, shifts: Array, count: int, factor: Array, c: int, out: Array) -> None:
+    """out = factor^-1 Cov(z, delta_c)."""
+    K = C.shape[0] // 2
+    for row in range(count):
+        a, s = fields[row], shifts[row]
+        value = C[c, K + a] + s * C[a, c]
+        for m in range(row):
+            value -= factor[row, m] * out[m]
+        out[row] = value / factor[row, row]
+
+
+@kernel()
+def difference_product(C: Array, slopes: Indices, c: int, e: int, nodes: Array, weights: Array) -> float:
+    """E[prod_{i in slopes} g'(x_i) Delta_c Delta_e], for any number of slopes."""
+    count = slopes.size + 2
+    fields, shifts = np.empty(count, np.int64), np.ones(count)
+    factor, left, right = np.zeros((count, count)), np.empty(count), np.empty(count)
+    for row in range(slopes.size):
+        fields[row] = slopes[row]
+    fields[count - 2], fields[count - 1] = c, e
+    total = 0.0
+    for m in range(nodes.size):
+        for n in range(nodes.size):
+            shifts[count - 2], shifts[count - 1] = nodes[m], nodes[n]
+            scale = _tilt(C, fields, shifts, count, factor) * (2.0 / pi) ** (0.5 * count)
+            _whiten_delta(C, fields, shifts, count, factor, c, left)
+            _whiten_delta(C, fields, shifts, count, factor, e, right)
+            tilted = C[c, e]
+            for row in range(count):
+                tilted -= left[row] * right[row]
+            total += weights[m] * weights[n] * scale * tilted
+    return total
+
+
+@kernel()
+def difference_slope(C: Array, i: int, e: int, of_slope: bool, nodes: Array, weights: Array) -> float:
+    """E[g'(x_i) (g'(x_e) - g'(y_e))] if of_slope, else E[g''(x_i) Delta_e]; both are - int ds of a tilted covariance.
+
+    g'' = - z g', so the first tilts Cov(z_e(s), delta_e), the second Cov(x_i, delta_e). With z one of the tilting
+    fields, the tilted row of z against anything is that row of (1 + Cov z)^-1 Cov(z, .).
+    """
+    fields, shifts = np.array([i, e]), np.ones(2)
+    factor, white = np.zeros((2, 2)), np.empty(2)
+    total = 0.0
+    for m in range(nodes.size):
+        shifts[1] = nodes[m]
+        scale = _tilt(C, fields, shifts, 2, factor) * 2.0 / pi
+        _whiten_delta(C, fields, shifts, 2, factor, e, white)
+        second = white[1] / factor[1, 1]
+        first = (white[0] - factor[1, 0] * second) / factor[0, 0]
+        total -= weights[m] * scale * (second if of_slope else first)
+    return total

@@ -1,6 +1,7 @@
 """g(x) = x. Averages: docs/theory.md section 4."""
 
 from ode_sgd.kernels.compile import Array, kernel
+from ode_sgd.kernels.layout import Indices
 
 
 @kernel(inline=True)
@@ -48,3 +49,13 @@ def dgdggg_gradient(
     C: Array, a: int, b: int, c: int, e: int
 ) -> tuple[float, float, float, float, float, float, float, float, float, float, float]:
     return C[c, e], 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0
+
+
+@kernel()
+def difference_product(C: Array, slopes: Indices, c: int, e: int, nodes: Array, weights: Array) -> float:
+    return C[c, e]
+
+
+@kernel()
+def difference_slope(C: Array, i: int, e: int, of_slope: bool, nodes: Array, weights: Array) -> float:
+    return 0.0
