@@ -59,7 +59,7 @@ class Control(NamedTuple):
     """What a run carries from call to call."""
 
     numbers: Array  # alpha, h, previous error norm, floor of `specialised` (0: never)
-    counts: Indices  # steps, rejected, next output, attempts allowed
+    counts: Indices  # steps, rejected, next output, attempts allowed, steps to accept whatever their error
 
 
 class Outputs(NamedTuple):
@@ -257,7 +257,8 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                     mean_size += w.rows[w.overlap[i, i]] / trace
                 error = finish_pass(s, STAGE_A[STAGES - 1], E, dA, dG, mean_size, atol, rtol)
 
-            fresh = error <= 1.0
+            fresh = error <= 1.0 or (counts[4] > 0 and np.isfinite(error))
+            counts[4] = 0
             if not fresh:  # also for NaN
                 counts[1] += 1
                 numbers[1] = h * (max(SHRINK, SAFETY * error**-0.2) if np.isfinite(error) else 0.1)

@@ -45,7 +45,6 @@ class Compressed:
     state: Array  # (p, nodes)
     weights: Array  # (orders, nodes)
     constant: Array  # (orders, p)
-    eigenvalues: int  # distinct ones for which the nodes stand
 
 
 def default_nodes(problem: Problem, rtol: float) -> int:
@@ -60,41 +59,49 @@ def distinct_moving(problem: Problem) -> int:
     return int(np.unique(problem.spectrum.eigenvalues[_moves(problem)]).size)
 
 
-def compress(problem: Problem, system: SectorSystem, state: Array, orders: tuple[int, ...], nodes: int) -> Compressed:
-    """The system on `nodes` nodes; sectors that do not move become one, and constants of the recorded sums.
+class Compression:
+    """A spectrum ready to be stood for by any number of nodes, up to the one given here."""
 
-    state is (p, L), orders are those of the sums to record.
-    """
-    moves, spectrum = _moves(problem), problem.spectrum
-    M = len(system.T)
-    upper = np.triu_indices(M)
-    overlaps = np.concatenate([state, system.t[upper]])
-    merged = _merge(spectrum.eigenvalues[moves], spectrum.weights[moves], overlaps[:, moves])
-    rule = _gauss(merged if merged.u.size <= LONG else _panels(merged), nodes)
-    values, shares, c = np.exp(rule.u), rule.weights, rule.overlaps
-    rest = system.variance[~moves].sum()
-    if rest > 0.0:  # one sector that holds the others' part of C, and of nothing else
-        values, shares = np.append(values, 1.0), np.append(shares, rest)
-        frozen = overlaps[:, ~moves] @ system.variance[~moves] / rest
-        c = np.concatenate([c, frozen[:, None]], axis=1)
-    count, p = values.size, len(state)
-    shares_of = [spectrum.weights * spectrum.eigenvalues**order for order in orders]
-    learns = np.arange(count) < rule.u.size
-    t = np.empty((M, M, count))
-    t[upper] = t[upper[1], upper[0]] = c[p:]
-    rate = problem.learning_rate * values * learns
-    return Compressed(
-        system=system._replace(
-            t=t,
-            variance=shares * values,
-            rate=rate,
-            noise=np.zeros(count) if problem.gradient_flow else problem.learning_rate * rate,
-        ),
-        state=np.ascontiguousarray(c[:p]),
-        weights=np.stack([shares * values**order * learns for order in orders]),
-        constant=np.stack([state[:, ~moves] @ share[~moves] for share in shares_of]),
-        eigenvalues=merged.u.size,
-    )
+    def __init__(
+        self, problem: Problem, system: SectorSystem, state: Array, orders: tuple[int, ...], most: int
+    ) -> None:
+        spectrum = problem.spectrum
+        self._problem, self._system, self._orders = problem, system, orders
+        moves = _moves(problem)
+        overlaps = np.concatenate([state, system.t[np.triu_indices(len(system.T))]])
+        merged = _merge(spectrum.eigenvalues[moves], spectrum.weights[moves], overlaps[:, moves])
+        self.eigenvalues = merged.u.size
+        self._rule = _Gauss(merged if merged.u.size <= LONG else _panels(merged), most)
+        self._rows = len(state)
+        shares = [(spectrum.weights * spectrum.eigenvalues**order)[~moves] for order in orders]
+        self._constant = np.stack([state[:, ~moves] @ share for share in shares])
+        self._still_variance = float(system.variance[~moves].sum())
+        self._still = overlaps[:, ~moves] @ system.variance[~moves]
+
+    def on(self, nodes: int) -> Compressed:
+        """The system on that many nodes; sectors with variance that do not move become one."""
+        u, weights, overlaps = self._rule.project(nodes)
+        values, learns = np.exp(u), np.ones(u.size)
+        if self._still_variance > 0.0:  # this sector holds the others' part of C, and of no recorded sum
+            values, weights = np.append(values, 1.0), np.append(weights, self._still_variance)
+            overlaps = np.column_stack([overlaps, self._still / self._still_variance])
+            learns = np.append(learns, 0.0)
+        M = len(self._system.T)
+        upper = np.triu_indices(M)
+        t = np.empty((M, M, values.size))
+        t[upper] = t[upper[1], upper[0]] = overlaps[self._rows :]
+        rate = self._problem.learning_rate * values * learns
+        return Compressed(
+            system=self._system._replace(
+                t=t,
+                variance=weights * values,
+                rate=rate,
+                noise=np.zeros_like(rate) if self._problem.gradient_flow else self._problem.learning_rate * rate,
+            ),
+            state=np.ascontiguousarray(overlaps[: self._rows]),
+            weights=np.stack([weights * values**order * learns for order in self._orders]),
+            constant=self._constant,
+        )
 
 
 def on_nodes(
@@ -107,35 +114,29 @@ def on_nodes(
     progress: Callable[[float], None],
 ) -> Solution:
     """Integrate on that many nodes, or for "auto" on more and more, until eps_g changes by less than rtol."""
+    first = nodes if isinstance(nodes, int) else default_nodes(problem, request.rtol)
+    compression = Compression(problem, system, state, orders, first)
+
+    def run(count: int) -> Solution:
+        reduced = compression.on(count)
+        solution = rosenbrock_method.solve(
+            problem, reduced.system, reduced.state, replace(request, weights=reduced.weights), progress
+        )
+        solution.rows += reduced.constant
+        solution.state = None
+        solution.stats |= {"nodes": float(count), "eigenvalues": float(compression.eigenvalues)}
+        return solution
+
     if isinstance(nodes, int):
-        return _solve_on(problem, system, state, orders, request, nodes, progress)
-    count = default_nodes(problem, request.rtol)
-    before = _solve_on(problem, system, state, orders, request, int(0.8 * count), progress)
-    while 2 * count < distinct_moving(problem):
-        solution = _solve_on(problem, system, state, orders, request, count, progress)
+        return run(nodes)
+    before, count = run(int(0.8 * first)), first
+    while 2 * count < compression.eigenvalues:
+        solution = run(count)
         if solution.status != "complete" or _change(problem, system, before, solution) <= request.rtol:
             return solution
         before, count = solution, int(1.25 * count)
+        compression = Compression(problem, system, state, orders, count)
     return rosenbrock_method.solve(problem, system, state, request, progress)
-
-
-def _solve_on(
-    problem: Problem,
-    system: SectorSystem,
-    state: Array,
-    orders: tuple[int, ...],
-    request: Request,
-    nodes: int,
-    progress: Callable[[float], None],
-) -> Solution:
-    reduced = compress(problem, system, state, orders, nodes)
-    solution = rosenbrock_method.solve(
-        problem, reduced.system, reduced.state, replace(request, weights=reduced.weights), progress
-    )
-    solution.rows += reduced.constant
-    solution.state = None
-    solution.stats |= {"nodes": float(nodes), "eigenvalues": float(reduced.eigenvalues)}
-    return solution
 
 
 def _change(problem: Problem, system: SectorSystem, before: Solution, after: Solution) -> float:
@@ -158,19 +159,30 @@ def _merge(values: Array, weights: Array, overlaps: Array) -> Spectral:
     return Spectral(np.log(distinct), total, joined)
 
 
-def _gauss(sectors: Spectral, nodes: int) -> Spectral:
-    """The Gauss rule of the measure spread evenly over u, and the sectors projected onto it."""
-    u = sectors.u
-    n = min(nodes, u.size)
-    if n == u.size:
-        return sectors
-    gaps = np.gradient(u) if u.size > 1 else np.ones(1)
-    gaps[0], gaps[-1] = 0.5 * (u[1] - u[0]), 0.5 * (u[-1] - u[-2])
-    root = np.sqrt(gaps / gaps.sum())
-    basis, diagonal, off = _lanczos(u, root, n)
-    x, V = np.linalg.eigh(np.diag(diagonal) + np.diag(off, 1) + np.diag(off, -1))
-    lagrange = (V[0][:, None] * (V.T @ basis)) / root  # (n, L): ell_j at every u_k; the sign of V[0] cancels
-    return _project(sectors, x, lagrange)
+class _Gauss:
+    """Gauss rules of the measure spread evenly over u, from one run of Lanczos' process."""
+
+    def __init__(self, sectors: Spectral, most: int) -> None:
+        self._sectors = sectors
+        u = sectors.u
+        gaps = np.gradient(u)
+        gaps[0], gaps[-1] = 0.5 * (u[1] - u[0]), 0.5 * (u[-1] - u[-2])
+        self._root = np.sqrt(gaps / gaps.sum())
+        self._basis, self._diagonal, self._off = _lanczos(u, self._root, min(most, u.size))
+
+    def project(self, nodes: int) -> Spectral:
+        """The sectors projected onto the rule of that many nodes."""
+        n = min(nodes, self._diagonal.size)
+        off = self._off[: n - 1]
+        x, V = np.linalg.eigh(np.diag(self._diagonal[:n]) + np.diag(off, 1) + np.diag(off, -1))
+        # ell_j at every u_k is V_0j sum_i V_ij basis_i(k) / root_k: the sign of an eigenvector cancels.
+        moments = self._basis[:n] @ (np.vstack([np.ones_like(self._root), self._sectors.overlaps]) * self._shares()).T
+        projected = V[0][:, None] * (V.T @ moments)
+        return Spectral(x, projected[:, 0], (projected[:, 1:] / projected[:, :1]).T)
+
+    def _shares(self) -> Array:
+        shares: Array = self._sectors.weights / self._root
+        return shares
 
 
 def _lanczos(u: Array, start: Array, n: int) -> tuple[Array, Array, Array]:
