@@ -97,20 +97,20 @@ def difference_coefficients(activation: str) -> Callable[..., None]:
 
 
 @functools.cache
-def difference_errors(activation: str) -> Callable[..., None]:
-    """Kernel (C (n, d, d), a, errors (n,)) that fills in eps_g."""
+def difference_error(activation: str) -> Callable[..., float]:
+    """Kernel (C, a) -> eps_g, in difference form."""
     product: Any = load(activation).difference_product
 
     @kernel(activation)
-    def evaluate(C: Array, a: Array, errors: Array) -> None:
+    def evaluate(C: Array, a: Array) -> float:
         K = a.size // 2
         none = np.empty(0, np.int64)
-        for n in range(errors.size):
-            nodes, weights = quadrature(C[n])
-            errors[n] = 0.0
-            for c in range(K):
-                for e in range(K):
-                    errors[n] += 0.5 * a[c] * a[e] * product(C[n], none, c, e, nodes, weights)
+        nodes, weights = quadrature(C)
+        error = 0.0
+        for c in range(K):
+            for e in range(K):
+                error += 0.5 * a[c] * a[e] * product(C, none, c, e, nodes, weights)
+        return error
 
     return evaluate
 

@@ -113,7 +113,7 @@ def on_nodes(
     nodes: int | str,
     progress: Callable[[float], None],
 ) -> Solution:
-    """Integrate on that many nodes, or for "auto" on more and more, until eps_g changes by less than rtol."""
+    """Integrate on that many nodes, or for "auto" on more and more, until eps_g changes by less than 2 rtol."""
     first = nodes if isinstance(nodes, int) else default_nodes(problem, request.rtol)
     compression = Compression(problem, system, state, orders, first)
 
@@ -132,7 +132,7 @@ def on_nodes(
     before, count = run(int(0.8 * first)), first
     while 2 * count < compression.eigenvalues:
         solution = run(count)
-        if solution.status != "complete" or _change(problem, system, before, solution) <= request.rtol:
+        if solution.status != "complete" or _change(problem, system, before, solution) <= 2.0 * request.rtol:
             return solution
         before, count = solution, int(1.25 * count)
         compression = Compression(problem, system, state, orders, count)

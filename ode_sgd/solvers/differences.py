@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.kernels import layout
-from ode_sgd.kernels.differences import difference_errors, has_difference_form
+from ode_sgd.kernels.differences import difference_error, has_difference_form
 from ode_sgd.model.check import Array
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.solution import Solution
@@ -56,12 +56,11 @@ def translate(problem: Problem, matching: Matching, t: Array, weights: Array, so
     K = len(t)
     T = np.tensordot(weights, t[np.ix_(matching.order, matching.order)], axes=(1, 2))  # (orders, M, M)
     beyond = solution.rows[first:]
-    solution.errors = np.empty(len(beyond))
     alpha, beta = layout.unpack(beyond[:, solution.order_one], K, K)
     teacher = np.broadcast_to(T[solution.order_one], alpha.shape)
     C = np.ascontiguousarray(np.block([[alpha, beta], [beta.transpose(0, 2, 1), teacher]]))
     signed = np.concatenate([problem.v, -problem.v])
-    difference_errors(problem.activation)(C, signed, solution.errors)
+    solution.errors = np.array([difference_error(problem.activation)(covariance, signed) for covariance in C])
     for order in range(len(weights)):
         beyond[:, order] = _overlap_rows(beyond[:, order], T[order], matching)
     sectors = t[np.ix_(matching.order, matching.order)].transpose(2, 0, 1)

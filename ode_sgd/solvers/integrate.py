@@ -56,7 +56,7 @@ def integrate(
     nodes : int, "auto" or None
         How many nodes of a Gauss rule in log lambda stand for the spectrum (docs/theory.md section 5): a number >= 2,
         None for the spectrum itself, or "auto": for spectra of more than 200 eigenvalues, without `sectors`, as many as
-        change eps_g by less than rtol at every output time, compared with a fifth fewer. `trajectory.stats` holds the
+        change eps_g by less than 2 rtol at every output time, compared with a fifth fewer. `trajectory.stats` holds the
         number of nodes and of the eigenvalues for which they stood.
     method : str
         "rodas5p": L-stable, order 5, linear in L, with dense output. For cross-checks SciPy's "DOP853" (explicit) or
