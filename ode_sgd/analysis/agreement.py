@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit  # the quantile of Student's t, without the second that scipy.stats takes to load
 
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import ComparisonError
@@ -115,7 +115,7 @@ def _judge(sgd: Trajectory, z: dict[str, Array], allowance: dict[str, float]) ->
     groups = {"generalization_error": ["generalization_error"]}
     groups |= {letter: [key for key in z if key.startswith(f"{letter}_")] for letter in "QR"}
     replicas = sgd.replicas or 0
-    allowed = float(stats.t.isf(FALSE_ALARM / 2.0 / scores.size, replicas - 1))
+    allowed = -float(stdtrit(replicas - 1, FALSE_ALARM / 2.0 / scores.size))
     rms = float(np.sqrt(np.mean(scores**2)))
     worst = Deviation(list(z)[name], float(sgd.alpha[1:][time]), float(scores[name, time]))
     return Agreement(

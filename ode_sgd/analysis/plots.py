@@ -60,7 +60,8 @@ def run_figure(ode: Trajectory | None, sgd: Trajectory | None = None) -> Figure:
     trajectories = [run for run in (ode, sgd) if run is not None]
     if not trajectories:
         raise InvalidProblem("nothing to plot; give an ODE trajectory, a simulation, or both")
-    figure = Figure(figsize=(10.0, 4.2), layout="constrained")
+    figure = Figure(figsize=(10.0, 4.2))  # margins by hand: the layout engines draw everything several times
+    figure.subplots_adjust(left=0.08, right=0.98, bottom=0.14, top=0.92, wspace=0.2)
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     plot_error(left, trajectories)

@@ -1,14 +1,18 @@
 """A run in a few lines of text."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from ode_sgd.analysis.agreement import Agreement
 from ode_sgd.solvers.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from ode_sgd.analysis.agreement import Agreement
 
 TABLE_TIMES = 8
 
 
-def table(ode: Trajectory | None, sgd: Trajectory | None = None, agreement: Agreement | None = None) -> str:
+def table(ode: Trajectory | None, sgd: Trajectory | None = None, agreement: "Agreement | None" = None) -> str:
     """eps_g at a few times, theory beside simulation, and the verdict; no trailing newline."""
     lead = ode or sgd
     if lead is None:

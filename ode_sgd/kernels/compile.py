@@ -118,7 +118,9 @@ def kernel(variant: str = "plain", *, sums: bool = False, inline: bool = False) 
     """
 
     def compile_(function: Function) -> Function:
-        dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=SUM_FLAGS if sums else False)(function)
+        dispatcher = numba.njit(
+            nogil=True, error_model="numpy", fastmath=SUM_FLAGS if sums else False, no_cfunc_wrapper=True
+        )(function)
         folder = cache_directory()
         if folder is not None and not inline and not numba.config.DISABLE_JIT:
             dispatcher._cache = _KernelCache(function, folder, variant)

@@ -12,13 +12,13 @@ from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem, InvalidStart
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
-from ode_sgd.solvers import rosenbrock_method, scipy_methods
+from ode_sgd.solvers import rosenbrock_method
 from ode_sgd.solvers.compression import default_nodes, distinct_moving, on_nodes
 from ode_sgd.solvers.door import initial_state, sector_system
 from ode_sgd.solvers.solution import Request, Solution
 from ode_sgd.solvers.trajectory import Moments, Sectors, Trajectory, errors_of, wanted_moments
 
-METHODS = ("rodas5p", *scipy_methods.METHODS)
+METHODS = ("rodas5p", "DOP853", "LSODA")
 LONG_ENOUGH = 200  # eigenvalues below which the whole spectrum costs no more than finding nodes for it
 
 
@@ -102,6 +102,8 @@ def integrate(
         atol=atol,
     )
     if method != "rodas5p":
+        from ode_sgd.solvers import scipy_methods  # scipy.integrate takes a third of a second to load
+
         solution = scipy_methods.solve(problem, system, state, request, method, report)
     elif nodes is None:
         solution = rosenbrock_method.solve(problem, system, state, request, report)
