@@ -29,7 +29,7 @@ def number(name: str, value: Any, *, above: float = -math.inf, least: float = -m
         raise InvalidProblem(f"{name} = {value!r} is not a number; give {allowed}")
     if not math.isfinite(value) or value <= above or value < least:
         raise InvalidProblem(f"{name} = {value} is outside its range; give {allowed}")
-    return float(value)
+    return float(value) + 0.0  # no negative zero: it equals zero, and must hash like it
 
 
 def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
@@ -44,7 +44,7 @@ def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
 def array(name: str, value: Any, shape: str, dimensions: int, error: type[OdeSgdError] = InvalidProblem) -> Array:
     """A read-only, contiguous float64 copy with the given number of dimensions, all entries finite."""
     try:
-        result = np.array(value, dtype=np.float64, order="C")
+        result = np.array(value, dtype=np.float64, order="C") + 0.0  # no negative zero
     except (TypeError, ValueError):
         raise error(f"{name} is not an array of real numbers; give shape {shape}") from None
     if result.ndim != dimensions or result.size == 0:

@@ -166,7 +166,6 @@ class _Gauss:
         self._sectors = sectors
         u = sectors.u
         gaps = np.gradient(u)
-        gaps[0], gaps[-1] = 0.5 * (u[1] - u[0]), 0.5 * (u[-1] - u[-2])
         self._root = np.sqrt(gaps / gaps.sum())
         self._basis, self._diagonal, self._off = _lanczos(u, self._root, min(most, u.size))
 

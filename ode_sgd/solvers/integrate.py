@@ -8,7 +8,6 @@ import numpy as np
 
 from ode_sgd.kernels import layout
 from ode_sgd.model import check
-from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem, InvalidStart
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
@@ -109,7 +108,7 @@ def integrate(
         solution = rosenbrock_method.solve(problem, system, state, request, report)
     else:
         solution = on_nodes(problem, system, state, orders, request, nodes, report)
-    return _trajectory(problem, start, grid, orders, solution, method, time.perf_counter() - began)
+    return _trajectory(problem, start, orders, solution, method, time.perf_counter() - began)
 
 
 def _checked_nodes(problem: Problem, nodes: int | str | None, sectors: bool, method: str, rtol: float) -> Any:
@@ -136,7 +135,6 @@ def _checked_nodes(problem: Problem, nodes: int | str | None, sectors: bool, met
 def _trajectory(
     problem: Problem,
     start: OrderParameters,
-    grid: Array,
     orders: tuple[int, ...],
     solution: Solution,
     method: str,
@@ -152,7 +150,7 @@ def _trajectory(
         kept = Sectors(*layout.unpack(solution.sectors.transpose(0, 2, 1), K, M), start.t)
     return Trajectory(
         problem=problem,
-        alpha=grid[: len(errors)],
+        alpha=solution.alpha,
         generalization_error=errors,
         moments=moments,
         sectors=kept,

@@ -146,12 +146,18 @@ def solve(
     except KeyboardInterrupt:
         interrupted = True
     reached = int(run.control.counts[2])
-    status, message = _ending(problem, code, interrupted, run.control.numbers[0], alpha[reached - 1])
-    final = blocks.from_blocks(y, L)
+    at, final = float(run.control.numbers[0]), blocks.from_blocks(y, L)
+    status, message = _ending(problem, code, interrupted, at)
+    alpha, rows = alpha[:reached], rows[:reached]
+    sectors = blocks.from_blocks(kept[:reached], L) if keep_sectors else None
+    if at > alpha[-1] and status != "complete" and np.isfinite(final).all():  # where it stopped is worth keeping
+        alpha, rows = np.append(alpha, at), np.concatenate([rows, (final @ weights.T).T[None]])
+        sectors = np.concatenate([sectors, final[None]]) if sectors is not None else None
     solution = Solution(
-        rows=rows[:reached],
+        alpha=alpha,
+        rows=rows,
         state=final,
-        sectors=blocks.from_blocks(kept[:reached], L) if keep_sectors else None,
+        sectors=sectors,
         order_one=request.order_one,
         status=status,
         message=message,
@@ -166,7 +172,7 @@ def solve(
     if solution.sectors is not None:
         solution.sectors[:, :, frozen] = state[:, frozen]
     if matching is not None:
-        differences.translate(problem, matching, system.t, weights, solution, min(switched_at, reached))
+        differences.translate(problem, matching, system.t, weights, solution, min(switched_at, len(rows)))
     return solution
 
 
@@ -181,12 +187,12 @@ def _to_differences(run: _Run, matching: "differences.Matching", system: SectorS
     run.small.a[len(t) :] = -run.small.a[: len(t)]
 
 
-def _ending(problem: Problem, code: int, interrupted: bool, at: float, last: float) -> tuple[str, str]:
-    """Status and message; `at` is the time reached, `last` the last output before it."""
+def _ending(problem: Problem, code: int, interrupted: bool, at: float) -> tuple[str, str]:
+    """Status and message; `at` is the time reached."""
     if interrupted:
         return "interrupted", INTERRUPTED
     if code == kernels.DIVERGED:
-        return "diverged", divergence(problem, last)
+        return "diverged", divergence(problem, at)
     if code == kernels.STEP_SIZE:
         return "step_size", (
             f"the step size collapsed at alpha = {at:.6g}; raise rtol, or lower learning_rate if the overlaps grow"

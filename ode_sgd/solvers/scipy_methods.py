@@ -71,7 +71,9 @@ def solve(
     kept = np.stack(states)
     rows = (kept @ request.weights.T).transpose(0, 2, 1)
     sectors = kept if request.keep_sectors else None
-    return Solution(rows, kept[-1], sectors, request.order_one, None, status, message, stats)
+    return Solution(
+        request.alpha[: len(rows)], rows, kept[-1], sectors, request.order_one, None, status, message, stats
+    )
 
 
 @dataclass

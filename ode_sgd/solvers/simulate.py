@@ -98,7 +98,7 @@ def simulate(
     began = time.perf_counter()
     children = np.random.SeedSequence(seed).spawn(replicas)
     runs = [_Replica(problem, start, sizes, steps, child, orders, sectors) for child in children]
-    workers = min(replicas, check.integer("threads", threads or os.cpu_count() or 1, 1))
+    workers = min(replicas, os.cpu_count() or 1 if threads is None else check.integer("threads", threads, 1))
     interrupted = _run_all(runs, workers, progress or (lambda fraction: None))
     trajectory = _collect(problem, runs, steps / dimension, orders, interrupted)
     stats = {"steps": float(sum(run.done for run in runs)), "seconds": time.perf_counter() - began}
@@ -144,6 +144,8 @@ class _Replica:
             self.initial = self.start
         else:
             self.initial = self.start(int(start_seed.generate_state(1, np.uint64)[0] >> 1))
+            if not isinstance(self.initial, OrderParameters):
+                raise InvalidStart(f"the start function returned a {type(self.initial).__name__}, not OrderParameters")
             self.initial.check_fits(self.problem)
         weights = starts.weights_with_overlaps(self.initial.gram, self.sizes, np.random.default_rng(frame_seed))
         network = ExplicitNetwork(self.problem, weights, self.sizes, np.random.default_rng(noise_seed))
@@ -185,6 +187,7 @@ def _run_all(runs: Sequence[_Replica], workers: int, progress: Callable[[float],
                     future.result()
                 progress(sum(run.done for run in runs) / max(total, 1))
         except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
             return True
         finally:
             stop.set()
@@ -198,7 +201,7 @@ def _collect(
     status, message = "complete", ""
     kept = [run for run in runs if run.reached]
     if interrupted:
-        kept = [run for run in kept if run.finished] or kept
+        kept = [run for run in kept if run.finished] or [run for run in kept if run.reached > 1] or kept
         status, message = "interrupted", f"interrupted by the user; kept {len(kept)} of {len(runs)} replicas"
         if not kept:
             raise KeyboardInterrupt
@@ -229,10 +232,15 @@ def _collect(
         "generalization_error": errors.reshape(C.shape[:2]),
         "moments": moments,
         "sectors": kept_sectors,
-        "final": tuple(
-            OrderParameters.from_solution(*run.last, run.initial.t) for run in kept if run.last and run.initial
-        ),
+        "final": _final_states(kept),
         "status": status,
         "message": message,
         "resolution": resolution,
     }
+
+
+def _final_states(runs: Sequence[_Replica]) -> tuple[OrderParameters, ...] | None:
+    """The last states, where all replicas got equally far."""
+    if len({run.reached for run in runs}) > 1:
+        return None
+    return tuple(OrderParameters.from_solution(*run.last, run.initial.t) for run in runs if run.last and run.initial)

@@ -14,6 +14,8 @@ class Solution:
 
     Attributes
     ----------
+    alpha : (n,)
+        The output times reached, and where a run ended early the time of its last step.
     rows : (n, orders, p)
         sum_k w_k lambda_k^order of the moving overlaps (kernels/layout.py), for every wanted order.
     state : (p, L) or None
@@ -26,6 +28,7 @@ class Solution:
         eps_g of the last m output times, where the method followed it below the rounding of the overlaps.
     """
 
+    alpha: Array
     rows: Array
     state: Array | None
     sectors: Array | None
@@ -67,6 +70,6 @@ def divergence(problem: Problem, alpha: float) -> str:
             f"the overlaps diverged after alpha = {alpha:.6g}: learning_rate = {problem.learning_rate:g} is too large"
         )
     return (
-        f"the overlaps diverged after alpha = {alpha:.6g}: learning_rate = {problem.learning_rate:g} is beyond the "
-        f"critical {critical:.6g}; choose a smaller one"
+        f"the overlaps diverged after alpha = {alpha:.6g}: learning_rate = {problem.learning_rate:g} is beyond "
+        f"critical ({critical:.6g}); choose a smaller one"
     )

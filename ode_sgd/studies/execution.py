@@ -119,6 +119,8 @@ def _computed(study: Study, progress: Progress) -> Iterator[Trajectory]:
         atol=plan.atol,
         moments=plan.moments,
         sectors=plan.sectors,
+        nodes=None if plan.nodes == "whole" else plan.nodes,
+        method=plan.method,
         progress=lambda reached: progress("ODE", reached / last),
     )
     yield ode

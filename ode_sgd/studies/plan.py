@@ -10,6 +10,7 @@ from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
+from ode_sgd.solvers.integrate import METHODS as INTEGRATORS
 from ode_sgd.solvers.simulate import METHODS, nearest_steps
 from ode_sgd.solvers.trajectory import wanted_moments
 
@@ -63,13 +64,20 @@ class Integration:
     atol: float | None = None
     moments: tuple[int, ...] = (0, 1, 2)
     sectors: bool = False
+    nodes: int | str = "auto"  # "whole" is None there: TOML has no such value
+    method: str = "rodas5p"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "alpha", _fixed(self.alpha))
+        check.choice("method", self.method, INTEGRATORS)
+        if isinstance(self.nodes, str):
+            check.choice("nodes", self.nodes, ("auto", "whole"))
+        else:
+            check.integer("nodes", self.nodes, 2)
         if check.number("rtol", self.rtol, least=1e-13) > COARSEST:
             raise InvalidProblem(f"rtol = {self.rtol} is too coarse; give 1e-13 <= rtol <= {COARSEST:g}")
         if self.atol is not None:
-            check.number("atol", self.atol, above=0.0)
+            check.number("atol", self.atol, least=0.0)
         object.__setattr__(self, "moments", wanted_moments(self.moments))
         if not isinstance(self.sectors, bool):
             raise InvalidProblem(f"sectors = {self.sectors!r} is not a boolean; give true or false")

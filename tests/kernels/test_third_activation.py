@@ -49,6 +49,35 @@ def dgdggg(C, a, b, c, e):
     pairings += 2.0 * (C[a, c] * C[b, c] * C[e, e] + C[a, e] * C[b, e] * C[c, c])
     pairings += 4.0 * C[c, e] * (C[a, c] * C[b, e] + C[a, e] * C[b, c])
     return 4.0 * pairings
+
+
+@kernel(inline=True)
+def dgdg_gradient(C, a, b):
+    return 4.0 * C[a, b], 0.0, 4.0, 0.0
+
+
+@kernel(inline=True)
+def d2gg_gradient(C, a, b):
+    return 2.0 * C[b, b], 0.0, 0.0, 2.0
+
+
+@kernel(inline=True)
+def dgdggg_gradient(C, a, b, c, e):
+    ab, cc, ee, ce = C[a, b], C[c, c], C[e, e], C[c, e]
+    ac, ae, bc, be = C[a, c], C[a, e], C[b, c], C[b, e]
+    return (
+        dgdggg(C, a, b, c, e),
+        0.0,
+        0.0,
+        4.0 * (cc * ee + 2.0 * ce * ce),
+        4.0 * (ab * ee + 2.0 * ae * be),
+        4.0 * (ab * cc + 2.0 * ac * bc),
+        16.0 * (ab * ce + ac * be + ae * bc),
+        8.0 * (bc * ee + 2.0 * ce * be),
+        8.0 * (be * cc + 2.0 * ce * bc),
+        8.0 * (ac * ee + 2.0 * ce * ae),
+        8.0 * (ae * cc + 2.0 * ce * ac),
+    )
 """
 NAME = "square_for_a_test"
 NODES = 6  # exact: polynomials of degree 6 at most, 12 would be allowed

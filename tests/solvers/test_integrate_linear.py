@@ -79,11 +79,9 @@ def test_late_times_end_on_the_floor(trainable, label_noise, record_property):
 def test_power_law_of_the_error():
     """Isotropic teacher: eps_g ~ alpha^(-beta/(1+beta)) between 1/(eta' lambda_1) and 1/(eta' lambda_L)."""
     spectrum = Spectrum.power_law(2000, 1.0)
-    one = Problem(
-        spectrum=spectrum, student_units=1, teacher_units=1, learning_rate=0.05, activation="linear", gradient_flow=True
-    )
-    first = start(one, dimension=2000 * 400, student_scale=0.0)  # a student at zero: e_k = t_k, the same up to 5%
-    span = 1.0 / (0.05 * spectrum.eigenvalues)
+    one = problem(spectrum=spectrum, learning_rate=0.05, gradient_flow=True)
+    first = start(one, dimension=2000 * 400, student_scale=0.0)  # a student at zero: e_k is the teacher, alike to 5%
+    span = 1.0 / (effective_rate(one) * spectrum.eigenvalues)
     window = np.geomspace(30.0 * span[0], span[-1] / 3000.0, 5)
     run = integrate(one, first, np.concatenate([[0.0], window]))
     slopes = np.diff(np.log(run.generalization_error[1:])) / np.diff(np.log(window))

@@ -22,7 +22,7 @@ def plateau_problem(K, L=1):
 @pytest.mark.parametrize("L", [1, 3])
 def test_height(K, L, record_property):
     one = plateau_problem(K, L)
-    run = integrate(one, OrderParameters.typical(one, 0.01), [0.0, 150.0 / RATE, 300.0 / RATE])
+    run = integrate(one, OrderParameters.typical(one, 0.01), [0.0, 75.0 / RATE, 150.0 / RATE])
     height = run.generalization_error[-1]
     record_property("measured", f"height {height:.6f}, closed form {closed_height(K):.6f}")
     # At finite eta the height rises: at eta = 0.01 by 0.4% for K = 2 and 0.7% for K = 3.
@@ -41,8 +41,8 @@ def test_a_symmetric_start_never_leaves_and_any_other_does(K):
     symmetric = OrderParameters.typical(one, 0.01)
     alpha = np.array([0.0, 150.0, 300.0]) / RATE
     stays = integrate(one, symmetric, alpha)
-    # Rounding breaks the symmetry by 1e-16 and grows by exp(0.066 * 300) at most (lambda_esc / eta = 0.066 for K = 2).
-    assert np.ptp(stays.R[-1]) < 1e-6
+    # Rounding breaks the symmetry by about 1e-15, which grows by exp(20) at K = 2 (lambda_esc / eta = 0.066, L = 1).
+    assert np.ptp(stays.R[-1]) < 1e-5
     r = symmetric.r.copy()
     r[0, range(K - 1), range(K - 1)] = 1e-3 * np.arange(1, K)  # no two units alike: else a smaller symmetry would stay
     leaves = integrate(one, OrderParameters(symmetric.q, r, symmetric.t), 2.0 * alpha)

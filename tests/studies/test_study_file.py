@@ -80,7 +80,7 @@ def test_keys_are_the_parameters_of_the_public_names():
 
     assert names(RandomStart) == names(ode_sgd.OrderParameters.random) - {"problem"}
     assert names(TypicalStart) == names(ode_sgd.OrderParameters.typical) - {"problem"}
-    assert names(Integration) == names(ode_sgd.integrate) - {"problem", "start", "progress", "method"}
+    assert names(Integration) == names(ode_sgd.integrate) - {"problem", "start", "progress"}
     ours = {"points"}  # the grid; moments and sectors are the integration's
     assert names(Simulation) - ours < names(ode_sgd.simulate)
 

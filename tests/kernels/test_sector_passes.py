@@ -1,0 +1,131 @@
+"""Passes over all sectors: sums, dense output and the error norm, against NumPy on (rows, L)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from kernels.stepping import Case
+from ode_sgd.kernels import rodas5p
+from ode_sgd.kernels.blocks import LANES, from_blocks, to_blocks
+from ode_sgd.kernels.sector_passes import add_stages, dense_sums, sector_passes, sector_sums, sum_lanes
+from ode_sgd.solvers.rosenbrock_method import work_space
+
+K, M, L = 2, 2, 19  # two blocks, the second nearly empty
+ROUNDING = {"rtol": 1e-12, "atol": 1e-13}  # sums of 19 sectors times 8 stages
+
+
+@dataclass
+class Filled:
+    """A work space full of random numbers, in blocks and as (rows, L)."""
+
+    case: Case
+    s: object
+    z: np.ndarray
+    trial: np.ndarray
+    stages: np.ndarray
+
+
+@pytest.fixture
+def filled():
+    case = Case.random("erf", L, K, M, seed=0)
+    s, _ = work_space(case.system, K, L)
+    rng = np.random.default_rng(0)
+    p = len(case.state)
+    z, trial, stages = rng.normal(size=(p, L)), rng.normal(size=(p, L)), rng.normal(size=(8, p, L))
+    s.z[:, : p * LANES], s.trial[:] = to_blocks(z), to_blocks(trial)
+    for j, stage in enumerate(stages):
+        s.stages[:, j] = to_blocks(stage)
+    return Filled(case, s, z, trial, stages)
+
+
+def test_sums_over_lanes_and_sectors(filled):
+    lanes, sums = np.random.default_rng(1).normal(size=5 * LANES), np.full(5, np.nan)
+    sum_lanes(lanes, sums)
+    np.testing.assert_allclose(sums, lanes.reshape(5, LANES).sum(axis=1), **ROUNDING)
+    rows = np.full(len(filled.z), np.nan)
+    sector_sums(to_blocks(filled.z), filled.s.variance, rows)
+    np.testing.assert_allclose(rows, filled.z @ filled.case.system.variance, **ROUNDING)
+
+
+@pytest.mark.parametrize("count", range(9))
+def test_add_stages(count):
+    rng = np.random.default_rng(count)
+    weights, g, out = rng.normal(size=8), rng.normal(size=(8, 40)), rng.normal(size=40)
+    expected = out + weights[:count] @ g[:count]
+    add_stages(count, weights, g, out)
+    np.testing.assert_allclose(out, expected, **ROUNDING)
+
+
+def test_dense_output_of_sums_and_of_sectors(filled):
+    s, H = filled.s, rodas5p.H
+    weight = np.random.default_rng(2).uniform(size=L)
+    sums = np.full((5, len(filled.z)), np.nan)
+    dense_sums(s, to_blocks(weight[None]), H, sums)
+    k = np.einsum("mj,jpl->mpl", H, filled.stages)
+    expected = np.array([filled.z @ weight, filled.trial @ weight, *(k @ weight)])
+    np.testing.assert_allclose(sums, expected, rtol=1e-11, atol=1e-11)  # weights of up to 80 cancel
+    out = np.full(s.trial.shape, np.nan)
+    for x in (0.0, 0.3, 1.0):
+        sector_passes(K, M).dense_sectors(s, x, H, np.eye(K), out)
+        bend = k[0] + x * (k[1] + x * k[2])
+        between = (1 - x) * filled.z + x * (filled.trial + (1 - x) * bend)
+        np.testing.assert_allclose(from_blocks(out, L), between, rtol=1e-11, atol=1e-11)
+
+
+def finish(filled, a, mean_size, atol, rtol):
+    E, dA, dG = np.zeros((K, M)), np.zeros((K, K + M)), np.zeros((K, K))
+    return sector_passes(K, M).finish_pass(filled.s, a, E, dA, dG, mean_size, atol, rtol)
+
+
+def expected_norm(filled, new, mean_size, atol, rtol):
+    """The worst sector's, by its definition."""
+    worst = 0.0
+    for k in range(L):
+        error, (q, q_new) = filled.stages[-1][:, k], (filled.z[K * M :, k], new[K * M :, k])
+        size = max(q[0] + q[2], q_new[0] + q_new[2], mean_size)  # rows of q: 11, 12, 22
+        teacher = np.trace(filled.case.system.t[:, :, k])
+        q_error = np.sqrt(error[4] ** 2 + 2.0 * error[5] ** 2 + error[6] ** 2)
+        r_error = np.linalg.norm(error[:4])
+        worst = max(worst, q_error / (atol + rtol * size), r_error / (atol + rtol * np.sqrt(size * teacher)))
+    return worst
+
+
+@pytest.mark.parametrize("mean_size", [0.05, 3.0])
+def test_the_error_norm_is_the_worst_sectors(filled, mean_size):
+    a = rodas5p.A[-1]
+    norm = finish(filled, a, mean_size, 1e-3, 1e-2)
+    new = filled.z + filled.stages[-1] + np.einsum("j,jpl->pl", a[:-1], filled.stages[:-1])
+    np.testing.assert_allclose(from_blocks(filled.s.trial, L), new, rtol=1e-11, atol=1e-11)
+    assert norm == pytest.approx(expected_norm(filled, new, mean_size, 1e-3, 1e-2), rel=1e-10)
+
+
+@pytest.mark.parametrize("sector", [0, 15, 16, 18])
+def test_one_bad_sector_is_seen(filled, sector):
+    """In any lane of any block."""
+    a = np.zeros(8)
+    calm = finish(filled, a, 1.0, 1e-3, 1e-2)
+    block, lane = divmod(sector, LANES)
+    filled.s.stages[block, -1, 5 * LANES + lane] = 1e6
+    assert finish(filled, a, 1.0, 1e-3, 1e-2) > 100.0 * calm
+
+
+@pytest.mark.parametrize("row", [0, 5])  # of r, of q
+@pytest.mark.parametrize("sector", [0, 15, 16, 18])
+def test_one_nan_is_seen(filled, sector, row):
+    """Comparisons lose a NaN easily."""
+    block, lane = divmod(sector, LANES)
+    filled.s.stages[block, -1, row * LANES + lane] = np.nan
+    assert np.isnan(finish(filled, np.zeros(8), 1.0, 1e-3, 1e-2))
+
+
+def test_filled_up_sectors_are_not_seen(filled):
+    """Lanes beyond L have no variance, no rate and zero stages: neither sums nor the norm know them."""
+    a = np.zeros(8)
+    before = finish(filled, a, 1.0, 1e-3, 1e-2)
+    spare = filled.s.z.reshape(2, -1, LANES)[1, :, L - LANES :]
+    spare[:] = 1e3
+    assert finish(filled, a, 1.0, 1e-3, 1e-2) == before
+    rows = np.empty(len(filled.z))
+    sector_sums(np.ascontiguousarray(filled.s.z[:, : filled.s.trial.shape[1]]), filled.s.variance, rows)
+    np.testing.assert_allclose(rows, filled.z @ filled.case.system.variance, **ROUNDING)
