@@ -48,7 +48,7 @@ def coefficient_kernels(activation: str) -> CoefficientKernels:
                         total += 2.0 * a[c] * a[e] * dgdggg(C, i, j, c, e)
                 G[i, j] = G[j, i] = a[i] * a[j] * total
 
-    @kernel(activation, inline=True)
+    @kernel(activation)
     def generalization_error(C: Array, a: Array) -> float:
         total = 0.0
         for c in range(a.size):

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import numba
 import numpy as np
-from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -98,6 +98,23 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
         locator = _Locator(folder, name, function.__code__.co_filename)
         self._impl_class = functools.partial(_Implementation, locator=locator)
         super().__init__(function)
+
+    def _choose_file(self, signature: Any, codegen: Any) -> None:
+        """A pair of files for every signature: in one index, processes that compile at once lose and mix entries."""
+        name = hashlib.sha256(repr((signature, codegen.magic_tuple())).encode()).hexdigest()[:16]
+        self._cache_file = IndexDataCacheFile(
+            cache_path=self._cache_path,
+            filename_base=f"{self._impl.filename_base}-{name}",
+            source_stamp=self._impl.locator.get_source_stamp(),
+        )
+
+    def _load_overload(self, signature: Any, target_context: Any) -> Any:
+        self._choose_file(signature, target_context.codegen())
+        return super()._load_overload(signature, target_context)
+
+    def _save_overload(self, signature: Any, data: Any) -> None:
+        self._choose_file(signature, data.codegen)
+        super()._save_overload(signature, data)
 
     def _index_key(self, signature: Any, codegen: Any) -> Any:
         # Closure cells hold other kernels, whose pickles differ in every process; variant and stamp say the same.

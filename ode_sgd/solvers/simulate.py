@@ -232,15 +232,20 @@ def _collect(
         "generalization_error": errors.reshape(C.shape[:2]),
         "moments": moments,
         "sectors": kept_sectors,
-        "final": _final_states(kept),
+        "final": _final_states(kept, count),
         "status": status,
         "message": message,
         "resolution": resolution,
     }
 
 
-def _final_states(runs: Sequence[_Replica]) -> tuple[OrderParameters, ...] | None:
-    """The last states, where all replicas got equally far."""
-    if len({run.reached for run in runs}) > 1:
+def _final_states(runs: Sequence[_Replica], count: int) -> tuple[OrderParameters, ...] | None:
+    """The states at the last common time; None where replicas got further and their sectors were not kept."""
+    if runs[0].keep_sectors:
+        states = [run.sectors[count - 1] for run in runs]
+    elif any(run.reached != count for run in runs):
         return None
-    return tuple(OrderParameters.from_solution(*run.last, run.initial.t) for run in runs if run.last and run.initial)
+    else:
+        states = [run.last for run in runs if run.last]
+    teachers = [run.initial.t for run in runs if run.initial]
+    return tuple(OrderParameters.from_solution(*state, t) for state, t in zip(states, teachers, strict=True))

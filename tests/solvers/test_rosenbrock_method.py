@@ -193,7 +193,7 @@ def test_divergence_names_the_critical_learning_rate():
     one = problem(2, 3, 20, activation="linear", learning_rate=1.05)  # critical: 2 / (mu_1 sum_i v_i^2) = 1
     run = integrate(one, start(one), np.linspace(0.0, 1e4, 2001))
     assert run.status == "diverged"
-    assert "beyond the critical 1;" in run.message
+    assert "beyond critical (1);" in run.message
     assert "learning_rate = 1.05" in run.message
     assert 1 < run.alpha.size < 2001
     assert np.isfinite(run.generalization_error).all()

@@ -1,6 +1,7 @@
 """Study files: what they mean, and that every fault of a file is named at once."""
 
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -185,6 +186,9 @@ def test_names(changes, fault):
         ({"problem__student_weights": 1.0}, "student_weights has shape ()"),
         ({"integration__alpha": "10"}, "alpha = '10' is not a number"),
         ({"integration__alpha": []}, "alpha has shape (0,)"),
+        ({"integration__nodes": 1}, "nodes = 1 is too small"),
+        ({"integration__nodes": "al"}, "nodes = 'al' does not exist"),
+        ({"integration__method": "rodas"}, "(did you mean 'rodas5p'?)"),
         ({"integration__moments": 1}, "moments = 1 is not a sequence"),
         ({"integration__moments": [1.5]}, "moments = 1.5 is not an integer"),
         ({"integration__sectors": "yes"}, "sectors = 'yes' is not a boolean"),
@@ -215,7 +219,7 @@ def test_wrong_types(changes, fault):
         ({"integration__alpha": [1.0, 2.0]}, "alpha starts at 1"),
         ({"integration__alpha": float("nan")}, "alpha = nan is outside its range"),
         ({"integration__rtol": 0.5}, "rtol = 0.5 is too coarse"),
-        ({"integration__atol": 0.0}, "atol = 0.0 is outside its range"),
+        ({"integration__atol": -1.0}, "atol = -1.0 is outside its range"),
         ({"simulation__dimension": 401}, "[simulation] dimension N = 401 gives sector 1 of 4 100.25 inputs"),
         ({"simulation__dimension": 2}, "[simulation] dimension N = 2 gives sector 1"),
         ({"simulation__dimension": 12, "start__dimension": 400}, "only 3 inputs, but the start needs 5"),
@@ -303,3 +307,11 @@ def test_files_that_cannot_be_read(tmp_path):
         read_study(tmp_path / "missing.toml")
     with pytest.raises(ode_sgd.StudyError, match="cannot be read"):
         read_study(tmp_path)
+
+
+SHIPPED = sorted((Path(__file__).parents[2] / "simulations").rglob("*.toml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.name)
+def test_shipped_studies_are_sound(path):
+    assert read_study(path).simulation is not None
