@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ode_sgd import OrderParameters, Problem, Spectrum, Trajectory
 
 Array = NDArray[np.float64]
+SHORTEST, MOST = 0.5, 300  # seconds that the repeats of a call fill, and how many there are at most
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -31,10 +32,10 @@ class Timing(NamedTuple):
 
 
 def timed(function: Callable[[], Any], repeats: int = 7, clock: Callable[[], float] = time.process_time) -> Timing:
-    """Time a call; the least of the repeats is quoted, since others can only slow it down."""
+    """Time a call; the least of the repeats is quoted, since others can only slow it down. Short calls repeat longer."""
     function()
-    seconds = []
-    for _ in range(repeats):
+    seconds: list[float] = []
+    while len(seconds) < repeats or (sum(seconds) < SHORTEST and len(seconds) < MOST):
         began = clock()
         function()
         seconds.append(clock() - began)

@@ -50,14 +50,19 @@ def euler(activation: str = "erf") -> Callable[..., None]:
     return advance
 
 
-def euler_run(problem: Problem, start: OrderParameters, alpha: float, step: float = 0.01) -> tuple[float, float]:
-    """Seconds and the last eps_g of Euler to alpha, after compilation."""
+def euler_run(
+    problem: Problem, start: OrderParameters, alpha: float, step: float = 0.01, repeats: int = 10
+) -> tuple[float, float]:
+    """Least seconds and the last eps_g of Euler to alpha, after compilation."""
     advance, system = euler(problem.activation), sector_system(problem, start)
     advance(initial_state(start), *system, step, 1)
-    state = initial_state(start)
-    began = time.process_time()
-    advance(state, *system, step, round(alpha / step))
-    return time.process_time() - began, eps_g(problem, system, state)
+    seconds = []
+    for _ in range(repeats):
+        state = initial_state(start)
+        began = time.process_time()
+        advance(state, *system, step, round(alpha / step))
+        seconds.append(time.process_time() - began)
+    return min(seconds), eps_g(problem, system, state)
 
 
 def banded(system: SectorSystem, shape: tuple[int, ...]) -> Callable[[float, Array], Array]:
@@ -73,7 +78,7 @@ def banded(system: SectorSystem, shape: tuple[int, ...]) -> Callable[[float, Arr
 
 
 def scipy_run(method: str, L: int, alpha: float, limit: float) -> dict[str, Any]:
-    """Step to alpha, or until `limit` seconds have passed; called in a process of its own."""
+    """Step to alpha, or until `limit` seconds have passed; the fastest of up to five runs in about two seconds."""
     problem = problem_of(L)
     start = random_start(problem)
     system, state = sector_system(problem, start), initial_state(start)
@@ -84,16 +89,19 @@ def scipy_run(method: str, L: int, alpha: float, limit: float) -> dict[str, Any]
         function, y = banded(system, shape), np.array(state.T).reshape(-1)
         options |= {"lband": shape[0] - 1, "uband": shape[0] - 1}
     function(0.0, y)
-    began = time.process_time()
-    solver = getattr(scipy_integrate, name)(function, 0.0, y, alpha, **options)
-    steps, spent = 0, 0.0
-    while solver.status == "running" and spent < limit:
-        solver.step()
-        steps, spent = steps + 1, time.process_time() - began
+    seconds: list[float] = []
+    while len(seconds) < 5 and sum(seconds) < 2.0:
+        began = time.process_time()
+        solver = getattr(scipy_integrate, name)(function, 0.0, y, alpha, **options)
+        steps, spent = 0, 0.0
+        while solver.status == "running" and spent < limit:
+            solver.step()
+            steps, spent = steps + 1, time.process_time() - began
+        seconds.append(spent)
     last = solver.y.reshape(shape[::-1]).T if variant == "banded" else solver.y.reshape(shape)
     return {
         "alpha": float(solver.t),
-        "seconds": spent,
+        "seconds": min(seconds),
         "steps": steps,
         "right_hand_sides": int(solver.nfev),
         "decompositions": int(solver.nlu),

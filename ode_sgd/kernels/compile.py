@@ -135,6 +135,9 @@ def kernel(variant: str = "plain", *, sums: bool = False, inline: bool = False) 
     """
 
     def compile_(function: Function) -> Function:
+        # The linker tells functions apart by this name, their types and a count that starts anew in every process:
+        # without the variant in it, variants cached by different processes are taken for one another.
+        function.__qualname__ = f"{function.__qualname__}_{variant.replace('-', '_')}"
         dispatcher = numba.njit(
             nogil=True, error_model="numpy", fastmath=SUM_FLAGS if sums else False, no_cfunc_wrapper=True
         )(function)
