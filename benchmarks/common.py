@@ -32,7 +32,7 @@ class Timing(NamedTuple):
 
 
 def timed(function: Callable[[], Any], repeats: int = 7, clock: Callable[[], float] = time.process_time) -> Timing:
-    """Time a call; the least of the repeats is quoted, since others can only slow it down. Short calls repeat longer."""
+    """Time a call; the least of the repeats is quoted, since others can only slow it down."""
     function()
     seconds: list[float] = []
     while len(seconds) < repeats or (sum(seconds) < SHORTEST and len(seconds) < MOST):

@@ -222,6 +222,6 @@ def _final(variables: Mapping[str, Array]) -> OrderParameters | tuple[OrderParam
         return None
     q, r, t = (variables[f"final_{part}"] for part in "qrt")
     if q.ndim == 3:
-        return OrderParameters(q, r, t)
+        return OrderParameters.from_solution(q, r, t)
     teachers = np.broadcast_to(t, (len(q), *t.shape[-3:]))
-    return tuple(OrderParameters(*state) for state in zip(q, r, teachers, strict=True))
+    return tuple(OrderParameters.from_solution(*state) for state in zip(q, r, teachers, strict=True))
