@@ -81,7 +81,8 @@ def turn_derivatives(JA: Array, JG: Array, V: Array, index: Indices, scratch: Ar
                 for j in range(K):
                     total += half[j] * V[j, b]
                 turned[index[a, b]] = total if a == b else 2.0 * total
-        gradient[:p] = turned
+        for b in range(p):
+            gradient[b] = turned[b]
     for a in range(K):
         for c in range(d):
             for b in range(p):

@@ -78,7 +78,9 @@ def dense_sums(s: Sectors, weight: Array, H: Array, sums: Array) -> None:
     sum_lanes(lanes[count], sums[0])
     sum_lanes(lanes[count + 1], sums[1])
     moved = np.empty(p)
-    sums[2:] = 0.0
+    for m in range(2, 5):
+        for row in range(p):
+            sums[m, row] = 0.0
     for j in range(count):
         sum_lanes(lanes[j], moved)
         for m in range(3):

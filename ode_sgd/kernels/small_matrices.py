@@ -16,9 +16,7 @@ def symmetric_eigen(D: Array, values: Array, V: Array) -> None:
     for i in range(K):
         for j in range(K):
             B[i, j] = 0.5 * (D[i, j] + D[j, i])
-    V[:] = 0.0
-    for i in range(K):
-        V[i, i] = 1.0
+            V[i, j] = 1.0 if i == j else 0.0
     for _ in range(60):
         off, diagonal = 0.0, 0.0
         for i in range(K):
