@@ -23,7 +23,7 @@ EXIT_CODES = """exit status:
   1    the run ended early by itself (diverged, step size collapsed); the file holds what was computed
   2    bad input: arguments, study file, or a file that cannot be read or written
   3    done, but ODE and SGD disagree
-  130  interrupted by Ctrl-C; the file holds what was computed
+  130  interrupted by Ctrl-C or SIGTERM; the file holds what was computed
 """
 
 EXAMPLES = {
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"ode-sgd: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("ode-sgd: interrupted before anything was computed", file=sys.stderr)
+        print("ode-sgd: interrupted; nothing was computed that could be kept", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -143,7 +143,7 @@ def test_interrupted_run(folder, capsys, monkeypatch):
     Path("study.h5").unlink()
     monkeypatch.setattr("ode_sgd.studies.execution.integrate", stopped)
     assert main(["run", "study.toml"]) == 130
-    assert "before anything was computed" in capsys.readouterr().err
+    assert "nothing was computed that could be kept" in capsys.readouterr().err
     assert not Path("study.h5").exists()
 
 

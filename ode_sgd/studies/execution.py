@@ -12,6 +12,7 @@ from ode_sgd.solvers.integrate import integrate
 from ode_sgd.solvers.simulate import simulate
 from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.storage.hdf5 import check_writable, save
+from ode_sgd.studies.interruption import Interruption
 from ode_sgd.studies.study_file import Study
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
     StorageError
         If the output cannot be written, before anything is computed.
     KeyboardInterrupt
-        If the user interrupts before anything is computed. Later interruptions return what there is.
+        If the user interrupts (Ctrl-C or SIGTERM) before anything is computed. Later interruptions return what there is.
     """
     output = Path(output)
     check_writable(output)
@@ -79,13 +80,20 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
     figures: tuple[Path, ...] = ()
     agreement, note, interrupted = None, "", False
     try:
-        for run in _computed(study, progress or (lambda stage, fraction: None)):
-            runs.append(run)
-            save(output, *runs, config=study.config)
-        interrupted = runs[-1].status == "interrupted"
-        if runs[-1].status == "complete":
-            agreement, note = _judged(*runs)
-            figures = _drawn(output, *runs)
+        with Interruption() as interruption:
+
+            def said(stage: str, fraction: float) -> None:
+                interruption.check()
+                if progress is not None:
+                    progress(stage, fraction)
+
+            for run in _computed(study, said):
+                runs.append(run)
+                save(output, *runs, config=study.config)
+            interrupted = runs[-1].status == "interrupted"
+            if runs[-1].status == "complete":
+                agreement, note = _judged(*runs)
+                figures = _drawn(output, *runs)
     except KeyboardInterrupt:
         if not runs:
             raise

@@ -20,3 +20,14 @@ def pair():
     times = np.concatenate([[0.0], np.geomspace(0.1, 20.0, 12)])
     sgd = ode_sgd.simulate(problem, start, times, dimension=400, replicas=16, seed=5)
     return ode_sgd.integrate(problem, start, sgd.alpha), sgd
+
+
+@pytest.fixture(scope="session")
+def specialised():
+    """The same at a time when every student has found its teacher."""
+    problem = ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.isotropic(), student_units=2, teacher_units=2, learning_rate=1.0
+    )
+    start = ode_sgd.OrderParameters.random(problem, 20, 0.5, seed=1)
+    sgd = ode_sgd.simulate(problem, start, [0.0, 100.0, 200.0], dimension=200, replicas=4, seed=5)
+    return ode_sgd.integrate(problem, start, sgd.alpha), sgd

@@ -23,7 +23,11 @@ def test_z_is_deviation_over_standard_error_and_bias(pair):
     ode, sgd = pair
     agreement = ode_sgd.compare(ode, sgd)
     Q, n = sgd.Q[:, 3, 0, 1], sgd.replicas
-    bias = np.abs(ode.Q[:, 0, 1]).max() / 400
+    spectrum = ode.problem.spectrum
+    effective = 400 * np.sum(spectrum.weights * spectrum.eigenvalues) ** 2
+    effective /= np.sum(spectrum.weights * spectrum.eigenvalues**2)
+    assert agreement.effective_dimension == pytest.approx(effective)
+    bias = np.abs(ode.Q[:, 0, 1]).max() / effective
     expected = (Q.mean() - ode.Q[3, 0, 1]) / np.hypot(Q.std(ddof=1) / np.sqrt(n), bias)
     assert agreement.z["Q_12"][2] == pytest.approx(expected)
     assert agreement.bias_allowance["Q_12"] == pytest.approx(bias)
@@ -85,3 +89,28 @@ def test_false_alarms_are_rare():
     runs = [ode_sgd.simulate(problem, start, times, dimension=1000, replicas=16, seed=seed) for seed in range(20)]
     ode = ode_sgd.integrate(problem, start, runs[0].alpha)
     assert all(ode_sgd.compare(ode, run).agrees for run in runs)
+
+
+def test_a_steep_spectrum_has_few_directions():
+    """L = 200: the bias is that of 25 directions, not of N = 2000."""
+    problem = ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.power_law(200, 1.0), student_units=2, teacher_units=2, learning_rate=0.5
+    )
+    start = ode_sgd.OrderParameters.random(problem, 200, 0.1, seed=1)
+    sgd = ode_sgd.simulate(problem, start, np.linspace(0, 10, 6), dimension=2000, replicas=16, seed=0)
+    agreement = ode_sgd.compare(ode_sgd.integrate(problem, start, sgd.alpha), sgd)
+    assert agreement.effective_dimension == pytest.approx(24.85, abs=0.01)
+    assert agreement.agrees
+
+
+def test_replicas_that_end_in_another_pairing_are_counted(specialised):
+    ode, sgd = specialised
+    agreement = ode_sgd.compare(ode, sgd)
+    assert agreement.otherwise_paired == 0 and "paired" not in agreement.verdict
+    Q, R, T = sgd.moment(1)
+    swapped = R.copy()
+    swapped[:3] = R[:3, :, :, ::-1]
+    swapped[:, 0] = R[:, 0]
+    mixed = ode_sgd.compare(ode, replace(sgd, moments=sgd.moments | {1: (Q, swapped, T)}))
+    assert mixed.otherwise_paired == 3
+    assert "3 of 4 replicas paired" in mixed.verdict

@@ -1,0 +1,42 @@
+"""Ctrl-C and SIGTERM while a study runs."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption:
+    """Context in which both signals raise KeyboardInterrupt, and are remembered.
+
+    An exception out of a signal handler can get lost on its way: a compiler's callback swallows it, or turns it into
+    an error of its own. `check` raises it again, and such an error leaves the context as KeyboardInterrupt.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._previous: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "Interruption":
+        if threading.current_thread() is threading.main_thread():  # no other thread may set handlers
+            self._previous = {number: signal.signal(number, self._interrupt) for number in SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        if self.asked and kind is not None and issubclass(kind, Exception):
+            raise KeyboardInterrupt from error
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if a signal has come."""
+        if self.asked:
+            raise KeyboardInterrupt

@@ -1,0 +1,56 @@
+"""Signals while a study runs: heard once, twice, or swallowed on the way."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from ode_sgd.studies.interruption import SIGNALS, Interruption
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_signals_interrupt_and_handlers_come_back(number):
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), Interruption():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
+def test_a_swallowed_signal_is_remembered():
+    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
+        interruption.check()
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt:
+            pass
+        assert interruption.asked
+        interruption.check()
+
+
+def test_an_error_made_of_it_is_an_interruption():
+    with pytest.raises(KeyboardInterrupt), Interruption():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt as cause:
+            raise RuntimeError("compilation failed") from cause
+
+
+def test_other_errors_stay_what_they_are():
+    with pytest.raises(ZeroDivisionError), Interruption():
+        raise ZeroDivisionError
+
+
+def test_other_threads_leave_the_handlers_alone():
+    before = [signal.getsignal(number) for number in SIGNALS]
+    seen = []
+
+    def work():
+        with Interruption() as interruption:
+            interruption.check()
+            seen.extend(signal.getsignal(number) for number in SIGNALS)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == before
