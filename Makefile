@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export MPLBACKEND := Agg
 
-.PHONY: demo test check lint bench clean
+.PHONY: demo test check lint bench docs clean
 .DEFAULT_GOAL := demo
 
 # The install is skipped while nothing that it depends on has changed.
@@ -39,5 +39,12 @@ bench: $(VENV)/.installed-test
 	@mkdir -p results
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	@$(PIP) -e '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 clean:
-	rm -rf $(VENV) results build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) results site build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -78,8 +78,8 @@ class Agreement:
         )
         if self.otherwise_paired:
             text += (
-                f"; {self.otherwise_paired} of {self.replicas} replicas paired students and teachers otherwise than the "
-                "ODE, so their mean mixes two outcomes: draw the start at a smaller dimension, further from symmetric"
+                f"; {self.otherwise_paired} of {self.replicas} replicas paired students and teachers otherwise than "
+                "the ODE, so their mean mixes two outcomes: draw a start further from symmetric, at a smaller dimension"
             )
         return text
 

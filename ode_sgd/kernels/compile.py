@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Sums over sectors and inputs may be reordered so that they vectorise. Neither nnan nor ninf: with them isfinite(nan)
-# is true.
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+# Sums over sectors and inputs may be reordered so that they vectorise. Neither nnan nor ninf: with them isfinite(nan)
+# is true.
 SUM_FLAGS = {"reassoc", "contract", "nsz", "arcp"}
 
 
@@ -34,8 +34,9 @@ SUM_FLAGS = {"reassoc", "contract", "nsz", "arcp"}
 def source_digest() -> str:
     """Hash of all kernel sources and of the compiler's version: what a compiled kernel depends on."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
+    floor = Path(__file__).parent
+    for path in sorted(floor.rglob("*.py")):
+        digest.update(path.relative_to(floor).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 

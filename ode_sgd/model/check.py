@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,6 +12,14 @@ from numpy.typing import NDArray
 from ode_sgd.model.errors import InvalidProblem, OdeSgdError
 
 Array = NDArray[np.float64]
+
+
+def restore_frozen(value: Any, state: Sequence[Any]) -> None:
+    """`__setstate__` of a frozen dataclass with slots: copies and pickles have read-only arrays too."""
+    for field, content in zip(fields(value), state, strict=True):
+        if isinstance(content, np.ndarray):
+            content.flags.writeable = False
+        object.__setattr__(value, field.name, content)
 
 
 def integer(name: str, value: Any, least: int) -> int:

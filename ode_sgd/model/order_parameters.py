@@ -41,6 +41,8 @@ class OrderParameters:
     r: Array
     t: Array
 
+    __setstate__ = check.restore_frozen
+
     def __post_init__(self) -> None:
         q = check.array("q", self.q, "(L, K, K)", 3, InvalidStart)
         r = check.array("r", self.r, "(L, K, M)", 3, InvalidStart)

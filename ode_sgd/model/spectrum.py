@@ -59,6 +59,8 @@ class Spectrum:
             return NotImplemented
         return np.array_equal(self.eigenvalues, other.eigenvalues) and np.array_equal(self.weights, other.weights)
 
+    __setstate__ = check.restore_frozen
+
     def __hash__(self) -> int:
         return hash((self.eigenvalues.tobytes(), self.weights.tobytes()))
 
@@ -152,7 +154,8 @@ class Spectrum:
         dimension = check.integer("dimension", dimension, 1)
         exact = self.weights * dimension
         whole = np.rint(exact).astype(np.int64)
-        close = np.abs(exact - whole) <= 1e-6 * np.maximum(1.0, exact)
+        # Weights may be given to nine digits, but no input may be won or lost by their rounding.
+        close = np.abs(exact - whole) <= np.minimum(1e-6 * np.maximum(1.0, exact), 0.05)
         if close.all() and (whole > 0).all() and whole.sum() == dimension:
             return whole
         raise InvalidProblem(

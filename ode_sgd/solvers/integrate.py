@@ -18,6 +18,7 @@ from ode_sgd.solvers.solution import Request, Solution
 from ode_sgd.solvers.trajectory import Moments, Sectors, Trajectory, errors_of, wanted_moments
 
 METHODS = ("rodas5p", "DOP853", "LSODA")
+COARSEST = 1e-2  # the largest rtol
 LONG_ENOUGH = 200  # eigenvalues below which the whole spectrum costs no more than finding nodes for it
 
 
@@ -83,9 +84,7 @@ def integrate(
         raise InvalidStart(f"start is a {type(start).__name__}; give an ode_sgd.OrderParameters")
     start.check_fits(problem)
     grid, orders = check.times(alpha), wanted_moments(moments)
-    rtol = check.number("rtol", rtol, least=1e-13)
-    if rtol > 1e-2:
-        raise InvalidProblem(f"rtol = {rtol:g} is too coarse; give 1e-13 <= rtol <= 1e-2")
+    rtol = checked_tolerance(rtol)
     atol = 0.0 if atol is None else check.number("atol", atol, least=0.0)
     check.choice("method", method, METHODS)
     nodes = _checked_nodes(problem, nodes, sectors, method, rtol)
@@ -109,6 +108,14 @@ def integrate(
     else:
         solution = on_nodes(problem, system, state, orders, request, nodes, report)
     return _trajectory(problem, start, orders, solution, method, time.perf_counter() - began)
+
+
+def checked_tolerance(rtol: Any) -> float:
+    """The relative tolerance, or an error with its range."""
+    number = check.number("rtol", rtol, least=1e-13)
+    if number > COARSEST:
+        raise InvalidProblem(f"rtol = {number:g} is too coarse; give 1e-13 <= rtol <= {COARSEST:g}")
+    return number
 
 
 def _checked_nodes(problem: Problem, nodes: int | str | None, sectors: bool, method: str, rtol: float) -> Any:

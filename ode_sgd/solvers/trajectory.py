@@ -30,7 +30,7 @@ class Sectors:
     t: Array
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Trajectory:
     """Overlaps and error along a run; a leading replica axis for simulations, none for the ODE.
 
@@ -75,6 +75,15 @@ class Trajectory:
     stats: Mapping[str, float] = field(default_factory=dict)
     dimension: int | None = None
     seed: int | None = None
+
+    def __repr__(self) -> str:
+        problem = self.problem
+        runs = "" if self.replicas is None else f"{self.replicas} replicas, "
+        return (
+            f"Trajectory({self.method}, {problem.activation}, K = {problem.student_units}, "
+            f"M = {problem.teacher_units}, L = {problem.spectrum.distinct}: {runs}{self.alpha.size} times "
+            f"to alpha = {self.alpha[-1]:g}, {self.status})"
+        )
 
     @property
     def replicas(self) -> int | None:

@@ -72,7 +72,7 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
     StorageError
         If the output cannot be written, before anything is computed.
     KeyboardInterrupt
-        If the user interrupts (Ctrl-C or SIGTERM) before anything is computed. Later interruptions return what there is.
+        If the user interrupts (Ctrl-C or SIGTERM) before anything is computed. Later ones return what there is.
     """
     output = Path(output)
     check_writable(output)

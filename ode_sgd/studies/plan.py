@@ -11,10 +11,9 @@ from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.integrate import METHODS as INTEGRATORS
+from ode_sgd.solvers.integrate import checked_tolerance
 from ode_sgd.solvers.simulate import METHODS, nearest_steps
 from ode_sgd.solvers.trajectory import wanted_moments
-
-COARSEST = 1e-2  # the largest rtol that `integrate` takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +73,7 @@ class Integration:
             check.choice("nodes", self.nodes, ("auto", "whole"))
         else:
             check.integer("nodes", self.nodes, 2)
-        if check.number("rtol", self.rtol, least=1e-13) > COARSEST:
-            raise InvalidProblem(f"rtol = {self.rtol} is too coarse; give 1e-13 <= rtol <= {COARSEST:g}")
+        checked_tolerance(self.rtol)
         if self.atol is not None:
             check.number("atol", self.atol, least=0.0)
         object.__setattr__(self, "moments", wanted_moments(self.moments))

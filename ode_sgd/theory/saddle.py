@@ -11,8 +11,9 @@ from ode_sgd.model.problem import Problem
 def plateau_height(problem: Problem) -> float:
     """eps_g on the plateau for small learning rates, dimensionless: s^2 (K/pi) (pi/6 - K asin(1/(2K))).
 
-    s is the common second-layer weight (1 for "committee", 1/sqrt K for "mean_field"). The teacher is orthonormal,
-    T = I; the spectrum does not enter. Finite learning rates raise it: by 4.1 % at eta = 0.1 for K = 2.
+    s is the common second-layer weight (1 for "committee", 1/sqrt K for "mean_field"). The teacher is orthonormal: T of
+    order one is the identity; the spectrum does not enter. Finite learning rates raise it: by 4.1 % at eta = 0.1 for
+    K = 2.
 
     Raises
     ------
@@ -30,7 +31,9 @@ def plateau_height(problem: Problem) -> float:
 def escape_rate(problem: Problem) -> float:
     """Growth rate of the symmetry-breaking mode at that saddle, per unit of alpha, for small learning rates:
 
-    lambda_esc = s^2 eta (mu_2 / mu_1) (2/pi) K / sqrt((2K-1) (2K+1)^3),  mu_l = Tr Sigma^l / N.
+    lambda_esc = s^2 eta (mu_2 / mu_1) (2/pi) K / sqrt((2K-1) (2K+1)^3),  mu_l = Tr Sigma^l / N,
+
+    for a teacher whose T of order one is the identity.
 
     Raises and source: as for `plateau_height`.
     """

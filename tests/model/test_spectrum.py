@@ -1,5 +1,7 @@
 """Spectra of the input covariance."""
 
+import copy
+import pickle
 import re
 from dataclasses import FrozenInstanceError
 
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import ode_sgd
 from ode_sgd import InvalidProblem, Spectrum
 
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
@@ -284,3 +287,24 @@ def test_equal_spectra_hash_equally_also_with_negative_zero():
     plus, minus = Spectrum([1.0, 0.0], [0.5, 0.5]), Spectrum([1.0, -0.0], [0.5, 0.5])
     assert plus == minus
     assert hash(plus) == hash(minus)
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_copies_are_frozen_too(again):
+    problem = ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.power_law(4, 1.0), student_units=2, teacher_units=2, learning_rate=0.5
+    )
+    start = ode_sgd.OrderParameters.random(problem, 40, seed=0)
+    twin, twin_start = again(problem), again(start)
+    assert twin == problem and hash(twin.spectrum) == hash(problem.spectrum)
+    assert np.array_equal(twin_start.q, start.q)
+    for values in (twin.spectrum.eigenvalues, twin.spectrum.weights, twin_start.q, twin_start.r, twin_start.t):
+        with pytest.raises(ValueError, match="read-only"):
+            values[0] = 1.0
+
+
+def test_weights_must_divide_large_dimensions_too():
+    spectrum = ode_sgd.Spectrum([2.0, 1.0], [0.3, 0.7])
+    assert spectrum.sector_dimensions(10**12).sum() == 10**12
+    with pytest.raises(ode_sgd.InvalidProblem, match="nearest that fits is 10000000"):
+        spectrum.sector_dimensions(10**7 + 1)

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -20,10 +21,8 @@ def test_signals_interrupt_and_handlers_come_back(number):
 def test_a_swallowed_signal_is_remembered():
     with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
         interruption.check()
-        try:
+        with suppress(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
-        except KeyboardInterrupt:
-            pass
         assert interruption.asked
         interruption.check()
 
