@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ode_sgd import __version__
-from ode_sgd.model.errors import ComparisonError, OdeSgdError, StudyError
+from ode_sgd.model.errors import ComparisonError, OdeSgdError, StorageError, StudyError
 
 if TYPE_CHECKING:
     from ode_sgd.analysis.agreement import Agreement
@@ -40,7 +40,8 @@ EXAMPLES = {
   ode-sgd run study.toml --set integration.alpha=[0,1,10,100]
 
 --set takes TABLE.KEY=VALUE with a TOML value; what is not TOML is taken as text (problem.activation=linear).
-The ODE comes first and is stored before the simulation begins. Ctrl-C stores what was computed.
+The ODE comes first and is stored before the simulation begins. Ctrl-C stores what was computed. An OUT.h5 that exists
+is replaced.
 
 """,
     "compare": """examples:
@@ -70,6 +71,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command(arguments)
     except OdeSgdError as error:
         print(f"ode-sgd: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except MemoryError as error:
+        print(
+            f"ode-sgd: not enough memory ({error or 'of this machine'}); lower distinct, units or dimension",
+            file=sys.stderr,
+        )
         return BAD_INPUT
     except KeyboardInterrupt:
         print("ode-sgd: interrupted; nothing was computed that could be kept", file=sys.stderr)
@@ -135,7 +142,7 @@ def _command(
 def _hdf5(text: str) -> Path:
     """An output path; its stem also names the figures, so the ending must not be theirs."""
     if Path(text).suffix not in (".h5", ".hdf5"):
-        raise argparse.ArgumentTypeError(f"{text!r} does not end in .h5; the figures get the same name")
+        raise argparse.ArgumentTypeError(f"{text!r} is no name ending in .h5; the figures get the same name")
     return Path(text)
 
 
@@ -161,9 +168,9 @@ def _run(arguments: argparse.Namespace) -> int:
     study = read_study(arguments.file, arguments.set)
     output: Path = arguments.output or Path(arguments.file.stem + ".h5")
     if arguments.dry_run:
-        from ode_sgd.storage.hdf5 import check_writable
+        from ode_sgd.studies.execution import check_outputs
 
-        check_writable(output)
+        check_outputs(output)
         print(f"{arguments.file}: no faults; a run would write {output} and its figures")
         return DONE
     from ode_sgd.studies.execution import run_study
@@ -226,6 +233,8 @@ def _plot(arguments: argparse.Namespace) -> int:
     stored = load(arguments.file)
     output: Path = arguments.output or arguments.file.with_suffix(".png")
     check_writable(output)
+    if output.exists() and output.samefile(arguments.file):
+        raise StorageError(f"{output} is the file to draw; give the figure another name")
     save_figure(run_figure(stored.ode, stored.sgd), output, stored.problem)
     print(f"figure  {output}")
     return DONE

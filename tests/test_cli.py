@@ -296,3 +296,35 @@ def test_ctrl_c_keeps_what_was_computed(folder):
     assert stored.ode.status == "complete"
     assert stored.sgd.status == stored.attributes["status"] == "interrupted"
     assert stored.sgd.alpha[-1] > 0.0
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+@pytest.mark.parametrize("name", ["study.png", "study.pdf"])
+def test_figures_that_cannot_be_written_are_found_out_first(folder, capsys, name, dry):
+    Path(name).mkdir()
+    assert main(["run", "study.toml", *dry]) == 2
+    assert f"{name} is a folder" in capsys.readouterr().err
+    assert not Path("study.h5").exists()
+
+
+def test_a_figure_that_fails_late_loses_nothing(folder, capsys, monkeypatch):
+    def full(*arguments):
+        raise ode_sgd.StorageError("study.png: the figure cannot be written (No space left on device)")
+
+    monkeypatch.setattr("ode_sgd.analysis.plots.save_figure", full)
+    assert main(["run", "study.toml"]) == 0
+    printed = capsys.readouterr().out
+    assert "eps_g (SGD)" in printed and "No space left" in printed and "study.h5" in printed
+    assert ode_sgd.load("study.h5").sgd is not None
+
+
+def test_a_picture_does_not_replace_its_data(folder, stored, capsys):
+    Path("data.png").write_bytes(stored.read_bytes())
+    assert main(["plot", "data.png"]) == 2
+    assert "give the figure another name" in capsys.readouterr().err
+    assert ode_sgd.load("data.png").sgd is not None
+
+
+def test_too_large_for_this_machine(folder, capsys):
+    assert main(["run", "study.toml", "--set", "spectrum.distinct=1000000000000"]) == 2
+    assert "not enough memory" in capsys.readouterr().err

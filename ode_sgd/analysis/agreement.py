@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit  # the quantile of Student's t, without the second that scipy.stats takes to load
 
+from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import ComparisonError
 from ode_sgd.solvers.trajectory import Trajectory
@@ -189,7 +190,9 @@ class _Entry:
 
 def _common_times(ode: Trajectory, sgd: Trajectory) -> NDArray[np.int64]:
     """Rows of the ODE at the simulation's times, after checking that the two can be compared at all."""
-    if ode.replicas is not None or sgd.replicas is None:
+    check.instance("ode", ode, Trajectory, ComparisonError)
+    check.instance("sgd", sgd, Trajectory, ComparisonError)
+    if ode.dimension is not None or sgd.replicas is None:
         raise ComparisonError("give the ODE first and the simulation second: compare(integrate(...), simulate(...))")
     if ode.problem.identity != sgd.problem.identity:
         raise ComparisonError("the two trajectories are of different problems; run both with the same Problem")

@@ -30,10 +30,17 @@ def plot_error(axes: Axes, trajectories: Sequence[Trajectory], labels: Sequence[
     labels : sequence of str or None
         One each; None names the method.
     """
+    _check_given(trajectories)
+    if labels is not None and len(labels) != len(trajectories):
+        raise InvalidProblem(f"{len(labels)} labels for {len(trajectories)} trajectories; give one each")
+    alike = [_default_label(trajectory) for trajectory in trajectories]
+    beside = labels is None and len(set(alike)) == len(alike)  # theory and simulation of one thing: one colour
     for number, trajectory in enumerate(trajectories):
-        label = labels[number] if labels else _default_label(trajectory)
-        _draw(axes, trajectory, "generalization_error", (), number if labels else 0, label)
-    axes.set(xscale="log", yscale="log", xlabel=r"time  $\alpha$ = steps / $N$  (dimensionless)")
+        label = labels[number] if labels else alike[number] if beside else f"{alike[number]} ({number + 1})"
+        _draw(axes, trajectory, "generalization_error", (), 0 if beside else number, label)
+    drawn = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
+    axes.set(xscale=_time_scale(trajectories), xlabel=r"time  $\alpha$ = steps / $N$  (dimensionless)")
+    axes.set(yscale="log" if (drawn > 0.0).any() else "linear")  # nothing above its rounding: no logarithm either
     axes.set_ylabel(r"generalization error  $\epsilon_g$  (dimensionless)")
     axes.legend(frameon=False)
     return axes
@@ -41,6 +48,7 @@ def plot_error(axes: Axes, trajectories: Sequence[Trajectory], labels: Sequence[
 
 def plot_overlaps(axes: Axes, trajectories: Sequence[Trajectory]) -> Axes:
     """Distinct entries of Q and R of order one against alpha (logarithmic), ODE as lines, simulations as points."""
+    _check_given(trajectories)
     problem = trajectories[0].problem
     K, M = problem.student_units, problem.teacher_units
     entries = [("R", i, n) for i in range(K) for n in range(M)] + [("Q", i, j) for i in range(K) for j in range(i, K)]
@@ -48,7 +56,7 @@ def plot_overlaps(axes: Axes, trajectories: Sequence[Trajectory]) -> Axes:
         for trajectory in trajectories:
             label = rf"${letter}_{{{i + 1}{j + 1}}}$" if trajectory is trajectories[0] else None
             _draw(axes, trajectory, letter, (i, j), number, label)
-    axes.set(xscale="log", xlabel=r"time  $\alpha$ = steps / $N$  (dimensionless)")
+    axes.set(xscale=_time_scale(trajectories), xlabel=r"time  $\alpha$ = steps / $N$  (dimensionless)")
     axes.set_ylabel("order parameters  $R_{in}$, $Q_{ij}$  (dimensionless)")
     if len(entries) <= 16:  # more names than that hide the curves
         axes.legend(frameon=False, ncols=2, fontsize="small")
@@ -61,7 +69,7 @@ def run_figure(ode: Trajectory | None, sgd: Trajectory | None = None) -> Figure:
     if not trajectories:
         raise InvalidProblem("nothing to plot; give an ODE trajectory, a simulation, or both")
     figure = Figure(figsize=(10.0, 4.2))  # margins by hand: the layout engines draw everything several times
-    figure.subplots_adjust(left=0.08, right=0.98, bottom=0.14, top=0.92, wspace=0.2)
+    figure.subplots_adjust(left=0.1, right=0.98, bottom=0.14, top=0.92, wspace=0.2)
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     plot_error(left, trajectories)
@@ -95,9 +103,21 @@ def save_figure(figure: Figure, path: str | Path, problem: Problem) -> Path:
     return path
 
 
+def _check_given(trajectories: Sequence[Trajectory]) -> None:
+    if not trajectories:
+        raise InvalidProblem("nothing to plot; give at least one trajectory")
+
+
+def _time_scale(trajectories: Sequence[Trajectory]) -> str:
+    """A logarithm, unless there is nothing but alpha = 0."""
+    return "log" if any(trajectory.alpha[-1] > 0.0 for trajectory in trajectories) else "linear"
+
+
 def _default_label(trajectory: Trajectory) -> str:
-    if trajectory.replicas is None:
+    if trajectory.dimension is None:
         return "ODE"
+    if trajectory.replicas is None:
+        return f"SGD, $N$ = {trajectory.dimension}, over replicas"
     return f"SGD, $N$ = {trajectory.dimension}, {trajectory.replicas} replicas"
 
 
@@ -107,16 +127,16 @@ def _draw(
     """One quantity of one trajectory: a line, or points with standard errors over replicas."""
     later = slice(1, None) if trajectory.alpha.size > 1 else slice(None)  # alpha = 0 has no place on a log axis
     values: Array = getattr(trajectory, name)[(..., later, *entry)]
-    colour = COLOURS[number % len(COLOURS)]
+    colour, turn = COLOURS[number % len(COLOURS)], number // len(COLOURS)  # colours again, in other styles
     style: dict[str, Any] = {"color": colour, "label": label, "zorder": 2}
     if trajectory.replicas is None:
         if name == "generalization_error":
             values = np.where(values > trajectory.resolution, values, np.nan)  # rounding, not error
-        axes.plot(trajectory.alpha[later], values, STYLES[number % len(STYLES)], **style)
+        axes.plot(trajectory.alpha[later], values, STYLES[(number + turn) % len(STYLES)], **style)
         return
     count = len(values)
     error = values.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros_like(values[0])
-    marker = MARKERS[number % len(MARKERS)]
+    marker = MARKERS[(number + turn) % len(MARKERS)]
     axes.errorbar(
         trajectory.alpha[later],
         values.mean(axis=0),

@@ -36,7 +36,11 @@ def _headline(run: Trajectory) -> str:
 
 
 def _run_line(run: Trajectory) -> str:
-    kind = "ODE" if run.replicas is None else f"SGD, N = {run.dimension}, {run.replicas} replicas, seed {run.seed}"
+    if run.dimension is None:
+        kind = "ODE"
+    else:
+        count = "over replicas" if run.replicas is None else f"{run.replicas} replica{'s' * (run.replicas > 1)}"
+        kind = f"SGD, N = {run.dimension}, {count}, seed {run.seed}"
     line = f"{kind}: {run.method}, {int(run.stats.get('steps', 0))} steps, {run.stats.get('seconds', 0.0):.2f} s"
     return line if run.status == "complete" else f"{line}; {run.status.upper()}: {run.message}"
 

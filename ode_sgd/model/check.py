@@ -13,6 +13,8 @@ from ode_sgd.model.errors import InvalidProblem, OdeSgdError
 
 Array = NDArray[np.float64]
 
+SHORTEST = 1e-290  # last output time; its grid begins 1e4 times earlier
+
 
 def restore_frozen(value: Any, state: Sequence[Any]) -> None:
     """`__setstate__` of a frozen dataclass with slots: copies and pickles have read-only arrays too."""
@@ -22,13 +24,36 @@ def restore_frozen(value: Any, state: Sequence[Any]) -> None:
         object.__setattr__(value, field.name, content)
 
 
-def integer(name: str, value: Any, least: int) -> int:
-    """An integer >= least; booleans and fractions are refused."""
+def integer(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """An integer >= least and <= most; booleans and fractions are refused."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise InvalidProblem(f"{name} = {value!r} is not an integer; give an integer >= {least}")
     if value < least:
         raise InvalidProblem(f"{name} = {value} is too small; give an integer >= {least}")
+    if most is not None and value > most:
+        raise InvalidProblem(f"{name} = {value} is too large; give an integer <= {most}")
     return int(value)
+
+
+def boolean(name: str, value: Any) -> bool:
+    """True or False and nothing that merely looks like it."""
+    if not isinstance(value, bool):
+        raise InvalidProblem(f"{name} = {value!r} is not a boolean; give true or false")
+    return value
+
+
+def instance(name: str, value: Any, kind: type, error: type[OdeSgdError] = InvalidProblem) -> None:
+    """Raise unless the value is one of ours."""
+    if not isinstance(value, kind):
+        raise error(f"{name} is a {type(value).__name__}; give an ode_sgd.{kind.__name__}")
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """As `numpy.random.default_rng`."""
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise InvalidProblem(f"seed = {seed!r} seeds nothing; give an integer >= 0 or a numpy SeedSequence") from None
 
 
 def number(name: str, value: Any, *, above: float = -math.inf, least: float = -math.inf) -> float:
@@ -36,7 +61,11 @@ def number(name: str, value: Any, *, above: float = -math.inf, least: float = -m
     allowed = f"a finite number > {above:g}" if above > -math.inf else f"a finite number >= {least:g}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise InvalidProblem(f"{name} = {value!r} is not a number; give {allowed}")
-    if not math.isfinite(value) or value <= above or value < least:
+    try:
+        fits = math.isfinite(value) and value > above and value >= least
+    except OverflowError:  # an integer beyond all floats
+        fits = False
+    if not fits:
         raise InvalidProblem(f"{name} = {value} is outside its range; give {allowed}")
     return float(value) + 0.0  # no negative zero: it equals zero, and must hash like it
 
@@ -53,9 +82,12 @@ def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
 def array(name: str, value: Any, shape: str, dimensions: int, error: type[OdeSgdError] = InvalidProblem) -> Array:
     """A read-only, contiguous float64 copy with the given number of dimensions, all entries finite."""
     try:
-        result = np.array(value, dtype=np.float64, order="C") + 0.0  # no negative zero
+        given = np.asarray(value)
     except (TypeError, ValueError):
-        raise error(f"{name} is not an array of real numbers; give shape {shape}") from None
+        given = np.array(None)
+    if given.dtype.kind not in "iuf":  # neither texts nor booleans nor complex numbers become floats
+        raise error(f"{name} is not an array of real numbers; give shape {shape}")
+    result = np.array(given, dtype=np.float64, order="C") + 0.0  # no negative zero
     if result.ndim != dimensions or result.size == 0:
         raise error(f"{name} has shape {result.shape}; give a non-empty array of shape {shape}")
     if not np.isfinite(result).all():
@@ -66,8 +98,12 @@ def array(name: str, value: Any, shape: str, dimensions: int, error: type[OdeSgd
 
 def times(alpha: Any) -> Array:
     """Output times: an increasing 1-d array from 0, or the 400-point logarithmic grid up to a number."""
-    if np.ndim(alpha) == 0:
+    if isinstance(alpha, np.ndarray) and alpha.ndim == 0:
+        alpha = alpha.item()
+    if isinstance(alpha, str) or not isinstance(alpha, Sequence | np.ndarray):
         end = number("alpha", alpha, above=0.0)
+        if end < SHORTEST:
+            raise InvalidProblem(f"alpha = {end:g} is too short; give at least {SHORTEST:g}")
         grid = np.geomspace(min(1e-2, end / 1e4), end, 400)
         grid[-1] = end
         return np.concatenate([[0.0], grid])

@@ -53,22 +53,32 @@ class OrderParameters:
                 raise InvalidStart(
                     f"{name} has shape {given.shape}; r of shape (L, K, M) = {r.shape} needs {name} of {wanted}"
                 )
-            asymmetry = np.abs(given - given.transpose(0, 2, 1)).max()
-            if asymmetry > 1e-10 * max(1.0, np.abs(given).max()):
-                raise InvalidStart(f"{name} is not symmetric (by {asymmetry:.3g}); give symmetric matrices")
+            asymmetry = np.abs(given - given.transpose(0, 2, 1))
+            if (asymmetry > 1e-10 * _sizes(given)).any():
+                raise InvalidStart(f"{name} is not symmetric (by {asymmetry.max():.3g}); give symmetric matrices")
         object.__setattr__(self, "q", q)
         object.__setattr__(self, "r", r)
         object.__setattr__(self, "t", t)
         self._check_positive()
 
     def _check_positive(self) -> None:
-        eigenvalues = np.linalg.eigvalsh(self.gram)
-        excess = eigenvalues[:, 0] / np.maximum(eigenvalues[:, -1], np.finfo(float).tiny)
-        worst = int(np.argmin(excess))
-        if excess[worst] < -1e-9:
+        gram = self.gram
+        diagonal = np.diagonal(gram, axis1=1, axis2=2)
+        if (diagonal < 0.0).any():
+            worst = int(np.argmin(diagonal.min(axis=1)))
             raise InvalidStart(
-                f"sector {worst + 1}: [[q, r], [r^T, t]] has the negative eigenvalue {eigenvalues[worst, 0]:.3g}; "
-                "no weights have these overlaps (it must be positive semidefinite)"
+                f"sector {worst + 1}: a squared norm is negative, {diagonal[worst].min():.3g}; no weights have it"
+            )
+        # Of the correlations, not of the overlaps: students are often far smaller than teachers.
+        sizes = _sizes(gram)
+        correlations = np.divide(gram, sizes, out=np.zeros_like(gram), where=sizes > 0.0)
+        lowest = np.linalg.eigvalsh(correlations)[:, 0]
+        lowest[((gram != 0.0) & (sizes == 0.0)).any(axis=(1, 2))] = -np.inf  # an overlap with a vector of norm zero
+        worst = int(np.argmin(lowest))
+        if lowest[worst] < -1e-9:
+            raise InvalidStart(
+                f"sector {worst + 1}: the correlations of [[q, r], [r^T, t]] have the negative eigenvalue "
+                f"{lowest[worst]:.3g}; no weights have these overlaps (it must be positive semidefinite)"
             )
 
     @classmethod
@@ -97,6 +107,7 @@ class OrderParameters:
         """
         J = check.array("J", J, "(K, N)", 2, InvalidStart)
         B = check.array("B", B, "(M, N)", 2, InvalidStart)
+        check.instance("spectrum", spectrum, Spectrum)
         if J.shape[1] != B.shape[1]:
             raise InvalidStart(f"J has {J.shape[1]} columns and B has {B.shape[1]}; both need N")
         return cls(*starts.overlaps_of_weights(J, B, spectrum.sector_dimensions(J.shape[1])))
@@ -128,9 +139,10 @@ class OrderParameters:
         Each sector is Wishart(N_k) / N_k, by Bartlett's decomposition, of rank N_k where N_k < K + M.
         Source: docs/theory.md section 6.
         """
+        check.instance("problem", problem, Problem)
         scales = starts.scales(problem.student_units, problem.teacher_units, student_scale, teacher_scale)
         sizes = problem.spectrum.sector_dimensions(dimension)
-        gram = starts.wishart_grams(sizes, scales, np.random.default_rng(seed))
+        gram = starts.wishart_grams(sizes, scales, check.generator(seed))
         return cls(*starts.split(gram, problem.student_units))
 
     @classmethod
@@ -139,6 +151,7 @@ class OrderParameters:
 
         It is symmetric under permutations of the students and never leaves the plateau.
         """
+        check.instance("problem", problem, Problem)
         scales = starts.scales(problem.student_units, problem.teacher_units, student_scale, teacher_scale)
         gram = np.tile(np.diag(scales**2), (problem.spectrum.distinct, 1, 1))
         return cls(*starts.split(gram, problem.student_units))
@@ -152,7 +165,7 @@ class OrderParameters:
         """Q, R, T of one order: sum_k w_k lambda_k^order (q_k, r_k, t_k), shapes (K, K), (K, M), (M, M)."""
         if spectrum.distinct != self.r.shape[0]:
             raise InvalidStart(f"overlaps of {self.r.shape[0]} sectors, but the spectrum has {spectrum.distinct}")
-        factor = spectrum.weights * spectrum.eigenvalues ** check.integer("order", order, 0)
+        factor = spectrum.powers(order)
         Q, R, T = (np.tensordot(factor, overlaps, axes=1) for overlaps in (self.q, self.r, self.t))
         return Q, R, T
 
@@ -165,9 +178,16 @@ class OrderParameters:
 
     def check_fits(self, problem: Problem) -> None:
         """Raise InvalidStart unless the shapes are those of the problem."""
+        check.instance("problem", problem, Problem)
         wanted = (problem.spectrum.distinct, problem.student_units, problem.teacher_units)
         if self.r.shape != wanted:
             raise InvalidStart(
                 f"the start has (L, K, M) = {self.r.shape}, but the problem has {wanted} "
                 "(distinct eigenvalues, student_units, teacher_units)"
             )
+
+
+def _sizes(matrices: Array) -> Array:
+    """sqrt(m_ii m_jj) of matrices (L, n, n) with diagonals >= 0 (others count as 0)."""
+    norms = np.sqrt(np.maximum(np.diagonal(matrices, axis1=1, axis2=2), 0.0))
+    return np.asarray(norms[:, :, None] * norms[:, None, :])

@@ -64,10 +64,8 @@ class Problem:
     trainable: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.spectrum, Spectrum):
-            raise InvalidProblem(f"spectrum is a {type(self.spectrum).__name__}; give an ode_sgd.Spectrum")
-        if not isinstance(self.gradient_flow, bool):
-            raise InvalidProblem(f"gradient_flow = {self.gradient_flow!r} is not a boolean; give true or false")
+        check.instance("spectrum", self.spectrum, Spectrum)
+        check.boolean("gradient_flow", self.gradient_flow)
         clean: dict[str, Any] = {
             "student_units": check.integer("student_units", self.student_units, 1),
             "teacher_units": check.integer("teacher_units", self.teacher_units, 1),

@@ -13,6 +13,8 @@ from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem
 
+LARGEST = 10**15  # dimension; beyond, N_k are no longer exact in 64-bit floats
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spectrum:
@@ -89,8 +91,14 @@ class Spectrum:
 
     @classmethod
     def from_eigenvalues(cls, values: Any) -> "Spectrum":
-        """The spectrum of a covariance matrix from its N eigenvalues (N,), >= 0: equal ones merged, largest first."""
+        """The spectrum of a covariance matrix from its N eigenvalues (N,), >= 0: equal ones merged, largest first.
+
+        Negative ones at the rounding level of the largest count as 0.
+        """
         checked = check.array("eigenvalues", values, "(N,)", 1)
+        # What a solver returns for a rank-deficient matrix: zeros, up to its rounding.
+        rounding = checked.size * np.finfo(float).eps * np.abs(checked).max()
+        checked = np.where((checked < 0.0) & (checked >= -rounding), 0.0, checked)
         distinct, counts = np.unique(checked, return_counts=True)
         return cls(distinct[::-1], counts[::-1] / counts.sum())
 
@@ -141,7 +149,22 @@ class Spectrum:
 
     def moment(self, order: int) -> float:
         """mu_l = sum_k w_k lambda_k^l = Tr Sigma^l / N, dimensionless, for an integer order l >= 0."""
-        return float(self.weights @ self.eigenvalues ** check.integer("order", order, 0))
+        return float(self.powers(order).sum())
+
+    def powers(self, order: int) -> Array:
+        """w_k lambda_k^l, (L,), for an integer order l >= 0.
+
+        Raises
+        ------
+        InvalidProblem
+            If the order is so high that these overflow.
+        """
+        order = check.integer("order", order, 0)
+        with np.errstate(over="ignore"):
+            factors = self.weights * self.eigenvalues**order
+        if not np.isfinite(factors).all():
+            raise InvalidProblem(f"order {order} is too high: {self.eigenvalues.max():g}^{order} overflows")
+        return np.asarray(factors)
 
     def sector_dimensions(self, dimension: int) -> NDArray[np.int64]:
         """N_k = N w_k, shape (L,).
@@ -151,7 +174,7 @@ class Spectrum:
         InvalidProblem
             If the weights do not divide N = dimension into whole numbers; it names the nearest N that they do divide.
         """
-        dimension = check.integer("dimension", dimension, 1)
+        dimension = check.integer("dimension", dimension, 1, LARGEST)
         exact = self.weights * dimension
         whole = np.rint(exact).astype(np.int64)
         # Weights may be given to nine digits, but no input may be won or lost by their rounding.

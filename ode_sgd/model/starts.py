@@ -57,8 +57,11 @@ def weights_with_overlaps(gram: Array, sizes: Sizes, generator: np.random.Genera
     """
     columns = []
     for k, (overlaps, size) in enumerate(zip(gram, sizes, strict=True)):
-        values, vectors = np.linalg.eigh(overlaps)
-        values, vectors = values[::-1], vectors[:, ::-1]
+        # Of the correlations: students far smaller than teachers are no less independent.
+        norms = np.sqrt(np.diagonal(overlaps))
+        scale = np.where(norms > 0.0, norms, 1.0)
+        values, vectors = np.linalg.eigh(overlaps / np.outer(scale, scale))
+        values, vectors = values[::-1], scale[:, None] * vectors[:, ::-1]
         rank = min(values.size, int(size))
         if (values[rank:] > 1e-9 * values[0]).any():
             raise InvalidStart(

@@ -19,6 +19,7 @@ from ode_sgd.solvers.trajectory import Moments, Sectors, Trajectory, errors_of, 
 
 METHODS = ("rodas5p", "DOP853", "LSODA")
 COARSEST = 1e-2  # the largest rtol
+WHOLE = 'nodes=None ("whole" in a study file)'
 LONG_ENOUGH = 200  # eigenvalues below which the whole spectrum costs no more than finding nodes for it
 
 
@@ -78,22 +79,21 @@ def integrate(
     -----
     Source: docs/theory.md section 3.
     """
-    if not isinstance(problem, Problem):
-        raise InvalidProblem(f"problem is a {type(problem).__name__}; give an ode_sgd.Problem")
-    if not isinstance(start, OrderParameters):
-        raise InvalidStart(f"start is a {type(start).__name__}; give an ode_sgd.OrderParameters")
+    check.instance("problem", problem, Problem)
+    check.instance("start", start, OrderParameters, InvalidStart)
     start.check_fits(problem)
+    sectors = check.boolean("sectors", sectors)
     grid, orders = check.times(alpha), wanted_moments(moments)
     rtol = checked_tolerance(rtol)
     atol = 0.0 if atol is None else check.number("atol", atol, least=0.0)
     check.choice("method", method, METHODS)
-    nodes = _checked_nodes(problem, nodes, sectors, method, rtol)
+    nodes = checked_nodes(problem, nodes, sectors, method, rtol)
     began = time.perf_counter()
     system, spectrum = sector_system(problem, start), problem.spectrum
     state, report = initial_state(start), progress or (lambda alpha: None)
     request = Request(
         alpha=grid,
-        weights=np.stack([spectrum.weights * spectrum.eigenvalues**order for order in orders]),
+        weights=np.stack([spectrum.powers(order) for order in orders]),
         order_one=orders.index(1),
         keep_sectors=sectors,
         rtol=rtol,
@@ -114,12 +114,12 @@ def checked_tolerance(rtol: Any) -> float:
     """The relative tolerance, or an error with its range."""
     number = check.number("rtol", rtol, least=1e-13)
     if number > COARSEST:
-        raise InvalidProblem(f"rtol = {number:g} is too coarse; give 1e-13 <= rtol <= {COARSEST:g}")
+        raise InvalidProblem(f"rtol = {number:g} is too coarse; give 1e-13 <= rtol <= 1e-2")
     return number
 
 
-def _checked_nodes(problem: Problem, nodes: int | str | None, sectors: bool, method: str, rtol: float) -> Any:
-    """None, a number, or "auto" where it is worth trying."""
+def checked_nodes(problem: Problem, nodes: int | str | None, sectors: bool, method: str, rtol: float) -> Any:
+    """None, a number, or "auto" where it is worth trying; an error where the number cannot hold."""
     if nodes is None:
         return None
     distinct = distinct_moving(problem)
@@ -131,10 +131,10 @@ def _checked_nodes(problem: Problem, nodes: int | str | None, sectors: bool, met
     number = check.integer("nodes", nodes, 2)
     if sectors or method != "rodas5p":
         reason = "sectors = True asks for every sector" if sectors else f"method = {method!r} takes the whole spectrum"
-        raise InvalidProblem(f"nodes = {number}, but {reason}; give nodes=None")
+        raise InvalidProblem(f"nodes = {number}, but {reason}; give {WHOLE}")
     if number >= distinct:
         raise InvalidProblem(
-            f"nodes = {number} for {distinct} distinct eigenvalues that are learned; give fewer nodes, or nodes=None"
+            f"nodes = {number} for {distinct} distinct eigenvalues that are learned; give fewer, or {WHOLE}"
         )
     return number
 

@@ -79,8 +79,8 @@ def simulate(
     -----
     Source: docs/theory.md sections 1 and 6.
     """
-    if not isinstance(problem, Problem):
-        raise InvalidProblem(f"problem is a {type(problem).__name__}; give an ode_sgd.Problem")
+    check.instance("problem", problem, Problem)
+    sectors = check.boolean("sectors", sectors)
     if problem.gradient_flow:
         raise InvalidProblem("gradient_flow = True has no SGD; simulate the problem at a small learning_rate instead")
     check.choice("method", method, METHODS)
@@ -170,7 +170,7 @@ class _Replica:
         if self.keep_sectors:
             self.sectors.append((q, r))
         for order in self.orders:
-            factor = spectrum.weights * spectrum.eigenvalues**order
+            factor = spectrum.powers(order)
             self.rows.setdefault(order, []).append((np.tensordot(factor, q, 1), np.tensordot(factor, r, 1)))
 
 
@@ -206,10 +206,11 @@ def _collect(
         if not kept:
             raise KeyboardInterrupt
     count = min(run.reached for run in kept)
-    diverged = sum(run.diverged for run in kept)
+    diverged = sum(run.diverged for run in runs)
     if diverged:
-        status = "diverged"
-        message = f"{diverged} of {len(runs)} replicas diverged after alpha = {alpha[count - 1]:g}: lower learning_rate"
+        last = alpha[min(run.reached for run in runs if run.diverged) - 1]
+        told = f"{diverged} of {len(runs)} replicas diverged, the first after alpha = {last:g}: lower learning_rate"
+        status, message = (status, f"{message}; {told}") if interrupted else ("diverged", told)
     initial = [run.initial for run in kept if run.initial is not None]
     common = all(start is initial[0] for start in initial)
     moments = {}

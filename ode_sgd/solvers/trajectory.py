@@ -76,6 +76,13 @@ class Trajectory:
     dimension: int | None = None
     seed: int | None = None
 
+    def __post_init__(self) -> None:
+        arrays = [self.alpha, self.generalization_error, *(part for parts in self.moments.values() for part in parts)]
+        if self.sectors is not None:
+            arrays += [self.sectors.q, self.sectors.r, self.sectors.t]
+        for values in arrays:
+            values.setflags(write=False)
+
     def __repr__(self) -> str:
         problem = self.problem
         runs = "" if self.replicas is None else f"{self.replicas} replicas, "

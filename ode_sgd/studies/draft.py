@@ -9,6 +9,7 @@ from ode_sgd.model import check
 from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.model.problem import Problem
 from ode_sgd.model.spectrum import Spectrum
+from ode_sgd.solvers.integrate import checked_nodes
 from ode_sgd.studies.plan import Integration, RandomStart, Simulation, TypicalStart
 from ode_sgd.studies.tables import MISSING, Table, Values, complaint, nearest, parameters, shown, with_defaults
 
@@ -81,10 +82,12 @@ class Draft:
         if isinstance(kind, str) and kind in kinds:
             return self.table(name, kinds[kind], kind=kind)
         table = Table(name, given, self.faults)
+        misspelt = kind is MISSING and any(nearest(key, ["kind"]) for key in given)  # one misspelt key is one fault
         try:
             check.choice("kind", kind, tuple(kinds))
         except InvalidProblem as error:
-            table.fault(complaint("kind", kind, error))
+            if not misspelt:
+                table.fault(complaint("kind", kind, error))
         anything = {key: None for target in kinds.values() for key in parameters(target)}
         table.known({"kind": None} | anything, HOMES)
         return None
@@ -115,6 +118,16 @@ class Draft:
                 self.faults.append("[start] dimension is missing; give an integer >= 1, or a table [simulation]")
         result: RandomStart | TypicalStart | None = self._one_of("start", STARTS)
         return result
+
+    def check_integration(self, problem: Problem, integration: Integration) -> None:
+        """Note where spectrum and integration contradict each other."""
+        nodes = None if integration.nodes == "whole" else integration.nodes
+        try:
+            checked_nodes(problem, nodes, integration.sectors, integration.method, integration.rtol)
+            for order in integration.moments:
+                problem.spectrum.powers(order)
+        except InvalidProblem as error:
+            self.faults.append(f"[integration] {error}")
 
     def check_simulation(
         self, problem: Problem, start: RandomStart | TypicalStart | None, simulation: Simulation | None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ode_sgd.model.errors import ComparisonError
+from ode_sgd.model.errors import ComparisonError, StorageError
 from ode_sgd.solvers.integrate import integrate
 from ode_sgd.solvers.simulate import simulate
 from ode_sgd.solvers.trajectory import Trajectory
@@ -75,7 +75,7 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
         If the user interrupts (Ctrl-C or SIGTERM) before anything is computed. Later ones return what there is.
     """
     output = Path(output)
-    check_writable(output)
+    check_outputs(output)
     runs: list[Trajectory] = []
     figures: tuple[Path, ...] = ()
     agreement, note, interrupted = None, "", False
@@ -93,7 +93,10 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
             interrupted = runs[-1].status == "interrupted"
             if runs[-1].status == "complete":
                 agreement, note = _judged(*runs)
-                figures = _drawn(output, *runs)
+                try:
+                    figures = _drawn(output, *runs)
+                except StorageError as error:  # the numbers are stored; a figure can be drawn again
+                    note = f"{note}\n{error}".strip()
     except KeyboardInterrupt:
         if not runs:
             raise
@@ -108,6 +111,17 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
         interrupted=interrupted,
         note=note,
     )
+
+
+def check_outputs(output: Path) -> None:
+    """Raise StorageError unless the file and its figures can be written."""
+    for path in (output, *figure_paths(output)):
+        check_writable(path)
+
+
+def figure_paths(output: Path) -> tuple[Path, Path]:
+    """The figures of a file lie beside it."""
+    return output.with_suffix(".png"), output.with_suffix(".pdf")
 
 
 def _computed(study: Study, progress: Progress) -> Iterator[Trajectory]:
@@ -164,7 +178,7 @@ def _drawn(output: Path, ode: Trajectory, sgd: Trajectory | None = None) -> tupl
     from ode_sgd.analysis.plots import run_figure, save_figure  # brings matplotlib, not needed until now
 
     figure = run_figure(ode, sgd)
-    paths = output.with_suffix(".png"), output.with_suffix(".pdf")
+    paths = figure_paths(output)
     for path in paths:
         save_figure(figure, path, ode.problem)
     return paths

@@ -7,7 +7,6 @@ import numpy as np
 
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
-from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.integrate import METHODS as INTEGRATORS
@@ -77,8 +76,7 @@ class Integration:
         if self.atol is not None:
             check.number("atol", self.atol, least=0.0)
         object.__setattr__(self, "moments", wanted_moments(self.moments))
-        if not isinstance(self.sectors, bool):
-            raise InvalidProblem(f"sectors = {self.sectors!r} is not a boolean; give true or false")
+        check.boolean("sectors", self.sectors)
 
     @property
     def times(self) -> Array:
@@ -110,6 +108,8 @@ class Simulation:
         """Output times (n,), whole steps divided by N; `last` is used where alpha is None."""
         end = last if self.alpha is None else self.alpha
         if np.ndim(end) == 0:
+            if end == 0.0:
+                return np.zeros(1)
             # Logarithmic, as for the ODE, but sparser: each point is drawn as a marker with an error bar.
             end = np.concatenate([[0.0], np.geomspace(min(1e-2, end / 1e4), end, self.points)])
         return np.asarray(nearest_steps(end, self.dimension) / self.dimension)

@@ -60,6 +60,8 @@ def parse_study(data: Mapping[str, Any], source: str = "study", faults: Iterable
     simulation = draft.table("simulation", Simulation)
     start = draft.start(simulation)
     if problem is not None:
+        if integration is not None:
+            draft.check_integration(problem, integration)
         draft.check_simulation(problem, start, simulation)
     if draft.faults or problem is None or start is None or integration is None:
         raise StudyError(source, draft.faults)

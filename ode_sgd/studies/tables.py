@@ -87,7 +87,7 @@ class Table:
             elif homes.get(key, self.name) != self.name:
                 hint = f" (did you mean to put it below [{homes[key]}]?)"
             else:
-                hint = f"; the keys are {', '.join(valid)}" if valid else "; it has none"
+                hint = f"; the keys are {', '.join(valid)}{' and kind' if note else ''}" if valid else "; it has none"
             self.fault(f"{key} = {shown(self.given[key])}: unknown key{note}{hint}")
         return {key: self.given.get(key, MISSING) for key in valid if key in self.given or key in required}
 

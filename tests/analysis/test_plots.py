@@ -1,7 +1,10 @@
 """Figures hold what they should and carry the problem's identity."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import ode_sgd
 from ode_sgd.analysis import plots
@@ -25,8 +28,6 @@ def test_files_carry_the_identity(pair, tmp_path, suffix):
 
 
 def test_values_below_the_resolution_are_not_drawn(pair):
-    from dataclasses import replace
-
     ode, _ = pair
     coarse = replace(ode, resolution=float(np.median(ode.generalization_error)))
     drawn = plots.run_figure(coarse).axes[0].lines[0].get_ydata()
@@ -40,3 +41,64 @@ def test_bad_input(pair, tmp_path):
         plots.save_figure(plots.run_figure(*pair), tmp_path / "nowhere" / "run.png", pair[0].problem)
     with pytest.raises(ode_sgd.InvalidProblem, match="nothing to plot"):
         plots.run_figure(None)
+
+
+def test_nothing_is_cut_off(pair):
+    """Also where eps_g spans less than a decade and its minor ticks have labels."""
+    ode, sgd = pair
+    flat = ode.generalization_error / ode.generalization_error.max() + 3.0
+    figure = plots.run_figure(replace(ode, generalization_error=flat), sgd)
+    figure.canvas.draw()
+    for axes in figure.axes:
+        box = axes.get_tightbbox(figure.canvas.get_renderer())
+        assert box.x0 >= 0.0 and box.y0 >= 0.0
+        assert box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+
+
+def test_where_no_logarithm_is_possible(pair, tmp_path):
+    """A perfect student, and a run that holds its start only."""
+    ode, _ = pair
+    perfect = replace(ode, generalization_error=np.zeros(ode.alpha.size))
+    figure = plots.run_figure(perfect)
+    assert figure.axes[0].get_yscale() == "linear"
+    plots.save_figure(figure, tmp_path / "perfect.png", ode.problem)
+    begun = replace(
+        ode,
+        alpha=ode.alpha[:1],
+        generalization_error=ode.generalization_error[:1],
+        moments={order: (Q[:1], R[:1], T) for order, (Q, R, T) in ode.moments.items()},
+    )
+    figure = plots.run_figure(begun)
+    assert figure.axes[0].get_xscale() == figure.axes[1].get_xscale() == "linear"
+    plots.save_figure(figure, tmp_path / "begun.png", ode.problem)
+
+
+def test_curves_can_be_told_apart(pair):
+    """Fifteen of them at K = M = 3: no two of the same colour, style and marker."""
+    ode, _sgd = pair
+    problem = replace(ode.problem, student_units=3, teacher_units=3)
+    start = ode_sgd.OrderParameters.random(problem, 400, 0.5, seed=3)
+    figure = Figure()
+    axes = plots.plot_overlaps(figure.subplots(), [ode_sgd.integrate(problem, start, 1.0)])
+    looks = {(line.get_color(), line.get_linestyle()) for line in axes.lines}
+    assert len(looks) == len(axes.lines) == 15
+
+
+def test_a_mean_is_not_a_theory(pair):
+    _ode, sgd = pair
+    figure = plots.run_figure(sgd.mean())
+    assert "SGD" in figure.axes[0].get_legend().get_texts()[0].get_text()
+    with pytest.raises(ode_sgd.ComparisonError, match="ODE first"):
+        ode_sgd.compare(sgd.mean(), sgd)
+
+
+def test_several_runs_of_one_kind(pair):
+    ode, _ = pair
+    axes = plots.plot_error(Figure().subplots(), [ode, ode])
+    assert len({line.get_color() for line in axes.lines}) == 2
+    assert len({text.get_text() for text in axes.get_legend().get_texts()}) == 2
+    for wrong in ({"labels": ["one"]},):
+        with pytest.raises(ode_sgd.InvalidProblem, match="1 labels for 2"):
+            plots.plot_error(Figure().subplots(), [ode, ode], **wrong)
+    with pytest.raises(ode_sgd.InvalidProblem, match="nothing to plot"):
+        plots.plot_overlaps(Figure().subplots(), [])

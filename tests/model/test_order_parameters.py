@@ -8,6 +8,7 @@ from reference import sgd, theory
 from reference.averages import CLOSED
 from scipy import stats
 
+import ode_sgd
 from ode_sgd import InvalidProblem, InvalidStart, OrderParameters, Problem, Spectrum
 
 SPECTRUM = Spectrum([2.0, 0.5], [0.4, 0.6])
@@ -74,7 +75,7 @@ def test_not_symmetric(name):
 def test_overlaps_that_no_weights_have(q, r, t):
     fine, wrong = np.ones(2), np.array([0.0, 1.0])
     shape = (2, 1, 1)
-    with pytest.raises(InvalidStart, match=r"sector 2: .*negative eigenvalue.*no weights have these overlaps"):
+    with pytest.raises(InvalidStart, match=r"sector 2: .*negative.*no weights have"):
         OrderParameters(
             (fine + wrong * (q - 1.0)).reshape(shape),
             (wrong * r).reshape(shape),
@@ -256,3 +257,47 @@ def hotelling_p(first, second):
     pooled = np.cov(first.T) / n + np.cov(second.T) / m
     statistic = difference @ np.linalg.solve(pooled, difference)
     return stats.chi2.sf(statistic, len(difference))
+
+
+@pytest.mark.parametrize(
+    ("q", "r", "reason"),
+    [
+        (1e-10 * np.eye(2), 3e-5 * np.eye(2), "no weights have"),  # |r| = 3 sqrt(q t)
+        ([[1e-10, 5e-11], [0.0, 1e-10]], np.zeros((2, 2)), "not symmetric"),
+        (np.zeros((2, 2)), 1e-20 * np.eye(2), "no weights have"),
+        (-100.0 * np.eye(2), np.zeros((2, 2)), "squared norm is negative"),
+    ],
+)
+def test_small_students_are_held_to_the_same_rules(q, r, reason):
+    with pytest.raises(InvalidStart, match=reason):
+        OrderParameters([q], [r], [np.eye(2)])
+
+
+@pytest.mark.parametrize("bad", [np.array([1 + 2j]), ["1.0"], [True], [10**400], [[1.0], [2.0, 3.0]], None, "abc"])
+def test_what_is_no_array_of_numbers(bad):
+    with pytest.raises(InvalidProblem, match="not an array of real numbers"):
+        ode_sgd.Spectrum(bad, [1.0])
+
+
+def test_arguments_of_the_wrong_kind():
+    problem = ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.isotropic(), student_units=2, teacher_units=2, learning_rate=0.5
+    )
+    start = OrderParameters.typical(problem, 0.1)
+    for call in (
+        lambda: OrderParameters.random(None, 10),
+        lambda: OrderParameters.typical("problem", 0.1),
+        lambda: start.generalization_error(None),
+        lambda: OrderParameters.from_weights(np.ones((1, 4)), np.ones((1, 4)), None),
+        lambda: OrderParameters.random(problem, 10, seed="a"),
+        lambda: OrderParameters.random(problem, 10, seed=-1),
+        lambda: OrderParameters.random(problem, 10**30, seed=0),
+        lambda: ode_sgd.integrate(problem, start, 1.0, sectors="no"),
+        lambda: ode_sgd.integrate(problem, start, [[0.0], [1.0, 2.0]]),
+        lambda: ode_sgd.integrate(problem, start, 1e-320),
+        lambda: ode_sgd.Problem(spectrum=problem.spectrum, student_units=2, teacher_units=2, learning_rate=10**400),
+        lambda: ode_sgd.Spectrum.power_law(4, 1.0).moment(5000),
+    ):
+        with pytest.raises(ode_sgd.OdeSgdError):
+            call()
+    assert ode_sgd.integrate(problem, start, np.array(5.0)).alpha[-1] == 5.0

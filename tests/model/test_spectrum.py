@@ -308,3 +308,11 @@ def test_weights_must_divide_large_dimensions_too():
     assert spectrum.sector_dimensions(10**12).sum() == 10**12
     with pytest.raises(ode_sgd.InvalidProblem, match="nearest that fits is 10000000"):
         spectrum.sector_dimensions(10**7 + 1)
+
+
+def test_rounding_below_zero_is_zero():
+    """eigvalsh of a rank-deficient matrix; truly negative eigenvalues stay an error."""
+    spectrum = Spectrum.from_eigenvalues([2.0, 1.0, 1e-17, -9e-17])
+    assert spectrum.eigenvalues[-1] == 0.0
+    with pytest.raises(InvalidProblem, match="negative"):
+        Spectrum.from_eigenvalues([2.0, 1.0, -1e-12])

@@ -112,3 +112,14 @@ def test_frames_are_uniformly_rotated():
     squares = draws**2  # 3 u^2 of a uniform unit vector: u^2 is Beta(1/2, 1), so mean 1 and variance 9 * 4/45 = 4/5
     z = (squares.mean(axis=0) - 1.0) / np.sqrt(0.8 / len(draws))
     assert np.abs(z).max() < 4.0
+
+
+def test_tiny_students_are_not_dropped():
+    """Two inputs cannot hold four independent vectors, however small some of them are."""
+    gram = np.diag([1e-10, 1e-10, 1.0, 1.0])[None]
+    with pytest.raises(InvalidStart, match="need 4 independent directions"):
+        weights_with_overlaps(gram, np.array([2]), np.random.default_rng(0))
+    weights = weights_with_overlaps(gram, np.array([8]), np.random.default_rng(0))
+    norms = np.sqrt(np.diagonal(gram[0]))
+    # rounding, relative to the norms of the two vectors
+    np.testing.assert_allclose(weights @ weights.T / 8 / np.outer(norms, norms), np.eye(4), atol=1e-14)

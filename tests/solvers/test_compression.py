@@ -190,7 +190,7 @@ def test_what_is_refused():
         ({"nodes": 10, "sectors": True}, "sectors = True asks for every sector"),
         ({"nodes": 10, "method": "DOP853"}, "takes the whole spectrum"),
         ({"nodes": 40}, "nodes = 40 for 40 distinct eigenvalues"),
-        ({"nodes": 400}, "give fewer nodes, or nodes=None"),
+        ({"nodes": 400}, "give fewer, or nodes=None"),
         ({"nodes": 1}, "nodes = 1 is too small"),
         ({"nodes": 2.5}, "nodes = 2.5"),
         ({"nodes": True}, "nodes = True"),

@@ -246,7 +246,7 @@ def test_methods_agree(activation):
 
 
 def test_output_times_do_not_change_the_solution():
-    """Outputs are steps, not interpolants: dense and sparse output agree to the tolerance."""
+    """Outputs are interpolated between steps: dense and sparse output agree to the tolerance."""
     one = problem()
     sparse = integrate(one, start(one), [0.0, 10.0], rtol=1e-10)
     dense = integrate(one, start(one), np.linspace(0.0, 10.0, 101), rtol=1e-10)

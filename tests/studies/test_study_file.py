@@ -315,3 +315,28 @@ SHIPPED = sorted((Path(__file__).parents[2] / "simulations").rglob("*.toml"))
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.name)
 def test_shipped_studies_are_sound(path):
     assert read_study(path).simulation is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"integration__nodes": 10}, "nodes = 10 for 4 distinct"),
+        ({"integration__nodes": 2, "integration__sectors": True}, "sectors = True asks for every sector"),
+        ({"integration__nodes": 2, "integration__method": "DOP853"}, "takes the whole spectrum"),
+        ({"integration__moments": [5000]}, "order 5000 is too high"),
+    ],
+)
+def test_an_integration_that_could_not_run(changes, reason):
+    fault, second = faults_of(**changes, simulation__replicas=0)
+    assert "replicas" in fault
+    assert second.startswith("[integration] ") and reason in second
+
+
+def test_one_misspelt_kind_is_one_fault():
+    (fault,) = faults_of(spectrum={"knd": "power_law", "distinct": 4, "beta": 1.0})
+    assert "knd" in fault and "did you mean 'kind'?" in fault
+
+
+def test_a_run_of_no_length():
+    study = parse_study(study_tables(integration__alpha=[0.0]))
+    assert study.simulation.times(0.0).tolist() == [0.0]

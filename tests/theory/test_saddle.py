@@ -5,7 +5,6 @@ import pytest
 
 import ode_sgd
 from ode_sgd.kernels.drift import right_hand_side
-from ode_sgd.kernels.layout import unpack
 from ode_sgd.solvers.door import initial_state, sector_system
 
 
@@ -61,7 +60,6 @@ def test_escape_rate_is_the_growth_on_a_trajectory():
     run = ode_sgd.integrate(problem, ode_sgd.OrderParameters(start.q, r, start.t), alpha, rtol=1e-10, atol=1e-14)
     asymmetry = run.R[:, 0, 0] - run.R[:, 0, 1]
     assert np.polyfit(alpha[10:], np.log(asymmetry[10:]), 1)[0] == pytest.approx(rate, rel=1e-3)
-    assert unpack(initial_state(start).T, 2, 2)[1].shape == (1, 2, 2)
 
 
 @pytest.mark.parametrize(
