@@ -72,33 +72,88 @@ def first_step(problem: Problem, system: SectorSystem, state: Array, rtol: float
 
 
 @dataclass
-class _Run:
+class Run:
     """One integration under way."""
 
     problem: Problem
-    alpha: Array
+    system: SectorSystem
+    request: Request
+    start: Array  # (p, L)
     y: Array
     sectors: Sectors
     small: kernels.Small
     control: kernels.Control
     outputs: kernels.Outputs
-    tolerances: tuple[float, float]
+    code: int = kernels.RUNNING
+    interrupted: bool = False
+    matching: differences.Matching | None = None
+    switched_at: int = 0  # the first output after the change to differences
 
-    def advance(self, in_differences: bool, progress: Callable[[float], None]) -> int:
-        """Advance until something ends it; the kernel's status."""
+    @property
+    def tolerances(self) -> tuple[float, float]:
+        """atol and rtol, as the kernels take them."""
+        return max(self.request.atol, TINY), self.request.rtol
+
+    def kernel(self) -> Callable[..., int]:
+        """The kernel of the present form."""
         problem = self.problem
-        noise = problem.label_noise**2
-        advance = kernels.rosenbrock(problem.activation, problem.student_units, problem.teacher_units, in_differences)
-        code, budget = kernels.RUNNING, 1
-        while code == kernels.RUNNING:
+        units = problem.student_units, problem.teacher_units
+        return kernels.rosenbrock(problem.activation, *units, self.matching is not None)
+
+    def advance(self, progress: Callable[[float], None]) -> None:
+        """Advance until something ends it."""
+        advance, noise = self.kernel(), self.problem.label_noise**2
+        self.code, budget = kernels.RUNNING, 1
+        while self.code == kernels.RUNNING:
             began = time.perf_counter()
-            code = advance(
+            self.code = advance(
                 self.y, self.sectors, self.small, noise, self.control, self.outputs, *self.tolerances, budget
             )
             spent = time.perf_counter() - began
             budget = max(1, min(4 * budget, int(budget * CHUNK_SECONDS / max(spent, 1e-6))))
             progress(self.control.numbers[0])
-        return code
+
+    def specialise(self) -> None:
+        """Go on in differences, where that is possible."""
+        self.control.numbers[3] = 0.0
+        rows = blocks.from_blocks(self.y, self.start.shape[1]) @ self.system.variance
+        Q, R = layout.unpack(rows, self.problem.student_units, self.problem.teacher_units)
+        self.matching = differences.match(self.problem, np.block([[Q, R], [R.T, self.system.T]]))
+        if self.matching is None:
+            return
+        self.switched_at = int(self.control.counts[2])
+        _to_differences(self, self.matching, self.system, self.start.shape[1])
+        # What the tolerance of the overlaps left in fast sectors is large for the differences. One short step damps
+        # it away; its error estimate, which is that rest, would otherwise force steps as fast as those.
+        self.control.numbers[1] *= 0.1
+        self.control.counts[4] = 1
+
+
+def begin(problem: Problem, system: SectorSystem, state: Array, request: Request) -> Run:
+    """An integration of the state (p, L) at its start."""
+    K, L = problem.student_units, state.shape[1]
+    alpha, weights = request.alpha, request.weights
+    y = blocks.to_blocks(state)
+    rows = np.empty((alpha.size, len(weights), len(state)))
+    kept = np.empty((alpha.size * request.keep_sectors, *y.shape))
+    rows[0], kept[:1] = (state @ weights.T).T, y
+    first = first_step(problem, system, state, request.rtol)
+    # The equations amplify the rounding of the overlaps to about 1e-16 times the largest eigenvalue over their mean
+    # (measured, L = 1e4 and 1e6): differences that small have lost rtol.
+    stiffness = float(system.rate.max() / (problem.learning_rate * system.variance.sum()))
+    floor = min(1e-2, 3e-16 * stiffness / request.rtol) if differences.possible(problem) else 0.0
+    sectors, small = work_space(system, K, L)
+    return Run(
+        problem,
+        system,
+        request,
+        state,
+        y,
+        sectors,
+        small,
+        kernels.Control(np.array([0.0, first, 1.0, floor]), np.array([0, 0, 1, MAX_STEPS, 0])),
+        kernels.Outputs(alpha, np.stack([blocks.to_blocks(row[None]) for row in weights]), rows, kept),
+    )
 
 
 def solve(
@@ -108,75 +163,51 @@ def solve(
 
     KeyboardInterrupt keeps what was reached.
     """
-    K, L = problem.student_units, state.shape[1]
-    alpha, weights, keep_sectors = request.alpha, request.weights, request.keep_sectors
-    y = blocks.to_blocks(state)
-    rows, kept = np.empty((alpha.size, len(weights), len(state))), np.empty((alpha.size * keep_sectors, *y.shape))
-    rows[0], kept[:1] = (state @ weights.T).T, y
-    first = first_step(problem, system, state, request.rtol)
-    # The equations amplify the rounding of the overlaps to about 1e-16 times the largest eigenvalue over their mean
-    # (measured, L = 1e4 and 1e6): differences that small have lost rtol.
-    stiffness = float(system.rate.max() / (problem.learning_rate * system.variance.sum()))
-    floor = min(1e-2, 3e-16 * stiffness / request.rtol) if differences.possible(problem) else 0.0
-    run = _Run(
-        problem,
-        alpha,
-        y,
-        *work_space(system, K, L),
-        kernels.Control(np.array([0.0, first, 1.0, floor]), np.array([0, 0, 1, MAX_STEPS, 0])),
-        kernels.Outputs(alpha, np.stack([blocks.to_blocks(row[None]) for row in weights]), rows, kept),
-        (max(request.atol, TINY), request.rtol),
-    )
-    code, interrupted = kernels.RUNNING, False
-    matching: differences.Matching | None = None
-    switched_at = alpha.size
+    run = begin(problem, system, state, request)
     try:
-        code = run.advance(False, progress)
-        if code == kernels.SPECIALISED:
-            run.control.numbers[3] = 0.0
-            matching = differences.match(problem, run.small.C)
-            if matching is not None:
-                switched_at = int(run.control.counts[2])
-                _to_differences(run, matching, system, L)
-                # What the tolerance of the overlaps left in fast sectors is large for the differences. One short step
-                # damps it away; its error estimate, which is that rest, would otherwise force steps as fast as those.
-                run.control.numbers[1] *= 0.1
-                run.control.counts[4] = 1
-            code = run.advance(matching is not None, progress)
+        run.advance(progress)
+        if run.code == kernels.SPECIALISED:
+            run.specialise()
+            run.advance(progress)
     except KeyboardInterrupt:
-        interrupted = True
+        run.interrupted = True
+    return finish(run)
+
+
+def finish(run: Run) -> Solution:
+    """What an ended integration hands back."""
+    problem, state, weights = run.problem, run.start, run.request.weights
+    L = state.shape[1]
     reached = int(run.control.counts[2])
-    at, final = float(run.control.numbers[0]), blocks.from_blocks(y, L)
-    status, message = _ending(problem, code, interrupted, at)
-    alpha, rows = alpha[:reached], rows[:reached]
-    sectors = blocks.from_blocks(kept[:reached], L) if keep_sectors else None
+    at, final = float(run.control.numbers[0]), blocks.from_blocks(run.y, L)
+    status, message = _ending(problem, run.code, run.interrupted, at)
+    alpha, rows = run.request.alpha[:reached], run.outputs.rows[:reached]
+    sectors = blocks.from_blocks(run.outputs.sectors[:reached], L) if run.request.keep_sectors else None
     if at > alpha[-1] and status != "complete" and np.isfinite(final).all():  # where it stopped is worth keeping
         alpha, rows = np.append(alpha, at), np.concatenate([rows, (final @ weights.T).T[None]])
         sectors = np.concatenate([sectors, final[None]]) if sectors is not None else None
+    steps, rejected = float(run.control.counts[0]), float(run.control.counts[1])
     solution = Solution(
         alpha=alpha,
         rows=rows,
         state=final,
         sectors=sectors,
-        order_one=request.order_one,
+        order_one=run.request.order_one,
         status=status,
         message=message,
-        stats={
-            "steps": float(run.control.counts[0]),
-            "rejected": float(run.control.counts[1]),
-            "right_hand_sides": float(kernels.STAGES * (run.control.counts[0] + run.control.counts[1])),
-        },
+        stats={"steps": steps, "rejected": rejected, "right_hand_sides": kernels.STAGES * (steps + rejected)},
     )
-    frozen = system.rate == 0.0
+    frozen = run.system.rate == 0.0
     final[:, frozen] = state[:, frozen]  # turning them to and fro has rounded them
     if solution.sectors is not None:
         solution.sectors[:, :, frozen] = state[:, frozen]
-    if matching is not None:
-        differences.translate(problem, matching, system.t, weights, solution, min(switched_at, len(rows)))
+    if run.matching is not None:
+        first = min(run.switched_at, len(rows))
+        differences.translate(problem, run.matching, run.system.t, weights, solution, first)
     return solution
 
 
-def _to_differences(run: _Run, matching: "differences.Matching", system: SectorSystem, L: int) -> None:
+def _to_differences(run: Run, matching: "differences.Matching", system: SectorSystem, L: int) -> None:
     """Turn the state in place into that of the differences, the teachers in the students' order."""
     changed = differences.from_overlaps(blocks.from_blocks(run.y, L), system.t, matching)
     run.y[:] = blocks.to_blocks(changed)
