@@ -13,6 +13,7 @@ _HOME = {
     "Problem": "ode_sgd.model.problem",
     "OrderParameters": "ode_sgd.model.order_parameters",
     "integrate": "ode_sgd.solvers.integrate",
+    "integrate_batch": "ode_sgd.solvers.batch",
     "simulate": "ode_sgd.solvers.simulate",
     "Trajectory": "ode_sgd.solvers.trajectory",
     "compare": "ode_sgd.analysis.agreement",
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from ode_sgd.model.order_parameters import OrderParameters as OrderParameters
     from ode_sgd.model.problem import Problem as Problem
     from ode_sgd.model.spectrum import Spectrum as Spectrum
+    from ode_sgd.solvers.batch import integrate_batch as integrate_batch
     from ode_sgd.solvers.integrate import integrate as integrate
     from ode_sgd.solvers.simulate import simulate as simulate
     from ode_sgd.solvers.trajectory import Trajectory as Trajectory

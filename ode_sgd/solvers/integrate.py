@@ -8,6 +8,7 @@ import numpy as np
 
 from ode_sgd.kernels import layout
 from ode_sgd.model import check
+from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem, InvalidStart
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
@@ -89,16 +90,9 @@ def integrate(
     check.choice("method", method, METHODS)
     nodes = checked_nodes(problem, nodes, sectors, method, rtol)
     began = time.perf_counter()
-    system, spectrum = sector_system(problem, start), problem.spectrum
-    state, report = initial_state(start), progress or (lambda alpha: None)
-    request = Request(
-        alpha=grid,
-        weights=np.stack([spectrum.powers(order) for order in orders]),
-        order_one=orders.index(1),
-        keep_sectors=sectors,
-        rtol=rtol,
-        atol=atol,
-    )
+    system, state = sector_system(problem, start), initial_state(start)
+    report = progress or (lambda alpha: None)
+    request = request_of(problem, grid, orders, sectors, rtol, atol)
     if method != "rodas5p":
         from ode_sgd.solvers import scipy_methods  # scipy.integrate takes a third of a second to load
 
@@ -107,7 +101,7 @@ def integrate(
         solution = rosenbrock_method.solve(problem, system, state, request, report)
     else:
         solution = on_nodes(problem, system, state, orders, request, nodes, report)
-    return _trajectory(problem, start, orders, solution, method, time.perf_counter() - began)
+    return trajectory_of(problem, start, orders, solution, method, time.perf_counter() - began)
 
 
 def checked_tolerance(rtol: Any) -> float:
@@ -139,7 +133,21 @@ def checked_nodes(problem: Problem, nodes: int | str | None, sectors: bool, meth
     return number
 
 
-def _trajectory(
+def request_of(
+    problem: Problem, alpha: Array, orders: tuple[int, ...], sectors: bool, rtol: float, atol: float
+) -> Request:
+    """What is wanted, as the methods take it."""
+    return Request(
+        alpha=alpha,
+        weights=np.stack([problem.spectrum.powers(order) for order in orders]),
+        order_one=orders.index(1),
+        keep_sectors=sectors,
+        rtol=rtol,
+        atol=atol,
+    )
+
+
+def trajectory_of(
     problem: Problem,
     start: OrderParameters,
     orders: tuple[int, ...],
@@ -147,6 +155,7 @@ def _trajectory(
     method: str,
     seconds: float,
 ) -> Trajectory:
+    """The trajectory of a solution."""
     K, M = problem.student_units, problem.teacher_units
     moments: Moments = {}
     for number, order in enumerate(orders):

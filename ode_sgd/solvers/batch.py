@@ -1,0 +1,178 @@
+"""Many integrations of one shape: groups of problems in one kernel call each, groups on threads."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import Any
+
+import numpy as np
+
+from ode_sgd.kernels import rosenbrock as kernels
+from ode_sgd.kernels.rosenbrock_batch import Stacked, rosenbrock_batch
+from ode_sgd.model import check
+from ode_sgd.model.errors import InvalidProblem, InvalidStart
+from ode_sgd.model.order_parameters import OrderParameters
+from ode_sgd.model.problem import Problem
+from ode_sgd.solvers import rosenbrock_method
+from ode_sgd.solvers.door import initial_state, sector_system
+from ode_sgd.solvers.integrate import checked_tolerance, request_of, trajectory_of
+from ode_sgd.solvers.rosenbrock_method import Run
+from ode_sgd.solvers.trajectory import Trajectory, wanted_moments
+
+GROUP = 32  # problems in one kernel call: enough to hide what Python does between two calls
+ATTEMPTS = 300  # steps tried of every problem in one call; with GROUP it bounds how long Ctrl-C waits
+
+
+def integrate_batch(
+    problems: Sequence[Problem],
+    starts: Sequence[OrderParameters],
+    alpha: Any,
+    *,
+    rtol: float = 1e-6,
+    atol: float | None = None,
+    moments: Any = (0, 1, 2),
+    sectors: bool = False,
+    threads: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> list[Trajectory]:
+    """Integrate many problems of one shape, as `integrate` does, without Python between the steps or the problems.
+
+    Parameters
+    ----------
+    problems : sequence of Problem, length B
+        All with the same activation, K, M and number of eigenvalues L; everything else may differ.
+    starts : sequence of OrderParameters, length B
+    alpha, rtol, atol, moments, sectors
+        As for `integrate`, the same for all. The whole spectrum is used (`nodes=None`).
+    threads : int or None
+        Threads that share the problems; None is one per core. The numbers do not depend on it.
+    progress : callable or None
+        Called with the fraction of problems done.
+
+    Returns
+    -------
+    list of Trajectory
+        In the order of the problems, number for number what `integrate` gives. `stats["seconds"]` is the share of the
+        time of a problem's group. A problem that diverges has its own status and does not disturb the others; after
+        KeyboardInterrupt those not finished have the status "interrupted".
+
+    Raises
+    ------
+    InvalidProblem, InvalidStart
+        For arguments outside their range, problems of different shapes, or starts that do not fit.
+    """
+    _check_shapes(problems, starts)
+    clean, orders = check.times(alpha), wanted_moments(moments)
+    rtol, sectors = checked_tolerance(rtol), check.boolean("sectors", sectors)
+    atol = 0.0 if atol is None else check.number("atol", atol, least=0.0)
+    pairs = list(zip(problems, starts, strict=True))
+    results: list[Trajectory | None] = [None] * len(pairs)
+    stop = threading.Event()
+
+    def work(first: int) -> None:
+        group = pairs[first : first + GROUP]
+        began = time.perf_counter()
+        requests = [request_of(problem, clean, orders, sectors, rtol, atol) for problem, _ in group]
+        runs = [
+            rosenbrock_method.begin(problem, sector_system(problem, start), initial_state(start), request)
+            for (problem, start), request in zip(group, requests, strict=True)
+        ]
+        _advance(runs, stop)
+        solutions = [rosenbrock_method.finish(run) for run in runs]
+        share = (time.perf_counter() - began) / len(group)
+        for number, ((problem, start), solution) in enumerate(zip(group, solutions, strict=True)):
+            results[first + number] = trajectory_of(problem, start, orders, solution, "rodas5p", share)
+
+    workers = os.cpu_count() or 1 if threads is None else check.integer("threads", threads, 1)
+    _on_threads(work, range(0, len(pairs), GROUP), workers, stop, progress or (lambda fraction: None))
+    return [result for result in results if result is not None]
+
+
+def _check_shapes(problems: Sequence[Problem], starts: Sequence[OrderParameters]) -> None:
+    if len(problems) != len(starts):
+        raise InvalidProblem(f"{len(problems)} problems but {len(starts)} starts; give one start each")
+    for number, (problem, start) in enumerate(zip(problems, starts, strict=True)):
+        check.instance(f"problems[{number}]", problem, Problem)
+        check.instance(f"starts[{number}]", start, OrderParameters, InvalidStart)
+        start.check_fits(problem)
+        if _shape(problem) != _shape(problems[0]):
+            raise InvalidProblem(
+                f"problems[{number}] has (activation, K, M, L) = {_shape(problem)}, but problems[0] has "
+                f"{_shape(problems[0])}; give each shape a batch of its own"
+            )
+
+
+def _shape(problem: Problem) -> tuple[str, int, int, int]:
+    return problem.activation, problem.student_units, problem.teacher_units, problem.spectrum.distinct
+
+
+def _on_threads(
+    work: Callable[[int], None],
+    jobs: Sequence[int],
+    workers: int,
+    stop: threading.Event,
+    progress: Callable[[float], None],
+) -> None:
+    """Do all jobs; after KeyboardInterrupt set `stop`, with which each ends soon."""
+    with ThreadPoolExecutor(max(1, min(workers, len(jobs)))) as pool:
+        pending = {pool.submit(work, job) for job in jobs}
+        while pending:
+            try:
+                finished, pending = wait(pending, timeout=0.05, return_when=FIRST_EXCEPTION)
+                for future in finished:
+                    future.result()
+                progress(1.0 - len(pending) / len(jobs))
+            except KeyboardInterrupt:
+                stop.set()
+
+
+def _advance(runs: Sequence[Run], stop: threading.Event) -> None:
+    """Advance all runs to their ends: first all in overlaps, then those in differences that got so far."""
+    _advance_alike(runs, stop)
+    further = [run for run in runs if run.code == kernels.SPECIALISED and not run.interrupted]
+    for run in further:
+        run.specialise()
+    for form in (True, False):
+        alike = [run for run in further if (run.matching is not None) == form]
+        _advance_alike(alike, stop)
+
+
+def _advance_alike(runs: Sequence[Run], stop: threading.Event) -> None:
+    """Advance runs of the same form to their ends, or until `stop` is set."""
+    if not runs:
+        return
+    lead = runs[0]
+    stacked, codes = _stacked(runs), np.full(len(runs), kernels.RUNNING)
+    space = rosenbrock_method.work_space(
+        lead.system, lead.problem.student_units, lead.start.shape[1]
+    )  # not a run's own: all write into it
+    advance = rosenbrock_batch(*_shape(lead.problem)[:3], lead.matching is not None)
+    while (codes == kernels.RUNNING).any() and not stop.is_set():
+        advance(stacked, *space, lead.request.alpha, *lead.tolerances, ATTEMPTS, codes)
+    for number, run in enumerate(runs):
+        run.code, run.interrupted = int(codes[number]), bool(codes[number] == kernels.RUNNING)
+        run.y, run.outputs = stacked.y[number], run.outputs._replace(rows=stacked.rows[number])
+        run.outputs = run.outputs._replace(sectors=stacked.sectors[number])
+        run.control = kernels.Control(stacked.numbers[number], stacked.counts[number])
+
+
+def _stacked(runs: Sequence[Run]) -> Stacked:
+    """The arrays of all runs, behind one another."""
+    size = runs[0].y.shape[1]
+    return Stacked(
+        y=np.stack([run.y for run in runs]),
+        t=np.stack([run.sectors.z[:, size:] for run in runs]),
+        rate=np.stack([run.sectors.rate for run in runs]),
+        noise=np.stack([run.sectors.noise for run in runs]),
+        variance=np.stack([run.sectors.variance for run in runs]),
+        T=np.stack([run.small.T for run in runs]),
+        a=np.stack([run.small.a for run in runs]),
+        noise_variance=np.array([run.problem.label_noise**2 for run in runs]),
+        numbers=np.stack([run.control.numbers for run in runs]),
+        counts=np.stack([run.control.counts for run in runs]),
+        weights=np.stack([run.outputs.weights for run in runs]),
+        rows=np.stack([run.outputs.rows for run in runs]),
+        sectors=np.stack([run.outputs.sectors for run in runs]),
+    )
