@@ -127,31 +127,25 @@ class ReducedNetworks:
         not cancel: they are good until S - B itself rounds, some 1e-27.
         """
         q, r = self.overlaps()
-        spectrum, K = self._problem.spectrum, self._problem.student_units
-        factor = spectrum.weights * spectrum.eigenvalues
-        t = self._B @ self._B.swapaxes(-1, -2)
-        C = np.tensordot(np.block([[q, r], [r.swapaxes(-1, -2), t]]), factor, axes=(1, 0))
-        errors = error_curve(self._problem, C)[0]
-        if self._problem.teacher_units != K or not has_difference_form(self._problem.activation):
-            return errors
         S, W = self._students()
-        for replica in range(self._replicas):
-            matching = differences.match(self._problem, C[replica])
-            if matching is not None:
-                near = self._difference_covariance(S[replica], W[replica], self._B[replica][:, matching.order], factor)
-                if np.diag(near)[:K].max() < NEAR:
-                    signed = np.concatenate([self._problem.v, -self._problem.v])
-                    errors[replica] = max(0.0, difference_error(self._problem.activation)(near, signed))
-        return errors
+        factor = self._problem.spectrum.weights * self._problem.spectrum.eigenvalues
+        # Replica by replica: what a matrix product rounds depends on how many it is done for.
+        return np.array([self._error(q[n], r[n], S[n], W[n], self._B[n], factor) for n in range(self._replicas)])
 
-    @staticmethod
-    def _difference_covariance(S: Array, W: Array, B: Array, factor: Array) -> Array:
-        """Covariance (2 K, 2 K) of (x - y, y), teachers in the students' order."""
-        stacked = np.concatenate([S - B, B], axis=1)
-        C: Array = np.tensordot(factor, stacked @ stacked.swapaxes(-1, -2), 1)
-        K = S.shape[1]
-        C[:K, :K] += np.tensordot(factor, W @ W.swapaxes(-1, -2), 1)
-        return C
+    def _error(self, q: Array, r: Array, S: Array, W: Array, B: Array, factor: Array) -> float:
+        problem, K = self._problem, self._problem.student_units
+        C = _mean(factor, np.block([[q, r], [r.swapaxes(-1, -2), B @ B.swapaxes(-1, -2)]]))
+        if problem.teacher_units == K and has_difference_form(problem.activation):
+            matching = differences.match(problem, C)
+            if matching is not None:
+                teachers = B[:, matching.order]
+                stacked = np.concatenate([S - teachers, teachers], axis=1)
+                near = _mean(factor, stacked @ stacked.swapaxes(-1, -2))
+                near[:K, :K] += _mean(factor, W @ W.swapaxes(-1, -2))
+                if np.diag(near)[:K].max() < NEAR:
+                    signed = np.concatenate([problem.v, -problem.v])
+                    return max(0.0, difference_error(problem.activation)(near, signed))
+        return float(error_curve(problem, C[None])[0][0])
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that a later `restore` needs to go on bit for bit."""
@@ -180,6 +174,11 @@ class ReducedNetworks:
         if self._position * self._lanes < self._block.labels.size:
             self._begun[:] = self._streams
             self._kernels.draw(self._streams, self._block, self._chain)
+
+
+def _mean(factor: Array, sectors: Array) -> Array:
+    """sum_k factor_k sectors_k."""
+    return np.tensordot(factor, sectors, 1)
 
 
 def check_sizes(problem: Problem, sizes: Sizes) -> None:
