@@ -111,12 +111,12 @@ def _amplitude(eigenvalues: bytes, sizes: bytes) -> Array:
     return amplitude
 
 
-def _to_words(state: Any) -> Any:
-    """PCG64's state as (6,) uint64: state and increment, upper half first; a 32-bit number left over, and if so."""
-    halves = [number >> shift & (2**64 - 1) for number in state["state"].values() for shift in (64, 0)]
-    return np.array([*halves, state["uinteger"], state["has_uint32"]], np.uint64)
+def _to_words(state: dict[str, Any]) -> Any:
+    """PCG64's state and increment as (4,) uint64, upper halves first. Normals leave no 32-bit number to keep."""
+    numbers = state["state"]["state"], state["state"]["inc"]
+    return np.array([number >> shift & (2**64 - 1) for number in numbers for shift in (64, 0)], np.uint64)
 
 
 def _from_words(words: list[int]) -> dict[str, Any]:
     numbers = {"state": words[0] << 64 | words[1], "inc": words[2] << 64 | words[3]}
-    return {"bit_generator": "PCG64", "state": numbers, "uinteger": words[4], "has_uint32": words[5]}
+    return {"bit_generator": "PCG64", "state": numbers, "uinteger": 0, "has_uint32": 0}

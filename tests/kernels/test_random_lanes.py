@@ -132,6 +132,23 @@ def test_pairs_against_the_formula():
         np.testing.assert_allclose((x, y), np.multiply(radius, expected), rtol=0.0, atol=4e-16 * radius)
 
 
+def test_float32_pairs_against_the_formula():
+    """As above, in float32; the radius from its square, whose error is a few 2^-24 where it is small."""
+    rng = np.random.default_rng(2)
+    for first, second in [*rng.integers(2**32, size=(2000, 2)), (0, 0), (2**32 - 1, 0), (1, 2**31), (0, 2**31 - 1)]:
+        x, y = random_lanes.normal_pair_float32(np.uint32(first), np.uint32(second))
+        square = -2.0 * np.log((int(first) >> 1) / 2**31 + 2.0**-32)
+        radius, angle = np.sqrt(max(square, 0.0)), np.pi / 4 * (int(second) - 2**32 * (int(second) >> 31)) / 2**31
+        sine, cosine = np.sin(angle), np.cos(angle) * (-1 if second & 2 else 1)
+        expected = (sine, cosine) if second & 1 else (cosine, sine)
+        assert x * x + y * y == pytest.approx(square, rel=6e-7, abs=2.5e-7)
+        if radius > 0.01:
+            # u is rounded to 2^-24 where it is near 1, the angle to 2^-24 of its range.
+            np.testing.assert_allclose(
+                (x, y), np.multiply(radius, expected), rtol=0.0, atol=4e-7 * (radius + 0.5 / radius)
+            )
+
+
 # --- statistics -----------------------------------------------------------------------------------------------------
 
 
