@@ -1,6 +1,7 @@
 """One replica of the SGD with its weight vectors in memory."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ def _amplitude(eigenvalues: bytes, sizes: bytes) -> Array:
     return amplitude
 
 
-def _to_words(state: dict[str, Any]) -> Any:
+def _to_words(state: Mapping[str, Any]) -> Any:
     """PCG64's state and increment as (4,) uint64, upper halves first. Normals leave no 32-bit number to keep."""
     numbers = state["state"]["state"], state["state"]["inc"]
     return np.array([number >> shift & (2**64 - 1) for number in numbers for shift in (64, 0)], np.uint64)
