@@ -73,7 +73,7 @@ class ReducedNetworks:
         self._position = reduced_draws.block_steps(L)  # of a block that nothing is left of
         self._block = sgd_reduced.new_block(L, K + M, M, problem.label_noise > 0.0, self._lanes)
         self._kernels = sgd_reduced.reduced_kernels(problem.activation, K, M, self._lanes)
-        self.chunk = max(1, int(CHUNK_NANOSECONDS / (self._lanes * L * (60 + 2 * (K + M) ** 2))))
+        self.chunk = max(1, int(CHUNK_NANOSECONDS / (self._lanes * L * (60 + 5 * (K + M) ** 2))))
 
     def _new_chain(self, sizes: Sizes) -> Chain:
         problem, spectrum = self._problem, self._problem.spectrum

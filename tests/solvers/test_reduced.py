@@ -52,9 +52,16 @@ def test_begins_at_the_starts():
         np.testing.assert_allclose(r[replica], start.r, rtol=0.0, atol=1e-14)
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.2])
-def test_a_replica_is_the_same_alone_and_among_others(noise):
-    one = problem(label_noise=noise)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"label_noise": 0.0},
+        {"label_noise": 0.2},
+        {"student_units": 5, "teacher_units": 4, "student_weights": None, "teacher_weights": None},  # not written out
+    ],
+)
+def test_a_replica_is_the_same_alone_and_among_others(changes):
+    one = problem(**changes)
     steps = 1003
     whole = group(one, 32)
     whole.advance(steps)
