@@ -100,8 +100,8 @@ class ReducedNetworks:
         return np.ascontiguousarray(filled.reshape(self._lanes, -1).T).reshape(-1)
 
     def _out_of_lanes(self, flat: np.ndarray) -> np.ndarray:
-        """Flat with the lane last -> (n, ..)."""
-        return np.ascontiguousarray(flat.reshape(-1, self._lanes).T[: self._replicas])
+        """Flat with the lane last -> a copy (n, ..)."""
+        return flat.reshape(-1, self._lanes).T[: self._replicas].copy(order="C")
 
     def advance(self, steps: int) -> None:
         """Take that many SGD steps."""

@@ -50,12 +50,8 @@ def exponential(s: float) -> float:
     middle = (_E[4] + r * _E[5]) + q * (_E[6] + r * _E[7])
     high = (_E[8] + r * _E[9]) + q * (_E[10] + r * _E[11])
     fraction = low + (q * q) * (middle + (q * q) * high)
-    return fraction * np.int64((np.int64(1023) - _low_bits(shifted)) << np.int64(52)).view(np.float64)
-
-
-@kernel(inline=True, always=True)
-def _low_bits(shifted: float) -> int:
-    return np.float64(shifted).view(np.int64) - _ROUND_BITS
+    exponent = np.int64(1023) - (np.float64(shifted).view(np.int64) - _ROUND_BITS)
+    return fraction * np.int64(exponent << np.int64(52)).view(np.float64)
 
 
 @kernel(inline=True, always=True)
