@@ -122,7 +122,9 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
         return signature, codegen.magic_tuple(), self._variant
 
 
-def kernel(variant: str = "plain", *, sums: bool = False, inline: bool = False) -> Callable[[Function], Function]:
+def kernel(
+    variant: str = "plain", *, sums: bool = False, inline: bool = False, always: bool = False
+) -> Callable[[Function], Function]:
     """Decorator: compile with Numba (nopython, GIL released) and keep the result on disk.
 
     Parameters
@@ -133,6 +135,9 @@ def kernel(variant: str = "plain", *, sums: bool = False, inline: bool = False) 
         Allow reordered sums (`SUM_FLAGS`).
     inline : bool
         A small helper that is compiled into its callers only: it gets no cache entry of its own.
+    always : bool
+        With `inline`: put it into its callers even where LLVM finds it too long. A loop around a call does not
+        vectorise.
     """
 
     def compile_(function: Function) -> Function:
@@ -140,7 +145,11 @@ def kernel(variant: str = "plain", *, sums: bool = False, inline: bool = False) 
         # without the variant in it, variants cached by different processes are taken for one another.
         function.__qualname__ = f"{function.__qualname__}_{variant.replace('-', '_')}"
         dispatcher = numba.njit(
-            nogil=True, error_model="numpy", fastmath=SUM_FLAGS if sums else False, no_cfunc_wrapper=True
+            nogil=True,
+            error_model="numpy",
+            fastmath=SUM_FLAGS if sums else False,
+            no_cfunc_wrapper=True,
+            forceinline=always,
         )(function)
         folder = cache_directory()
         if folder is not None and not inline and not numba.config.DISABLE_JIT:

@@ -148,7 +148,7 @@ class _Replica:
                 raise InvalidStart(f"the start function returned a {type(self.initial).__name__}, not OrderParameters")
             self.initial.check_fits(self.problem)
         weights = starts.weights_with_overlaps(self.initial.gram, self.sizes, np.random.default_rng(frame_seed))
-        network = ExplicitNetwork(self.problem, weights, self.sizes, np.random.default_rng(noise_seed))
+        network = ExplicitNetwork(self.problem, weights, self.sizes, noise_seed)
         self.record(self.initial.q, self.initial.r)
         for target in self.steps[1:]:
             while self.done < target:

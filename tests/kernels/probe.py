@@ -49,13 +49,17 @@ def drift(activation):
 
 
 def steps(activation):
-    """A few SGD steps and the overlaps after them."""
-    from ode_sgd.kernels.sgd_explicit import explicit_steps, sector_grams
+    """A few SGD steps with either kind of random numbers, and the overlaps after them."""
+    from ode_sgd.kernels.random_lanes import seed_lanes
+    from ode_sgd.kernels.sgd_explicit import LANES, TILE, explicit_steps, sector_grams
 
     rng = np.random.default_rng(1)
     J, B, ends = rng.standard_normal((K, 9)), rng.standard_normal((M, 9)), np.array([3, 6, 9])
-    deviations = np.sqrt([2.0, 1.0, 0.5])
-    explicit_steps(activation)(np.random.default_rng(2), 20, J, B, ends, deviations, WEIGHTS, 0.2, 0.1, 9)
+    constants = np.sqrt(np.repeat([2.0, 1.0, 0.5], 3)), WEIGHTS, 0.2, 0.1, 7, np.zeros(9), np.zeros(TILE)
+    sources = {"pcg64": np.random.default_rng(2), "float64": seed_lanes(np.random.SeedSequence(2), LANES)}
+    with np.errstate(over="ignore"):  # plain Python warns where 64-bit integers wrap
+        for kind, source in sources.items():
+            explicit_steps(activation, kind, K, M)(source, 20, J, B, *constants)
     q, r = np.empty((L, K, K)), np.empty((L, K, M))
     sector_grams(J, B, ends, q, r)
     return {"J": J, "q": q, "r": r}

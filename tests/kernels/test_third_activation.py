@@ -9,7 +9,7 @@ from reference.averages import direct
 from reference.theory import Theory
 
 import ode_sgd
-from kernels.cases import covariance
+from kernels.cases import covariance, step_normals
 from ode_sgd.kernels import averages
 from ode_sgd.kernels import compile as compile_module
 
@@ -121,7 +121,8 @@ def test_one_file_is_enough(dropped):
     network = _network(problem, start)
     J = network.J.copy()
     network.advance(80)
-    inputs, noises = sgd.draw(np.random.default_rng(3), 80, np.repeat(np.sqrt(spectrum.eigenvalues), 20), 0.1)
+    normals = step_normals("float64", np.random.SeedSequence(3))
+    inputs, noises = sgd.draw(normals, 80, np.repeat(np.sqrt(spectrum.eigenvalues), 20), 0.1)
     expected = sgd.run(J, network.B, inputs, noises, problem.v, problem.u, 0.02, "quadratic")
     np.testing.assert_allclose(network.J, expected, rtol=0.0, atol=1e-12)  # rounding of 80 steps
     assert ode_sgd.simulate(problem, start, alpha, dimension=40, seed=0).status == "complete"
@@ -133,7 +134,7 @@ def _network(problem, start):
 
     sizes = problem.spectrum.sector_dimensions(40)
     weights = weights_with_overlaps(start.gram, sizes, np.random.default_rng(1))
-    return ExplicitNetwork(problem, weights, sizes, np.random.default_rng(3))
+    return ExplicitNetwork(problem, weights, sizes, np.random.SeedSequence(3))
 
 
 def test_the_new_name_is_offered_to_users(dropped):

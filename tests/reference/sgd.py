@@ -22,13 +22,18 @@ def run(J, B, inputs, noises, v, u, learning_rate, activation, learned=None):
     return J
 
 
-def draw(generator, steps, deviations, label_noise):
-    """Inputs (steps, N) of standard deviations (N,), and noises (steps,): a step's input first, then its noise."""
-    inputs, noises = np.empty((steps, len(deviations))), np.zeros(steps)
+def draw(normals, steps, deviations, label_noise):
+    """Inputs (steps, N) of standard deviations (N,), and noises (steps,): a step's input first, then its noise.
+
+    `normals` is a function of a number: so many standard normals, the same number for every step.
+    """
+    N = len(deviations)
+    inputs, noises = np.empty((steps, N)), np.zeros(steps)
     for step in range(steps):
-        inputs[step] = deviations * generator.standard_normal(len(deviations))
+        numbers = normals(N + 1 if label_noise > 0.0 else N)
+        inputs[step] = deviations * numbers[:N]
         if label_noise > 0.0:
-            noises[step] = label_noise * generator.standard_normal()
+            noises[step] = label_noise * numbers[N]
     return inputs, noises
 
 

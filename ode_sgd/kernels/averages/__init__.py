@@ -11,8 +11,11 @@ A file supplies, as compiled functions,
     dgdggg_gradient(C, a, b, c, e)   (average, d/dC_ of aa, bb, ab, cc, ee, ce, ac, ae, bc, be)
 
 where C (d, d) is the covariance of the fields and a, b, c, e are field numbers, equal or not. The
-gradients take every entry of C as a variable of its own, also where fields coincide. A new file in this folder
-is a new activation; nothing else in the package knows their names.
+gradients take every entry of C as a variable of its own, also where fields coincide. Optional:
+
+    value_and_slope(x)            (g, g') without branches, for simulators that run in vector lanes
+
+A new file in this folder is a new activation; nothing else in the package knows their names.
 """
 
 import importlib

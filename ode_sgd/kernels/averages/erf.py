@@ -1,11 +1,27 @@
 """g(x) = erf(x / sqrt 2). Averages: Saad & Solla, PRE 52, 4225 (1995); docs/theory.md section 4."""
 
-from math import asin, erf, exp, pi, sqrt
+from math import asin, erf, exp, log, pi, sqrt
 
 import numpy as np
 
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.layout import Indices
+
+_SLOPE = sqrt(2.0 / pi)
+_PER_LN2, _LN2_HIGH, _LN2_LOW = 1.0 / log(2.0), 0.6931471803691238, 1.9082149292705877e-10
+_ROUND = 1.5 * 2.0**52  # adding it rounds to an integer
+_ROUND_BITS = int(np.float64(_ROUND).view(np.int64))
+# fmt: off
+_E = (1.0, -1.0, 0.5000000000000018, -0.16666666666666166, 0.04166666666649265, -0.008333333333560292,
+      0.0013888888951261512, -0.00019841269431055992, 2.4801486477407977e-05, -2.755762365606215e-06,
+      2.763231041539326e-07, -2.4994024546187514e-08)
+_P = (0.7978845608028653, -0.13298076013380758, 0.01994711401996281, -0.002374656429575533, 0.00023086936625526557,
+      -1.8889279023734596e-05, 1.331862377320097e-06, -8.234518946075989e-08, 4.4536270454531775e-09,
+      -1.8040560061460201e-10)
+_R = (0.18882128260393488, -0.34079544309793336, 0.24875851065029786, -0.1434148148670043, 0.06172961037633544,
+      -0.01698414219574975, 0.0010155379283137492, 0.0012797012652281288, -0.0003675677811471723,
+      -7.604585803440275e-05, 7.971079863671029e-05, 3.066584624598362e-05, 2.830923867565461e-06)
+# fmt: on
 
 
 @kernel(inline=True)
@@ -16,6 +32,52 @@ def value(x: float) -> float:
 @kernel(inline=True)
 def slope(x: float) -> float:
     return sqrt(2.0 / pi) * exp(-0.5 * x * x)
+
+
+@kernel(inline=True, always=True)
+def exponential(s: float) -> float:
+    """exp(-s) for 0 <= s, without branches, within 2 ulp; what is below 1e-307 comes out as about that.
+
+    s = n ln 2 + r: the rounding constant leaves n in the low bits of a float, and ln 2 is split so that s - n ln 2 is
+    exact. The polynomial is minimax on |r| <= (ln 2)/2, within 3e-18.
+    """
+    bounded = min(s, 707.0)
+    shifted = bounded * _PER_LN2 + _ROUND
+    n = shifted - _ROUND
+    r = (bounded - n * _LN2_HIGH) - n * _LN2_LOW
+    q = r * r
+    low = (_E[0] + r * _E[1]) + q * (_E[2] + r * _E[3])
+    middle = (_E[4] + r * _E[5]) + q * (_E[6] + r * _E[7])
+    high = (_E[8] + r * _E[9]) + q * (_E[10] + r * _E[11])
+    fraction = low + (q * q) * (middle + (q * q) * high)
+    exponent = np.int64(1023) - (np.float64(shifted).view(np.int64) - _ROUND_BITS)
+    return fraction * np.int64(exponent << np.int64(52)).view(np.float64)
+
+
+@kernel(inline=True, always=True)
+def value_and_slope(x: float) -> tuple[float, float]:
+    """g and g' without branches, so that loops over lanes vectorise; g within 4e-16 of its own size.
+
+    |x| < 1: g = x P(x^2). Beyond: 1 - exp(-x^2/2) R((|x| - 4)/(|x| + 4)), with the exponential that g' needs anyway.
+    Both polynomials are minimax (Remez exchange in 60 digits): P within 2e-17 of g, exp R within 1e-17 for |x| <= 8.4,
+    beyond which g is one.
+    """
+    s, size = x * x, abs(x)
+    gauss = exponential(0.5 * s)
+    s2 = s * s
+    even = ((_P[0] + s * _P[1]) + s2 * (_P[2] + s * _P[3])) + (s2 * s2) * (
+        ((_P[4] + s * _P[5]) + s2 * (_P[6] + s * _P[7])) + (s2 * s2) * (_P[8] + s * _P[9])
+    )
+    far = min(size, 8.4)
+    t = (far - 4.0) / (far + 4.0)
+    t2 = t * t
+    t4 = t2 * t2
+    low = (_R[0] + t * _R[1]) + t2 * (_R[2] + t * _R[3])
+    middle = (_R[4] + t * _R[5]) + t2 * (_R[6] + t * _R[7])
+    high = (_R[8] + t * _R[9]) + t2 * (_R[10] + t * _R[11]) + t4 * _R[12]
+    tail = 1.0 - gauss * (low + t4 * (middle + t4 * high))
+    outside = tail if x > 0.0 else -tail
+    return x * even if size < 1.0 else outside, _SLOPE * gauss
 
 
 @kernel(inline=True)

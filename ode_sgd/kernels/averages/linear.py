@@ -15,6 +15,11 @@ def slope(x: float) -> float:
 
 
 @kernel(inline=True)
+def value_and_slope(x: float) -> tuple[float, float]:
+    return x, 1.0
+
+
+@kernel(inline=True)
 def gg(C: Array, a: int, b: int) -> float:
     return C[a, b]
 

@@ -1,0 +1,193 @@
+"""Replicas of the SGD as Markov chains of their sector overlaps, side by side in vector lanes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ode_sgd.kernels import random_lanes, reduced_draws, sgd_reduced
+from ode_sgd.kernels.differences import difference_error, has_difference_form
+from ode_sgd.kernels.sgd_reduced import Chain
+from ode_sgd.model.check import Array
+from ode_sgd.model.errors import InvalidProblem, InvalidStart
+from ode_sgd.model.order_parameters import OrderParameters
+from ode_sgd.model.problem import Problem
+from ode_sgd.model.starts import Sizes
+from ode_sgd.solvers import differences, frames
+from ode_sgd.solvers.trajectory import error_curve
+
+LANES = (1, 16, 32)  # replicas that kernels are compiled for; LLVM does not vectorise fewer than 16
+CHUNK_NANOSECONDS = 2e7
+NEAR = 1e-2  # variance of x - y below which errors come from the differences: beyond, they are no more exact
+
+
+class ReducedNetworks:
+    """A group of replicas of one problem, each with its own start and random stream.
+
+    What a replica does depends on its start and its seed alone, to the last bit, however many run beside it.
+
+    Parameters
+    ----------
+    problem : Problem
+    starts : sequence of OrderParameters, 1..32
+    sizes : array of int, shape (L,)
+        N_k, each at least K + M.
+    seed_sequences : sequence of SeedSequence
+        One for each replica; they are left as they are.
+
+    Raises
+    ------
+    InvalidProblem
+        If a sector has fewer than K + M dimensions, or there are too many replicas.
+    InvalidStart
+        If no weights have the overlaps of a start.
+
+    Notes
+    -----
+    Source: docs/theory.md section 6.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        starts: Sequence[OrderParameters],
+        sizes: Sizes,
+        seed_sequences: Sequence[np.random.SeedSequence],
+    ) -> None:
+        check_sizes(problem, sizes)
+        n, K, M = len(starts), problem.student_units, problem.teacher_units
+        if not 1 <= n <= LANES[-1] or len(seed_sequences) != n:
+            raise InvalidProblem(
+                f"{n} starts and {len(seed_sequences)} seeds; give 1..{LANES[-1]} replicas a group, a seed for each"
+            )
+        self._problem, self._replicas = problem, n
+        self._lanes = next(lanes for lanes in LANES if lanes >= n)
+        placed = [frames.place(start) for start in starts]
+        self._B = np.array([frame.B for frame in placed])
+        self._z = self._in_lanes(np.array([frame.z for frame in placed]))
+        self._streams = self._in_lanes(
+            np.array([random_lanes.seed_lanes(seed, 1)[:, 0] for seed in seed_sequences])
+        ).reshape(4, self._lanes)
+        self._begun = self._streams.copy()
+        self._chain = self._new_chain(sizes)
+        L = problem.spectrum.distinct
+        self._position = reduced_draws.block_steps(L)  # of a block that nothing is left of
+        self._block = sgd_reduced.new_block(L, K + M, M, problem.label_noise > 0.0, self._lanes)
+        self._kernels = sgd_reduced.reduced_kernels(problem.activation, K, M, self._lanes)
+        self.chunk = max(1, int(CHUNK_NANOSECONDS / (self._lanes * L * (60 + 5 * (K + M) ** 2))))
+
+    def _new_chain(self, sizes: Sizes) -> Chain:
+        problem, spectrum = self._problem, self._problem.spectrum
+        L, N = spectrum.distinct, float(sizes.sum())
+        freedom = reduced_draws.degrees_of_freedom(sizes, problem.student_units + problem.teacher_units)
+        constants = reduced_draws.chi_square_constants(freedom)
+        shape = reduced_draws.block_steps(L), L, self._lanes
+        twice_d, c = (np.broadcast_to(values[:, None], shape).reshape(-1) for values in constants)
+        return Chain(
+            B=self._in_lanes(self._B),
+            scales=np.sqrt(sizes / N * spectrum.eigenvalues),
+            rates=problem.learning_rate * np.sqrt(spectrum.eigenvalues / (N * sizes)) * problem.learning,
+            v=problem.v,
+            u=problem.u,
+            noise=problem.label_noise,
+            freedom=freedom,
+            twice_d=np.ascontiguousarray(twice_d),
+            c=np.ascontiguousarray(c),
+        )
+
+    def _in_lanes(self, values: np.ndarray) -> np.ndarray:
+        """(n, ...) -> flat with the replica last; unused lanes repeat the first."""
+        filled = values[np.arange(self._lanes) * (np.arange(self._lanes) < self._replicas)]
+        return np.ascontiguousarray(filled.reshape(self._lanes, -1).T).reshape(-1)
+
+    def _out_of_lanes(self, flat: np.ndarray) -> np.ndarray:
+        """Flat with the lane last -> a copy (n, ..)."""
+        return flat.reshape(-1, self._lanes).T[: self._replicas].copy(order="C")
+
+    def advance(self, steps: int) -> None:
+        """Take that many SGD steps."""
+        self._position = self._kernels.advance(
+            steps, self._position, self._streams, self._begun, self._block, self._chain, self._z
+        )
+
+    def overlaps(self) -> tuple[Array, Array]:
+        """q (n, L, K, K) and r (n, L, K, M)."""
+        S, W = self._students()
+        q = S @ S.swapaxes(-1, -2) + W @ W.swapaxes(-1, -2)
+        return 0.5 * (q + q.swapaxes(-1, -2)), S @ self._B.swapaxes(-1, -2)
+
+    def _students(self) -> tuple[Array, Array]:
+        problem = self._problem
+        z = self._out_of_lanes(self._z).reshape(self._replicas, problem.spectrum.distinct, -1)
+        return frames.unpack(z, problem.student_units, problem.teacher_units)
+
+    def errors(self) -> Array:
+        """eps_g (n,), never negative.
+
+        Where every student is near a teacher of its own they come from S - B and W, not from the overlaps, so they do
+        not cancel: they are good until S - B itself rounds, some 1e-27.
+        """
+        q, r = self.overlaps()
+        S, W = self._students()
+        factor = self._problem.spectrum.weights * self._problem.spectrum.eigenvalues
+        # Replica by replica: what a matrix product rounds depends on how many it is done for.
+        return np.array([self._error(q[n], r[n], S[n], W[n], self._B[n], factor) for n in range(self._replicas)])
+
+    def _error(self, q: Array, r: Array, S: Array, W: Array, B: Array, factor: Array) -> float:
+        problem, K = self._problem, self._problem.student_units
+        C = _mean(factor, np.block([[q, r], [r.swapaxes(-1, -2), B @ B.swapaxes(-1, -2)]]))
+        if problem.teacher_units == K and has_difference_form(problem.activation):
+            matching = differences.match(problem, C)
+            if matching is not None:
+                teachers = B[:, matching.order]
+                stacked = np.concatenate([S - teachers, teachers], axis=1)
+                near = _mean(factor, stacked @ stacked.swapaxes(-1, -2))
+                near[:K, :K] += _mean(factor, W @ W.swapaxes(-1, -2))
+                if np.diag(near)[:K].max() < NEAR:
+                    signed = np.concatenate([problem.v, -problem.v])
+                    return max(0.0, difference_error(problem.activation)(near, signed))
+        return float(error_curve(problem, C[None])[0][0])
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything that a later `restore` needs to go on bit for bit."""
+        used_up = self._position * self._lanes == self._block.labels.size
+        streams = self._streams if used_up else self._begun
+        return {
+            "students": self._out_of_lanes(self._z),
+            "streams": self._out_of_lanes(streams.reshape(-1)),
+            "position": np.array(self._position),
+        }
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Go on from a `state` of replicas with the same problem, starts and sizes.
+
+        Raises
+        ------
+        InvalidStart
+            If its arrays have other shapes.
+        """
+        for name, own in self.state().items():
+            if name not in state or np.shape(state[name]) != own.shape:
+                raise InvalidStart(f"the saved state has no {name} of shape {own.shape}: it is of another run")
+        self._z[:] = self._in_lanes(np.asarray(state["students"], np.float64))
+        self._streams[:] = self._in_lanes(np.asarray(state["streams"], np.uint64)).reshape(4, self._lanes)
+        self._position = int(state["position"])
+        if self._position * self._lanes < self._block.labels.size:
+            self._begun[:] = self._streams
+            self._kernels.draw(self._streams, self._block, self._chain)
+
+
+def _mean(factor: Array, sectors: Array) -> Array:
+    """sum_k factor_k sectors_k."""
+    return np.tensordot(factor, sectors, 1)
+
+
+def check_sizes(problem: Problem, sizes: Sizes) -> None:
+    """Raise InvalidProblem unless every sector has room for the frame of all students and teachers."""
+    needed = problem.student_units + problem.teacher_units
+    small = np.flatnonzero(np.asarray(sizes) < needed)
+    if small.size:
+        named = ", ".join(f"{k + 1} (N_k = {sizes[k]})" for k in small[:5]) + (", ..." if small.size > 5 else "")
+        raise InvalidProblem(
+            f'method="reduced" needs sectors of at least K + M = {needed} inputs; too small: sector {named}. Raise the '
+            'dimension, or use method="explicit"'
+        )
