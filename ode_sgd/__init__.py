@@ -20,6 +20,7 @@ _HOME = {
     "Agreement": "ode_sgd.analysis.agreement",
     "save": "ode_sgd.storage.hdf5",
     "load": "ode_sgd.storage.hdf5",
+    "Checkpoint": "ode_sgd.storage.checkpoint",
     "StoredRun": "ode_sgd.storage.hdf5",
     "OdeSgdError": "ode_sgd.model.errors",
     "InvalidProblem": "ode_sgd.model.errors",
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from ode_sgd.solvers.integrate import integrate as integrate
     from ode_sgd.solvers.simulate import simulate as simulate
     from ode_sgd.solvers.trajectory import Trajectory as Trajectory
+    from ode_sgd.storage.checkpoint import Checkpoint as Checkpoint
     from ode_sgd.storage.hdf5 import StoredRun as StoredRun
     from ode_sgd.storage.hdf5 import load as load
     from ode_sgd.storage.hdf5 import save as save

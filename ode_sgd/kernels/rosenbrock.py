@@ -176,7 +176,7 @@ def specialised(C: Array, y: Array, s: Sectors, overlap: Indices, floor: float) 
                 n = nearest[i]
                 t = s.z[block, overlap[n, n] * LANES + lane]
                 square = y[block, overlap[i, i] * LANES + lane] - 2.0 * y[block, overlap[i, n] * LANES + lane] + t
-                if s.rate[block, lane] > 0.0 and square > SPECIALISED_AT * t:
+                if s.rate[block, lane] > 0.0 and abs(square) > SPECIALISED_AT * abs(t):
                     return False
     return True
 

@@ -161,8 +161,8 @@ def sector_passes(K: int, M: int) -> SectorPasses:
         """Finish the last stage, form the new state in `trial`, and return the error norm: the worst sector's.
 
         The error of q_k (Frobenius norm) is held against atol + rtol size_k, size_k the larger of tr q_k and its mean
-        over sectors, that of r_k against atol + rtol sqrt(size_k tr t_k), its largest possible value. Neither changes
-        when the basis turns.
+        over sectors, that of r_k against atol + rtol sqrt(size_k |tr t_k|), its largest possible value. Neither changes
+        when the basis turns. Nodes that stand for a spectrum may have negative traces.
         """
         students, moving = E.size, s.trial.shape[1] // LANES
         size, last, lanes = s.trial.shape[1], s.stages.shape[1] - 1, s.rate.shape[1]
@@ -195,7 +195,7 @@ def sector_passes(K: int, M: int) -> SectorPasses:
             for lane in range(lanes):
                 own = max(old[lane], new[lane], mean_size)
                 q_ratio = np.sqrt(q_error[lane]) / (atol + rtol * own)
-                r_ratio = np.sqrt(r_error[lane]) / (atol + rtol * np.sqrt(own * teacher[lane]))
+                r_ratio = np.sqrt(r_error[lane]) / (atol + rtol * np.sqrt(own * abs(teacher[lane])))
                 ratio = max(q_ratio, r_ratio)
                 worst[lane] = max(worst[lane], ratio)
                 poison[lane] += 0.0 * (q_ratio + r_ratio)  # max loses a NaN, a sum keeps it

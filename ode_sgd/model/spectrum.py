@@ -1,6 +1,5 @@
 """The spectrum of the data covariance: L sectors, each one eigenvalue on its own eigenspace."""
 
-import warnings
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.model import check
+from ode_sgd.model import check, inputs
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem
 
@@ -121,26 +120,8 @@ class Spectrum:
         -----
         With fewer samples than features the directions that the samples do not span get the eigenvalue 0.
         """
-        data = check.array("X", X, "(samples, features)", 2)
-        if data.shape[0] < 2:
-            raise InvalidProblem(f"X has {data.shape[0]} sample; give at least 2")
-        # Not the variance: the mean of equal numbers rounds, and leaves a constant column a variance of 1e-33.
-        varying = np.ptp(data, axis=0) > 0.0
-        if not varying.any():
-            raise InvalidProblem(f"none of the {data.shape[1]} columns of X varies")
-        if not varying.all():
-            dropped = np.flatnonzero(~varying)
-            shown = ", ".join(map(str, dropped[:10])) + (", ..." if dropped.size > 10 else "")
-            warnings.warn(
-                f"dropped {dropped.size} of {varying.size} columns of X without variance: {shown}", stacklevel=2
-            )
-        centred = data[:, varying] - data[:, varying].mean(axis=0)
-        values = np.zeros(centred.shape[1])
-        singular = np.linalg.svd(centred / np.abs(centred).max(), compute_uv=False)
-        # Singular values at rounding level are directions that the samples do not span.
-        singular[singular < singular[0] * max(centred.shape) * np.finfo(float).eps] = 0.0
-        values[: singular.size] = singular**2
-        return cls.from_eigenvalues(values / values.mean())
+        values, _ = inputs.principal_axes(X)
+        return cls.from_eigenvalues(values)
 
     @property
     def distinct(self) -> int:

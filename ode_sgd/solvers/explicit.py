@@ -69,10 +69,10 @@ class ExplicitNetwork:
         self._advance(self._source, steps, self.J, self.B, *self._constants, *self._scratch)
 
     def overlaps(self) -> tuple[Array, Array]:
-        """q (L, K, K) and r (L, K, M)."""
+        """q (1, L, K, K) and r (1, L, K, M)."""
         K, M, L = self.J.shape[0], self.B.shape[0], self._ends.size
-        q, r = np.empty((L, K, K)), np.empty((L, K, M))
-        sector_grams(self.J, self.B, self._ends, q, r)
+        q, r = np.empty((1, L, K, K)), np.empty((1, L, K, M))
+        sector_grams(self.J, self.B, self._ends, q[0], r[0])
         return q, r
 
     def state(self) -> dict[str, Any]:

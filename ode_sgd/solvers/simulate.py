@@ -1,27 +1,29 @@
 """The SGD itself: independent replicas, each with its own random stream, spread over threads."""
 
+import hashlib
+import json
 import os
-import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ode_sgd.model import check, starts
+from ode_sgd.model import check, inputs
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem, InvalidStart
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
-from ode_sgd.solvers.explicit import ExplicitNetwork
+from ode_sgd.model.spectrum import Spectrum
+from ode_sgd.solvers import differences
+from ode_sgd.solvers.reduced import LANES, check_sizes
+from ode_sgd.solvers.replicas import Checkpoint, Group, Plan, Records, Start, State, run_all
 from ode_sgd.solvers.trajectory import Sectors, Trajectory, error_curve, wanted_moments
 
-METHODS = ("auto", "explicit")
-DIVERGED = 1e8  # overlaps beyond this are not coming back
-
-Start = OrderParameters | Callable[[int], OrderParameters]
+METHODS = ("auto", "reduced", "explicit", "explicit-float32", "explicit-pcg64")
+SAMPLED = "sampled"  # what a trajectory of a simulation on data calls its method
+CHECKPOINT_VERSION = 1
 
 
 def simulate(
@@ -29,16 +31,18 @@ def simulate(
     start: Start,
     alpha: Any,
     *,
-    dimension: int,
+    dimension: int | None = None,
     replicas: int = 1,
     seed: int,
     method: str = "auto",
+    inputs: Any = None,
     moments: Any = (0, 1, 2),
     sectors: bool = False,
     threads: int | None = None,
     progress: Callable[[float], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Trajectory:
-    """Simulate one-pass SGD: every step one fresh sample, no approximation.
+    """Simulate one-pass SGD: every step one fresh sample, exact at finite N.
 
     Parameters
     ----------
@@ -50,19 +54,30 @@ def simulate(
         Output times as for `integrate`. Each becomes the nearest whole step, equal ones merged; the trajectory's
         `alpha` are those steps divided by N.
     dimension : int
-        N; the spectrum's weights must divide it.
+        N; the spectrum's weights must divide it. With `inputs` it is their number of columns, and may be left out.
     replicas : int
         Independent runs, >= 1.
     seed : int
-        >= 0. The numbers depend on it alone, not on the number of threads.
+        >= 0. The numbers depend on it (and the method) alone, not on threads, interruptions or output times.
     method : str
-        "explicit" keeps the weight vectors, N (K + M) numbers a thread; "auto" chooses.
+        "reduced": the Markov chain of the sector overlaps, exact in law, at a cost that does not depend on N; every
+        sector needs N_k >= K + M. "explicit": weight vectors and Gaussian inputs in memory, N (K + M + 1) numbers a
+        thread; "explicit-float32" draws the inputs with 24 bits (none beyond 6.66 standard deviations) at twice the
+        speed, "explicit-pcg64" from NumPy's generator. "auto": "reduced" where it is possible and cheaper. The
+        trajectory's `method` says which ran.
+    inputs : array_like, shape (samples, features), or None
+        Real data in place of Gaussian vectors: rows drawn with replacement, centred, scaled by one factor, and turned
+        into the eigenbasis of their covariance, as in `Spectrum.from_data`, which must be the problem's spectrum.
+        The trajectory's `method` is "sampled".
     moments, sectors
         As for `integrate`.
     threads : int or None
         Threads that share the replicas; None is one per core.
     progress : callable or None
         Called with the fraction of steps done.
+    checkpoint : Checkpoint or None
+        Written every minute, after an interruption, and at the end. If it holds a run of the same arguments, that one
+        goes on, and ends with the numbers of an undisturbed run bit for bit.
 
     Returns
     -------
@@ -74,179 +89,220 @@ def simulate(
     ------
     InvalidProblem, InvalidStart
         For arguments outside their range, or a start that does not fit the problem or the dimension.
+    StorageError
+        From the checkpoint: it cannot be written or read, or holds another run.
 
     Notes
     -----
     Source: docs/theory.md sections 1 and 6.
     """
     check.instance("problem", problem, Problem)
-    sectors = check.boolean("sectors", sectors)
     if problem.gradient_flow:
         raise InvalidProblem("gradient_flow = True has no SGD; simulate the problem at a small learning_rate instead")
     check.choice("method", method, METHODS)
     check.integer("replicas", replicas, 1)
     check.integer("seed", seed, 0)
-    orders = wanted_moments(moments)
+    workers = os.cpu_count() or 1 if threads is None else check.integer("threads", threads, 1)
+    rows, dimension = _rows(problem, inputs, dimension, method)
     sizes = problem.spectrum.sector_dimensions(dimension)
-    steps = nearest_steps(alpha, dimension)
     if isinstance(start, OrderParameters):
         start.check_fits(problem)
     elif not callable(start):
         raise InvalidStart(
             f"start is a {type(start).__name__}; give OrderParameters or a function seed -> OrderParameters"
         )
-    began = time.perf_counter()
-    children = np.random.SeedSequence(seed).spawn(replicas)
-    runs = [_Replica(problem, start, sizes, steps, child, orders, sectors) for child in children]
-    workers = min(replicas, os.cpu_count() or 1 if threads is None else check.integer("threads", threads, 1))
-    interrupted = _run_all(runs, workers, progress or (lambda fraction: None))
-    trajectory = _collect(problem, runs, steps / dimension, orders, interrupted)
-    stats = {"steps": float(sum(run.done for run in runs)), "seconds": time.perf_counter() - began}
-    return Trajectory(**trajectory, method="explicit", stats=stats, dimension=dimension, seed=seed)
+    plan = Plan(
+        problem=problem,
+        start=start,
+        sizes=sizes,
+        steps=nearest_steps(alpha, dimension),
+        orders=wanted_moments(moments),
+        keep_sectors=check.boolean("sectors", sectors),
+        method=SAMPLED if rows is not None else _chosen(problem, sizes, method),
+        inputs=rows,
+    )
+    return _simulated(plan, replicas, seed, workers, progress or (lambda fraction: None), checkpoint)
 
 
 def nearest_steps(alpha: Any, dimension: int) -> Any:
     """Whole steps nearest to the output times alpha N, equal ones merged, (n,) integers from 0."""
-    return np.unique(np.rint(check.times(alpha) * check.integer("dimension", dimension, 1)).astype(np.int64))
+    steps = np.rint(check.times(alpha) * check.integer("dimension", dimension, 1))
+    if steps[-1] >= 2**53:
+        raise InvalidProblem(f"alpha = {steps[-1] / dimension:g} at dimension = {dimension} is more than 2^53 steps")
+    return np.unique(steps.astype(np.int64))
 
 
-@dataclass
-class _Replica:
-    """One run: what it needs, and what it has recorded so far."""
-
-    problem: Problem
-    start: Start
-    sizes: Any
-    steps: Any
-    seed: np.random.SeedSequence
-    orders: tuple[int, ...]
-    keep_sectors: bool
-    done: int = 0
-    diverged: bool = False
-    initial: OrderParameters | None = None
-    rows: dict[int, list[tuple[Array, Array]]] = field(default_factory=dict)
-    sectors: list[tuple[Array, Array]] = field(default_factory=list)
-    last: tuple[Array, Array] | None = None
-
-    @property
-    def reached(self) -> int:
-        """Output times recorded."""
-        return len(self.rows.get(1, ()))
-
-    @property
-    def finished(self) -> bool:
-        return self.reached == len(self.steps)
-
-    def run(self, stop: threading.Event) -> None:
-        """Run to the last output time, to divergence, or until `stop` is set."""
-        start_seed, frame_seed, noise_seed = self.seed.spawn(3)
-        if isinstance(self.start, OrderParameters):
-            self.initial = self.start
-        else:
-            self.initial = self.start(int(start_seed.generate_state(1, np.uint64)[0] >> 1))
-            if not isinstance(self.initial, OrderParameters):
-                raise InvalidStart(f"the start function returned a {type(self.initial).__name__}, not OrderParameters")
-            self.initial.check_fits(self.problem)
-        weights = starts.weights_with_overlaps(self.initial.gram, self.sizes, np.random.default_rng(frame_seed))
-        network = ExplicitNetwork(self.problem, weights, self.sizes, noise_seed)
-        self.record(self.initial.q, self.initial.r)
-        for target in self.steps[1:]:
-            while self.done < target:
-                if stop.is_set():
-                    return
-                count = min(network.chunk, int(target) - self.done)
-                network.advance(count)
-                self.done += count
-            q, r = network.overlaps()
-            if not max(np.abs(q).max(), np.abs(r).max()) < DIVERGED:  # also for NaN
-                self.diverged = True
-                return
-            self.record(q, r)
-
-    def record(self, q: Array, r: Array) -> None:
-        """Keep the moments of one output time (and the sectors, where asked)."""
-        spectrum = self.problem.spectrum
-        self.last = q, r
-        if self.keep_sectors:
-            self.sectors.append((q, r))
-        for order in self.orders:
-            factor = spectrum.powers(order)
-            self.rows.setdefault(order, []).append((np.tensordot(factor, q, 1), np.tensordot(factor, r, 1)))
+def _rows(problem: Problem, data: Any, dimension: int | None, method: str) -> tuple[Array | None, int]:
+    """Rows of data in the eigenbasis (None without data), and N."""
+    if data is None:
+        return None, check.integer("dimension", dimension, 1)
+    if method != "auto":
+        raise InvalidProblem(f"method = {method!r} with inputs; leave it out, rows are drawn as they are")
+    values, rows = inputs.principal_axes(data)
+    samples, N = rows.shape
+    if samples < N:
+        raise InvalidProblem(f"inputs have {samples} rows for {N} columns that vary; give at least as many rows")
+    if dimension not in (None, N):
+        raise InvalidProblem(f"dimension = {dimension}, but inputs have {N} columns that vary; leave it out")
+    own, given = Spectrum.from_eigenvalues(values), problem.spectrum
+    if own.distinct != given.distinct or not np.allclose(own.eigenvalues, given.eigenvalues, rtol=1e-6, atol=1e-12):
+        raise InvalidProblem("the inputs' spectrum is not the problem's; make it with Spectrum.from_data(inputs)")
+    return rows, N
 
 
-def _run_all(runs: Sequence[_Replica], workers: int, progress: Callable[[float], None]) -> bool:
-    """Run all replicas; True if the user interrupted. Errors of a replica are raised here."""
-    stop = threading.Event()
-    total = sum(int(run.steps[-1]) for run in runs)
-    with ThreadPoolExecutor(workers) as pool:
-        pending: set[Future[None]] = {pool.submit(run.run, stop) for run in runs}
-        try:
-            while pending:
-                finished, pending = wait(pending, timeout=0.05, return_when="FIRST_EXCEPTION")
-                for future in finished:
-                    future.result()
-                progress(sum(run.done for run in runs) / max(total, 1))
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            return True
-        finally:
-            stop.set()
-    return False
+def _chosen(problem: Problem, sizes: Any, method: str) -> str:
+    """The method that runs."""
+    if method == "reduced":
+        check_sizes(problem, sizes)
+    if method != "auto":
+        return method
+    units = problem.student_units + problem.teacher_units
+    # Nanoseconds a step, roughly as measured: for a lane of the one, for all inputs of the other.
+    cheaper = sizes.size * (30 + 5 * units**2) < sizes.sum() * (1.0 + 0.15 * units)
+    return "reduced" if sizes.min() >= units and cheaper else "explicit"
 
 
-def _collect(
-    problem: Problem, runs: Sequence[_Replica], alpha: Array, orders: tuple[int, ...], interrupted: bool
-) -> dict[str, Any]:
+def _simulated(
+    plan: Plan,
+    replicas: int,
+    seed: int,
+    workers: int,
+    progress: Callable[[float], None],
+    checkpoint: Checkpoint | None,
+) -> Trajectory:
+    """Run a plan, from its beginning or from its checkpoint."""
+    began, dimension = time.perf_counter(), int(plan.sizes.sum())
+    records = Records(plan, replicas)
+    children = np.random.SeedSequence(seed).spawn(replicas)
+    identity = _identity(plan, replicas, seed)
+    saved = checkpoint.read() if checkpoint is not None else None
+    if saved is not None:
+        _check_identity(identity, saved)
+    together = int(saved["together"]) if saved is not None else _together(plan.method, replicas, workers)
+    groups = [Group(plan, records, first, children[first : first + together]) for first in range(0, replicas, together)]
+    for number, group in enumerate(groups):
+        if saved is not None:
+            prefix = f"{number}_"
+            group.resume({key.removeprefix(prefix): saved[key] for key in saved if key.startswith(prefix)})
+    before = sum(group.done * len(group.replicas) for group in groups)
+
+    def keep() -> None:
+        state: State = {"identity": identity, "together": np.array(together)}
+        for number, group in enumerate(groups):
+            state |= {f"{number}_{name}": values for name, values in group.snapshot().items()}
+        checkpoint.write(state)  # type: ignore[union-attr]
+
+    interrupted = run_all(groups, min(len(groups), workers), progress, keep if checkpoint is not None else None)
+    done = sum(group.done * len(group.replicas) for group in groups)
+    arguments = _collect(plan, records, plan.steps / dimension, interrupted)
+    stats = {"steps": float(done), "steps_before": float(before), "seconds": time.perf_counter() - began}
+    return Trajectory(**arguments, method=plan.method, stats=stats, dimension=dimension, seed=seed)
+
+
+def _together(method: str, replicas: int, workers: int) -> int:
+    """Replicas in a group: full vector lanes, but no idle thread."""
+    if method != "reduced" or replicas == 1:
+        return 1
+    return LANES[-1] if replicas >= LANES[-1] * workers else LANES[-2]
+
+
+def _identity(plan: Plan, replicas: int, seed: int) -> str:
+    """Everything that the numbers of a run depend on, as text."""
+
+    def digest(*arrays: Array) -> str:
+        return hashlib.sha256(b"".join(np.ascontiguousarray(values).tobytes() for values in arrays)).hexdigest()
+
+    start = plan.start
+    facts = {
+        "checkpoint version": CHECKPOINT_VERSION,
+        "problem": plan.problem.identity,
+        "start": digest(start.q, start.r, start.t) if isinstance(start, OrderParameters) else "a function",
+        "dimension": int(plan.sizes.sum()),
+        "replicas": replicas,
+        "seed": seed,
+        "method": plan.method,
+        "output times": digest(plan.steps),
+        "moments": list(plan.orders),
+        "sectors": plan.keep_sectors,
+        "inputs": None if plan.inputs is None else digest(plan.inputs),
+    }
+    return json.dumps(facts)
+
+
+def _check_identity(identity: str, saved: State) -> None:
+    """Raise InvalidProblem, naming what differs, unless a saved state is of the same run."""
+    own, other = json.loads(identity), json.loads(str(saved.get("identity", "{}")))
+    different = [name for name in own if own[name] != other.get(name)]
+    if different:
+        raise InvalidProblem(
+            f"the checkpoint is of another run: its {', '.join(different)} differ; give another checkpoint, "
+            "or remove this one to begin anew"
+        )
+
+
+def _collect(plan: Plan, records: Records, alpha: Array, interrupted: bool) -> dict[str, Any]:
     """The arguments of a Trajectory from what the replicas recorded."""
+    problem, reached, replicas = plan.problem, records.reached, records.reached.size
     status, message = "complete", ""
-    kept = [run for run in runs if run.reached]
+    kept = np.flatnonzero(reached)
     if interrupted:
-        kept = [run for run in kept if run.finished] or [run for run in kept if run.reached > 1] or kept
-        status, message = "interrupted", f"interrupted by the user; kept {len(kept)} of {len(runs)} replicas"
-        if not kept:
+        finished = np.flatnonzero(reached == len(plan.steps))
+        begun = np.flatnonzero(reached > 1)
+        kept = finished if finished.size else begun if begun.size else kept
+        status, message = "interrupted", f"interrupted by the user; kept {kept.size} of {replicas} replicas"
+        if not kept.size:
             raise KeyboardInterrupt
-    count = min(run.reached for run in kept)
-    diverged = sum(run.diverged for run in runs)
-    if diverged:
-        last = alpha[min(run.reached for run in runs if run.diverged) - 1]
-        told = f"{diverged} of {len(runs)} replicas diverged, the first after alpha = {last:g}: lower learning_rate"
+    count = int(reached[kept].min())
+    if records.diverged.any():
+        last = alpha[int(reached[records.diverged].min()) - 1]
+        told = (
+            f"{int(records.diverged.sum())} of {replicas} replicas diverged, the first after alpha = {last:g}: "
+            "lower learning_rate"
+        )
         status, message = (status, f"{message}; {told}") if interrupted else ("diverged", told)
-    initial = [run.initial for run in kept if run.initial is not None]
-    common = all(start is initial[0] for start in initial)
-    moments = {}
-    for order in orders:
-        Q, R = (np.array([[row[part] for row in run.rows[order][:count]] for run in kept]) for part in (0, 1))
-        T = np.array([start.moments(problem.spectrum, order)[2] for start in initial])
-        moments[order] = Q, R, T[0] if common else T
-    Q, R, T = moments[1]
-    whole = np.broadcast_to(T if common else T[:, None], (*Q.shape[:2], *T.shape[-2:]))
-    C = np.block([[Q, R], [R.swapaxes(-1, -2), whole]])
-    errors, resolution = error_curve(problem, C.reshape(-1, *C.shape[2:]))
+    common = isinstance(plan.start, OrderParameters)
+    t = records.t[kept]
+    T = [np.einsum("k,rknm->rnm", problem.spectrum.powers(order), t) for order in plan.orders]
+    moments = {
+        order: (records.Q[n, kept, :count], records.R[n, kept, :count], T[n][0] if common else T[n])
+        for n, order in enumerate(plan.orders)
+    }
+    errors, resolution = _errors(problem, *moments[1])
+    known = records.errors[kept, :count]
+    if not np.isnan(known[:, 1:]).any() and known.shape[1] > 1 and differences.possible(problem):
+        errors, resolution = np.where(np.isnan(known), errors, known), 0.0  # free of cancellation
     kept_sectors = None
-    if runs[0].keep_sectors:
-        q, r = (np.array([[state[part] for state in run.sectors[:count]] for run in kept]) for part in (0, 1))
-        t = np.array([start.t for start in initial])
-        kept_sectors = Sectors(q, r, t[0] if common else t)
+    if plan.keep_sectors:
+        kept_sectors = Sectors(records.sectors_q[kept, :count], records.sectors_r[kept, :count], t[0] if common else t)
     return {
         "problem": problem,
         "alpha": alpha[:count],
-        "generalization_error": errors.reshape(C.shape[:2]),
+        "generalization_error": errors,
         "moments": moments,
         "sectors": kept_sectors,
-        "final": _final_states(kept, count),
+        "final": _final_states(plan, records, kept, count),
         "status": status,
         "message": message,
         "resolution": resolution,
     }
 
 
-def _final_states(runs: Sequence[_Replica], count: int) -> tuple[OrderParameters, ...] | None:
+def _errors(problem: Problem, Q: Array, R: Array, T: Array) -> tuple[Array, float]:
+    """eps_g (replica, n) from the overlaps of order one, and its resolution."""
+    own = T if T.ndim == 2 else T[:, None]
+    C = np.block([[Q, R], [R.swapaxes(-1, -2), np.broadcast_to(own, (*Q.shape[:2], *T.shape[-2:]))]])
+    errors, resolution = error_curve(problem, C.reshape(-1, *C.shape[2:]))
+    return errors.reshape(C.shape[:2]), resolution
+
+
+def _final_states(
+    plan: Plan, records: Records, kept: NDArray[np.int64], count: int
+) -> tuple[OrderParameters, ...] | None:
     """The states at the last common time; None where replicas got further and their sectors were not kept."""
-    if runs[0].keep_sectors:
-        states = [run.sectors[count - 1] for run in runs]
-    elif any(run.reached != count for run in runs):
+    if plan.keep_sectors:
+        q, r = records.sectors_q[kept, count - 1], records.sectors_r[kept, count - 1]
+    elif (records.reached[kept] != count).any():
         return None
     else:
-        states = [run.last for run in runs if run.last]
-    teachers = [run.initial.t for run in runs if run.initial]
-    return tuple(OrderParameters.from_solution(*state, t) for state, t in zip(states, teachers, strict=True))
+        q, r = records.last_q[kept], records.last_r[kept]
+    return tuple(OrderParameters.from_solution(*state) for state in zip(q, r, records.t[kept], strict=True))

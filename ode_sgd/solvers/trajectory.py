@@ -49,7 +49,7 @@ class Trajectory:
     final : OrderParameters, tuple of OrderParameters (one a replica), or None
         State at the last time, from which a run can go on; None for a mean or standard error.
     method : str
-        "rodas5p", "DOP853", "LSODA", "explicit".
+        "rodas5p", "DOP853", "LSODA"; "reduced", "explicit", "explicit-float32", "explicit-pcg64", "sampled".
     status : str
         "complete", "interrupted", "diverged", "step_size" or "step_limit": all but the first end early, at alpha[-1].
     message : str

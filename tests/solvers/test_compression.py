@@ -211,3 +211,17 @@ def test_auto_leaves_short_spectra_and_sectors_alone():
     kept = integrate(long, smooth(long), TIMES, rtol=1e-4, sectors=True)
     assert "nodes" not in kept.stats
     assert kept.sectors.q.shape[1] == 1000
+
+
+@pytest.mark.parametrize("nodes", [58, 70, 100])
+def test_nodes_of_negative_trace(nodes):
+    """One input a sector, so noisy that a node's tr t is negative: the error norm must still be a number."""
+    one = problem(Spectrum.power_law(5000, 1.0))
+    begin = OrderParameters.random(one, 5000, 0.01, seed=1)
+    compressed = Compression(one, sector_system(one, begin), initial_state(begin), (1,), nodes).on(nodes)
+    assert np.einsum("nnj->j", compressed.system.t).min() < 0.0
+    run = integrate(one, begin, 1e3, nodes=nodes)
+    whole = integrate(one, begin, 1e3, nodes=None)
+    assert run.status == "complete"
+    # ten times rtol, as "auto" promises
+    np.testing.assert_allclose(run.generalization_error, whole.generalization_error, rtol=1e-5)

@@ -31,7 +31,7 @@ def test_against_the_twin(normals):
     J = sgd.run(J, moved.B, inputs, noises, one.v, one.u, one.learning_rate, "erf", 12)
     np.testing.assert_allclose(moved.J, J, rtol=0.0, atol=1e-12)  # rounding of 150 steps
     c = sgd.overlaps(moved.J, moved.B, SIZES)
-    q, r = moved.overlaps()
+    (q,), (r,) = moved.overlaps()
     np.testing.assert_allclose(q, c[:, :2, :2], rtol=1e-13, atol=1e-14)  # sums of at most 8 terms
     np.testing.assert_allclose(r, c[:, :2, 2:], rtol=1e-13, atol=1e-14)
 
@@ -91,7 +91,7 @@ def final_overlaps(normals, replicas, steps):
     for seed in range(replicas):
         one = network(normals, seed=(replicas, seed))
         one.advance(steps)
-        q, r = one.overlaps()
+        (q,), (r,) = one.overlaps()
         rows.append(np.concatenate([q[:, *np.triu_indices(2)].ravel(), r.ravel()]))
     return np.array(rows)
 

@@ -1,0 +1,77 @@
+"""Where a simulation leaves what it needs to go on: one file, replaced as a whole, readable at any moment."""
+
+import io
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ode_sgd.model.errors import StorageError
+from ode_sgd.storage import files
+
+TEXT = "text_"  # prefix of what is no array
+
+
+class Checkpoint:
+    """A checkpoint file for `simulate`.
+
+    Parameters
+    ----------
+    path : path-like
+        Its folder must exist. A file that is there is gone on from, and replaced.
+
+    Raises
+    ------
+    StorageError
+        If no file can be written there, or what is there is no file.
+
+    Notes
+    -----
+    Written by temporary file, fsync and os.replace: a run killed at any moment leaves the old state or the new one.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        files.check_writable(self.path)
+
+    def read(self) -> dict[str, Any] | None:
+        """The state written last, a dictionary of arrays and texts; None if there is no file.
+
+        Raises
+        ------
+        StorageError
+            If the file is damaged, or none of ours.
+        """
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(f"{self.path} cannot be read: {error.strerror or error}") from error
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as held:
+                state: dict[str, Any] = {name: held[name] for name in held.files}
+        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
+            raise StorageError(f"{self.path} is damaged or no checkpoint ({error}); remove it to begin anew") from error
+        return {name.removeprefix(TEXT): str(v) if name.startswith(TEXT) else v for name, v in state.items()}
+
+    def write(self, state: dict[str, Any]) -> None:
+        """Put a state in place of the one before.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be written; the one before is still there then.
+        """
+        memory = io.BytesIO()
+        arrays: dict[str, Any] = {
+            f"{TEXT}{name}" if isinstance(value, str) else name: np.asarray(value) for name, value in state.items()
+        }
+        np.savez(memory, **arrays)
+        files.write_whole(self.path, memory.getbuffer())
+
+    def remove(self) -> None:
+        """Remove the file, once what it led to is stored elsewhere."""
+        self.path.unlink(missing_ok=True)
