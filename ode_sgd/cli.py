@@ -40,8 +40,9 @@ EXAMPLES = {
   ode-sgd run study.toml --set integration.alpha=[0,1,10,100]
 
 --set takes TABLE.KEY=VALUE with a TOML value; what is not TOML is taken as text (problem.activation=linear).
-The ODE comes first and is stored before the simulation begins. Ctrl-C stores what was computed. An OUT.h5 that exists
-is replaced.
+The ODE comes first and is stored before the simulation begins. Ctrl-C stores what was computed; the
+same command goes on from there, also after a kill (OUT.checkpoint, written every minute). An OUT.h5 that exists is
+replaced.
 
 """,
     "compare": """examples:
@@ -202,6 +203,8 @@ def _report(result: "StudyResult", *, quiet: bool) -> int:
             print(f"ode-sgd: {run.message}", file=sys.stderr)
     if result.interrupted:
         print(f"ode-sgd: interrupted; what was computed is in {result.output}", file=sys.stderr)
+        if result.ode.status == "complete" and result.checkpoint:
+            print("ode-sgd: the same command goes on with the simulation where it stopped", file=sys.stderr)
         return INTERRUPTED
     return FAILED if result.failed else _verdict(result.agreement)
 

@@ -272,8 +272,9 @@ def test_ctrl_c_keeps_what_was_computed(folder):
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from ode_sgd.cli import main; sys.exit(main(sys.argv[1:]))"
     )
-    # An hour of simulation, with output times from its first second on: only the signal ends it.
+    # Minutes of simulation, with output times from its first second on: only the signal ends it.
     overrides = ["--set", "simulation.dimension=200_000", "--set", "integration.alpha=10"]
+    overrides += ["--set", "simulation.method=explicit"]
     run = subprocess.Popen(
         [sys.executable, "-c", code, "run", "study.toml", *overrides], stderr=subprocess.PIPE, text=True
     )
@@ -296,6 +297,36 @@ def test_ctrl_c_keeps_what_was_computed(folder):
     assert stored.ode.status == "complete"
     assert stored.sgd.status == stored.attributes["status"] == "interrupted"
     assert stored.sgd.alpha[-1] > 0.0
+    assert "the same command goes on" in error and Path("study.checkpoint").exists()
+
+
+def test_an_interrupted_run_goes_on(folder, capsys, monkeypatch):
+    """The second run ends with the numbers of an undisturbed one, and leaves no checkpoint."""
+    assert main(["run", "study.toml", "-o", "whole.h5"]) == 0
+    simulate = ode_sgd.simulate
+
+    def interrupted(*arguments, progress, **options):
+        def stop(fraction):
+            raise KeyboardInterrupt
+
+        return simulate(*arguments, progress=stop, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ode_sgd.studies.execution.simulate", interrupted)
+        assert main(["run", "study.toml"]) == 130
+    assert Path("study.checkpoint").exists()
+    assert main(["run", "study.toml"]) == 0
+    assert not Path("study.checkpoint").exists()
+    whole, resumed = ode_sgd.load("whole.h5").sgd, ode_sgd.load("study.h5").sgd
+    assert (whole.Q == resumed.Q).all() and (whole.generalization_error == resumed.generalization_error).all()
+
+
+def test_a_checkpoint_of_another_study_is_not_touched(folder, capsys):
+    state = {"identity": "{}", "together": 1}
+    ode_sgd.Checkpoint("study.checkpoint").write(state)
+    assert main(["run", "study.toml"]) == 2
+    assert "checkpoint is of another run" in capsys.readouterr().err
+    assert ode_sgd.Checkpoint("study.checkpoint").read()["identity"] == "{}"
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])

@@ -1,11 +1,11 @@
 """Replicas of a simulation while they run: groups on threads, what they have recorded, how they go on after a stop."""
 
-import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from threading import Event, Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -101,7 +101,7 @@ class Group:
         self._seeds = [seed.spawn(3) for seed in seeds]
         self._engine: Any = None
         self._saved: State = {}
-        self._lock = threading.Lock()  # held while anything of the group changes
+        self._lock = Lock()  # held while anything of the group changes
 
     @property
     def finished(self) -> bool:
@@ -110,7 +110,7 @@ class Group:
         diverged = self.records.diverged[self.replicas.start : self.replicas.stop]
         return bool(((reached == len(self.plan.steps)) | diverged).all())
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: Event) -> None:
         """Run to the end, or until `stop` is set."""
         if self.finished or stop.is_set():
             return
@@ -204,7 +204,7 @@ def run_all(
 
     `keep` writes a checkpoint: every minute, and after an interruption or an error.
     """
-    stop = threading.Event()
+    stop = Event()
     total = sum(int(group.plan.steps[-1]) * len(group.replicas) for group in groups)
     kept, interrupted = time.monotonic(), False
     with ThreadPoolExecutor(workers) as pool:

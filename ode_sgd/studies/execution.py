@@ -11,6 +11,7 @@ from ode_sgd.model.errors import ComparisonError, StorageError
 from ode_sgd.solvers.integrate import integrate
 from ode_sgd.solvers.simulate import simulate
 from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.storage.checkpoint import Checkpoint
 from ode_sgd.storage.hdf5 import check_writable, save
 from ode_sgd.studies.interruption import Interruption
 from ode_sgd.studies.study_file import Study
@@ -40,6 +41,8 @@ class StudyResult:
         The user stopped it; everything computed by then is in the file.
     note : str
         What the user should know besides; empty if nothing.
+    checkpoint : Path or None
+        Where the simulation can go on from, if it did not end.
     """
 
     ode: Trajectory
@@ -49,6 +52,7 @@ class StudyResult:
     figures: tuple[Path, ...]
     interrupted: bool
     note: str
+    checkpoint: Path | None
 
     @property
     def failed(self) -> bool:
@@ -63,7 +67,8 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
     ----------
     study : Study
     output : str or Path
-        HDF5 file; the figures lie beside it, with the same stem. It is replaced if it exists.
+        HDF5 file; the figures lie beside it, with the same stem. It is replaced if it exists. While the simulation is
+        under way, a checkpoint lies there too: an interrupted or killed study that is run again goes on from it.
     progress : callable or None
         Called with "ODE" or "SGD" and the fraction done.
 
@@ -76,6 +81,7 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
     """
     output = Path(output)
     check_outputs(output)
+    checkpoint = Checkpoint(checkpoint_path(output)) if study.simulation is not None else None
     runs: list[Trajectory] = []
     figures: tuple[Path, ...] = ()
     agreement, note, interrupted = None, "", False
@@ -87,7 +93,7 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
                 if progress is not None:
                     progress(stage, fraction)
 
-            for run in _computed(study, said):
+            for run in _computed(study, said, checkpoint):
                 runs.append(run)
                 save(output, *runs, config=study.config)
             interrupted = runs[-1].status == "interrupted"
@@ -97,6 +103,8 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
                     figures = _drawn(output, *runs)
                 except StorageError as error:  # the numbers are stored; a figure can be drawn again
                     note = f"{note}\n{error}".strip()
+        if checkpoint is not None and len(runs) > 1 and not interrupted:
+            checkpoint.remove()
     except KeyboardInterrupt:
         if not runs:
             raise
@@ -110,6 +118,7 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
         figures=figures,
         interrupted=interrupted,
         note=note,
+        checkpoint=checkpoint.path if checkpoint is not None and checkpoint.path.exists() else None,
     )
 
 
@@ -124,7 +133,12 @@ def figure_paths(output: Path) -> tuple[Path, Path]:
     return output.with_suffix(".png"), output.with_suffix(".pdf")
 
 
-def _computed(study: Study, progress: Progress) -> Iterator[Trajectory]:
+def checkpoint_path(output: Path) -> Path:
+    """Beside the file, while its simulation is under way."""
+    return output.with_suffix(".checkpoint")
+
+
+def _computed(study: Study, progress: Progress, checkpoint: Checkpoint | None) -> Iterator[Trajectory]:
     """The ODE, which is cheap and says first whether the problem is sound; then the simulation."""
     start = study.start.overlaps(study.problem)
     plan = study.integration
@@ -158,6 +172,7 @@ def _computed(study: Study, progress: Progress) -> Iterator[Trajectory]:
             moments=plan.moments,
             sectors=plan.sectors,
             progress=lambda fraction: progress("SGD", fraction),
+            checkpoint=checkpoint,
         )
 
 

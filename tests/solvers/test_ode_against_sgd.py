@@ -48,7 +48,7 @@ def simulated(activation, L, seed):
     problem = problem_of(activation, L)
     start = OrderParameters.random(problem, N, 0.5, seed=seed)
     alpha = np.concatenate([[0.0], np.geomspace(0.3, END[activation], 8)])
-    run = simulate(problem, start, alpha, dimension=N, replicas=REPLICAS, seed=seed)
+    run = simulate(problem, start, alpha, dimension=N, replicas=REPLICAS, seed=seed, method="explicit")
     assert run.status == "complete"
     return problem, start, run.mean(), run.standard_error()
 
