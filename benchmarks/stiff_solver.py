@@ -11,13 +11,12 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import rivals
 from common import emit, error_of, problem_of, random_start, sections, timed
 
-from ode_sgd import OrderParameters, Problem, Spectrum, integrate
+from ode_sgd import OrderParameters, Problem, Spectrum, integrate, integrate_batch
 from ode_sgd.kernels.drift import right_hand_side
 from ode_sgd.model import check
 from ode_sgd.solvers import rosenbrock_method
@@ -314,25 +313,34 @@ def units() -> None:
 
 
 def threads() -> None:
-    """Many problems of L = 16 to alpha = 1e4, and how two threads share independent ones."""
+    """Many problems of L = 16 to alpha = 1e4 through the batch entry, on one thread and on two."""
     problem = problem_of(16)
-    starts = [random_start(problem, seed) for seed in range(100)]
-    grid = [0.0, 1e4]
-
-    def solve(start: OrderParameters) -> Any:
-        return integrate(problem, start, grid)
-
-    def on(workers: int, tasks: list[Any], work: Any) -> float:
-        with ThreadPoolExecutor(workers) as pool:
-            return timed(lambda: list(pool.map(work, tasks)), 3, time.perf_counter).least
-
-    one, two = on(1, starts, solve), on(2, starts, solve)
-    emit("L=16 alpha=1e4, one problem of many", ours_s=one / len(starts))
-    emit("two threads, 100 problems of L=16", ours_s=two, rival="ours, one thread", rival_s=one)
+    for name, problems in (
+        ("eta = 0.1", [problem] * 1000),
+        ("eta = 0.05 to 1", [problem_of(16, learning_rate=eta) for eta in np.geomspace(0.05, 1.0, 1000)]),
+    ):
+        starts = [random_start(one, seed) for seed, one in enumerate(problems)]
+        seconds = {
+            workers: timed(
+                lambda workers=workers, problems=problems, starts=starts: integrate_batch(
+                    problems, starts, [0.0, 1e4], threads=workers
+                ),
+                2,
+                time.perf_counter,
+            ).least
+            for workers in (1, 2)
+        }
+        emit(f"L=16 alpha=1e4 {name}, of 1000 in a batch", ours_s=seconds[1] / len(problems))
+        emit(f"two threads, {name}", ours_s=seconds[2], rival="ours, one thread", rival_s=seconds[1])
     large = problem_of(STIFF)
     begins = [random_start(large, seed) for seed in range(8)]
-    one, two = (on(workers, begins, lambda s: integrate(large, s, 1e4, nodes=None)) for workers in (1, 2))
-    emit("two threads, 8 problems of L=1000", ours_s=two, rival="ours, one thread", rival_s=one)
+
+    def on(workers: int) -> float:
+        with ThreadPoolExecutor(workers) as pool:
+            work = lambda: list(pool.map(lambda start: integrate(large, start, 1e4, nodes=None), begins))  # noqa: E731
+            return timed(work, 3, time.perf_counter).least
+
+    emit("two threads, 8 problems of L=1000", ours_s=on(2), rival="ours, one thread", rival_s=on(1))
 
 
 if __name__ == "__main__":
