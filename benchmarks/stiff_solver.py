@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import rivals
@@ -317,7 +318,7 @@ def threads() -> None:
     problem = problem_of(16)
     for name, problems in (
         ("eta = 0.1", [problem] * 1000),
-        ("eta = 0.05 to 1", [problem_of(16, learning_rate=eta) for eta in np.geomspace(0.05, 1.0, 1000)]),
+        ("eta = 0.05 to 1", [replace(problem, learning_rate=float(eta)) for eta in np.geomspace(0.05, 1.0, 1000)]),
     ):
         starts = [random_start(one, seed) for seed, one in enumerate(problems)]
         seconds = {
