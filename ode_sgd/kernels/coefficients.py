@@ -56,7 +56,7 @@ def coefficient_kernels(activation: str) -> CoefficientKernels:
                 total += 0.5 * a[c] * a[e] * gg(C, c, e)
         return total
 
-    @kernel(activation, inline=True)
+    @kernel(activation)
     def error_terms(C: Array, a: Array) -> float:
         total = 0.0
         for c in range(a.size):

@@ -180,7 +180,7 @@ def difference_linearised(activation: str) -> Callable[..., None]:
     ) -> None:
         size = 0.0
         for i in range(A.shape[0]):
-            size += C[i, i]
+            size += max(C[i, i], 0.0)  # rounding may have taken a vanished one below zero
         if size > RESOLVED**2:
             by_chain_rule(C, a, overlap, A, G, JA, JG)
         else:

@@ -31,10 +31,11 @@ RUNNING, COMPLETE, DIVERGED, STEP_SIZE, STEP_LIMIT, SPECIALISED = 0, 1, 2, 3, 4,
 SAFETY, INTEGRAL, PROPORTIONAL = 0.9, 0.7 / 5.0, 0.4 / 5.0
 SHRINK, GROW = 0.2, 6.0
 SPECIALISED_AT = 1e-2
-ROUNDING = 1e-15  # of eps_g in overlap form
+ROUNDING = 5e-16  # of eps_g in overlap form, relative to the terms of its sum
+SMALLEST = 1e-50  # squared differences, relative to the teacher, below which nothing keeps its relative precision
 TINY = 1e-300  # keeps 0 / 0 out
 SLACK = 4.0  # by which the error norm may exceed the tolerance: the error at the end is about rtol then (measured)
-OVERFLOW = 1e8  # overlaps beyond this are not coming back
+OVERFLOW = 1e8  # overlaps that have grown by this factor are not coming back
 
 
 class Small(NamedTuple):
@@ -61,7 +62,7 @@ class Small(NamedTuple):
 class Control(NamedTuple):
     """What a run carries from call to call."""
 
-    numbers: Array  # alpha, h, previous error norm, floor of `specialised` (0: never)
+    numbers: Array  # alpha, h, previous error norm, floor of `specialised` (0: never), overlaps that count as diverged
     counts: Indices  # steps, rejected, next output, attempts allowed, steps to accept whatever their error
 
 
@@ -187,6 +188,7 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
     turn_all, coupling_moments, stage_pass, finish_pass, dense_sectors = sector_passes(K, M)
     coefficients = difference_coefficients(activation) if differences else coefficient_kernels(activation).coefficients
     eps_g = difference_error(activation) if differences else coefficient_kernels(activation).generalization_error
+    error_terms = coefficient_kernels(activation).error_terms
     linearise = difference_linearised(activation) if differences else linearised_coefficients(activation)
 
     @kernel(f"{activation}-{shape_variant(K, M)}{'-differences' if differences else ''}")
@@ -209,6 +211,9 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
         rows, sums, half = np.empty(p), np.empty(p), np.empty((K, d))
         back = np.empty((K, K))
         trace = s.variance.sum()  # mu_1
+        smallest = 0.0
+        for n in range(d - K):
+            smallest += SMALLEST * w.T[n, n]
         fresh = True
         for _ in range(budget):
             if counts[2] >= outputs.alpha.size:
@@ -217,7 +222,7 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                 return STEP_LIMIT
             alpha = numbers[0]
             h = min(numbers[1], end - alpha)
-            if h <= 4.0 * np.finfo(np.float64).eps * alpha or h < 1e-250:
+            if not h > max(4.0 * np.finfo(np.float64).eps * alpha, 1e-250):  # also for NaN
                 return STEP_SIZE
 
             if fresh:  # coefficients and their derivatives, then everything into the eigenbasis of D
@@ -259,6 +264,8 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                 mean_size = 0.0
                 for i in range(K):
                     mean_size += w.rows[w.overlap[i, i]] / trace
+                if differences:
+                    mean_size = max(mean_size, smallest / trace)
                 for b in range(p):
                     rows[b] = w.rows[b]
                     for j in range(STAGES - 1):
@@ -271,7 +278,7 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                 final = eps_g(w.C, w.a)
                 error = finish_pass(s, STAGE_A[STAGES - 1], E, dA, dG, mean_size, atol, rtol)
                 # eps_g may be far smaller than the overlaps: hold its own error against it, down to its rounding.
-                rounding = 0.0 if differences else ROUNDING
+                rounding = rtol * smallest if differences else ROUNDING * error_terms(w.C, w.a)
                 off = abs(final - embedded) / (rtol * abs(final) + rounding + TINY)
                 error = max(error, off) + 0.0 * (error + off)  # max loses a NaN, a sum keeps it
 
@@ -295,7 +302,7 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                 numbers[1] = h * min(GROW, max(SHRINK, factor))
             numbers[2] = error
             for b in range(p):
-                if not abs(w.rows[b]) < OVERFLOW:  # also for NaN
+                if not abs(w.rows[b]) < numbers[4]:  # also for NaN
                     return DIVERGED
         return RUNNING
 

@@ -22,7 +22,7 @@ class Stacked(NamedTuple):
     T: Array  # (B, M, M)
     a: Array  # (B, K + M)
     noise_variance: Array  # (B,)
-    numbers: Array  # (B, 4), see Control
+    numbers: Array  # (B, 5), see Control
     counts: Indices  # (B, 5)
     weights: Array  # (B, orders, blocks, LANES), see Outputs
     rows: Array  # (B, n, orders, p)

@@ -101,7 +101,10 @@ class Problem:
         """Second-layer weights of the student, (K,)."""
         if self.student_weights is not None:
             return np.array(self.student_weights)
-        scale = np.sqrt(self.teacher_units) / self.student_units if self.output == "mean_field" else 1.0
+        scale = 1.0
+        if self.output == "mean_field":  # where K = M to the last bit as the teacher's
+            alike = self.student_units == self.teacher_units
+            scale = 1.0 / np.sqrt(self.teacher_units) if alike else np.sqrt(self.teacher_units) / self.student_units
         return np.full(self.student_units, scale)
 
     @property

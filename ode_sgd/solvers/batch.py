@@ -83,7 +83,7 @@ def integrate_batch(
         solutions = [rosenbrock_method.finish(run) for run in runs]
         share = (time.perf_counter() - began) / len(group)
         for number, ((problem, start), solution) in enumerate(zip(group, solutions, strict=True)):
-            results[first + number] = trajectory_of(problem, start, orders, solution, "rodas5p", share)
+            results[first + number] = trajectory_of(problem, start, orders, solution, "rodas5p", rtol, share)
 
     workers = os.cpu_count() or 1 if threads is None else check.integer("threads", threads, 1)
     _on_threads(work, range(0, len(pairs), GROUP), workers, stop, progress or (lambda fraction: None))
@@ -118,14 +118,18 @@ def _on_threads(
     """Do all jobs; after KeyboardInterrupt set `stop`, with which each ends soon."""
     with ThreadPoolExecutor(max(1, min(workers, len(jobs)))) as pool:
         pending = {pool.submit(work, job) for job in jobs}
-        while pending:
-            try:
-                finished, pending = wait(pending, timeout=0.05, return_when=FIRST_EXCEPTION)
-                for future in finished:
-                    future.result()
-                progress(1.0 - len(pending) / len(jobs))
-            except KeyboardInterrupt:
-                stop.set()
+        try:
+            while pending:
+                try:
+                    finished, pending = wait(pending, timeout=0.05, return_when=FIRST_EXCEPTION)
+                    for future in finished:
+                        future.result()
+                    progress(1.0 - len(pending) / len(jobs))
+                except KeyboardInterrupt:
+                    stop.set()
+        except BaseException:
+            stop.set()  # an error ends the others soon
+            raise
 
 
 def _advance(runs: Sequence[Run], stop: threading.Event) -> None:

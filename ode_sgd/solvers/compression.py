@@ -56,7 +56,7 @@ def default_nodes(problem: Problem, rtol: float) -> int:
 
 def distinct_moving(problem: Problem) -> int:
     """Distinct eigenvalues among the sectors that move: what nodes can stand for."""
-    return int(np.unique(problem.spectrum.eigenvalues[_moves(problem)]).size)
+    return int(np.unique(_joined(problem.spectrum.eigenvalues[_moves(problem)])).size)
 
 
 class Compression:
@@ -117,26 +117,40 @@ def on_nodes(
     first = nodes if isinstance(nodes, int) else default_nodes(problem, request.rtol)
     compression = Compression(problem, system, state, orders, first)
 
-    def run(count: int) -> Solution:
+    def run(count: int, progress: Callable[[float], None]) -> Solution:
         reduced = compression.on(count)
         solution = rosenbrock_method.solve(
             problem, reduced.system, reduced.state, replace(request, weights=reduced.weights), progress
         )
         solution.rows += reduced.constant
         solution.state = None
-        solution.stats |= {"nodes": float(count), "eigenvalues": float(compression.eigenvalues)}
+        solution.stats |= {
+            "nodes": float(np.count_nonzero(reduced.system.rate)),
+            "eigenvalues": float(compression.eigenvalues),
+        }
         return solution
 
     if isinstance(nodes, int):
-        return run(nodes)
-    before, count = run(int(0.8 * first)), first
-    while 2 * count < compression.eigenvalues:
-        solution = run(count)
-        if solution.status != "complete" or _change(problem, system, before, solution) <= 2.0 * request.rtol:
+        return run(nodes, progress)
+    end = float(request.alpha[-1])
+    before, count = run(int(0.8 * first), lambda alpha: progress(0.5 * alpha)), first
+
+    def later(alpha: float) -> None:
+        progress(0.5 * (end + alpha))
+
+    # Its own end, not that of nodes which cannot stand for the spectrum: a divergence shows on any number of them.
+    while before.status in ("complete", "step_size", "step_limit") and 2 * count < compression.eigenvalues:
+        solution = run(count, later)
+        if solution.status not in ("complete", "step_size", "step_limit"):
+            return solution
+        complete = before.status == solution.status == "complete"
+        if complete and _change(problem, system, before, solution) <= 2.0 * request.rtol:
             return solution
         before, count = solution, int(1.25 * count)
         compression = Compression(problem, system, state, orders, count)
-    return rosenbrock_method.solve(problem, system, state, request, progress)
+    if before.status in ("interrupted", "diverged"):
+        return before
+    return rosenbrock_method.solve(problem, system, state, request, later)
 
 
 def _change(problem: Problem, system: SectorSystem, before: Solution, after: Solution) -> float:
@@ -153,10 +167,21 @@ def _moves(problem: Problem) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
 
 def _merge(values: Array, weights: Array, overlaps: Array) -> Spectral:
     """Equal eigenvalues joined, in increasing order."""
-    distinct, place = np.unique(values, return_inverse=True)
+    distinct, place = np.unique(_joined(values), return_inverse=True)
     total: Array = np.bincount(place, weights).astype(np.float64)
     joined = np.stack([np.bincount(place, weights * row) for row in overlaps]) / total
     return Spectral(np.log(distinct), total, joined)
+
+
+def _joined(values: Array) -> Array:
+    """Eigenvalues equal to rounding made equal: each becomes the smallest of its cluster."""
+    order = np.argsort(values)
+    ascending = values[order]
+    begins = np.ones(values.size, bool)
+    begins[1:] = np.diff(ascending) > 1e-13 * ascending[1:]
+    result = np.empty_like(values)
+    result[order] = ascending[np.flatnonzero(begins)[np.cumsum(begins) - 1]]
+    return result
 
 
 class _Gauss:
@@ -177,6 +202,9 @@ class _Gauss:
         # ell_j at every u_k is V_0j sum_i V_ij basis_i(k) / root_k: the sign of an eigenvector cancels.
         moments = self._basis[:n] @ (np.vstack([np.ones_like(self._root), self._sectors.overlaps]) * self._shares()).T
         projected = V[0][:, None] * (V.T @ moments)
+        # A node in a gap of the spectrum stands for nothing.
+        used = np.abs(projected[:, 0]) > 1e-14 * np.abs(projected[:, 0]).sum()
+        x, projected = x[used], projected[used]
         return Spectral(x, projected[:, 0], (projected[:, 1:] / projected[:, :1]).T)
 
     def _shares(self) -> Array:

@@ -20,6 +20,7 @@ from ode_sgd.solvers.trajectory import Moments, Sectors, Trajectory, errors_of, 
 
 METHODS = ("rodas5p", "DOP853", "LSODA")
 COARSEST = 1e-2  # the largest rtol
+ROUNDING_UNIT = 4.0 * float(np.finfo(float).eps)  # of eps_g, relative to its terms
 WHOLE = 'nodes=None ("whole" in a study file)'
 LONG_ENOUGH = 200  # eigenvalues below which the whole spectrum costs no more than finding nodes for it
 
@@ -101,7 +102,7 @@ def integrate(
         solution = rosenbrock_method.solve(problem, system, state, request, report)
     else:
         solution = on_nodes(problem, system, state, orders, request, nodes, report)
-    return trajectory_of(problem, start, orders, solution, method, time.perf_counter() - began)
+    return trajectory_of(problem, start, orders, solution, method, rtol, time.perf_counter() - began)
 
 
 def checked_tolerance(rtol: Any) -> float:
@@ -153,6 +154,7 @@ def trajectory_of(
     orders: tuple[int, ...],
     solution: Solution,
     method: str,
+    rtol: float,
     seconds: float,
 ) -> Trajectory:
     """The trajectory of a solution."""
@@ -161,6 +163,8 @@ def trajectory_of(
     for number, order in enumerate(orders):
         moments[order] = *layout.unpack(solution.rows[:, number], K, M), start.moments(problem.spectrum, order)[2]
     errors, resolution = errors_of(problem, moments[1][2], solution)
+    if method != "rodas5p":  # these hold the error of the overlaps, not that of eps_g
+        resolution *= rtol / ROUNDING_UNIT
     kept = None
     if solution.sectors is not None:
         kept = Sectors(*layout.unpack(solution.sectors.transpose(0, 2, 1), K, M), start.t)

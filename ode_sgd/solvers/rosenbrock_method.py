@@ -142,6 +142,8 @@ def begin(problem: Problem, system: SectorSystem, state: Array, request: Request
     # (measured, L = 1e4 and 1e6): differences that small have lost rtol.
     stiffness = float(system.rate.max() / (problem.learning_rate * system.variance.sum()))
     floor = min(1e-2, 3e-16 * stiffness / request.rtol) if differences.possible(problem) else 0.0
+    scale = max(float(np.abs(state @ system.variance).max()), float(np.abs(system.T).max()), TINY)
+    limit = kernels.OVERFLOW * max(scale, float(system.variance.sum()))
     sectors, small = work_space(system, K, L)
     return Run(
         problem,
@@ -151,7 +153,7 @@ def begin(problem: Problem, system: SectorSystem, state: Array, request: Request
         y,
         sectors,
         small,
-        kernels.Control(np.array([0.0, first, 1.0, floor]), np.array([0, 0, 1, MAX_STEPS, 0])),
+        kernels.Control(np.array([0.0, first, 1.0, floor, limit]), np.array([0, 0, 1, MAX_STEPS, 0])),
         kernels.Outputs(alpha, np.stack([blocks.to_blocks(row[None]) for row in weights]), rows, kept),
     )
 
@@ -197,13 +199,14 @@ def finish(run: Run) -> Solution:
         message=message,
         stats={"steps": steps, "rejected": rejected, "right_hand_sides": kernels.STAGES * (steps + rejected)},
     )
-    frozen = run.system.rate == 0.0
-    final[:, frozen] = state[:, frozen]  # turning them to and fro has rounded them
-    if solution.sectors is not None:
-        solution.sectors[:, :, frozen] = state[:, frozen]
     if run.matching is not None:
         first = min(run.switched_at, len(rows))
         differences.translate(problem, run.matching, run.system.t, weights, solution, first)
+    frozen = run.system.rate == 0.0
+    if solution.state is not None:
+        solution.state[:, frozen] = state[:, frozen]  # turning them to and fro has rounded them
+    if solution.sectors is not None:
+        solution.sectors[:, :, frozen] = state[:, frozen]
     return solution
 
 

@@ -63,13 +63,16 @@ INTERRUPTED = "interrupted by the user; the trajectory holds all output times re
 
 def divergence(problem: Problem, alpha: float) -> str:
     """Cause and remedy of a divergence after alpha."""
+    said = f"the overlaps diverged after alpha = {alpha:.6g}"
+    if problem.gradient_flow:
+        return f"{said}, which gradient flow cannot: lower rtol"
     try:
         critical = critical_learning_rate(problem)
     except InvalidProblem:
+        critical = float("inf")
+    if problem.learning_rate > critical:
         return (
-            f"the overlaps diverged after alpha = {alpha:.6g}: learning_rate = {problem.learning_rate:g} is too large"
+            f"{said}: learning_rate = {problem.learning_rate:g} is beyond critical ({critical:.6g}); choose a "
+            "smaller one"
         )
-    return (
-        f"the overlaps diverged after alpha = {alpha:.6g}: learning_rate = {problem.learning_rate:g} is beyond "
-        f"critical ({critical:.6g}); choose a smaller one"
-    )
+    return f"{said}: learning_rate = {problem.learning_rate:g} is too large; choose a smaller one"

@@ -8,6 +8,7 @@ import numpy as np
 
 from ode_sgd.kernels import layout
 from ode_sgd.kernels.coefficients import coefficient_kernels
+from ode_sgd.kernels.rosenbrock import SMALLEST
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem
@@ -196,5 +197,5 @@ def errors_of(problem: Problem, T: Array, solution: Solution) -> tuple[Array, fl
     errors, resolution = error_curve(problem, np.block([[Q, R], [R.transpose(0, 2, 1), T]]))
     if solution.errors is not None and solution.errors.size:
         errors[-solution.errors.size :] = np.maximum(solution.errors, 0.0)
-        resolution = 0.0  # the difference form keeps its relative precision
+        resolution = SMALLEST * float(np.trace(T[0]))  # the difference form keeps its relative precision down to there
     return errors, resolution

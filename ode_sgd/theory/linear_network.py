@@ -9,10 +9,12 @@ from ode_sgd.model.problem import Problem
 def critical_learning_rate(problem: Problem) -> float:
     """Learning rate beyond which a linear student diverges: eta_c = 2 / (mu_1 sum_i v_i^2), dimensionless.
 
-    mu_1 counts the sectors that learn. Raises InvalidProblem unless the activation is linear.
+    mu_1 counts the sectors that learn; infinite where nothing moves. Raises InvalidProblem unless the activation is
+    linear.
     """
     _require_linear(problem)
-    return 2.0 / (_learning_trace(problem) * float(problem.v @ problem.v))
+    speed = _learning_trace(problem) * float(problem.v @ problem.v)
+    return 2.0 / speed if speed > 0.0 else float("inf")
 
 
 def noise_floor(problem: Problem) -> float:
