@@ -76,7 +76,7 @@ def take(case, h, count=1, fractions=()):
     alpha = np.concatenate([[0.0], np.asarray(fractions) * count * h, [count * h]])
     s, w = work_space(case.system, case.K, L)
     y = blocks.to_blocks(case.state)
-    control = kernels.Control(np.array([0.0, h, 1.0, 0.0]), np.array([0, 0, 1, 10**6, 1]))
+    control = kernels.Control(np.array([0.0, h, 1.0, 0.0, 1e8]), np.array([0, 0, 1, 10**6, 1]))
     outputs = kernels.Outputs(
         alpha,
         s.variance[None].copy(),

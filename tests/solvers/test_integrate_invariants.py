@@ -94,7 +94,7 @@ def test_relabelling_relabels(students, teachers, sectors, seed):
     )
     run, again = (integrate(p, s, TIMES, rtol=1e-9, sectors=True) for p, s in ((one, first), (other, relabelled)))
     times = range(len(TIMES))
-    tolerance = {"rtol": 1e-7, "atol": 1e-9}  # both at rtol 1e-9; step sizes differ in the last digits only
+    tolerance = {"rtol": 1e-11, "atol": 1e-12}  # rounding, which the dynamics and the step sizes amplify
     np.testing.assert_allclose(again.generalization_error, run.generalization_error, **tolerance)
     np.testing.assert_allclose(again.Q, run.Q[np.ix_(times, students, students)], **tolerance)
     np.testing.assert_allclose(again.R, run.R[np.ix_(times, students, teachers)], **tolerance)
@@ -112,8 +112,8 @@ def test_changing_the_sign_of_a_unit_changes_nothing_but_signs(unit, seed):
     flipped = OrderParameters(first.q * np.outer(sign, sign), first.r * sign[:, None], first.t)
     run = integrate(one, first, TIMES, rtol=1e-9)
     again = integrate(replace(one, student_weights=one.v * sign), flipped, TIMES, rtol=1e-9)
-    np.testing.assert_allclose(again.Q, run.Q * np.outer(sign, sign), rtol=1e-7, atol=1e-9)
-    np.testing.assert_allclose(again.generalization_error, run.generalization_error, rtol=1e-7)
+    np.testing.assert_allclose(again.Q, run.Q * np.outer(sign, sign), rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(again.generalization_error, run.generalization_error, rtol=1e-11)
 
 
 # Shapes that other tests use too: the default method's kernels are compiled for each.
