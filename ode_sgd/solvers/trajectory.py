@@ -48,7 +48,7 @@ class Trajectory:
     sectors : Sectors or None
         Per-sector overlaps where they were asked for.
     final : OrderParameters, tuple of OrderParameters (one a replica), or None
-        State at the last time, from which a run can go on; None for a mean or standard error.
+        State at the last time, from which a run can go on; None for a mean, standard error or variance.
     method : str
         "rodas5p", "DOP853", "LSODA"; "reduced", "explicit", "explicit-float32", "explicit-pcg64", "sampled".
     status : str
@@ -127,9 +127,25 @@ class Trajectory:
 
     def standard_error(self) -> "Trajectory":
         """Standard error of `mean` in every array: standard deviation (divisor replicas - 1) / sqrt(replicas)."""
-        if (self.replicas or 0) < 2:
-            raise InvalidProblem(f"a standard error needs at least 2 replicas; this trajectory has {self.replicas}")
+        self._check_replicas("a standard error")
         return self._over_replicas(lambda values: values.std(axis=0, ddof=1) / np.sqrt(len(values)))
+
+    def variance(self) -> "Trajectory":
+        """The variance over replicas of every entry of every array, unbiased (divisor replicas - 1).
+
+        From a common start it falls as 1/N: `dimension` times it tends to a limit at every alpha.
+
+        Raises
+        ------
+        InvalidProblem
+            With fewer than two replicas.
+        """
+        self._check_replicas("a variance")
+        return self._over_replicas(lambda values: values.var(axis=0, ddof=1))
+
+    def _check_replicas(self, wanted: str) -> None:
+        if (self.replicas or 0) < 2:
+            raise InvalidProblem(f"{wanted} needs at least 2 replicas; this trajectory has {self.replicas}")
 
     def _over_replicas(self, reduce: Any) -> "Trajectory":
         if self.replicas is None:

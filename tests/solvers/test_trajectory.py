@@ -47,10 +47,28 @@ def test_mean_and_standard_error(sgd):
         assert reduced.final is None
 
 
+def test_variance(sgd):
+    """Unbiased, so the square of the standard error times the replicas."""
+    every, variance, error = arrays_of(sgd), arrays_of(sgd.variance()), arrays_of(sgd.standard_error())
+    for name, values in every.items():
+        expected = sum((value - sum(values) / 5) ** 2 for value in values) / 4
+        np.testing.assert_allclose(variance[name], expected, rtol=1e-12, atol=1e-30, err_msg=name)
+        np.testing.assert_allclose(variance[name], 5.0 * error[name] ** 2, rtol=1e-12, atol=1e-30, err_msg=name)
+    assert sgd.variance().replicas is None
+    assert sgd.variance().final is None
+    assert (sgd.variance().dimension, sgd.variance().seed) == (20, 1)
+
+
+def test_variance_of_two_replicas():
+    two = simulate(problem(), start(problem()), ALPHA, dimension=20, replicas=2, seed=1)
+    np.testing.assert_allclose(two.variance().R, (two.R[0] - two.R[1]) ** 2 / 2.0, rtol=1e-12, atol=1e-30)
+
+
 def test_a_common_teacher_has_no_spread(sgd):
     np.testing.assert_allclose(sgd.mean().T, sgd.T, rtol=1e-14)
     np.testing.assert_allclose(sgd.mean().sectors.t, sgd.sectors.t, rtol=1e-14)
     np.testing.assert_allclose(sgd.standard_error().T, 0.0, atol=1e-15)
+    np.testing.assert_allclose(sgd.variance().T, 0.0, atol=1e-30)
 
 
 def test_own_teachers_are_averaged_too():
@@ -58,16 +76,18 @@ def test_own_teachers_are_averaged_too():
     assert run.T.shape == (4, 3, 3)
     np.testing.assert_allclose(run.mean().T, run.T.mean(axis=0), rtol=1e-14)
     assert (run.standard_error().T > 0.0).all()
+    np.testing.assert_allclose(run.variance().T, run.T.var(axis=0, ddof=1), rtol=1e-12)
 
 
 def test_means_need_replicas(ode, sgd):
-    for method in (ode.mean, ode.standard_error):
+    for method in (ode.mean, ode.standard_error, ode.variance):
         with pytest.raises(InvalidProblem, match="replica"):
             method()
     single = simulate(problem(), start(problem()), ALPHA, dimension=20, seed=1)
     np.testing.assert_array_equal(single.mean().Q, single.Q[0])
-    with pytest.raises(InvalidProblem, match="needs at least 2 replicas; this trajectory has 1"):
-        single.standard_error()
+    for method, name in ((single.standard_error, "standard error"), (single.variance, "variance")):
+        with pytest.raises(InvalidProblem, match=f"a {name} needs at least 2 replicas; this trajectory has 1"):
+            method()
 
 
 def test_a_moment_that_was_not_kept(ode):
