@@ -24,7 +24,7 @@ Offsets = NDArray[np.uint64]
 LANE_COUNT = np.uint64(LANES)
 
 
-@kernel(sums=True)
+@kernel(sums=True, inline=True, always=True)
 def _combine(total: Array, weights: Array, rows: Array, offsets: Offsets) -> None:
     """total (LANES,) += sum_c weights[c] rows[offsets[c]], four terms a turn."""
     count, lanes = weights.size, np.uint64(total.size)
