@@ -79,7 +79,7 @@ def _compiled(shape: _Shape, text: str) -> Callable[..., Any]:
     namespace: dict[str, Any] = {"__name__": __name__}
     exec(compile(text, f"<{name}, K = {shape.K}, M = {shape.M}>", "exec"), namespace)
     function: Callable[..., Any] = namespace[name]
-    return kernel(shape_variant(shape.K, shape.M), sums=True)(function)
+    return kernel(shape_variant(shape.K, shape.M), sums=True, inline=True, always=True)(function)
 
 
 def _function(name: str, arguments: str, before: list[str], *loops: list[str]) -> str:
