@@ -55,7 +55,10 @@ def weights_with_overlaps(gram: Array, sizes: Sizes, generator: np.random.Genera
     InvalidStart
         If a sector has fewer inputs than the rank of its Gram matrix.
     """
-    columns = []
+    weights, begin = (
+        np.empty((gram.shape[1], int(sizes.sum()))),
+        0,
+    )  # filled in place: they may be all there is room for
     for k, (overlaps, size) in enumerate(zip(gram, sizes, strict=True)):
         # Of the correlations: students far smaller than teachers are no less independent.
         norms = np.sqrt(np.diagonal(overlaps))
@@ -72,5 +75,6 @@ def weights_with_overlaps(gram: Array, sizes: Sizes, generator: np.random.Genera
         # QR fixes signs of its own; random ones make the frame uniform.
         frame *= generator.choice([-1.0, 1.0], size=(rank, 1))
         factor = vectors[:, :rank] * np.sqrt(np.maximum(values[:rank], 0.0) * size)
-        columns.append(factor @ frame)
-    return np.ascontiguousarray(np.concatenate(columns, axis=1))
+        np.matmul(factor, frame, out=weights[:, begin : begin + size])
+        begin += size
+    return weights

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import Event, Lock
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from ode_sgd.model import starts
 from ode_sgd.model.check import Array
-from ode_sgd.model.errors import InvalidStart, StorageError
+from ode_sgd.model.errors import InvalidStart
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.explicit import ExplicitNetwork
@@ -21,12 +21,14 @@ from ode_sgd.solvers.sampled import SampledNetwork
 
 DIVERGED = 1e8  # overlaps beyond this are not coming back
 CHECKPOINT_SECONDS = 60.0
+STREAMS = ("explicit", "reduced", "sampled")
 NORMALS = {"explicit": "float64", "explicit-float32": "float32", "explicit-pcg64": "pcg64"}
 
 Start = OrderParameters | Callable[[int], OrderParameters]
 State = dict[str, Any]
 
 
+@runtime_checkable
 class Checkpoint(Protocol):
     """Where a simulation leaves what it needs to go on: `ode_sgd.Checkpoint`, or anything like it."""
 
@@ -49,6 +51,17 @@ class Plan:
     keep_sectors: bool
     method: str
     inputs: Array | None  # (samples, N), of method "sampled"
+
+
+def drawn_start(plan: Plan, seed: np.random.SeedSequence) -> OrderParameters:
+    """The common start, or the one that the start function draws from a replica's first child seed."""
+    if isinstance(plan.start, OrderParameters):
+        return plan.start
+    begin = plan.start(int(seed.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+    if not isinstance(begin, OrderParameters):
+        raise InvalidStart(f"the start function returned a {type(begin).__name__}, not OrderParameters")
+    begin.check_fits(plan.problem)
+    return begin
 
 
 class Records:
@@ -98,7 +111,9 @@ class Group:
         self.plan, self.records = plan, records
         self.replicas = range(first, first + len(seeds))
         self.done = 0
-        self._seeds = [seed.spawn(3) for seed in seeds]
+        # Children of a replica: its start, its frames, then a stream for every kind of simulation.
+        self._seeds = [seed.spawn(2 + len(STREAMS)) for seed in seeds]
+        self._stream = 2 + STREAMS.index(plan.method.partition("-")[0])
         self._engine: Any = None
         self._saved: State = {}
         self._lock = Lock()  # held while anything of the group changes
@@ -116,6 +131,7 @@ class Group:
             return
         with self._lock:
             self._begin()
+            self._release()
         steps = self.plan.steps
         while not self.finished:
             target = int(steps[np.searchsorted(steps, self.done, side="right")])
@@ -125,14 +141,20 @@ class Group:
                 with self._lock:
                     count = min(self._engine.chunk, target - self.done)
                     self._engine.advance(count)
-                    self.done += count
-                    if self.done == target:
+                    if self.done + count == target:
                         self._record()
+                    self.done += count
+                    self._release()
+
+    def _release(self) -> None:
+        """Give the weights back where nothing is left to do."""
+        if self.finished:
+            self._engine = None
 
     def _begin(self) -> None:
         """Make the networks, at the start or where a saved state left them."""
         begins = [self._start(seeds[0]) for seeds in self._seeds]
-        plan, noise = self.plan, [seeds[2] for seeds in self._seeds]
+        plan, noise = self.plan, [seeds[self._stream] for seeds in self._seeds]
         if plan.method == "reduced":
             self._engine = ReducedNetworks(plan.problem, begins, plan.sizes, noise)
         else:
@@ -146,28 +168,29 @@ class Group:
             self._engine.restore(self._saved)
             self._saved = {}
             return
-        for replica, begin in zip(self.replicas, begins, strict=True):
+        errors = self._errors()
+        for replica, begin, error in zip(self.replicas, begins, errors, strict=True):
             self.records.t[replica] = begin.t
-            self.records.add(replica, begin.q, begin.r, np.nan)
+            self.records.add(replica, begin.q, begin.r, error)
+
+    def _errors(self) -> Array:
+        """eps_g of every replica where the method knows it better than the overlaps do, else NaN."""
+        if isinstance(self._engine, ReducedNetworks):
+            return self._engine.errors()
+        return np.full(len(self.replicas), np.nan)
 
     def _start(self, seed: np.random.SeedSequence) -> OrderParameters:
         """A replica's start, its own if starts are drawn."""
-        if isinstance(self.plan.start, OrderParameters):
-            return self.plan.start
-        begin = self.plan.start(int(seed.generate_state(1, np.uint64)[0] >> np.uint64(1)))
-        if not isinstance(begin, OrderParameters):
-            raise InvalidStart(f"the start function returned a {type(begin).__name__}, not OrderParameters")
-        begin.check_fits(self.plan.problem)
-        return begin
+        return drawn_start(self.plan, seed)
 
     def _record(self) -> None:
         """Keep the overlaps of the replicas that have not diverged."""
         q, r = self._engine.overlaps()
-        errors = self._engine.errors() if self.plan.method == "reduced" else np.full(len(q), np.nan)
+        errors = self._errors()
         for number, replica in enumerate(self.replicas):
             if self.records.diverged[replica]:
                 continue
-            if max(np.abs(q[number]).max(), np.abs(r[number]).max()) < DIVERGED:  # not so for NaN
+            if np.maximum(np.abs(q[number]).max(), np.abs(r[number]).max()) < DIVERGED:  # not so for NaN
                 self.records.add(replica, q[number], r[number], errors[number])
             else:
                 self.records.diverged[replica] = True
@@ -208,13 +231,14 @@ def run_all(
     total = sum(int(group.plan.steps[-1]) * len(group.replicas) for group in groups)
     kept, interrupted = time.monotonic(), False
     with ThreadPoolExecutor(workers) as pool:
-        pending: set[Future[None]] = {pool.submit(group.run, stop) for group in groups}
+        pending: set[Future[None]] = set()
         try:
+            pending |= {pool.submit(group.run, stop) for group in groups}
             while pending:
                 finished, pending = wait(pending, timeout=0.05, return_when="FIRST_EXCEPTION")
                 for future in finished:
                     future.result()
-                progress(sum(group.done * len(group.replicas) for group in groups) / max(total, 1))
+                progress(sum(group.done * len(group.replicas) for group in groups) / total if total else 1.0)
                 if keep is not None and pending and time.monotonic() - kept > CHECKPOINT_SECONDS:
                     _kept(keep)
                     kept = time.monotonic()
@@ -232,5 +256,5 @@ def _kept(keep: Callable[[], None]) -> None:
     """Write a checkpoint; that it cannot be written must not end the run that it is to save."""
     try:
         keep()
-    except StorageError as error:
+    except (OSError, MemoryError) as error:  # StorageError is an OSError
         warnings.warn(f"no checkpoint: {error}", stacklevel=2)

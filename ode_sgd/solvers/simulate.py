@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ode_sgd.kernels.compile import source_digest
 from ode_sgd.model import check, inputs
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem, InvalidStart
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 from ode_sgd.model.spectrum import Spectrum
-from ode_sgd.solvers import differences
 from ode_sgd.solvers.reduced import LANES, check_sizes
-from ode_sgd.solvers.replicas import Checkpoint, Group, Plan, Records, Start, State, run_all
+from ode_sgd.solvers.replicas import Checkpoint, Group, Plan, Records, Start, State, drawn_start, run_all
 from ode_sgd.solvers.trajectory import Sectors, Trajectory, error_curve, wanted_moments
 
 METHODS = ("auto", "reduced", "explicit", "explicit-float32", "explicit-pcg64")
+RESOLVED = 1e-27  # eps_g that the reduced method still resolves
 SAMPLED = "sampled"  # what a trajectory of a simulation on data calls its method
 CHECKPOINT_VERSION = 1
 
@@ -96,13 +97,53 @@ def simulate(
     -----
     Source: docs/theory.md sections 1 and 6.
     """
+    plan = _plan(problem, start, alpha, dimension, method, inputs, moments, sectors)
+    check.integer("replicas", replicas, 1)
+    check.integer("seed", seed, 0)
+    workers = os.cpu_count() or 1 if threads is None else check.integer("threads", threads, 1)
+    if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
+        raise InvalidProblem(f"checkpoint is a {type(checkpoint).__name__}; give ode_sgd.Checkpoint(path)")
+    if plan.method.startswith("explicit"):
+        _check_memory(plan, min(workers, replicas))
+    return _simulated(plan, replicas, seed, workers, progress or (lambda fraction: None), checkpoint)
+
+
+def check_checkpoint(
+    problem: Problem,
+    start: Start,
+    alpha: Any,
+    *,
+    dimension: int | None,
+    replicas: int,
+    seed: int,
+    method: str,
+    moments: Any,
+    sectors: bool,
+    checkpoint: Checkpoint,
+) -> None:
+    """Raise, before anything is computed, what `simulate` would say of these arguments and of the checkpoint."""
+    plan = _plan(problem, start, alpha, dimension, method, None, moments, sectors)
+    saved = checkpoint.read()
+    if saved is not None:
+        children = np.random.SeedSequence(seed).spawn(replicas)
+        _check_identity(_identity(plan, replicas, seed, children[0]), saved, checkpoint)
+
+
+def _plan(
+    problem: Problem,
+    start: Start,
+    alpha: Any,
+    dimension: int | None,
+    method: str,
+    inputs: Any,
+    moments: Any,
+    sectors: bool,
+) -> Plan:
+    """The arguments that say what is simulated, checked."""
     check.instance("problem", problem, Problem)
     if problem.gradient_flow:
         raise InvalidProblem("gradient_flow = True has no SGD; simulate the problem at a small learning_rate instead")
     check.choice("method", method, METHODS)
-    check.integer("replicas", replicas, 1)
-    check.integer("seed", seed, 0)
-    workers = os.cpu_count() or 1 if threads is None else check.integer("threads", threads, 1)
     rows, dimension = _rows(problem, inputs, dimension, method)
     sizes = problem.spectrum.sector_dimensions(dimension)
     if isinstance(start, OrderParameters):
@@ -111,7 +152,7 @@ def simulate(
         raise InvalidStart(
             f"start is a {type(start).__name__}; give OrderParameters or a function seed -> OrderParameters"
         )
-    plan = Plan(
+    return Plan(
         problem=problem,
         start=start,
         sizes=sizes,
@@ -121,7 +162,21 @@ def simulate(
         method=SAMPLED if rows is not None else _chosen(problem, sizes, method),
         inputs=rows,
     )
-    return _simulated(plan, replicas, seed, workers, progress or (lambda fraction: None), checkpoint)
+
+
+def _check_memory(plan: Plan, workers: int) -> None:
+    """Raise InvalidProblem where the weights of all threads exceed the machine's memory."""
+    units = plan.problem.student_units + plan.problem.teacher_units
+    needed = 8.0 * plan.sizes.sum() * (2 * units + 2) * workers  # a copy of the weights while they are made
+    try:
+        present = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):
+        return
+    if needed > present:
+        raise InvalidProblem(
+            f"dimension = {plan.sizes.sum()} on {workers} threads needs {needed / 2**30:.3g} GiB of the machine's "
+            f'{present / 2**30:.3g}; give fewer threads, or use method="reduced", which takes any dimension'
+        )
 
 
 def nearest_steps(alpha: Any, dimension: int) -> Any:
@@ -145,7 +200,11 @@ def _rows(problem: Problem, data: Any, dimension: int | None, method: str) -> tu
     if dimension not in (None, N):
         raise InvalidProblem(f"dimension = {dimension}, but inputs have {N} columns that vary; leave it out")
     own, given = Spectrum.from_eigenvalues(values), problem.spectrum
-    if own.distinct != given.distinct or not np.allclose(own.eigenvalues, given.eigenvalues, rtol=1e-6, atol=1e-12):
+    alike = own.distinct == given.distinct and all(
+        np.allclose(left, right, rtol=1e-6, atol=1e-12)
+        for left, right in ((own.eigenvalues, given.eigenvalues), (own.weights, given.weights))
+    )
+    if not alike:
         raise InvalidProblem("the inputs' spectrum is not the problem's; make it with Spectrum.from_data(inputs)")
     return rows, N
 
@@ -174,10 +233,11 @@ def _simulated(
     began, dimension = time.perf_counter(), int(plan.sizes.sum())
     records = Records(plan, replicas)
     children = np.random.SeedSequence(seed).spawn(replicas)
-    identity = _identity(plan, replicas, seed)
+    identity = _identity(plan, replicas, seed, children[0]) if checkpoint is not None else ""
     saved = checkpoint.read() if checkpoint is not None else None
     if saved is not None:
-        _check_identity(identity, saved)
+        _check_identity(identity, saved, checkpoint)
+    before_seconds = float(saved["seconds"]) if saved is not None else 0.0
     together = int(saved["together"]) if saved is not None else _together(plan.method, replicas, workers)
     groups = [Group(plan, records, first, children[first : first + together]) for first in range(0, replicas, together)]
     for number, group in enumerate(groups):
@@ -187,7 +247,8 @@ def _simulated(
     before = sum(group.done * len(group.replicas) for group in groups)
 
     def keep() -> None:
-        state: State = {"identity": identity, "together": np.array(together)}
+        spent = before_seconds + time.perf_counter() - began
+        state: State = {"identity": identity, "together": np.array(together), "seconds": np.array(spent)}
         for number, group in enumerate(groups):
             state |= {f"{number}_{name}": values for name, values in group.snapshot().items()}
         checkpoint.write(state)  # type: ignore[union-attr]
@@ -195,28 +256,34 @@ def _simulated(
     interrupted = run_all(groups, min(len(groups), workers), progress, keep if checkpoint is not None else None)
     done = sum(group.done * len(group.replicas) for group in groups)
     arguments = _collect(plan, records, plan.steps / dimension, interrupted)
-    stats = {"steps": float(done), "steps_before": float(before), "seconds": time.perf_counter() - began}
+    stats = {
+        "steps": float(done),
+        "steps_before": float(before),
+        "seconds": before_seconds + time.perf_counter() - began,
+    }
     return Trajectory(**arguments, method=plan.method, stats=stats, dimension=dimension, seed=seed)
 
 
 def _together(method: str, replicas: int, workers: int) -> int:
-    """Replicas in a group: full vector lanes, but no idle thread."""
-    if method != "reduced" or replicas == 1:
+    """Replicas in a group: as many as fill vector lanes, but no idle thread."""
+    if method != "reduced":
         return 1
-    return LANES[-1] if replicas >= LANES[-1] * workers else LANES[-2]
+    return next((lanes for lanes in LANES[:0:-1] if replicas >= lanes * workers), -(-replicas // workers))
 
 
-def _identity(plan: Plan, replicas: int, seed: int) -> str:
+def _identity(plan: Plan, replicas: int, seed: int, first: np.random.SeedSequence) -> str:
     """Everything that the numbers of a run depend on, as text."""
 
     def digest(*arrays: Array) -> str:
         return hashlib.sha256(b"".join(np.ascontiguousarray(values).tobytes() for values in arrays)).hexdigest()
 
-    start = plan.start
+    start = drawn_start(plan, np.random.SeedSequence(first.entropy, spawn_key=(*first.spawn_key, 0)))
     facts = {
         "checkpoint version": CHECKPOINT_VERSION,
+        "kernels": source_digest(),
         "problem": plan.problem.identity,
-        "start": digest(start.q, start.r, start.t) if isinstance(start, OrderParameters) else "a function",
+        "start": digest(start.q, start.r, start.t),
+        "starts": "common" if isinstance(plan.start, OrderParameters) else "drawn",
         "dimension": int(plan.sizes.sum()),
         "replicas": replicas,
         "seed": seed,
@@ -229,14 +296,18 @@ def _identity(plan: Plan, replicas: int, seed: int) -> str:
     return json.dumps(facts)
 
 
-def _check_identity(identity: str, saved: State) -> None:
+def _check_identity(identity: str, saved: State, checkpoint: Any) -> None:
     """Raise InvalidProblem, naming what differs, unless a saved state is of the same run."""
-    own, other = json.loads(identity), json.loads(str(saved.get("identity", "{}")))
-    different = [name for name in own if own[name] != other.get(name)]
+    try:
+        own, other = json.loads(identity), json.loads(str(saved.get("identity", "{}")))
+    except ValueError:
+        own, other = {"identity": None}, {}
+    different = [name for name in own if name not in other or own[name] != other[name]]
     if different:
+        name = getattr(checkpoint, "path", "the checkpoint")
         raise InvalidProblem(
-            f"the checkpoint is of another run: its {', '.join(different)} differ; give another checkpoint, "
-            "or remove this one to begin anew"
+            f"{name} is of another run: its {', '.join(different)} differ; give another checkpoint or output, or "
+            "remove this one to begin anew"
         )
 
 
@@ -249,9 +320,10 @@ def _collect(plan: Plan, records: Records, alpha: Array, interrupted: bool) -> d
         finished = np.flatnonzero(reached == len(plan.steps))
         begun = np.flatnonzero(reached > 1)
         kept = finished if finished.size else begun if begun.size else kept
-        status, message = "interrupted", f"interrupted by the user; kept {kept.size} of {replicas} replicas"
         if not kept.size:
             raise KeyboardInterrupt
+        until = "" if finished.size else f", up to alpha = {alpha[int(reached[kept].min()) - 1]:g}"
+        status, message = "interrupted", f"interrupted by the user; kept {kept.size} of {replicas} replicas{until}"
     count = int(reached[kept].min())
     if records.diverged.any():
         last = alpha[int(reached[records.diverged].min()) - 1]
@@ -269,8 +341,9 @@ def _collect(plan: Plan, records: Records, alpha: Array, interrupted: bool) -> d
     }
     errors, resolution = _errors(problem, *moments[1])
     known = records.errors[kept, :count]
-    if not np.isnan(known[:, 1:]).any() and known.shape[1] > 1 and differences.possible(problem):
-        errors, resolution = np.where(np.isnan(known), errors, known), 0.0  # free of cancellation
+    errors = np.where(np.isnan(known), errors, known)
+    if not (np.isnan(known) & (errors < 1e3 * resolution)).any() and not np.isnan(known[:, -1]).any():
+        resolution = RESOLVED  # whatever is small is free of cancellation
     kept_sectors = None
     if plan.keep_sectors:
         kept_sectors = Sectors(records.sectors_q[kept, :count], records.sectors_r[kept, :count], t[0] if common else t)

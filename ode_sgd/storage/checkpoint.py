@@ -53,7 +53,7 @@ class Checkpoint:
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as held:
                 state: dict[str, Any] = {name: held[name] for name in held.files}
-        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
+        except (ValueError, TypeError, OSError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
             raise StorageError(f"{self.path} is damaged or no checkpoint ({error}); remove it to begin anew") from error
         return {name.removeprefix(TEXT): str(v) if name.startswith(TEXT) else v for name, v in state.items()}
 

@@ -10,6 +10,7 @@ from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.model.problem import Problem
 from ode_sgd.model.spectrum import Spectrum
 from ode_sgd.solvers.integrate import checked_nodes
+from ode_sgd.solvers.reduced import check_sizes
 from ode_sgd.studies.plan import Integration, RandomStart, Simulation, TypicalStart
 from ode_sgd.studies.tables import MISSING, Table, Values, complaint, nearest, parameters, shown, with_defaults
 
@@ -136,6 +137,11 @@ class Draft:
         sizes = None
         if simulation is not None:
             sizes = self._sizes("simulation", problem, simulation.dimension)
+            if sizes is not None and simulation.method == "reduced":
+                try:
+                    check_sizes(problem, sizes)
+                except InvalidProblem as error:
+                    self.faults.append(f"[simulation] {error}")
             if problem.gradient_flow:
                 self.faults.append("[problem] gradient_flow = true has no SGD; leave out the table [simulation]")
         drawn = None

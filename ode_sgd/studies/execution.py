@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ode_sgd.model.errors import ComparisonError, StorageError
 from ode_sgd.solvers.integrate import integrate
-from ode_sgd.solvers.simulate import simulate
+from ode_sgd.solvers.simulate import check_checkpoint, simulate
 from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.storage.checkpoint import Checkpoint
 from ode_sgd.storage.hdf5 import check_writable, save
@@ -81,7 +81,10 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
     """
     output = Path(output)
     check_outputs(output)
-    checkpoint = Checkpoint(checkpoint_path(output)) if study.simulation is not None else None
+    checkpoint = None
+    if study.simulation is not None:
+        checkpoint = Checkpoint(checkpoint_path(output))
+        check_checkpoint(**_simulation_arguments(study), checkpoint=checkpoint)
     runs: list[Trajectory] = []
     figures: tuple[Path, ...] = ()
     agreement, note, interrupted = None, "", False
@@ -162,18 +165,27 @@ def _computed(study: Study, progress: Progress, checkpoint: Checkpoint | None) -
     yield ode
     if study.simulation is not None and ode.status == "complete":
         yield simulate(
-            study.problem,
-            start,
-            sgd_alpha,
-            dimension=study.simulation.dimension,
-            replicas=study.simulation.replicas,
-            seed=study.simulation.seed,
-            method=study.simulation.method,
-            moments=plan.moments,
-            sectors=plan.sectors,
+            **_simulation_arguments(study),
             progress=lambda fraction: progress("SGD", fraction),
             checkpoint=checkpoint,
         )
+
+
+def _simulation_arguments(study: Study) -> dict[str, Any]:
+    """What is simulated, as `simulate` takes it."""
+    plan = study.simulation
+    assert plan is not None
+    return {
+        "problem": study.problem,
+        "start": study.start.overlaps(study.problem),
+        "alpha": plan.times(float(study.integration.times[-1])),
+        "dimension": plan.dimension,
+        "replicas": plan.replicas,
+        "seed": plan.seed,
+        "method": plan.method,
+        "moments": study.integration.moments,
+        "sectors": study.integration.sectors,
+    }
 
 
 def _judged(ode: Trajectory, sgd: Trajectory | None = None) -> "tuple[Agreement | None, str]":

@@ -79,7 +79,7 @@ def test_against_the_twin(activation, changes):
     result = run(X, one, sectors=True)
     assert (result.method, result.dimension, result.status) == ("sampled", 6, "complete")
     for child, q, r in zip(np.random.SeedSequence(4).spawn(2), result.sectors.q, result.sectors.r, strict=True):
-        _, frames, noise = child.spawn(3)
+        _, frames, _, _, noise = child.spawn(5)
         weights = weights_with_overlaps(start.gram, sizes, np.random.default_rng(frames))
         J, B, done = weights[:2], weights[2:], 0
         inputs, noises = drawn(noise, principal_axes(X)[1], steps[-1], one.label_noise)

@@ -340,3 +340,8 @@ def test_one_misspelt_kind_is_one_fault():
 def test_a_run_of_no_length():
     study = parse_study(study_tables(integration__alpha=[0.0]))
     assert study.simulation.times(0.0).tolist() == [0.0]
+
+
+def test_sectors_too_small_for_the_reduced_method():
+    (fault,) = faults_of(simulation__method="reduced", simulation__dimension=16, start__dimension=16)
+    assert fault.startswith("[simulation] ") and "N_k = 4" in fault and 'method="explicit"' in fault
