@@ -205,18 +205,21 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
     ) -> int:
         """Advance y (blocks, p LANES), recording the outputs passed on the way."""
         numbers, counts = control.numbers, control.counts
-        K, d = w.A.shape
-        p, end = w.rows.size, outputs.alpha[-1]
+        # Every w.X counts a reference up and down: once here, not in every loop.
+        index, T, a, C, V, base, dC = w.overlap, w.T, w.a, w.C, w.V, w.rows, w.dC
+        A, G, times = w.A, w.G, outputs.alpha
+        K, d = A.shape
+        p, end = base.size, times[-1]
         E, dA, dG = np.empty((K, d - K)), np.zeros((K, d)), np.zeros((K, K))
         rows, sums, half = np.empty(p), np.empty(p), np.empty((K, d))
         back = np.empty((K, K))
         trace = s.variance.sum()  # mu_1
         smallest = 0.0
         for n in range(d - K):
-            smallest += SMALLEST * w.T[n, n]
+            smallest += SMALLEST * T[n, n]
         fresh = True
         for _ in range(budget):
-            if counts[2] >= outputs.alpha.size:
+            if counts[2] >= times.size:
                 return COMPLETE
             if counts[0] + counts[1] >= counts[3]:
                 return STEP_LIMIT
@@ -229,56 +232,56 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                 sector_sums(y, s.variance, sums)
                 for i in range(K):
                     for j in range(K):
-                        w.V[i, j] = 1.0 if i == j else 0.0
-                turn_covariance(sums, w.V, w.overlap, w.T, w.C)
-                if numbers[3] > 0.0 and specialised(w.C, y, s, w.overlap, numbers[3]):
+                        V[i, j] = 1.0 if i == j else 0.0
+                turn_covariance(sums, V, index, T, C)
+                if numbers[3] > 0.0 and specialised(C, y, s, index, numbers[3]):
                     return SPECIALISED
-                linearise(w.C, w.a, noise_variance, w.overlap, w.A, w.G, w.JA, w.JG)
-                symmetric_eigen(w.A, w.L, w.V)
-                turn_all(y, w.V, s.offset, s.z)
-                sector_sums(s.z, s.variance, w.rows)
-                turn_derivatives(w.JA, w.JG, w.V, w.overlap, w.scratch)
-                turn_coefficients(w.A, w.G, w.V, half)
+                linearise(C, a, noise_variance, index, A, G, w.JA, w.JG)
+                symmetric_eigen(A, w.L, V)
+                turn_all(y, V, s.offset, s.z)
+                sector_sums(s.z, s.variance, base)
+                turn_derivatives(w.JA, w.JG, V, index, w.scratch)
+                turn_coefficients(A, G, V, half)
                 for i in range(K):
                     for m in range(d - K):
-                        E[i, m] = w.A[i, K + m]
+                        E[i, m] = A[i, K + m]
                     for j in range(K):
-                        back[i, j] = w.V[j, i]
+                        back[i, j] = V[j, i]
             coupling_moments(s, 1.0 / (GAMMA * h), w.L, E, w.moments)
-            coupling_matrix(w.overlap, w.JA, w.JG, w.moments, d - K, w.coupling)
+            coupling_matrix(index, w.JA, w.JG, w.moments, d - K, w.coupling)
             error = np.inf
             if factorise(w.coupling, w.pivots):
                 for stage in range(STAGES):
                     for b in range(p):
-                        rows[b] = w.rows[b]
+                        rows[b] = base[b]
                         for j in range(stage):
-                            rows[b] += STAGE_A[stage, j] * w.dC[j, b]
-                    turn_covariance(rows, w.V, w.overlap, w.T, w.C)
-                    coefficients(w.C, w.a, noise_variance, w.A, w.G)
-                    turn_coefficients(w.A, w.G, w.V, half)
-                    stage_pass(s, stage, STAGE_A[stage], STAGE_C[stage] / h, E, dA, dG, w.A, w.G, sums)
+                            rows[b] += STAGE_A[stage, j] * dC[j, b]
+                    turn_covariance(rows, V, index, T, C)
+                    coefficients(C, a, noise_variance, A, G)
+                    turn_coefficients(A, G, V, half)
+                    stage_pass(s, stage, STAGE_A[stage], STAGE_C[stage] / h, E, dA, dG, A, G, sums)
                     substitute(w.coupling, w.pivots, sums)
                     for b in range(p):
-                        w.dC[stage, b] = sums[b]
+                        dC[stage, b] = sums[b]
                     coefficient_changes(w, stage, dA, dG)
                 mean_size = 0.0
                 for i in range(K):
-                    mean_size += w.rows[w.overlap[i, i]] / trace
+                    mean_size += base[index[i, i]] / trace
                 if differences:
                     mean_size = max(mean_size, smallest / trace)
                 for b in range(p):
-                    rows[b] = w.rows[b]
+                    rows[b] = base[b]
                     for j in range(STAGES - 1):
-                        rows[b] += STAGE_A[STAGES - 1, j] * w.dC[j, b]
-                turn_covariance(rows, w.V, w.overlap, w.T, w.C)
-                embedded = eps_g(w.C, w.a)
+                        rows[b] += STAGE_A[STAGES - 1, j] * dC[j, b]
+                turn_covariance(rows, V, index, T, C)
+                embedded = eps_g(C, a)
                 for b in range(p):
-                    rows[b] += w.dC[STAGES - 1, b]
-                turn_covariance(rows, w.V, w.overlap, w.T, w.C)
-                final = eps_g(w.C, w.a)
+                    rows[b] += dC[STAGES - 1, b]
+                turn_covariance(rows, V, index, T, C)
+                final = eps_g(C, a)
                 error = finish_pass(s, STAGE_A[STAGES - 1], E, dA, dG, mean_size, atol, rtol)
                 # eps_g may be far smaller than the overlaps: hold its own error against it, down to its rounding.
-                rounding = rtol * smallest if differences else ROUNDING * error_terms(w.C, w.a)
+                rounding = rtol * smallest if differences else ROUNDING * error_terms(C, a)
                 off = abs(final - embedded) / (rtol * abs(final) + rounding + TINY)
                 error = max(error, off) + 0.0 * (error + off)  # max loses a NaN, a sum keeps it
 
@@ -292,9 +295,9 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
             counts[0] += 1
             reached = end if h == end - alpha else alpha + h
             for n in range(counts[2], outputs.sectors.shape[0]):
-                if outputs.alpha[n] <= reached:
-                    dense_sectors(s, (outputs.alpha[n] - alpha) / h, DENSE, back, outputs.sectors[n])
-            record_outputs(s, w.V, w.overlap, counts, alpha, h, reached, outputs)
+                if times[n] <= reached:
+                    dense_sectors(s, (times[n] - alpha) / h, DENSE, back, outputs.sectors[n])
+            record_outputs(s, V, index, counts, alpha, h, reached, outputs)
             turn_all(s.trial, back, s.offset, y)
             numbers[0] = reached
             factor = SAFETY * max(error, 1e-10) ** -INTEGRAL * max(numbers[2], 1e-4) ** PROPORTIONAL
@@ -302,7 +305,7 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                 numbers[1] = h * min(GROW, max(SHRINK, factor))
             numbers[2] = error
             for b in range(p):
-                if not abs(w.rows[b]) < numbers[4]:  # also for NaN
+                if not abs(base[b]) < numbers[4]:  # also for NaN
                     return DIVERGED
         return RUNNING
 
