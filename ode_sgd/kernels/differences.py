@@ -36,7 +36,7 @@ NODES_2, WEIGHTS_2 = _rule(2)
 NODES_3, WEIGHTS_3 = _rule(3)
 NODES_4, WEIGHTS_4 = _rule(4)
 NODES_10, WEIGHTS_10 = _rule(10)
-SMALLEST = 1e-150  # step of the derivatives of a student that has become its teacher
+VANISHED = 1e-52  # squared differences, relative to the teacher, that set the least step of numerical derivatives
 RESOLVED = 1e-6  # |delta| above which derivatives that cancel to leading order still have ten digits
 REACH_2, REACH_3, REACH_4 = (reach**2 for reach, _ in RULES[:3])
 
@@ -139,7 +139,7 @@ def difference_linearised(activation: str) -> Callable[..., None]:
         low_A, low_G, moved = np.empty_like(A), np.empty_like(G), C.copy()
         for i in range(K):
             for b in range(i, 2 * K):
-                step = max(1e-3 * (size if b < K else np.sqrt(size * teacher)), SMALLEST)
+                step = 1e-3 * (size if b < K else np.sqrt(size * teacher))
                 column = overlap[i, b]
                 moved[i, b] = moved[b, i] = C[i, b] - step
                 coefficients(moved, a, 0.0, low_A, low_G)
@@ -178,9 +178,11 @@ def difference_linearised(activation: str) -> Callable[..., None]:
     def linearise(
         C: Array, a: Array, noise_variance: float, overlap: Indices, A: Array, G: Array, JA: Array, JG: Array
     ) -> None:
-        size = 0.0
-        for i in range(A.shape[0]):
-            size += max(C[i, i], 0.0)  # rounding may have taken a vanished one below zero
+        K, size, teacher = A.shape[0], 0.0, 0.0
+        for i in range(K):
+            size += C[i, i]
+            teacher += C[K + i, K + i]
+        size = max(size, VANISHED * teacher)  # errors may have taken vanished differences below zero
         if size > RESOLVED**2:
             by_chain_rule(C, a, overlap, A, G, JA, JG)
         else:
