@@ -59,51 +59,43 @@ def turn_coefficients(A: Array, G: Array, V: Array, half: Array) -> None:
 
 
 @kernel()
-def _turn_gradient(gradient: Array, V: Array, index: Indices, turned: Array, q: Array, half: Array) -> None:
-    """In place: derivatives with respect to r', q' from those with respect to r, q, packed as in layout.py."""
-    K = V.shape[0]
-    M = index.shape[0] - K
-    for b in range(turned.size):
-        turned[b] = 0.0
-    for a in range(K):
-        for i in range(K):
-            weight = V[i, a]
-            for n in range(M):  # r_in lies at i M + n
-                turned[a * M + n] += weight * gradient[i * M + n]
-    # A packed off-diagonal entry stands for two equal entries of C, each with half its derivative.
-    for i in range(K):
-        for j in range(i, K):
-            q[i, j] = q[j, i] = gradient[index[i, j]] * (1.0 if i == j else 0.5)
-    for a in range(K):
-        for j in range(K):
-            half[a, j] = 0.0
-        for i in range(K):
-            weight = V[i, a]
-            for j in range(K):
-                half[a, j] += weight * q[i, j]
-    for a in range(K):
-        for b in range(K):
-            q[a, b] = 0.0
-        for j in range(K):
-            weight = half[a, j]
-            for b in range(K):
-                q[a, b] += weight * V[j, b]
-        for b in range(a, K):
-            turned[index[a, b]] = q[a, b] if a == b else 2.0 * q[a, b]
-    for b in range(turned.size):
-        gradient[b] = turned[b]
-
-
-@kernel()
 def turn_derivatives(JA: Array, JG: Array, V: Array, index: Indices, scratch: Array) -> None:
     """In place: derivatives of A', G' with respect to C' from those of A, G with respect to C; scratch like JA."""
     K = V.shape[0]
     d, p = JA.shape[0] // K, scratch.shape[1]
+    M = d - K
     turned, q, half = np.empty(p), np.empty((K, K)), np.empty((K, K))
-    for row in range(JA.shape[0]):
-        _turn_gradient(JA[row], V, index, turned, q, half)
-    for row in range(JG.shape[0]):
-        _turn_gradient(JG[row], V, index, turned, q, half)
+    for row in range(JA.shape[0] + JG.shape[0]):
+        gradient = JA[row] if row < JA.shape[0] else JG[row - JA.shape[0]]
+        for b in range(p):
+            turned[b] = 0.0
+        for a in range(K):
+            for i in range(K):
+                weight = V[i, a]
+                for n in range(M):  # r_in lies at i M + n
+                    turned[a * M + n] += weight * gradient[i * M + n]
+        # A packed off-diagonal entry stands for two equal entries of C, each with half its derivative.
+        for i in range(K):
+            for j in range(i, K):
+                q[i, j] = q[j, i] = gradient[index[i, j]] * (1.0 if i == j else 0.5)
+        for a in range(K):
+            for j in range(K):
+                half[a, j] = 0.0
+            for i in range(K):
+                weight = V[i, a]
+                for j in range(K):
+                    half[a, j] += weight * q[i, j]
+        for a in range(K):
+            for b in range(K):
+                q[a, b] = 0.0
+            for j in range(K):
+                weight = half[a, j]
+                for b in range(K):
+                    q[a, b] += weight * V[j, b]
+            for b in range(a, K):
+                turned[index[a, b]] = q[a, b] if a == b else 2.0 * q[a, b]
+        for b in range(p):
+            gradient[b] = turned[b]
     for a in range(K):
         for c in range(d):
             for b in range(p):
