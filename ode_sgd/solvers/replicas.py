@@ -1,11 +1,15 @@
 """Replicas of a simulation while they run: groups on threads, what they have recorded, how they go on after a stop."""
 
+import signal
+import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Event, Lock
+from types import FrameType
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -225,8 +229,35 @@ def run_all(
 ) -> bool:
     """Run all groups; True if the user interrupted. Errors of a group are raised here.
 
-    `keep` writes a checkpoint: every minute, and after an interruption or an error.
+    `keep` writes a checkpoint: every minute, and after an interruption (Ctrl-C or SIGTERM) or an error.
     """
+    with _terminable() if keep is not None else nullcontext():
+        return _run_all(groups, workers, progress, keep)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM as KeyboardInterrupt; only the main thread can hear it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run_all(
+    groups: Sequence[Group],
+    workers: int,
+    progress: Callable[[float], None],
+    keep: Callable[[], None] | None,
+) -> bool:
     stop = Event()
     total = sum(int(group.plan.steps[-1]) * len(group.replicas) for group in groups)
     kept, interrupted = time.monotonic(), False

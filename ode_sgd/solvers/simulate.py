@@ -77,8 +77,9 @@ def simulate(
     progress : callable or None
         Called with the fraction of steps done.
     checkpoint : Checkpoint or None
-        Written every minute, after an interruption, and at the end. If it holds a run of the same arguments, that one
-        goes on, and ends with the numbers of an undisturbed run bit for bit.
+        Written every minute, after an interruption (Ctrl-C or, in the main thread, SIGTERM), and at the end. If it
+        holds a run of the same arguments, that one goes on, and ends with the numbers of an undisturbed run bit for
+        bit.
 
     Returns
     -------

@@ -189,6 +189,21 @@ def test_kills_at_random_moments(tmp_path, method, record_property):
     assert_same_run(whole, resumed, rtol=0.0)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="sends itself a signal")
+def test_sigterm_leaves_a_checkpoint(tmp_path):
+    checkpoint, before = ode_sgd.Checkpoint(tmp_path / "run.checkpoint"), signal.getsignal(signal.SIGTERM)
+
+    def terminate(fraction):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stopped = long_run("explicit", checkpoint=checkpoint, progress=terminate)
+    assert stopped.status == "interrupted"
+    assert signal.getsignal(signal.SIGTERM) is before
+    resumed = long_run("explicit", checkpoint=checkpoint)
+    assert resumed.stats["steps_before"] > 0
+    assert_same_run(long_run("explicit"), resumed, rtol=0.0)
+
+
 def test_damaged_checkpoints(tmp_path):
     path = tmp_path / "run.checkpoint"
     run(checkpoint=ode_sgd.Checkpoint(path))
