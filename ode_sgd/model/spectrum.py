@@ -120,8 +120,7 @@ class Spectrum:
         -----
         With fewer samples than features the directions that the samples do not span get the eigenvalue 0.
         """
-        values, _ = inputs.principal_axes(X)
-        return cls.from_eigenvalues(values)
+        return cls.from_eigenvalues(inputs.principal_values(X))
 
     @property
     def distinct(self) -> int:

@@ -55,10 +55,8 @@ def weights_with_overlaps(gram: Array, sizes: Sizes, generator: np.random.Genera
     InvalidStart
         If a sector has fewer inputs than the rank of its Gram matrix.
     """
-    weights, begin = (
-        np.empty((gram.shape[1], int(sizes.sum()))),
-        0,
-    )  # filled in place: they may be all there is room for
+    weights = np.empty((gram.shape[1], int(sizes.sum())))  # filled in place: there may be no room for more
+    begin = 0
     for k, (overlaps, size) in enumerate(zip(gram, sizes, strict=True)):
         # Of the correlations: students far smaller than teachers are no less independent.
         norms = np.sqrt(np.diagonal(overlaps))

@@ -1,15 +1,12 @@
 """Replicas of a simulation while they run: groups on threads, what they have recorded, how they go on after a stop."""
 
-import signal
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from threading import Event, Lock
-from types import FrameType
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -20,6 +17,7 @@ from ode_sgd.model.errors import InvalidStart
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.explicit import ExplicitNetwork
+from ode_sgd.solvers.interruption import Interruption
 from ode_sgd.solvers.reduced import ReducedNetworks
 from ode_sgd.solvers.sampled import SampledNetwork
 
@@ -231,37 +229,11 @@ def run_all(
 
     `keep` writes a checkpoint: every minute, and after an interruption (Ctrl-C or SIGTERM) or an error.
     """
-    with _terminable() if keep is not None else nullcontext():
-        return _run_all(groups, workers, progress, keep)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM as KeyboardInterrupt; only the main thread can hear it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _run_all(
-    groups: Sequence[Group],
-    workers: int,
-    progress: Callable[[float], None],
-    keep: Callable[[], None] | None,
-) -> bool:
     stop = Event()
     total = sum(int(group.plan.steps[-1]) * len(group.replicas) for group in groups)
     kept, interrupted = time.monotonic(), False
-    with ThreadPoolExecutor(workers) as pool:
+    # Without a checkpoint SIGTERM does what it always does.
+    with Interruption() if keep is not None else nullcontext(), ThreadPoolExecutor(workers) as pool:
         pending: set[Future[None]] = set()
         try:
             pending |= {pool.submit(group.run, stop) for group in groups}

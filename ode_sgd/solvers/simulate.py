@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.kernels.compile import source_digest
-from ode_sgd.model import check, inputs
+from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem, InvalidStart
+from ode_sgd.model.inputs import principal_axes
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
-from ode_sgd.model.spectrum import Spectrum
 from ode_sgd.solvers.reduced import LANES, check_sizes
 from ode_sgd.solvers.replicas import Checkpoint, Group, Plan, Records, Start, State, drawn_start, run_all
 from ode_sgd.solvers.trajectory import Sectors, Trajectory, error_curve, wanted_moments
@@ -90,9 +90,10 @@ def simulate(
     Raises
     ------
     InvalidProblem, InvalidStart
-        For arguments outside their range, or a start that does not fit the problem or the dimension.
+        For arguments outside their range, a start that does not fit the problem or the dimension, or a checkpoint that
+        holds another run.
     StorageError
-        From the checkpoint: it cannot be written or read, or holds another run.
+        If the checkpoint cannot be read. That it cannot be written is a warning: the run goes on.
 
     Notes
     -----
@@ -194,18 +195,14 @@ def _rows(problem: Problem, data: Any, dimension: int | None, method: str) -> tu
         return None, check.integer("dimension", dimension, 1)
     if method != "auto":
         raise InvalidProblem(f"method = {method!r} with inputs; leave it out, rows are drawn as they are")
-    values, rows = inputs.principal_axes(data)
+    values, rows = principal_axes(data)
     samples, N = rows.shape
     if samples < N:
         raise InvalidProblem(f"inputs have {samples} rows for {N} columns that vary; give at least as many rows")
     if dimension not in (None, N):
         raise InvalidProblem(f"dimension = {dimension}, but inputs have {N} columns that vary; leave it out")
-    own, given = Spectrum.from_eigenvalues(values), problem.spectrum
-    alike = own.distinct == given.distinct and all(
-        np.allclose(left, right, rtol=1e-6, atol=1e-12)
-        for left, right in ((own.eigenvalues, given.eigenvalues), (own.weights, given.weights))
-    )
-    if not alike:
+    expected = np.repeat(problem.spectrum.eigenvalues, np.rint(problem.spectrum.weights * N).astype(np.int64))
+    if expected.size != N or not np.allclose(expected, values, rtol=1e-6, atol=1e-12):
         raise InvalidProblem("the inputs' spectrum is not the problem's; make it with Spectrum.from_data(inputs)")
     return rows, N
 

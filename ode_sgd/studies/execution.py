@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ode_sgd.model.errors import ComparisonError, StorageError
+from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.solvers.integrate import integrate
+from ode_sgd.solvers.interruption import Interruption
 from ode_sgd.solvers.simulate import check_checkpoint, simulate
 from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.storage.checkpoint import Checkpoint
 from ode_sgd.storage.hdf5 import check_writable, save
-from ode_sgd.studies.interruption import Interruption
 from ode_sgd.studies.study_file import Study
 
 if TYPE_CHECKING:
@@ -81,10 +82,11 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
     """
     output = Path(output)
     check_outputs(output)
-    checkpoint = None
-    if study.simulation is not None:
+    start = study.start.overlaps(study.problem)
+    checkpoint, simulation = None, _simulation_arguments(study, start)
+    if simulation is not None:
         checkpoint = Checkpoint(checkpoint_path(output))
-        check_checkpoint(**_simulation_arguments(study), checkpoint=checkpoint)
+        check_checkpoint(**simulation, checkpoint=checkpoint)
     runs: list[Trajectory] = []
     figures: tuple[Path, ...] = ()
     agreement, note, interrupted = None, "", False
@@ -96,7 +98,7 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
                 if progress is not None:
                     progress(stage, fraction)
 
-            for run in _computed(study, said, checkpoint):
+            for run in _computed(study, start, simulation, said, checkpoint):
                 runs.append(run)
                 save(output, *runs, config=study.config)
             interrupted = runs[-1].status == "interrupted"
@@ -141,14 +143,18 @@ def checkpoint_path(output: Path) -> Path:
     return output.with_suffix(".checkpoint")
 
 
-def _computed(study: Study, progress: Progress, checkpoint: Checkpoint | None) -> Iterator[Trajectory]:
+def _computed(
+    study: Study,
+    start: OrderParameters,
+    simulation: dict[str, Any] | None,
+    progress: Progress,
+    checkpoint: Checkpoint | None,
+) -> Iterator[Trajectory]:
     """The ODE, which is cheap and says first whether the problem is sound; then the simulation."""
-    start = study.start.overlaps(study.problem)
     plan = study.integration
     alpha = plan.times
-    if study.simulation is not None:
-        sgd_alpha = study.simulation.times(float(alpha[-1]))
-        alpha = np.union1d(alpha, sgd_alpha)  # the ODE at the simulation's own times, to be compared there
+    if simulation is not None:
+        alpha = np.union1d(alpha, simulation["alpha"])  # the ODE at the simulation's own times, to be compared there
     last = float(alpha[-1])
     ode = integrate(
         study.problem,
@@ -163,21 +169,22 @@ def _computed(study: Study, progress: Progress, checkpoint: Checkpoint | None) -
         progress=lambda reached: progress("ODE", reached / last),
     )
     yield ode
-    if study.simulation is not None and ode.status == "complete":
+    if simulation is not None and ode.status == "complete":
         yield simulate(
-            **_simulation_arguments(study),
+            **simulation,
             progress=lambda fraction: progress("SGD", fraction),
             checkpoint=checkpoint,
         )
 
 
-def _simulation_arguments(study: Study) -> dict[str, Any]:
-    """What is simulated, as `simulate` takes it."""
+def _simulation_arguments(study: Study, start: OrderParameters) -> dict[str, Any] | None:
+    """What is simulated, as `simulate` takes it; None if nothing is."""
     plan = study.simulation
-    assert plan is not None
+    if plan is None:
+        return None
     return {
         "problem": study.problem,
-        "start": study.start.overlaps(study.problem),
+        "start": start,
         "alpha": plan.times(float(study.integration.times[-1])),
         "dimension": plan.dimension,
         "replicas": plan.replicas,

@@ -207,3 +207,19 @@ def test_a_spectrum_that_is_nearly_the_data_s():
 def test_bad_options(changes, message):
     with pytest.raises(InvalidProblem, match=message):
         run(skewed(), **changes)
+
+
+def test_sectors_of_another_order_are_another_spectrum():
+    """Data of rank 4 in 6 columns: the weights belong to their eigenvalues, not only the eigenvalues to the data."""
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((50, 4)) @ rng.standard_normal((4, 6))
+    spectrum = Spectrum.from_data(X)
+    assert spectrum.distinct == 5 and spectrum.weights[-1] == pytest.approx(2 / 6)
+    rolled = Problem(
+        spectrum=Spectrum(spectrum.eigenvalues, np.roll(spectrum.weights, 1)),
+        student_units=1,
+        teacher_units=1,
+        learning_rate=0.1,
+    )
+    with pytest.raises(InvalidProblem, match="spectrum is not the problem's"):
+        simulate(rolled, OrderParameters.random(rolled, 6, 0.3, seed=0), 1.0, seed=0, inputs=X)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a study runs."""
+"""Ctrl-C and SIGTERM during a long run."""
 
 import signal
 import threading

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from ode_sgd.studies.interruption import SIGNALS, Interruption
+from ode_sgd.solvers.interruption import SIGNALS, Interruption
 
 
 @pytest.mark.parametrize("number", SIGNALS)
