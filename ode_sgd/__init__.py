@@ -18,6 +18,19 @@ _HOME = {
     "Trajectory": "ode_sgd.solvers.trajectory",
     "compare": "ode_sgd.analysis.agreement",
     "Agreement": "ode_sgd.analysis.agreement",
+    "find_plateau": "ode_sgd.analysis.plateau",
+    "find_plateaus": "ode_sgd.analysis.plateau",
+    "Plateau": "ode_sgd.analysis.plateau",
+    "fit_escape": "ode_sgd.analysis.escape",
+    "Escape": "ode_sgd.analysis.escape",
+    "asymmetry": "ode_sgd.analysis.escape",
+    "local_exponent": "ode_sgd.analysis.power_law",
+    "fit_power_law": "ode_sgd.analysis.power_law",
+    "find_crossover": "ode_sgd.analysis.power_law",
+    "PowerLawFit": "ode_sgd.analysis.power_law",
+    "Crossover": "ode_sgd.analysis.power_law",
+    "specialisation": "ode_sgd.analysis.specialisation",
+    "Specialisation": "ode_sgd.analysis.specialisation",
     "save": "ode_sgd.storage.hdf5",
     "load": "ode_sgd.storage.hdf5",
     "Checkpoint": "ode_sgd.storage.checkpoint",
@@ -25,6 +38,7 @@ _HOME = {
     "OdeSgdError": "ode_sgd.model.errors",
     "InvalidProblem": "ode_sgd.model.errors",
     "InvalidStart": "ode_sgd.model.errors",
+    "AnalysisError": "ode_sgd.model.errors",
     "ComparisonError": "ode_sgd.model.errors",
     "StudyError": "ode_sgd.model.errors",
     "StorageError": "ode_sgd.model.errors",
@@ -38,6 +52,20 @@ if TYPE_CHECKING:
     from ode_sgd.analysis import plots as plots
     from ode_sgd.analysis.agreement import Agreement as Agreement
     from ode_sgd.analysis.agreement import compare as compare
+    from ode_sgd.analysis.escape import Escape as Escape
+    from ode_sgd.analysis.escape import asymmetry as asymmetry
+    from ode_sgd.analysis.escape import fit_escape as fit_escape
+    from ode_sgd.analysis.plateau import Plateau as Plateau
+    from ode_sgd.analysis.plateau import find_plateau as find_plateau
+    from ode_sgd.analysis.plateau import find_plateaus as find_plateaus
+    from ode_sgd.analysis.power_law import Crossover as Crossover
+    from ode_sgd.analysis.power_law import PowerLawFit as PowerLawFit
+    from ode_sgd.analysis.power_law import find_crossover as find_crossover
+    from ode_sgd.analysis.power_law import fit_power_law as fit_power_law
+    from ode_sgd.analysis.power_law import local_exponent as local_exponent
+    from ode_sgd.analysis.specialisation import Specialisation as Specialisation
+    from ode_sgd.analysis.specialisation import specialisation as specialisation
+    from ode_sgd.model.errors import AnalysisError as AnalysisError
     from ode_sgd.model.errors import ComparisonError as ComparisonError
     from ode_sgd.model.errors import InvalidProblem as InvalidProblem
     from ode_sgd.model.errors import InvalidStart as InvalidStart

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit  # the quantile of Student's t, without the second that scipy.stats takes to load
 
+from ode_sgd.analysis.specialisation import field_correlation, followed_teacher
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import ComparisonError
@@ -13,7 +14,6 @@ from ode_sgd.solvers.trajectory import Trajectory
 
 RMS_LIMIT = 2.0
 FALSE_ALARM = 1e-3
-SETTLED = 0.8  # correlation of a student's field with a teacher's from which the two count as paired
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +123,10 @@ def compare(ode: Trajectory, sgd: Trajectory) -> Agreement:
         with np.errstate(divide="ignore", invalid="ignore"):
             z[name] = np.where(deviation == 0.0, 0.0, deviation / scale)[1:]
         allowance[name] = bias
-    theirs, own = pairing(sgd.Q[:, -1], sgd.R[:, -1], sgd.T), pairing(ode.Q[rows[-1]], ode.R[rows[-1]], ode.T)
+    theirs = followed_teacher(field_correlation(sgd.Q[:, -1], sgd.R[:, -1], sgd.T))
+    own = followed_teacher(field_correlation(ode.Q[rows[-1]], ode.R[rows[-1]], ode.T))
     otherwise = ((theirs != own) & (theirs >= 0) & (own >= 0)).any(axis=-1)
     return _judge(sgd, z, allowance, effective, int(otherwise.sum()))
-
-
-def pairing(Q: Array, R: Array, T: Array) -> NDArray[np.int64]:
-    """The teacher that every student follows, (.., K), or -1: by the correlation of their fields, from R (.., K, M)."""
-    size = np.sqrt(np.diagonal(Q, axis1=-2, axis2=-1)[..., :, None] * np.diagonal(T))
-    correlation = np.divide(R, size, out=np.zeros_like(R), where=size > 0.0)
-    return np.where(correlation.max(axis=-1) > SETTLED, correlation.argmax(axis=-1), -1)
 
 
 def _judge(

@@ -17,6 +17,10 @@ class ComparisonError(OdeSgdError, ValueError):
     """Two trajectories that cannot be laid on top of each other."""
 
 
+class AnalysisError(OdeSgdError, ValueError):
+    """A trajectory, or a window of it, that cannot answer what it is asked."""
+
+
 class StudyError(OdeSgdError, ValueError):
     """A study file with faults; `faults` lists all of them, one line each."""
 

@@ -1,0 +1,165 @@
+"""find_plateau on curves whose plateaus are known, on ODEs, and on simulations."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ode_sgd
+from tests.analysis.curves import trajectory
+
+ALPHA = np.concatenate([[0.0], np.geomspace(0.01, 3000.0, 400)])
+HEIGHT, RATE = 0.02, 0.01
+
+
+def escape(alpha, arrival=5.0, amplitude=1e-4, height=HEIGHT, after=1e-3):
+    """Arrival e^(-alpha/arrival) on a plateau that is left as 1 / (1 + amplitude e^(2 RATE alpha))."""
+    return (height * (1.0 + 10.0 * np.exp(-alpha / arrival)) + after) / (1.0 + amplitude * np.exp(2.0 * RATE * alpha))
+
+
+def test_start_end_and_height_of_a_known_curve():
+    plateau = ode_sgd.find_plateau(trajectory(ALPHA, escape(ALPHA, after=0.0)))
+    assert plateau.height == pytest.approx(HEIGHT, rel=2e-3)
+    # Within 10 %: 10 e^(-alpha/5) = 0.1. Half: amplitude e^(2 rate alpha) = 1. Both to the spacing of the output times.
+    assert plateau.start == pytest.approx(5.0 * np.log(100.0), abs=plateau.start_error)
+    assert plateau.end == pytest.approx(np.log(1e4) / (2 * RATE), abs=plateau.end_error)
+    assert plateau.length == plateau.end - plateau.start
+    assert plateau.replicas is None
+
+
+def test_output_times_do_not_matter():
+    grids = [ALPHA, np.linspace(0.0, 2000.0, 2001), np.concatenate([[0.0], np.geomspace(1.0, 1e4, 3000)])]
+    found = [ode_sgd.find_plateau(trajectory(grid, escape(grid))) for grid in grids]
+    for plateau in found[1:]:
+        assert plateau.end == pytest.approx(found[0].end, abs=found[0].end_error)
+        assert plateau.height == pytest.approx(found[0].height, rel=1e-3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rates=st.lists(st.floats(-4.0, 4.0), min_size=1, max_size=6),
+    shares=st.lists(st.floats(-3.0, 0.0), min_size=6, max_size=6),
+    reach=st.floats(-3.0, 4.0),
+)
+def test_no_plateau_in_any_sum_of_decaying_exponentials(rates, shares, reach):
+    # What a linear network without noise does (docs/theory.md (7.4)); steps of widely separated rates are flat on a
+    # logarithmic axis.
+    alpha = np.concatenate([[0.0], np.geomspace(1e-6, 1.0, 400)]) * 10.0**reach
+    error = sum(10.0**share * np.exp(-(10.0**rate) * alpha) for rate, share in zip(rates, shares, strict=False))
+    curve = trajectory(alpha, error, resolution=1e-30)
+    assert ode_sgd.find_plateau(curve) is None
+    assert ode_sgd.find_plateaus(curve).reason
+
+
+def test_no_plateau_in_a_power_law_or_before_anything_has_happened():
+    assert ode_sgd.find_plateau(trajectory(ALPHA, (1.0 + ALPHA) ** -0.5)) is None
+    assert ode_sgd.find_plateau(trajectory(ALPHA, 1.0 / (1.0 + (ALPHA / 1000.0) ** 2))) is None
+
+
+def test_a_floor_is_no_plateau():
+    search = ode_sgd.find_plateaus(trajectory(ALPHA, HEIGHT * (1.0 + np.exp(-ALPHA / 50.0))))
+    assert search.plateaus == () and "floor, or a plateau not yet left" in search.reason
+
+
+def test_values_under_the_resolution_do_not_count():
+    rounding = np.where(ALPHA > 700.0, 1e-14, escape(ALPHA))
+    rounding[ALPHA > 2000.0] = 1e-20
+    assert len(ode_sgd.find_plateaus(trajectory(ALPHA, rounding)).plateaus) == 2
+    assert len(ode_sgd.find_plateaus(trajectory(ALPHA, rounding, resolution=1e-12)).plateaus) == 1
+
+
+def test_two_plateaus_in_order_and_the_longer_one_by_default():
+    later = np.linspace(0.0, 6000.0, 4000)
+    step = 1.0 / (1.0 + np.exp((later - 1000.0) / 20.0))
+    second = 1.0 / (1.0 + np.exp((later - 5000.0) / 40.0))
+    curve = trajectory(later, 0.01 * step + 0.03 * second)
+    first, last = ode_sgd.find_plateaus(curve).plateaus
+    assert (first.height, last.height) == (pytest.approx(0.04, rel=2e-3), pytest.approx(0.03, rel=2e-3))
+    # The next one lies above half of the first, which ends in the midst between the two.
+    assert first.end == pytest.approx(1000.0, abs=2.0)
+    assert last.start == pytest.approx(1000.0, abs=60.0)
+    assert last.end == pytest.approx(5000.0, abs=2.0)
+    assert ode_sgd.find_plateau(curve) == last
+
+
+def test_above_a_high_floor_the_end_is_in_the_midst():
+    curve = trajectory(ALPHA, 0.7 * HEIGHT + 0.3 * escape(ALPHA, after=0.0, arrival=1.0, amplitude=1e-9))
+    plateau = ode_sgd.find_plateau(curve)
+    assert plateau.end == pytest.approx(np.log(1e9) / (2 * RATE), abs=2 * plateau.end_error)
+
+
+def test_replicas_give_means_and_standard_errors():
+    amplitudes = 1e-4 * np.exp(np.linspace(-1.0, 1.0, 8))
+    curve = trajectory(ALPHA, [escape(ALPHA, amplitude=amplitude) for amplitude in amplitudes])
+    plateau = ode_sgd.find_plateau(curve)
+    ends = [ode_sgd.find_plateau(trajectory(ALPHA, row)).end for row in curve.generalization_error]
+    assert plateau.replicas == 8
+    assert plateau.end == pytest.approx(np.mean(ends), rel=1e-12)
+    assert plateau.end_error == pytest.approx(np.std(ends, ddof=1) / np.sqrt(8), rel=1e-12)
+    assert plateau.length_error == pytest.approx(np.hypot(plateau.start_error, plateau.end_error))
+
+
+def test_replicas_without_a_plateau_are_left_out_and_too_many_are_said():
+    rows = [escape(ALPHA)] * 3 + [(1.0 + ALPHA) ** -0.5]
+    search = ode_sgd.find_plateaus(trajectory(ALPHA, rows))
+    assert search.plateaus[0].replicas == 3 and "1 of 4 replicas" in search.reason
+    search = ode_sgd.find_plateaus(trajectory(ALPHA, [*rows[2:], 1.0 / (1.0 + ALPHA)]))
+    assert search.plateaus == () and search.reason.startswith("2 of 3 replicas have none")
+
+
+def test_what_is_no_trajectory_or_too_short_is_refused():
+    with pytest.raises(ode_sgd.OdeSgdError, match="Trajectory"):
+        ode_sgd.find_plateau([1.0, 2.0])
+    with pytest.raises(ode_sgd.OdeSgdError, match="3 output times"):
+        ode_sgd.find_plateau(trajectory(ALPHA[:3], ALPHA[:3] + 1.0))
+
+
+def committee(L=1, eta=0.1, activation="erf", **changes):
+    return ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.power_law(L, 1.0),
+        student_units=2,
+        teacher_units=2,
+        learning_rate=eta,
+        activation=activation,
+        **changes,
+    )
+
+
+@pytest.mark.parametrize("eta", [0.1, 0.5])
+@pytest.mark.parametrize("L", [1, 4, 8])
+def test_height_is_that_of_the_saddle_wherever_one_is_reported(L, eta):
+    problem = committee(L, eta)
+    for seed in range(4):
+        start = ode_sgd.OrderParameters.random(problem, 1024, 0.01, seed=seed)
+        ode = ode_sgd.integrate(problem, start, 1000.0 / eta)
+        plateau = ode_sgd.find_plateau(ode)
+        assert plateau is not None or L == 8
+        if plateau is not None:
+            assert plateau.height == pytest.approx(ode_sgd.theory.plateau_height(problem, start), rel=0.01)
+            assert plateau.end < 400.0 / eta
+
+
+@pytest.mark.parametrize("L", [1, 2, 16])
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_linear_networks_have_none(L, noise):
+    problem = committee(L, 0.1, "linear", label_noise=noise)
+    start = ode_sgd.OrderParameters.random(problem, 1024, 0.01, seed=1)
+    assert ode_sgd.find_plateau(ode_sgd.integrate(problem, start, 1e4)) is None
+
+
+def test_the_shallow_start_is_none():
+    problem = committee(1, 0.01)
+    start = ode_sgd.OrderParameters.random(problem, 1024, 0.01, seed=1)
+    for last in (1.0, 30.0, 300.0):
+        assert ode_sgd.find_plateau(ode_sgd.integrate(problem, start, last)) is None
+
+
+def test_simulations_of_one_start_end_their_plateau_where_the_ode_does():
+    problem = committee(1, 0.5)
+    start = ode_sgd.OrderParameters.random(problem, 2000, 0.5, seed=4)
+    times = np.linspace(0.0, 250.0, 501)
+    sgd = ode_sgd.simulate(problem, start, times, dimension=2000, replicas=16, seed=1)
+    theory, measured = ode_sgd.find_plateau(ode_sgd.integrate(problem, start, sgd.alpha)), ode_sgd.find_plateau(sgd)
+    assert measured.replicas == 16
+    assert abs(measured.end - theory.end) < 3.0 * measured.end_error
+    assert measured.height == pytest.approx(theory.height, abs=4.0 * measured.height_error + theory.height_error)
