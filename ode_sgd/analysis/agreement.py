@@ -1,11 +1,14 @@
 """Do theory and simulation lie on top of each other? z-scores of the replica mean against the ODE."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit  # the quantile of Student's t, without the second that scipy.stats takes to load
 
+from ode_sgd.analysis.extrapolation import Extrapolation, extrapolate
+from ode_sgd.analysis.quantities import Deviation, quantities
 from ode_sgd.analysis.specialisation import field_correlation, followed_teacher
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
@@ -14,15 +17,6 @@ from ode_sgd.solvers.trajectory import Trajectory
 
 RMS_LIMIT = 2.0
 FALSE_ALARM = 1e-3
-
-
-@dataclass(frozen=True, slots=True)
-class Deviation:
-    """One comparison: which quantity, at which time, by how many standard errors."""
-
-    quantity: str
-    alpha: float
-    z: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,8 +42,13 @@ class Agreement:
         `effective_dimension`.
     effective_dimension : float
         N mu_1^2 / mu_2, the number of directions that the inputs fill: N for isotropic ones.
+    largest : dict
+        Name -> the largest |replica mean - ODE|, in the quantity's own units, and the alpha at which it is.
     otherwise_paired : int
         Replicas that at the end pair students and teachers in another way than the ODE.
+    extrapolation : Extrapolation or None
+        What is left of the deviations at N -> infinity, where simulations at several N were given; all else is about
+        the largest N.
     agrees : bool
         rms <= 2 and worst within worst_allowed.
     """
@@ -62,10 +61,12 @@ class Agreement:
     worst_allowed: float
     bias_allowance: dict[str, float]
     effective_dimension: float
+    largest: dict[str, tuple[float, float]]
     otherwise_paired: int
     replicas: int
     dimension: int
     agrees: bool
+    extrapolation: Extrapolation | None = None
 
     @property
     def verdict(self) -> str:
@@ -82,18 +83,18 @@ class Agreement:
                 f"; {self.otherwise_paired} of {self.replicas} replicas paired students and teachers otherwise than "
                 "the ODE, so their mean mixes two outcomes: draw a start further from symmetric, at a smaller dimension"
             )
-        return text
+        return text if self.extrapolation is None else f"{text}\n{self.extrapolation.verdict}"
 
 
-def compare(ode: Trajectory, sgd: Trajectory) -> Agreement:
+def compare(ode: Trajectory, sgd: Trajectory | Sequence[Trajectory]) -> Agreement:
     """Compare a simulation with the ODE of the same problem, started from the same overlaps.
 
     Parameters
     ----------
     ode : Trajectory
         From `integrate`; its alpha contain every alpha of the simulation.
-    sgd : Trajectory
-        From `simulate` with a common start and at least 4 replicas.
+    sgd : Trajectory, or a sequence of them at different N
+        From `simulate` with a common start and at least 4 replicas. Several are also extrapolated to N -> infinity.
 
     Returns
     -------
@@ -108,14 +109,23 @@ def compare(ode: Trajectory, sgd: Trajectory) -> Agreement:
     ComparisonError
         If the two are not of the same problem, start or times; it says how to get that.
     """
+    if isinstance(sgd, (list, tuple)):
+        several = list(sgd)
+        for single in several:
+            _common_times(ode, single)
+        extrapolation = extrapolate([(ode, single) for single in several])
+        return replace(
+            compare(ode, max(several, key=lambda single: single.dimension or 0)), extrapolation=extrapolation
+        )
     rows = _common_times(ode, sgd)
     mean, error = sgd.mean(), sgd.standard_error()
     assert sgd.dimension is not None
     effective = sgd.dimension * ode.problem.spectrum.moment(1) ** 2 / ode.problem.spectrum.moment(2)
     z: dict[str, Array] = {}
     allowance: dict[str, float] = {}
-    for name, pick in _quantities(ode):
-        theory = pick(ode)
+    largest: dict[str, tuple[float, float]] = {}
+    for pick in quantities(ode):
+        name, theory = pick.name, pick(ode)
         bias = float(np.abs(theory).max()) / effective
         deviation = pick(mean) - theory[rows]
         scale = np.sqrt(pick(error) ** 2 + bias**2)
@@ -123,14 +133,21 @@ def compare(ode: Trajectory, sgd: Trajectory) -> Agreement:
         with np.errstate(divide="ignore", invalid="ignore"):
             z[name] = np.where(deviation == 0.0, 0.0, deviation / scale)[1:]
         allowance[name] = bias
+        worst = int(np.argmax(np.abs(deviation)))
+        largest[name] = float(abs(deviation[worst])), float(sgd.alpha[worst])
     theirs = followed_teacher(field_correlation(sgd.Q[:, -1], sgd.R[:, -1], sgd.T))
     own = followed_teacher(field_correlation(ode.Q[rows[-1]], ode.R[rows[-1]], ode.T))
     otherwise = ((theirs != own) & (theirs >= 0) & (own >= 0)).any(axis=-1)
-    return _judge(sgd, z, allowance, effective, int(otherwise.sum()))
+    return _judge(sgd, z, allowance, largest, effective, int(otherwise.sum()))
 
 
 def _judge(
-    sgd: Trajectory, z: dict[str, Array], allowance: dict[str, float], effective: float, otherwise_paired: int
+    sgd: Trajectory,
+    z: dict[str, Array],
+    allowance: dict[str, float],
+    largest: dict[str, tuple[float, float]],
+    effective: float,
+    otherwise_paired: int,
 ) -> Agreement:
     scores = np.array(list(z.values()))
     name, time = np.unravel_index(np.argmax(np.abs(scores)), scores.shape)
@@ -151,35 +168,12 @@ def _judge(
         worst_allowed=allowed,
         bias_allowance=allowance,
         effective_dimension=effective,
+        largest=largest,
         otherwise_paired=otherwise_paired,
         replicas=replicas,
         dimension=sgd.dimension or 0,
         agrees=rms <= RMS_LIMIT and abs(worst.z) <= allowed,
     )
-
-
-def _quantities(ode: Trajectory) -> list[tuple[str, "_Entry"]]:
-    """Name and accessor of everything compared: eps_g, the upper triangle of Q, all of R."""
-    K, M = ode.problem.student_units, ode.problem.teacher_units
-    found = [("generalization_error", _Entry("error"))]
-    found += [(f"Q_{i + 1}{j + 1}", _Entry("Q", i, j)) for i in range(K) for j in range(i, K)]
-    found += [(f"R_{i + 1}{n + 1}", _Entry("R", i, n)) for i in range(K) for n in range(M)]
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One scalar quantity along a trajectory without replica axis."""
-
-    kind: str
-    row: int = 0
-    column: int = 0
-
-    def __call__(self, trajectory: Trajectory) -> Array:
-        if self.kind == "error":
-            return trajectory.generalization_error
-        overlaps = trajectory.Q if self.kind == "Q" else trajectory.R
-        return overlaps[:, self.row, self.column]
 
 
 def _common_times(ode: Trajectory, sgd: Trajectory) -> NDArray[np.int64]:
