@@ -1,0 +1,129 @@
+"""How fast the plateau is left, and how its length scatters (docs/theory.md section 8)."""
+
+from dataclasses import dataclass
+from math import log, sqrt
+
+from scipy.special import polygamma
+
+from ode_sgd.model.errors import InvalidProblem
+from ode_sgd.model.order_parameters import OrderParameters
+from ode_sgd.model.problem import Problem
+from ode_sgd.theory import closed_forms
+from ode_sgd.theory.escape_modes import ALIKE, Linearisation
+from ode_sgd.theory.saddle import Rest, at_rest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscapeLaw:
+    """Law of the escape times of finite-N starts, `escape_law`; times in units of alpha.
+
+    Attributes
+    ----------
+    rate : float
+        lambda_esc, per unit of alpha.
+    directions : int
+        n, the number of directions that grow at this rate: (K-1)(M-1) for an orthonormal teacher.
+    standard_deviation : float
+        sqrt(psi'(n/2)) / (2 lambda_esc), whatever N; for n = 1 pi / (2 sqrt2 lambda_esc).
+    growth_per_decade : float
+        ln(10) / (2 lambda_esc): by how much the mean is longer for ten times the N.
+    """
+
+    rate: float
+    directions: int
+    standard_deviation: float
+    growth_per_decade: float
+
+
+def escape_rate(problem: Problem, start: OrderParameters | None = None, branch: str = "identical") -> float:
+    """Growth rate lambda_esc of the leading mode that breaks the students' symmetry, per unit of alpha.
+
+    It is the largest real eigenvalue of the linearised ODE at `symmetric_saddle` among the modes in which students
+    begin to differ in their overlaps with the teachers, at the problem's learning rate, in O(L).
+
+    Parameters
+    ----------
+    problem, start, branch
+        As for `symmetric_saddle`.
+
+    Raises
+    ------
+    InvalidProblem
+        As `symmetric_saddle`, and where the symmetric state is stable.
+
+    Notes
+    -----
+    With gradient_flow=True, erf, K = M, equal second-layer weights s, no label noise and no start:
+    s^2 eta (mu_2 / mu_1) (2/pi) K / sqrt((2K-1) (2K+1)^3), mu_l = Tr Sigma^l / N. Otherwise a root of a determinant of
+    size M + 2 at most. Identical students also drift apart in Q alone, at rates of order eta^2, which are not counted.
+    Source: docs/theory.md section 8.
+    """
+    return growth_rates(problem, at_rest(problem, start, branch), start)[0]
+
+
+def escape_law(problem: Problem, start: OrderParameters | None = None, branch: str = "identical") -> EscapeLaw:
+    """Spread of the escape times over random starts at finite N, and growth of their mean with N.
+
+    What breaks the symmetry at the beginning of the plateau is normal with covariance V / N, the same in all n
+    directions that grow at lambda_esc, so that alpha_esc = [c - ln|g| - ln(V / N) / 2] / lambda_esc, |g| with the chi
+    law of n degrees of freedom. For n > 1 the way from there to specialisation also depends on the direction, so that
+    the standard deviation is only about right.
+
+    Parameters
+    ----------
+    problem : Problem
+        As for `symmetric_saddle`; small starts rest on the identical branch.
+    start : OrderParameters or None
+        Supplies the teacher's overlaps, the same in all runs; None is an orthonormal teacher, or a random one at large
+        N. Only directions of equal rates are counted.
+
+    Raises
+    ------
+    InvalidProblem
+        As `escape_rate`.
+
+    Notes
+    -----
+    The plateau must be long: many 1 / lambda_esc. Source: docs/theory.md section 8.
+    """
+    rates = growth_rates(problem, at_rest(problem, start, branch), start)
+    directions = (problem.student_units - 1) * sum(rate > rates[0] * (1.0 - ALIKE) for rate in rates)
+    return EscapeLaw(
+        rate=rates[0],
+        directions=directions,
+        standard_deviation=sqrt(float(polygamma(1, 0.5 * directions))) / (2.0 * rates[0]),
+        growth_per_decade=log(10.0) / (2.0 * rates[0]),
+    )
+
+
+def growth_rates(problem: Problem, rest: Rest, start: OrderParameters | None) -> list[float]:
+    """Positive growth rates of one copy of the breaking modes (there are K - 1 copies), falling."""
+    rates = linearisation(problem, rest).growth_rates()
+    if not rates:
+        raise InvalidProblem(
+            "the symmetric state is stable here: nothing that breaks the students' symmetry grows, "
+            "and there is no plateau to escape from"
+        )
+    if closed_forms.exist(problem, start):
+        return [closed_forms.rate(problem)] * len(rates)
+    return rates
+
+
+def linearisation(problem: Problem, rest: Rest) -> Linearisation:
+    """The breaking modes at a fixed point."""
+    K, M, spectrum, there = problem.student_units, problem.teacher_units, problem.spectrum, rest.point.coefficients
+    return Linearisation(
+        K=K,
+        rates=problem.learning_rate * spectrum.eigenvalues,
+        variance=spectrum.weights * spectrum.eigenvalues,
+        teacher_sum=rest.teacher_sum,
+        noise=rest.noise,
+        D_S=there.D_S,
+        D_Delta=there.D_Delta,
+        E=there.E,
+        x=rest.x,
+        n_S=rest.common_noise,
+        n_Delta=rest.own_norm,
+        breaking=there.breaking,
+        size=M + 2 if rest.own_norm > 0.0 and K > 2 else M + 1,
+    )

@@ -1,0 +1,139 @@
+"""Linear growth of what breaks the symmetry at a saddle, in O(L) (docs/theory.md section 8).
+
+With (epsilon, d1, d2, g1, g2) the answer of A and G to the breaking (rho, pi1, pi2) of C (symmetric.py), a mode that
+grows as exp(s alpha) has in sector k
+
+    rho_k = -l_k / (s + l_k D_Delta) (K d1 x + epsilon) t_k,                             l_k = eta lambda_k
+    pi1_k = -l_k / (s + l_k (D_S + D_Delta)) [d1 (s_k + n_Delta) + rho_k.E + epsilon t_k x - eta g1]
+    pi2_k = -l_k / (s + 2 l_k D_Delta) [2 d2 n_Delta - eta g2]
+
+and the sums over sectors must give (rho, pi1, pi2) back: s is a root of det(1 - W(s)), W of size M + 2 at most.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+
+from ode_sgd.model.check import Array
+
+ALIKE = 1e-6  # relative difference below which roots count as one; they are good to 1e-10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """What grows at one rate: drho_k = profile_k direction t_k, with the order-one `overlaps` (rho, pi1[, pi2])."""
+
+    rate: float
+    overlaps: Array  # (size,)
+    direction: Array  # (M,)
+    profile: Array  # (L,)
+    left: Array  # (size,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linearisation:
+    """One saddle, as the formulas above need it."""
+
+    K: int
+    rates: Array  # l_k, (L,)
+    variance: Array  # w_k lambda_k, (L,)
+    teacher_sum: Callable[[Array], Array]  # f (L,) -> sum_k f_k t_k, (M, M)
+    noise: float  # eta, 0 under gradient flow
+    D_S: float
+    D_Delta: float
+    E: Array  # (M,)
+    x: Array  # (M,), r_k,in = (x t_k)_n
+    n_S: float  # s_k = K x t_k x + n_S, the eigenvalue of q_k on 1
+    n_Delta: float  # that on differences of students
+    breaking: Array  # (M + 4, M + 2)
+    size: int  # of W: pi2 is left out where it does not exist, or feels rho and pi1 without acting on them
+
+    def coupling(self, s: float) -> Array:
+        """W(s), (size, size)."""
+        M, h, D = self.E.size, self.rates, self.D_Delta
+        weight = self.variance * h
+        direct = weight / (s + h * D)
+        first = weight / (s + h * (self.D_S + D))
+        H0, H1, H2 = map(self.teacher_sum, (direct, first, first * h / (s + h * D)))
+        h1 = float(first.sum())
+        answer = np.zeros((M + 2, M + 4))
+        answer[:M, :M] = -H0
+        answer[:M, M] = -self.K * self.x @ H0
+        answer[M, :M] = H2 @ self.E - H1 @ self.x
+        answer[M, M] = self.K * (self.x @ H2 @ self.E - self.x @ H1 @ self.x) - (self.n_S + self.n_Delta) * h1
+        answer[M, M + 2] = self.noise * h1
+        if self.size == M + 2:
+            h2 = float((weight / (s + 2.0 * h * D)).sum())
+            answer[M + 1, M + 1] = -2.0 * self.n_Delta * h2
+            answer[M + 1, M + 3] = self.noise * h2
+        return np.asarray((answer @ self.breaking)[: self.size, : self.size])
+
+    def modes(self, roots: list[float]) -> list["Mode"]:
+        """The modes of all roots; those of equal roots from one decomposition, so that they are independent."""
+        modes: list[Mode] = []
+        decomposed, right, left = float("inf"), np.empty(0), np.empty(0)
+        for place, s in enumerate(roots):
+            if s < decomposed * (1.0 - ALIKE):
+                decomposed = s
+                values, vectors = np.linalg.eig(self.coupling(s))
+                order = np.argsort(-values.real)
+                right, left = vectors[:, order], np.linalg.pinv(vectors)[order]
+            modes.append(self._mode(decomposed, right[:, place].real, left[place].real))
+        return modes
+
+    def _mode(self, s: float, right: Array, left: Array) -> "Mode":
+        M = self.E.size
+        answer = self.breaking[:, : self.size] @ right
+        step = 1e-5 * s  # relative error 1e-10 of the central difference, and as much of rounding
+        slope = (self.coupling(s + step) - self.coupling(s - step)) / (2.0 * step)
+        return Mode(
+            rate=s,
+            overlaps=right,
+            direction=self.K * answer[M] * self.x + answer[:M],
+            profile=-self.rates / (s + self.rates * self.D_Delta),
+            left=-left / float(left @ slope @ right),
+        )
+
+    def amplitudes(self, mode: "Mode", rho: Array, pi1: Array, pi2: Array) -> Array:
+        """How much of one mode there is in each student's deviations, (K,) of rho (L, K, M), pi1 and pi2 (L, K).
+
+        The left eigenvector of the whole linearisation is, in sector k, w_k lambda_k `left` (s + l_k Theta_k)^-1.
+        """
+        M, h, D, s = self.E.size, self.rates[:, None], self.D_Delta, mode.rate
+        rho = rho / (s + h * D)[..., None]
+        pi1 = (pi1 - h * (rho @ self.E)) / (s + h * (self.D_S + D))
+        total = np.tensordot(self.variance, rho, axes=1) @ mode.left[:M] + self.variance @ pi1 * mode.left[M]
+        if self.size == M + 2:
+            total = total + self.variance @ (pi2 / (s + 2.0 * h * D)) * mode.left[M + 1]
+        return np.asarray(total)
+
+    @property
+    def scale(self) -> float:
+        """The fastest rate there is, eta lambda_max |A|: what rates are small against."""
+        return float(self.rates.max()) * max(abs(self.D_S), float(np.abs(self.E).max()))
+
+    def growth_rates(self) -> list[float]:
+        """All real roots above every pole of W, falling, with their multiplicity."""
+        factors = [1.0, 2.0] if self.size == self.E.size + 2 else [1.0]
+        pole = max(-factor * float(rate) * self.D_Delta for factor in factors for rate in (self.rates.max(), 0.0))
+        low = pole * (1.0 + 1e-10) + 1e-8 * self.scale
+        high = 2.0 * low + 1e-3 * self.scale
+        while np.abs(np.linalg.eigvals(self.coupling(high))).max() > 0.9:
+            high *= 4.0
+        roots = []
+        for place in range(self.size):
+
+            def excess(log_s: float, place: int = place) -> float:
+                return float(_sorted(self.coupling(float(np.exp(log_s))))[place].real) - 1.0
+
+            if excess(float(np.log(low))) <= 0.0:
+                break
+            roots.append(float(np.exp(brentq(excess, np.log(low), np.log(high), xtol=1e-14, rtol=1e-14))))
+        return roots
+
+
+def _sorted(matrix: Array) -> Array:
+    values = np.linalg.eigvals(matrix)
+    return np.asarray(values[np.argsort(-values.real)])
