@@ -18,6 +18,11 @@ _HOME = {
     "Trajectory": "ode_sgd.solvers.trajectory",
     "compare": "ode_sgd.analysis.agreement",
     "Agreement": "ode_sgd.analysis.agreement",
+    "Extrapolation": "ode_sgd.analysis.extrapolation",
+    "extrapolate": "ode_sgd.analysis.extrapolation",
+    "Findings": "ode_sgd.analysis.findings",
+    "findings": "ode_sgd.analysis.findings",
+    "describe": "ode_sgd.analysis.findings",
     "find_plateau": "ode_sgd.analysis.plateau",
     "find_plateaus": "ode_sgd.analysis.plateau",
     "Plateau": "ode_sgd.analysis.plateau",
@@ -55,6 +60,11 @@ if TYPE_CHECKING:
     from ode_sgd.analysis.escape import Escape as Escape
     from ode_sgd.analysis.escape import asymmetry as asymmetry
     from ode_sgd.analysis.escape import fit_escape as fit_escape
+    from ode_sgd.analysis.extrapolation import Extrapolation as Extrapolation
+    from ode_sgd.analysis.extrapolation import extrapolate as extrapolate
+    from ode_sgd.analysis.findings import Findings as Findings
+    from ode_sgd.analysis.findings import describe as describe
+    from ode_sgd.analysis.findings import findings as findings
     from ode_sgd.analysis.plateau import Plateau as Plateau
     from ode_sgd.analysis.plateau import find_plateau as find_plateau
     from ode_sgd.analysis.plateau import find_plateaus as find_plateaus

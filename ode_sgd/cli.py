@@ -14,6 +14,7 @@ from ode_sgd.model.errors import ComparisonError, OdeSgdError, StorageError, Stu
 
 if TYPE_CHECKING:
     from ode_sgd.analysis.agreement import Agreement
+    from ode_sgd.solvers.trajectory import Trajectory
     from ode_sgd.studies.execution import StudyResult
 
 DONE, FAILED, BAD_INPUT, DISAGREE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -48,14 +49,18 @@ replaced.
     "compare": """examples:
   ode-sgd compare study.h5           the table, and whether ODE and SGD agree
   ode-sgd compare study.h5 && echo they do
+  ode-sgd compare n500.h5 n1000.h5 n2000.h5 --figure z.png
+                                     one problem and start at several N: extrapolated to N -> infinity
 
 """,
     "plot": """examples:
   ode-sgd plot study.h5              writes study.png
   ode-sgd plot study.h5 -o fig1.pdf  PNG or PDF, by the ending
+  ode-sgd plot study.h5 --analysis   with the local exponent beside the theory's, and overlap matrices
 """,
     "show": """examples:
-  ode-sgd show study.h5              the study, where and when it ran, and eps_g at a few times
+  ode-sgd show study.h5              the study, where and when it ran, eps_g at a few times, and the plateau,
+                                     escape rate, exponent and floor, each beside the theory's
 """,
     "info": """examples:
   ode-sgd info                       versions, activations, threads, folder of the compiled kernels
@@ -108,11 +113,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--quiet", action="store_true", help="no progress and no table: only the verdict and the paths")
 
     compare = _command(commands, "compare", _compare, "say whether the ODE and the SGD of a file agree")
-    compare.add_argument("file", type=Path, metavar="OUT.h5")
+    compare.add_argument("files", nargs="+", type=Path, metavar="OUT.h5")
+    compare.add_argument("--figure", type=Path, metavar="FIG", help="draw the z-scores; ends in .png or .pdf")
 
     plot = _command(commands, "plot", _plot, "draw a file")
     plot.add_argument("file", type=Path, metavar="OUT.h5")
     plot.add_argument("-o", "--output", type=Path, metavar="FIG", help="ends in .png or .pdf")
+    plot.add_argument("--analysis", action="store_true", help="also the local exponent and overlap matrices")
 
     show = _command(commands, "show", _show, "print what a file holds")
     show.add_argument("file", type=Path, metavar="OUT.h5")
@@ -214,23 +221,36 @@ def _verdict(agreement: "Agreement | None") -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from ode_sgd.analysis.agreement import compare
-    from ode_sgd.analysis.report import table
-    from ode_sgd.storage.hdf5 import load
+    from ode_sgd.analysis.agreement import compare, compare_pairs
+    from ode_sgd.analysis.report import deviations, table
 
-    stored = load(arguments.file)
-    if stored.ode is None or stored.sgd is None:
-        raise ComparisonError(
-            f"{arguments.file} holds {'no ODE' if stored.ode is None else 'no simulation'}; "
-            "run a study that has both, with a table [simulation]"
-        )
-    agreement = compare(stored.ode, stored.sgd)
-    print(table(stored.ode, stored.sgd, agreement))
+    pairs = [_pair(path) for path in arguments.files]
+    agreement = compare(*pairs[0]) if len(pairs) == 1 else compare_pairs(pairs)
+    for ode, sgd in pairs:
+        print(table(ode, sgd) + "\n")
+    print(deviations(agreement) + "\n\n" + agreement.verdict)
+    if arguments.figure is not None:
+        from ode_sgd.analysis.plots import agreement_figure, save_figure
+
+        print(f"figure  {save_figure(agreement_figure(agreement), arguments.figure, pairs[0][0].problem)}")
     return _verdict(agreement)
 
 
+def _pair(path: Path) -> "tuple[Trajectory, Trajectory]":
+    """Theory and simulation of one file."""
+    from ode_sgd.storage.hdf5 import load
+
+    stored = load(path)
+    if stored.ode is None or stored.sgd is None:
+        raise ComparisonError(
+            f"{path} holds {'no ODE' if stored.ode is None else 'no simulation'}; "
+            "run a study that has both, with a table [simulation]"
+        )
+    return stored.ode, stored.sgd
+
+
 def _plot(arguments: argparse.Namespace) -> int:
-    from ode_sgd.analysis.plots import run_figure, save_figure
+    from ode_sgd.analysis.plots import analysis_figure, run_figure, save_figure
     from ode_sgd.storage.hdf5 import check_writable, load
 
     stored = load(arguments.file)
@@ -238,12 +258,15 @@ def _plot(arguments: argparse.Namespace) -> int:
     check_writable(output)
     if output.exists() and output.samefile(arguments.file):
         raise StorageError(f"{output} is the file to draw; give the figure another name")
-    save_figure(run_figure(stored.ode, stored.sgd), output, stored.problem)
+    draw = analysis_figure if arguments.analysis else run_figure
+    save_figure(draw(stored.ode, stored.sgd), output, stored.problem)
     print(f"figure  {output}")
     return DONE
 
 
 def _show(arguments: argparse.Namespace) -> int:
+    from ode_sgd.analysis.findings import describe, findings
+    from ode_sgd.analysis.plateau import FEWEST_TIMES
     from ode_sgd.analysis.report import table
     from ode_sgd.storage.hdf5 import load
 
@@ -255,6 +278,9 @@ def _show(arguments: argparse.Namespace) -> int:
     for name, values in (stored.config or {}).items():
         print(f"  [{name}] " + ", ".join(f"{key} = {value}" for key, value in values.items()))
     print("\n" + table(stored.ode, stored.sgd))
+    for name, run in (("ODE", stored.ode), ("SGD", stored.sgd)):
+        if run is not None and run.alpha.size >= FEWEST_TIMES:
+            print(f"\n{name}\n" + describe(findings(run)))
     return DONE
 
 

@@ -109,14 +109,21 @@ def compare(ode: Trajectory, sgd: Trajectory | Sequence[Trajectory]) -> Agreemen
     ComparisonError
         If the two are not of the same problem, start or times; it says how to get that.
     """
-    if isinstance(sgd, (list, tuple)):
-        several = list(sgd)
-        for single in several:
-            _common_times(ode, single)
-        extrapolation = extrapolate([(ode, single) for single in several])
-        return replace(
-            compare(ode, max(several, key=lambda single: single.dimension or 0)), extrapolation=extrapolation
-        )
+    if isinstance(sgd, Trajectory) or not isinstance(sgd, Sequence):
+        return _compare(ode, sgd)
+    return compare_pairs([(ode, single) for single in sgd])
+
+
+def compare_pairs(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Agreement:
+    """As `compare` with simulations at several N, each beside an ODE of its own that holds its times."""
+    for ode, sgd in pairs:
+        _common_times(ode, sgd)
+    extrapolation = extrapolate(pairs)
+    return replace(_compare(*max(pairs, key=lambda pair: pair[1].dimension or 0)), extrapolation=extrapolation)
+
+
+def _compare(ode: Trajectory, sgd: Trajectory) -> Agreement:
+    """Of one simulation."""
     rows = _common_times(ode, sgd)
     mean, error = sgd.mean(), sgd.standard_error()
     assert sgd.dimension is not None

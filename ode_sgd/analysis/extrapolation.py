@@ -75,23 +75,22 @@ def extrapolate(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Extrapolation
     for _, sgd in pairs:
         if sgd.alpha.size != last.size or np.abs(sgd.alpha - last).max() > 2.0 / dimensions[0]:
             raise ComparisonError(
-                f"the simulation at N = {sgd.dimension} has {sgd.alpha.size} times up to alpha = {sgd.alpha[-1]:.6g}, that "
-                f"at N = {dimensions[-1]} {last.size} up to {last[-1]:.6g}; give all the same times, multiples of "
-                f"1/{dimensions[0]}"
+                f"N = {sgd.dimension}: {sgd.alpha.size} times up to alpha = {sgd.alpha[-1]:.6g}; N = {dimensions[-1]}: "
+                f"{last.size} up to {last[-1]:.6g}; give all the same times, multiples of 1/{dimensions[0]}"
             )
     return _fit(pairs, np.array(dimensions, float))
 
 
 def _fit(pairs: Sequence[tuple[Trajectory, Trajectory]], N: Array) -> Extrapolation:
     """Weighted least squares at every time, for every quantity."""
-    means = [(ode, sgd.alpha, sgd.mean(), sgd.standard_error()) for ode, sgd in pairs]
-    limit, error, slope, residuals = {}, {}, {}, []
+    rows = [np.searchsorted(ode.alpha, sgd.alpha) for ode, sgd in pairs]
+    means = [sgd.mean() for _, sgd in pairs]
+    errors = [sgd.standard_error() for _, sgd in pairs]
+    limit, error_of, slope, residuals = {}, {}, {}, []
     for quantity in quantities(pairs[0][0]):
-        rows = [np.searchsorted(ode.alpha, alpha) for ode, alpha, _, _ in means]
-        deviation = np.array(
-            [quantity(mean) - quantity(ode)[row] for (ode, _, mean, _), row in zip(means, rows, strict=True)]
-        )
-        scale = np.array([quantity(spread) for *_, spread in means])[:, 1:]
+        theory = np.array([quantity(ode)[row] for (ode, _), row in zip(pairs, rows, strict=True)])
+        deviation = np.array([quantity(mean) for mean in means]) - theory
+        scale = np.array([quantity(error) for error in errors])[:, 1:]
         x, d = 1.0 / N[:, None], deviation[:, 1:]
         weight = 1.0 / np.maximum(scale, np.finfo(float).tiny ** 0.25) ** 2
         total, middle = weight.sum(axis=0), (weight * x).sum(axis=0) / weight.sum(axis=0)
@@ -99,9 +98,9 @@ def _fit(pairs: Sequence[tuple[Trajectory, Trajectory]], N: Array) -> Extrapolat
         rise = (weight * (x - middle) * d).sum(axis=0) / width
         constant = (weight * d).sum(axis=0) / total - rise * middle
         name = quantity.name
-        limit[name], slope[name], error[name] = constant, rise, np.sqrt(1.0 / total + middle**2 / width)
+        limit[name], slope[name], error_of[name] = constant, rise, np.sqrt(1.0 / total + middle**2 / width)
         residuals.append(((d - constant - rise * x) ** 2 * weight).sum(axis=0))
-    z = {name: np.divide(limit[name], error[name]) for name in limit}
+    z = {name: np.divide(limit[name], error_of[name]) for name in limit}
     scores = np.array(list(z.values()))
     row, time = np.unravel_index(np.argmax(np.abs(scores)), scores.shape)
     alpha = pairs[-1][1].alpha[1:]
@@ -109,7 +108,7 @@ def _fit(pairs: Sequence[tuple[Trajectory, Trajectory]], N: Array) -> Extrapolat
         alpha=alpha,
         dimensions=tuple(int(n) for n in N),
         limit=limit,
-        error=error,
+        error=error_of,
         slope=slope,
         z=z,
         rms=float(np.sqrt(np.mean(scores**2))),

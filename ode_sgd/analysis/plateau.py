@@ -23,6 +23,7 @@ END = 0.5  # the plateau has ended when the curve is below this fraction of it
 PERSISTENCE = 6.0
 FLATTEST = 0.2  # the height is the mean over the flattest stretch, of this fraction of the time in the band
 FLAT = 0.01  # most that the curve may move over that stretch: more is a slope, whose height means nothing to 1 %
+FEWEST_TIMES = 4
 ANCHORS = 300  # output times at which a plateau is looked for
 
 
@@ -125,8 +126,10 @@ def search_curves(trajectory: Trajectory) -> list[PlateauSearch]:
     """The search in every replica, or in the one curve of a trajectory without that axis."""
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     alpha = trajectory.alpha
-    if alpha.size < 4:
-        raise AnalysisError(f"{alpha.size} output times cannot show a plateau; give at least 4, better 100 or more")
+    if alpha.size < FEWEST_TIMES:
+        raise AnalysisError(
+            f"{alpha.size} output times cannot show a plateau; give at least {FEWEST_TIMES}, better 100 or more"
+        )
     curves = np.atleast_2d(trajectory.generalization_error)
     return [_search(alpha, curve, trajectory.resolution) for curve in curves]
 
@@ -141,7 +144,7 @@ def _search(alpha: Array, error: Array, resolution: float) -> PlateauSearch:
     usable = error > resolution
     last = int(np.argmin(usable)) if not usable.all() else error.size
     alpha, curve = alpha[:last], np.log(error[:last])
-    if last < 4:
+    if last < FEWEST_TIMES:
         return PlateauSearch((), "eps_g is above its resolution at fewer than four output times")
     stays = _distinct([stay for anchor in _anchors(alpha) if (stay := _stay(alpha, curve, anchor)) is not None])
     if not stays:

@@ -25,6 +25,19 @@ def table(ode: Trajectory | None, sgd: Trajectory | None = None, agreement: "Agr
     return "\n".join(lines)
 
 
+def deviations(agreement: "Agreement") -> str:
+    """One line a quantity: z-scores, and the largest deviation in its own units and where; no trailing newline."""
+    lines = [f"{'quantity':>20}{'rms z':>8}{'worst z':>9}{'at alpha':>12}{'|SGD - ODE|':>13}{'at alpha':>12}"]
+    for name, scores in agreement.z.items():
+        worst = int(np.argmax(np.abs(scores)))
+        size, place = agreement.largest[name]
+        lines.append(
+            f"{name:>20}{np.sqrt(np.mean(scores**2)):>8.2f}{scores[worst]:>+9.2f}{agreement.alpha[worst]:>12.5g}"
+            f"{size:>13.2e}{place:>12.5g}"
+        )
+    return "\n".join(lines)
+
+
 def _headline(run: Trajectory) -> str:
     problem = run.problem
     return (

@@ -4,7 +4,6 @@ from math import log, pi, sqrt
 
 import numpy as np
 import pytest
-from theory.test_saddle import BRANCHES, CASES, committee, drift, rough_teacher
 
 import ode_sgd
 from ode_sgd import OrderParameters, theory
@@ -12,6 +11,7 @@ from ode_sgd.kernels import layout
 from ode_sgd.solvers.door import initial_state
 from ode_sgd.theory import closed_forms, escape
 from ode_sgd.theory.saddle import at_rest
+from theory.test_saddle import BRANCHES, CASES, committee, drift, rough_teacher
 
 
 def numerical_rates(problem, start=None, branch="identical"):

@@ -1,22 +1,21 @@
-"""Figures: theory as a line, simulation as markers with standard errors. Functions take and return Axes; no pyplot."""
+"""Curves against alpha: theory as a line, simulation as markers with standard errors."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
+from ode_sgd.analysis.power_law import local_exponent
 from ode_sgd.model.check import Array
-from ode_sgd.model.errors import InvalidProblem, StorageError
-from ode_sgd.model.problem import Problem
+from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.theory.power_laws import asymptotic_exponent
 
 # Okabe & Ito: distinct for colour-blind eyes; line styles and markers carry the same distinction in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 STYLES = ("-", "--", "-.", ":")
+ALPHA_LABEL = r"time  $\alpha$ = steps / $N$  (dimensionless)"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
@@ -30,7 +29,7 @@ def plot_error(axes: Axes, trajectories: Sequence[Trajectory], labels: Sequence[
     labels : sequence of str or None
         One each; None names the method.
     """
-    _check_given(trajectories)
+    check_given(trajectories)
     if labels is not None and len(labels) != len(trajectories):
         raise InvalidProblem(f"{len(labels)} labels for {len(trajectories)} trajectories; give one each")
     alike = [_default_label(trajectory) for trajectory in trajectories]
@@ -39,7 +38,7 @@ def plot_error(axes: Axes, trajectories: Sequence[Trajectory], labels: Sequence[
         label = labels[number] if labels else alike[number] if beside else f"{alike[number]} ({number + 1})"
         _draw(axes, trajectory, "generalization_error", (), 0 if beside else number, label)
     drawn = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
-    axes.set(xscale=_time_scale(trajectories), xlabel=r"time  $\alpha$ = steps / $N$  (dimensionless)")
+    axes.set(xscale=time_scale(trajectories), xlabel=ALPHA_LABEL)
     axes.set(yscale="log" if (drawn > 0.0).any() else "linear")  # nothing above its rounding: no logarithm either
     axes.set_ylabel(r"generalization error  $\epsilon_g$  (dimensionless)")
     axes.legend(frameon=False)
@@ -48,7 +47,7 @@ def plot_error(axes: Axes, trajectories: Sequence[Trajectory], labels: Sequence[
 
 def plot_overlaps(axes: Axes, trajectories: Sequence[Trajectory]) -> Axes:
     """Distinct entries of Q and R of order one against alpha (logarithmic), ODE as lines, simulations as points."""
-    _check_given(trajectories)
+    check_given(trajectories)
     problem = trajectories[0].problem
     K, M = problem.student_units, problem.teacher_units
     entries = [("R", i, n) for i in range(K) for n in range(M)] + [("Q", i, j) for i in range(K) for j in range(i, K)]
@@ -56,59 +55,45 @@ def plot_overlaps(axes: Axes, trajectories: Sequence[Trajectory]) -> Axes:
         for trajectory in trajectories:
             label = rf"${letter}_{{{i + 1}{j + 1}}}$" if trajectory is trajectories[0] else None
             _draw(axes, trajectory, letter, (i, j), number, label)
-    axes.set(xscale=_time_scale(trajectories), xlabel=r"time  $\alpha$ = steps / $N$  (dimensionless)")
+    axes.set(xscale=time_scale(trajectories), xlabel=ALPHA_LABEL)
     axes.set_ylabel("order parameters  $R_{in}$, $Q_{ij}$  (dimensionless)")
     if len(entries) <= 16:  # more names than that hide the curves
         axes.legend(frameon=False, ncols=2, fontsize="small")
     return axes
 
 
-def run_figure(ode: Trajectory | None, sgd: Trajectory | None = None) -> Figure:
-    """eps_g beside Q and R for one run: the ODE, the simulation, or both."""
-    trajectories = [run for run in (ode, sgd) if run is not None]
-    if not trajectories:
-        raise InvalidProblem("nothing to plot; give an ODE trajectory, a simulation, or both")
-    figure = Figure(figsize=(10.0, 4.2))  # margins by hand: the layout engines draw everything several times
-    figure.subplots_adjust(left=0.1, right=0.98, bottom=0.14, top=0.92, wspace=0.2)
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
-    plot_error(left, trajectories)
-    plot_overlaps(right, trajectories)
-    problem = trajectories[0].problem
-    figure.suptitle(
-        f"{problem.activation}, $K$ = {problem.student_units}, $M$ = {problem.teacher_units}, "
-        rf"$L$ = {problem.spectrum.distinct}, $\eta$ = {problem.learning_rate:g}",
-        fontsize="medium",
-    )
-    return figure
+def plot_local_exponent(axes: Axes, trajectories: Sequence[Trajectory], width: float = 0.3) -> Axes:
+    """Local exponent -d ln eps_g / d ln alpha, and as a line across its window the theory's, where there is one.
 
-
-def save_figure(figure: Figure, path: str | Path, problem: Problem) -> Path:
-    """Write a figure as PNG or PDF (by suffix), the problem's identity in its metadata.
-
-    Raises
-    ------
-    StorageError
-        For another suffix, or a folder that cannot be written.
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    trajectories : sequence of Trajectory
+        The ODE between neighbouring output times, simulations by lines over `width` decades of alpha.
+    width : float
     """
-    path = Path(path)
-    keys = {".png": "Description", ".pdf": "Subject"}
-    if path.suffix.lower() not in keys:
-        raise StorageError(f"{path}: a figure ends in .png or .pdf, not in {path.suffix!r}")
-    metadata = {keys[path.suffix.lower()]: f"ode_sgd problem {problem.identity}"}
-    try:
-        figure.savefig(path, dpi=150, metadata=metadata)
-    except OSError as error:
-        raise StorageError(f"{path}: the figure cannot be written ({error.strerror or error})") from error
-    return path
+    check_given(trajectories)
+    for number, trajectory in enumerate(trajectories):
+        exact = trajectory.dimension is None
+        exponent = -local_exponent(trajectory, 0.0 if exact else width)
+        style = STYLES[number % len(STYLES)] if exact else MARKERS[number % len(MARKERS)]
+        axes.plot(trajectory.alpha, exponent, style, color=COLOURS[number % len(COLOURS)], ms=3.5, mfc="white")
+    law = asymptotic_exponent(trajectories[0].problem)
+    if law is not None:
+        name = rf"$\beta/(1+\beta)$ = {law.exponent:.3g}"
+        axes.plot(law.window, [law.exponent] * 2, color="black", lw=3.0, alpha=0.35, label=name)
+        axes.legend(frameon=False)
+    axes.set(xscale=time_scale(trajectories), xlabel=ALPHA_LABEL)
+    axes.set_ylabel(r"local exponent  $-d\,\ln\epsilon_g/d\,\ln\alpha$  (dimensionless)")
+    return axes
 
 
-def _check_given(trajectories: Sequence[Trajectory]) -> None:
+def check_given(trajectories: Sequence[Trajectory]) -> None:
     if not trajectories:
         raise InvalidProblem("nothing to plot; give at least one trajectory")
 
 
-def _time_scale(trajectories: Sequence[Trajectory]) -> str:
+def time_scale(trajectories: Sequence[Trajectory]) -> str:
     """A logarithm, unless there is nothing but alpha = 0."""
     return "log" if any(trajectory.alpha[-1] > 0.0 for trajectory in trajectories) else "linear"
 

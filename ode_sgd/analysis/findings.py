@@ -1,0 +1,174 @@
+"""What a run shows, measured, and beside each number what theory says of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from ode_sgd.analysis.escape import Escape, fit_escape
+from ode_sgd.analysis.plateau import PlateauSearch, find_plateaus, longest
+from ode_sgd.analysis.power_law import Crossover, PowerLawFit, find_crossover, fit_power_law
+from ode_sgd.analysis.specialisation import Specialisation, specialisation
+from ode_sgd.model import check
+from ode_sgd.model.errors import AnalysisError, InvalidProblem
+from ode_sgd.model.order_parameters import OrderParameters
+from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.theory.escape import EscapeLaw, escape_law
+from ode_sgd.theory.linear_network import noise_floor
+from ode_sgd.theory.power_laws import PowerLaw, asymptotic_exponent
+from ode_sgd.theory.saddle import plateau_height
+
+T = TypeVar("T")
+STILL = 0.01  # an error that moves by less than this over the last third of the time has reached a floor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Findings:
+    """Measured on a trajectory, and (`theory_*`) computed for its problem and teacher; None where there is none.
+
+    Attributes
+    ----------
+    plateaus : PlateauSearch
+    escape : Escape or None
+    power_law : PowerLawFit or None
+    crossover : Crossover or None
+    floor : float or None
+        The last eps_g, where it moved by less than 1 % over the last third of alpha.
+    specialisation : Specialisation
+    theory_height : float or None
+        `theory.plateau_height`.
+    theory_escape : EscapeLaw or None
+        Rate, and the spread of escape times over starts.
+    theory_power_law : PowerLaw or None
+    theory_floor : float or None
+        `theory.noise_floor`.
+    """
+
+    plateaus: PlateauSearch
+    escape: Escape | None
+    power_law: PowerLawFit | None
+    crossover: Crossover | None
+    floor: float | None
+    specialisation: Specialisation
+    theory_height: float | None
+    theory_escape: EscapeLaw | None
+    theory_power_law: PowerLaw | None
+    theory_floor: float | None
+
+
+def findings(trajectory: Trajectory) -> Findings:
+    """Everything that this package measures on a trajectory, theory beside it.
+
+    Raises
+    ------
+    AnalysisError
+        If `trajectory` is none, or has fewer than four output times.
+    """
+    check.instance("trajectory", trajectory, Trajectory, AnalysisError)
+    problem, teacher = trajectory.problem, teacher_of(trajectory)
+    power_law = fit_power_law(trajectory)
+    return Findings(
+        plateaus=find_plateaus(trajectory),
+        escape=fit_escape(trajectory) if problem.student_units > 1 else None,
+        power_law=power_law,
+        crossover=find_crossover(trajectory, power_law) if power_law else None,
+        floor=_floor(trajectory),
+        specialisation=specialisation(trajectory),
+        theory_height=theory_height(trajectory),
+        theory_escape=_where_it_exists(lambda: escape_law(problem, teacher)),
+        theory_power_law=asymptotic_exponent(problem),
+        theory_floor=_where_it_exists(lambda: noise_floor(problem, teacher)),
+    )
+
+
+def teacher_of(trajectory: Trajectory) -> OrderParameters | None:
+    """Order parameters that hold the run's own teacher; None where every replica has its own, or it is lost."""
+    final = trajectory.final
+    if isinstance(final, tuple):
+        return final[0] if trajectory.T.ndim == 2 else None
+    return final
+
+
+def theory_height(trajectory: Trajectory) -> float | None:
+    """`theory.plateau_height` at the run's own learning rate and teacher, or None."""
+    return _where_it_exists(lambda: plateau_height(trajectory.problem, teacher_of(trajectory)))
+
+
+def _where_it_exists(compute: Callable[[], T]) -> T | None:
+    try:
+        return compute()
+    except InvalidProblem:
+        return None
+
+
+def _floor(trajectory: Trajectory) -> float | None:
+    errors = np.atleast_2d(trajectory.generalization_error).mean(axis=0)
+    late = trajectory.alpha >= trajectory.alpha[-1] * 2.0 / 3.0
+    if late.sum() < 2 or errors[-1] <= trajectory.resolution or trajectory.status != "complete":
+        return None
+    return float(errors[-1]) if np.ptp(errors[late]) < STILL * errors[-1] else None
+
+
+def describe(found: Findings) -> str:
+    """The findings as a few lines of text, no trailing newline."""
+    return "\n".join([_plateau(found), _escape(found), _exponent(found), _floors(found), _students(found)])
+
+
+def _line(name: str, measured: str, theory: str | None) -> str:
+    return f"{name:<10}{measured}" + (f"; theory {theory}" if theory else "")
+
+
+def _plateau(found: Findings) -> str:
+    plateau = longest(found.plateaus)
+    if plateau is None:
+        return _line("plateau", f"none: {found.plateaus.reason}", None)
+    text = (
+        f"alpha = {plateau.start:.5g} to {plateau.end:.5g}, length {plateau.length:.4g} +- {plateau.length_error:.2g}, "
+        f"height {plateau.height:.5g} +- {plateau.height_error:.1g}"
+    )
+    if found.plateaus.reason:
+        text += f" ({found.plateaus.reason})"
+    theory = None if found.theory_height is None else f"height {found.theory_height:.5g}"
+    if theory and found.theory_escape:
+        theory += f", length from start to start +- {found.theory_escape.standard_deviation:.3g} whatever N"
+    return _line("plateau", text, theory)
+
+
+def _escape(found: Findings) -> str:
+    fit, law = found.escape, found.theory_escape
+    text = "rate not measured" if fit is None else f"rate {fit.rate:.5g} +- {fit.error:.1g}"
+    if fit is not None:
+        text += f" on alpha = {fit.window[0]:.4g} to {fit.window[1]:.4g}"
+    return _line("escape", text, None if law is None else f"{law.rate:.5g}")
+
+
+def _exponent(found: Findings) -> str:
+    fit, law = found.power_law, found.theory_power_law
+    text = "no power law over half a decade"
+    if fit is not None:
+        text = (
+            f"{fit.exponent:.4g} +- {fit.error:.1g} on alpha = {fit.window[0]:.3g} to {fit.window[1]:.3g} "
+            f"({fit.decades:.1f} decades)"
+        )
+    if found.crossover is not None:
+        text += f", exponential from {found.crossover.alpha:.3g}"
+    theory = None if law is None else f"{law.exponent:.4g} on {law.window[0]:.3g} to {law.window[1]:.3g}"
+    return _line("exponent", text, theory)
+
+
+def _floors(found: Findings) -> str:
+    text = "not reached" if found.floor is None else f"eps_g = {found.floor:.5g}"
+    return _line("floor", text, None if found.theory_floor is None else f"{found.theory_floor:.5g}")
+
+
+def _students(found: Findings) -> str:
+    teacher, since = found.specialisation.teacher, found.specialisation.alpha
+    if teacher.ndim == 2:
+        settled = int((teacher >= 0).all(axis=1).sum())
+        return _line("students", f"all follow a teacher in {settled} of {len(teacher)} replicas", None)
+    pairs = [
+        f"{i + 1} follows teacher {n + 1} since alpha = {a:.4g}" if n >= 0 else f"{i + 1} follows none"
+        for i, (n, a) in enumerate(zip(teacher, since, strict=True))
+    ]
+    return _line("students", ", ".join(pairs), None)

@@ -1,0 +1,101 @@
+"""Whole figures, and writing them."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ode_sgd.analysis.agreement import Agreement
+from ode_sgd.analysis.findings import theory_height
+from ode_sgd.analysis.plateau import FEWEST_TIMES, Plateau
+from ode_sgd.analysis.plots.curves import plot_error, plot_local_exponent, plot_overlaps
+from ode_sgd.analysis.plots.marks import plot_agreement, plot_matrices, plot_plateau
+from ode_sgd.model.errors import InvalidProblem, StorageError
+from ode_sgd.model.problem import Problem
+from ode_sgd.solvers.trajectory import Trajectory
+
+
+def run_figure(ode: Trajectory | None, sgd: Trajectory | None = None) -> Figure:
+    """eps_g beside Q and R for one run: the ODE, the simulation, or both; the plateau shaded where there is one."""
+    trajectories = _given(ode, sgd)
+    figure = Figure(figsize=(10.0, 4.2))  # margins by hand: the layout engines draw everything several times
+    figure.subplots_adjust(left=0.1, right=0.98, bottom=0.14, top=0.92, wspace=0.2)
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    _error_with_plateau(left, trajectories)
+    plot_overlaps(right, trajectories)
+    _title(figure, trajectories[0].problem)
+    return figure
+
+
+def analysis_figure(ode: Trajectory | None, sgd: Trajectory | None = None) -> Figure:
+    """Four panels: eps_g with its plateau, Q and R, the local exponent with the theory's, and overlap matrices.
+
+    The matrices are those of the first run given, at the plateau (or half-way in ln alpha) and at the end.
+    """
+    trajectories = _given(ode, sgd)
+    figure = Figure(figsize=(10.0, 8.4))
+    figure.subplots_adjust(left=0.1, right=0.97, bottom=0.07, top=0.95, wspace=0.22, hspace=0.24)
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(2, 2)
+    plateau = _error_with_plateau(figure.add_subplot(grid[0, 0]), trajectories)
+    plot_overlaps(figure.add_subplot(grid[0, 1]), trajectories)
+    plot_local_exponent(figure.add_subplot(grid[1, 0]), trajectories)
+    inner = grid[1, 1].subgridspec(1, 2, wspace=0.3)
+    alpha = trajectories[0].alpha
+    middle = np.sqrt(plateau.start * plateau.end) if plateau else np.sqrt(alpha[min(1, alpha.size - 1)] * alpha[-1])
+    plot_matrices([figure.add_subplot(inner[0, n]) for n in range(2)], trajectories[0], [float(middle), alpha[-1]])
+    _title(figure, trajectories[0].problem)
+    return figure
+
+
+def agreement_figure(agreement: Agreement) -> Figure:
+    """The z-scores of a comparison."""
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    plot_agreement(figure.subplots(), agreement)
+    return figure
+
+
+def save_figure(figure: Figure, path: str | Path, problem: Problem) -> Path:
+    """Write a figure as PNG or PDF (by suffix), the problem's identity in its metadata.
+
+    Raises
+    ------
+    StorageError
+        For another suffix, or a folder that cannot be written.
+    """
+    path = Path(path)
+    keys = {".png": "Description", ".pdf": "Subject"}
+    if path.suffix.lower() not in keys:
+        raise StorageError(f"{path}: a figure ends in .png or .pdf, not in {path.suffix!r}")
+    metadata = {keys[path.suffix.lower()]: f"ode_sgd problem {problem.identity}"}
+    try:
+        figure.savefig(path, dpi=150, metadata=metadata)
+    except OSError as error:
+        raise StorageError(f"{path}: the figure cannot be written ({error.strerror or error})") from error
+    return path
+
+
+def _given(ode: Trajectory | None, sgd: Trajectory | None) -> list[Trajectory]:
+    trajectories = [run for run in (ode, sgd) if run is not None]
+    if not trajectories:
+        raise InvalidProblem("nothing to plot; give an ODE trajectory, a simulation, or both")
+    return trajectories
+
+
+def _error_with_plateau(axes: Axes, trajectories: list[Trajectory]) -> Plateau | None:
+    """eps_g; the plateau of the first run, where it has enough times to show one."""
+    plot_error(axes, trajectories)
+    lead = trajectories[0]
+    return plot_plateau(axes, lead, theory_height(lead)) if lead.alpha.size >= FEWEST_TIMES else None
+
+
+def _title(figure: Figure, problem: Problem) -> None:
+    figure.suptitle(
+        f"{problem.activation}, $K$ = {problem.student_units}, $M$ = {problem.teacher_units}, "
+        rf"$L$ = {problem.spectrum.distinct}, $\eta$ = {problem.learning_rate:g}",
+        fontsize="medium",
+    )

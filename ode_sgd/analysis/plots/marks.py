@@ -1,0 +1,108 @@
+"""What is laid over curves or stands beside them: plateaus, overlap matrices, z-scores."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from ode_sgd.analysis.agreement import Agreement
+from ode_sgd.analysis.plateau import Plateau, find_plateau
+from ode_sgd.analysis.plots.curves import ALPHA_LABEL, COLOURS, MARKERS
+from ode_sgd.analysis.specialisation import specialisation
+from ode_sgd.model.check import Array
+from ode_sgd.model.errors import AnalysisError
+from ode_sgd.solvers.trajectory import Trajectory
+
+
+def plot_plateau(axes: Axes, trajectory: Trajectory, height: float | None = None) -> Plateau | None:
+    """Shade the longest plateau over a curve drawn by `plot_error`; `height` (theory) as a dotted line.
+
+    Nothing is drawn where there is no plateau. Raises AnalysisError as `find_plateau`.
+    """
+    plateau = find_plateau(trajectory)
+    if plateau is None:
+        return None
+    axes.axvspan(plateau.start, plateau.end, color="black", alpha=0.08, lw=0.0, zorder=0)
+    if height is not None:
+        axes.axhline(height, color="black", ls=":", lw=1.0, zorder=1, label="height of the saddle (theory)")
+        axes.legend(frameon=False)
+    axes.annotate(
+        rf"plateau, length {plateau.length:.3g}",
+        (np.sqrt(max(plateau.start, 1e-12) * plateau.end), plateau.height),
+        xytext=(0.0, 6.0),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize="small",
+    )
+    return plateau
+
+
+def plot_matrices(axes: Sequence[Axes], trajectory: Trajectory, alpha: Sequence[float]) -> Sequence[Axes]:
+    """[[Q, R], [R^T, T]] of order one as heat maps at the output times nearest to `alpha`, one Axes each.
+
+    Students come first; teachers in the order in which students follow them at the end. With replicas it is their
+    mean.
+
+    Raises
+    ------
+    AnalysisError
+        Unless there are as many Axes as times, at least one.
+    """
+    if len(axes) != len(alpha) or not len(alpha):
+        raise AnalysisError(f"{len(axes)} axes for {len(alpha)} times; give one each, at least one")
+    mean = trajectory if trajectory.replicas is None else trajectory.mean()
+    rows = [int(np.argmin(np.abs(mean.alpha - time))) for time in alpha]
+    matrices = [_fields(mean, row, _teacher_order(mean)) for row in rows]
+    scale = max(float(np.abs(matrix).max()) for matrix in matrices)
+    K = mean.problem.student_units
+    for single, row, matrix in zip(axes, rows, matrices, strict=True):
+        image = single.imshow(matrix, cmap="RdBu_r", vmin=-scale, vmax=scale)
+        single.set_title(rf"$\alpha$ = {mean.alpha[row]:.4g}", fontsize="medium")
+        names = [rf"$x_{{{i + 1}}}$" for i in range(K)] + [rf"$y_{{{n + 1}}}$" for n in _teacher_order(mean)]
+        if len(names) <= 12:
+            single.set_xticks(range(len(names)), names)
+            single.set_yticks(range(len(names)), names)
+        single.axhline(K - 0.5, color="black", lw=0.8)
+        single.axvline(K - 0.5, color="black", lw=0.8)
+        if len(names) <= 6:
+            _write_values(single, matrix, scale)
+    bar: Any = axes[-1].figure.colorbar(image, ax=list(axes), shrink=0.8)
+    bar.set_label("covariance of the fields, $[[Q, R], [R^T, T]]$")
+    return axes
+
+
+def plot_agreement(axes: Axes, agreement: Agreement) -> Axes:
+    """z-scores of every quantity against alpha: what a simulation differs from the ODE by, in standard errors."""
+    groups = {letter: [name for name in agreement.z if name.startswith(letter)] for letter in "gQR"}
+    labels = {"g": r"$\epsilon_g$", "Q": r"$Q_{ij}$", "R": r"$R_{in}$"}
+    for number, (letter, names) in enumerate(groups.items()):
+        for name in names:
+            label = labels[letter] if name == names[0] else None
+            style: dict[str, Any] = {"color": COLOURS[number], "mfc": "white", "ms": 4.0, "lw": 0.6}
+            axes.plot(agreement.alpha, agreement.z[name], MARKERS[number] + "-", label=label, **style)
+    axes.axhspan(-2.0, 2.0, color="black", alpha=0.08, lw=0.0, zorder=0)
+    for sign in (-1.0, 1.0):
+        axes.axhline(sign * agreement.worst_allowed, color="black", ls="--", lw=0.8)
+    axes.set(xscale="log", xlabel=ALPHA_LABEL, ylabel="(SGD - ODE) / standard error,  $z$  (dimensionless)")
+    axes.legend(frameon=False, ncols=3)
+    return axes
+
+
+def _teacher_order(trajectory: Trajectory) -> list[int]:
+    """Teachers as they are followed, then the others."""
+    followed = [int(n) for n in specialisation(trajectory).teacher if n >= 0]
+    rest = range(trajectory.problem.teacher_units)
+    return list(dict.fromkeys([*followed, *rest]))
+
+
+def _fields(trajectory: Trajectory, row: int, order: list[int]) -> Array:
+    Q, R, T = trajectory.Q[row], trajectory.R[row][:, order], trajectory.T[np.ix_(order, order)]
+    return np.block([[Q, R], [R.T, T]])
+
+
+def _write_values(axes: Axes, matrix: Array, scale: float) -> None:
+    for (i, j), value in np.ndenumerate(matrix):
+        colour = "white" if abs(value) > 0.6 * scale else "black"
+        axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize="x-small", color=colour)
