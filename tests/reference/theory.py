@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.integrate import solve_ivp
+from scipy.linalg import expm
 
 from reference.averages import CLOSED, Averages
 
@@ -100,3 +101,26 @@ class Theory:
         )
         assert solution.success, solution.message
         return solution.y.T.reshape(-1, *c.shape)
+
+
+def linear_error_vector(problem, start, alpha, dimension=np.inf):
+    """e_k (n, L) of a linear network by a dense matrix exponential; at finite N the mean over runs, exactly.
+
+    de_k/dalpha = -2 eta' lambda_k (1 - eta' lambda_k / N) e_k + eta'^2 lambda_k (2 eps_g + sigma^2), in steps of 1 / N.
+    The term in 1 / N is the covariance of Delta^2 and |P_k xi|^2:
+    E[Delta^2 |P_k xi|^2] = N_k lambda_k E[Delta^2] + 2 lambda_k^2 |P_k e|^2 / N.
+    """
+    lam, w = problem.spectrum.eigenvalues, problem.spectrum.weights
+    a = np.concatenate([problem.v, -problem.u])
+    eta = problem.learning_rate * (problem.v**2).sum()
+    rate = lam * [k < (problem.trainable or np.inf) for k in range(lam.size)]
+    second = 0.0 if problem.gradient_flow else eta**2
+    system = np.zeros((lam.size + 1, lam.size + 1))  # the last variable is the constant 1
+    system[:-1, :-1] = -2.0 * eta * np.diag(rate) + second * np.outer(rate, w * lam)
+    system[:-1, :-1] += 2.0 * second * np.diag(rate**2) / dimension
+    system[:-1, -1] = second * rate * problem.label_noise**2
+    e = np.array([a @ gram @ a for gram in start.gram])
+    if np.isfinite(dimension):
+        step = np.eye(lam.size + 1) + system / dimension
+        return np.array([np.linalg.matrix_power(step, round(time * dimension)) @ [*e, 1.0] for time in alpha])[:, :-1]
+    return np.array([expm(system * time) @ [*e, 1.0] for time in alpha])[:, :-1]

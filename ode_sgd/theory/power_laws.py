@@ -1,0 +1,276 @@
+"""Power laws of the error for power-law spectra, and the windows in which they hold (docs/theory.md sections 7 and 9).
+
+Every correction to the law of a linear network is known in closed form, and a window is where together they change the
+local exponent by less than a tolerance, a fraction of itself. Three quarters of it are for the end at which the finite
+number of eigenvalues shows, where the correction varies slowly, and an eighth for each of two at the other end.
+"""
+
+from dataclasses import dataclass
+from math import exp, gamma, inf, log, pi, sin, sqrt
+
+import numpy as np
+
+from ode_sgd.kernels.coefficients import coefficient_kernels
+from ode_sgd.model import check
+from ode_sgd.model.errors import InvalidProblem
+from ode_sgd.model.problem import Problem
+from ode_sgd.model.spectrum import Spectrum
+from ode_sgd.theory.linear_network import effective_rate, require_linear
+
+FINITE_SPECTRUM, DISCRETE, FEEDBACK = 0.75, 0.125, 0.125  # shares of the tolerance
+COARSEST = 0.2  # corrections are known to first order
+FEWEST = 3  # any two falling eigenvalues lie on a power law
+
+
+@dataclass(frozen=True, slots=True)
+class PowerLaw:
+    """eps_g ~ s^-exponent for low <= s <= high, with (low, high) = window; s is alpha, or the features learned."""
+
+    exponent: float
+    window: tuple[float, float]
+
+
+def power_law_exponent(spectrum: Spectrum) -> float | None:
+    """beta > 0 of a spectrum with equal weights and lambda_k = lambda_1 k^-(1+beta) to ten digits; else None.
+
+    Sectors count in the order given. At least three: any two falling eigenvalues lie on a power law.
+    """
+    check.instance("spectrum", spectrum, Spectrum)
+    values, weights = spectrum.eigenvalues, spectrum.weights
+    if values.size < FEWEST or values[-1] <= 0.0 or np.ptp(weights) > 1e-10 * weights[0]:
+        return None
+    beta = log(values[0] / values[-1]) / log(values.size) - 1.0
+    if beta <= 0.0:
+        return None
+    law = values[0] * np.arange(1.0, values.size + 1.0) ** -(1.0 + beta)
+    return beta if bool((np.abs(values - law) <= 1e-10 * law).all()) else None
+
+
+def linear_time_exponent(beta: float) -> float:
+    """beta / (1 + beta): eps_g ~ alpha^-exponent of a linear network. Source: docs/theory.md, (7.13)."""
+    beta = check.number("beta", beta, above=0.0)
+    return beta / (1.0 + beta)
+
+
+def linear_feature_exponent(beta: float) -> float:
+    """beta: the floor is ~ m^-beta with only the first m sectors learning. Source: docs/theory.md, (7.16)."""
+    return check.number("beta", beta, above=0.0)
+
+
+def linear_time_window(problem: Problem, tolerance: float = 0.02) -> tuple[float, float] | None:
+    """Times between which the local exponent of a linear network is within that fraction of beta / (1 + beta).
+
+    For a start that is alike in all sectors (an isotropic teacher, a small student). With nu = beta / (1 + beta), u_k =
+    2 eta' lambda_k alpha and m the last sector that learns, eps_g is alpha^-nu times an incomplete gamma function, and
+
+    - at the end u_m^nu <= s Gamma(1 + nu) / (1 + s), s three quarters of the tolerance;
+    - at the beginning u_1 is so large that the sum over k is an integral (first term of Poisson's formula, to an eighth
+      of the tolerance), and the term of order eta^2, which adds powers of alpha^-nu, has faded (to another eighth; none
+      of it under gradient flow).
+
+    Parameters
+    ----------
+    problem : Problem
+    tolerance : float
+        Above 0 and at most 0.2.
+
+    Returns
+    -------
+    (float, float) or None
+        None where no such time exists: the spectrum has too few eigenvalues, eta is beyond critical, or there is label
+        noise (without gradient flow), whose floor lies where the start puts it.
+
+    Raises
+    ------
+    InvalidProblem
+        Unless the activation is linear and the spectrum a power law, or for a tolerance outside its range.
+
+    Notes
+    -----
+    Source: docs/theory.md, equations (7.13) to (7.15).
+    """
+    require_linear(problem)
+    beta, tolerance = _beta(problem.spectrum), _checked(tolerance)
+    rate = 2.0 * effective_rate(problem)
+    noisy = problem.label_noise > 0.0 and not problem.gradient_flow
+    x = 0.0 if problem.gradient_flow else 0.25 * rate * problem.spectrum.moment(1)
+    if noisy or rate == 0.0 or x >= 1.0:
+        return None
+    values = problem.spectrum.eigenvalues
+    begin = max(_first_continuous(beta, tolerance), _first_without_feedback(beta, x, problem.spectrum, tolerance))
+    last = int(problem.trainable or values.size) - 1
+    return _open(begin / (rate * values[0]), _last_unending(beta, tolerance) / (rate * values[last]))
+
+
+def linear_feature_window(problem: Problem, tolerance: float = 0.02) -> tuple[float, float] | None:
+    """Numbers of trained sectors m between which the floor's local exponent is within that fraction of beta.
+
+    For a start that is alike in all sectors, no label noise, and alpha -> infinity, whatever `trainable` says:
+
+    - (m / L)^beta <= s / (1 + s), s three quarters of the tolerance, or the end of the spectrum shows;
+    - 1 / (2m) <= an eighth of it, or it shows that the sum is no integral;
+    - the growth of eta / eta_c with m, (eta' / 2) m w lambda_m / (1 - eta / eta_c), is an eighth of it times beta.
+
+    Parameters
+    ----------
+    problem : Problem
+    tolerance : float
+        Above 0 and at most 0.2.
+
+    Returns
+    -------
+    (float, float) or None
+        None where no such m exists.
+
+    Raises
+    ------
+    InvalidProblem
+        Unless the activation is linear and the spectrum a power law, or for a tolerance outside its range.
+
+    Notes
+    -----
+    Source: docs/theory.md, equations (7.16) and (7.17).
+    """
+    require_linear(problem)
+    spectrum, tolerance = problem.spectrum, _checked(tolerance)
+    beta, L = _beta(spectrum), spectrum.distinct
+    x = 0.0 if problem.gradient_flow else 0.5 * effective_rate(problem) * spectrum.moment(1)
+    if x >= 1.0:
+        return None
+    # The share m w lambda_m of the trace is w lambda_1 m^-beta.
+    share = 0.0 if problem.gradient_flow else 0.5 * effective_rate(problem) * spectrum.powers(1)[0] / (1.0 - x)
+    begin = max(0.5 / (DISCRETE * tolerance), (share / (FEEDBACK * tolerance * beta)) ** (1.0 / beta))
+    allowed = FINITE_SPECTRUM * tolerance
+    end = L * (allowed / (1.0 + allowed)) ** (1.0 / beta)
+    return _open(float(np.ceil(begin)), float(np.floor(end)))
+
+
+def asymptotic_exponent(problem: Problem, tolerance: float = 0.02) -> PowerLaw | None:
+    """The law eps_g ~ alpha^(-beta / (1 + beta)) and its window, where the spectrum is a power law that shows one.
+
+    For linear networks the window is that of `linear_time_window`. Any other activation has the law once the students
+    have specialised, for K = M, the same second layers, all sectors learning and no label noise. Its window then comes
+    from the decay rates of small deviations from the teacher, eta lambda_k l_i with l the eigenvalues of D in (3.3) at
+    J = B and T = I: the smallest at the beginning and the largest at the end, with the margins of the linear law. That
+    is an estimate: it leaves out how long the plateau lasts, the coupling of the sectors through C, and all effects of
+    a finite learning rate.
+
+    Parameters
+    ----------
+    problem : Problem
+    tolerance : float
+        Above 0 and at most 0.2: what the local exponent may deviate, as a fraction of itself.
+
+    Returns
+    -------
+    PowerLaw or None
+        None where there is no such law or its window is closed.
+
+    Notes
+    -----
+    Source: docs/theory.md, equations (7.13) and (9.1); Worschech & Rosenow, ICLR 2025.
+    """
+    check.instance("problem", problem, Problem)
+    beta, tolerance = power_law_exponent(problem.spectrum), _checked(tolerance)
+    if beta is None:
+        return None
+    linear = problem.activation == "linear"
+    window = linear_time_window(problem, tolerance) if linear else _specialised_window(problem, beta, tolerance)
+    return None if window is None else PowerLaw(linear_time_exponent(beta), window)
+
+
+def _specialised_window(problem: Problem, beta: float, tolerance: float) -> tuple[float, float] | None:
+    realisable = problem.student_units == problem.teacher_units and np.array_equal(
+        np.sort(problem.v), np.sort(problem.u)
+    )
+    noisy = problem.label_noise > 0.0 and not problem.gradient_flow
+    if not realisable or noisy or (problem.learning == 0.0).any():
+        return None
+    K = problem.student_units
+    A, G = np.empty((K, 2 * K)), np.empty((K, K))
+    # Every student is its own teacher, T = I: their second layers are the same in this order.
+    C, signed = np.tile(np.eye(K), (2, 2)), np.concatenate([problem.v, -problem.v])
+    coefficient_kernels(problem.activation).coefficients(C, signed, 0.0, A, G)
+    speeds = np.linalg.eigvalsh(A[:, :K])
+    if not speeds[0] > 0.0:
+        return None
+    values = 2.0 * problem.learning_rate * problem.spectrum.eigenvalues
+    begin, end = _first_continuous(beta, tolerance), _last_unending(beta, tolerance)
+    return _open(begin / (speeds[0] * values[0]), end / (speeds[-1] * values[-1]))
+
+
+def _checked(tolerance: float) -> float:
+    tolerance = check.number("tolerance", tolerance, above=0.0)
+    if tolerance > COARSEST:
+        raise InvalidProblem(f"tolerance = {tolerance:g} is too coarse; give 0 < tolerance <= {COARSEST}")
+    return tolerance
+
+
+def _open(low: float, high: float) -> tuple[float, float] | None:
+    return (float(low), float(high)) if low < high else None
+
+
+def _beta(spectrum: Spectrum) -> float:
+    beta = power_law_exponent(spectrum)
+    if beta is None:
+        raise InvalidProblem(
+            "the spectrum is no power law of equal weights, k^-(1+beta) with at least 3 eigenvalues; "
+            "Spectrum.power_law(distinct, beta) makes one"
+        )
+    return beta
+
+
+def _last_unending(beta: float, tolerance: float) -> float:
+    """u_L at the end: local exponent nu + u^nu e^-u / Gamma(nu, u), and Gamma(nu, u) >= Gamma(nu) - u^nu / nu."""
+    nu, allowed = beta / (1.0 + beta), FINITE_SPECTRUM * tolerance
+    end: float = (allowed * gamma(1.0 + nu) / (1.0 + allowed)) ** (1.0 / nu)
+    return end
+
+
+def _first_continuous(beta: float, tolerance: float) -> float:
+    """u_1 from which sum_k k^-(1+beta) exp(-u_1 k^-(1+beta)) has the local exponent of its integral."""
+    high, allowed = 1.0, DISCRETE * tolerance
+    while _discreteness(high, beta) > allowed:
+        high *= 2.0
+        if high > 1e200:  # a spectrum too steep to become an integral
+            return inf
+    low = 0.5 * high
+    for _ in range(60):
+        middle = sqrt(low) * sqrt(high)
+        low, high = (middle, high) if _discreteness(middle, beta) > allowed else (low, middle)
+    return high
+
+
+def _discreteness(c: float, beta: float) -> float:
+    """Largest relative change of that exponent by the terms exp(+-2 pi i k) of Poisson's formula, at their saddle.
+
+    k^(2+beta) = i (1+beta) c / (2 pi) there; the integrand is k^-(1+beta) sqrt(|k| / (2+beta)) exp(-S) after the
+    integration, and a change of ln c turns its exponent by 2 pi |k| / (1+beta).
+    """
+    k = ((1.0 + beta) * c / (2.0 * pi)) ** (1.0 / (2.0 + beta))
+    S = 2.0 * pi * k * sin(0.5 * pi / (2.0 + beta)) * (2.0 + beta) / (1.0 + beta)
+    nu = beta / (1.0 + beta)
+    amplitude = 2.0 * k ** -(1.0 + beta) * sqrt(k / (2.0 + beta)) * exp(-S)
+    integral = c**-nu * gamma(nu) / (1.0 + beta)
+    return float(amplitude / integral * 2.0 * pi * k / ((1.0 + beta) * nu))
+
+
+def _first_without_feedback(beta: float, x: float, spectrum: Spectrum, tolerance: float) -> float:
+    """u_1 from which the term of order eta^2 leaves the local exponent alone; x = eta' mu_1 / 2.
+
+    eps_g is (F / (1-x)) (1 + sum_m rho_m), rho_m = (-g)^m Gamma(1-nu) / Gamma(1-(m+1) nu), with F the law of gradient
+    flow and g = Gamma(1-nu) (x / (1-x)) F(alpha) / F(0); the exponent changes by sum_m m rho_m, here for m = 1 and 2.
+    """
+    nu, allowed = beta / (1.0 + beta), FEEDBACK * tolerance
+    first, second = (m * gamma(1.0 - nu) * abs(_reciprocal_gamma(1.0 - (m + 1.0) * nu)) for m in (1, 2))
+    # The positive root of second g^2 + first g = allowed; the two never vanish together.
+    g = 2.0 * allowed / (first + sqrt(first**2 + 4.0 * second * allowed))
+    per_share = gamma(1.0 - nu) * x / (1.0 - x)  # g = per_share F(alpha) / F(0)
+    whole = float(spectrum.powers(1)[0] / spectrum.moment(1))  # F / F(0) = whole Gamma(nu) u_1^-nu / (1 + beta)
+    begin: float = (per_share * whole * gamma(nu) / ((1.0 + beta) * g)) ** (1.0 / nu)
+    return begin
+
+
+def _reciprocal_gamma(z: float) -> float:
+    """1 / Gamma(z), zero at its poles."""
+    return 0.0 if z <= 0.0 and z == round(z) else 1.0 / gamma(z)
