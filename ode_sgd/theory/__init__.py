@@ -2,6 +2,7 @@
 
 from ode_sgd.theory.escape import EscapeLaw, escape_law, escape_rate
 from ode_sgd.theory.escape_time import EscapeTime, escape_time
+from ode_sgd.theory.linear_network import critical_learning_rate, noise_floor
 from ode_sgd.theory.linear_solution import (
     LinearModes,
     LinearSolution,
@@ -9,7 +10,6 @@ from ode_sgd.theory.linear_solution import (
     linear_modes,
     linear_order_parameters,
 )
-from ode_sgd.theory.linear_network import critical_learning_rate, noise_floor
 from ode_sgd.theory.power_laws import (
     PowerLaw,
     asymptotic_exponent,
