@@ -63,7 +63,10 @@ def escape_time(problem: Problem, start: OrderParameters, branch: str = "identic
 
     Notes
     -----
-    The estimate is early: see docs/theory.md section 8 for by how much. `integrate` follows the start itself.
+    It is early, by a number of 1 / lambda_esc that does not depend on how small the asymmetry is. Measured over random
+    starts at N = 1024 and eta = 0.1 (erf, K = M): for K = 2, s_J = 0.01 and L = 1 by 0.66 +- 0.01, 8 % of the time; for
+    L = 8 by 2.1 +- 0.9, 20 %; for K = 3, L = 1 by 1.5 +- 1.4. At L = 64, where there is hardly a plateau, the
+    time is three times the estimate. `integrate` follows the start itself. Source: docs/theory.md section 8.
     """
     if not isinstance(start, OrderParameters):
         raise InvalidStart(f"start is a {type(start).__name__}; give an ode_sgd.OrderParameters")

@@ -223,3 +223,36 @@ def test_projection_sees_the_modes_and_only_them(K, branch):
         grows = abs(value - rate) < 1e-5 * rate
         whole = np.linalg.norm(np.tensordot(weight, r - r.mean(axis=1, keepdims=True), axes=1))
         assert found == pytest.approx(whole if grows else 0.0, abs=1e-9)  # 1e-3 times the Jacobian's 1e-6
+
+
+def test_half_asymmetry_is_that_of_weights_along_the_eigenvector():
+    """Second difference of eps_g, built from the dense eigenvector: J_i = x B + c_i y_k B has r linear, q quadratic."""
+    problem = committee(2, 2, learning_rate=1.0)
+    there = theory.symmetric_saddle(problem, branch="split").order_parameters
+    values, vectors = np.linalg.eig(jacobian(problem, there))
+    leading = vectors[:, np.argmax(values.real)].real
+    q, r = layout.unpack(leading.reshape(-1, 2).T, 2, 2)
+    own = r @ r.transpose(0, 2, 1)  # t_k = I
+    size = 1e-3 / np.abs(r).max()
+
+    def error(factor):
+        change = OrderParameters.from_solution(there.q + factor * q + factor**2 * own, there.r + factor * r, there.t)
+        return change.generalization_error(problem)
+
+    curvature = (error(size) - 2.0 * error(0.0) + error(-size)) / (2.0 * size**2)
+    R = np.tensordot(problem.spectrum.weights * problem.spectrum.eigenvalues, r, axes=1)
+    half = np.sqrt(-0.5 * error(0.0) / curvature) * np.linalg.norm(R)
+    start = OrderParameters(there.q, there.r + 1e-6 * np.array([[1.0, -1.0], [-1.0, 1.0]]), there.t)
+    assert theory.escape_time(problem, start, "split").half_asymmetry == pytest.approx(half, rel=1e-4)  # fourth order
+
+
+@pytest.mark.parametrize("L", [1, 4])
+def test_height_is_that_of_the_teacher_of_the_run(L):
+    """A random teacher moves the plateau by 6 % and 2 %: after the arrival and before the escape the run lies on it."""
+    problem = committee(2, L)
+    start = OrderParameters.random(problem, 1024, student_scale=0.01, seed=1)
+    height = theory.plateau_height(problem, start)
+    assert abs(height / theory.plateau_height(problem) - 1.0) > 0.02
+    run = ode_sgd.integrate(problem, start, [0.0, 350.0])
+    # At L = 4 the slowest sector, eta lambda = 0.02, still moves while the asymmetry grows: 1e-3.
+    assert run.generalization_error[-1] == pytest.approx(height, rel=1e-4 if L == 1 else 2e-3)
