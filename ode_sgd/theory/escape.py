@@ -50,13 +50,14 @@ def escape_rate(problem: Problem, start: OrderParameters | None = None, branch: 
     Raises
     ------
     InvalidProblem
-        As `symmetric_saddle`, and where the symmetric state is stable.
+        As `symmetric_saddle`, and where no such mode grows.
 
     Notes
     -----
     With gradient_flow=True, erf, K = M, equal second-layer weights s, no label noise and no start:
     s^2 eta (mu_2 / mu_1) (2/pi) K / sqrt((2K-1) (2K+1)^3), mu_l = Tr Sigma^l / N. Otherwise a root of a determinant of
-    size M + 2 at most. Identical students also drift apart in Q alone, at rates of order eta^2, which are not counted.
+    size M + 2 at most. Identical students are also driven apart by noise, at rates of order eta^2: such modes are not
+    counted, though they are faster where learning rate or label noise is large.
     Source: docs/theory.md section 8.
     """
     return growth_rates(problem, at_rest(problem, start, branch), start)[0]
@@ -105,8 +106,8 @@ def growth_rates(problem: Problem, rest: Rest, start: OrderParameters | None) ->
     rates = linearisation(problem, rest).growth_rates()
     if not rates:
         raise InvalidProblem(
-            "the symmetric state is stable here: nothing that breaks the students' symmetry grows, "
-            "and there is no plateau to escape from"
+            "there is nothing to escape from: at this symmetric fixed point no overlap with the teachers drives the "
+            "students apart (noise may, if they are identical); see branch='split', or give the student more to learn"
         )
     if closed_forms.exist(problem, start):
         return [closed_forms.rate(problem)] * len(rates)

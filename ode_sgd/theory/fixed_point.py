@@ -89,8 +89,9 @@ def _settle(space: SymmetricSpace, T: Array, noise: float, fields: Array, step: 
             return FixedPoint(fields=fields, coefficients=coefficients, residual=after)
         step = min(step * min(max(before / max(after, 1e-300), 0.5), 10.0), 1e15)
     raise InvalidProblem(
-        "no symmetric saddle was found: the overlaps of identical students do not come to rest; "
-        "the learning rate may be too large, try a smaller one"
+        "no symmetric saddle was found: the overlaps of identical students do not come to rest; the learning rate "
+        "may be too large, or the student's second-layer weights too small for the teacher's (an activation that "
+        "saturates then drives the overlaps to infinity)"
     )
 
 

@@ -36,12 +36,23 @@ def jacobian(problem, there):
 
 
 def breaking_rate(problem, there, branch):
-    """Largest real part among the eigenvalues whose vectors break the symmetry of r."""
+    """Largest real part among the eigenvalues whose vectors break the symmetry of r.
+
+    At identical students without those that also give them parts of their own, which are of second order in weights.
+    """
     values, vectors = np.linalg.eig(jacobian(problem, there))
     L, K, M = there.r.shape
-    r = vectors.reshape(-1, L, values.size)[: K * M].reshape(K, M, L, values.size)
-    differs = np.sqrt((np.abs(r - r.mean(axis=0)) ** 2).sum(axis=(0, 1, 2))) > 1e-3
-    return values.real[differs].max()
+    q, r = layout.unpack(vectors.real.T.reshape(values.size, -1, L).transpose(0, 2, 1), K, M)
+    breaks = norms(r - r.mean(axis=2, keepdims=True)) > 1e-3
+    if branch == "identical":
+        differences = np.eye(K) - 1.0 / K
+        breaks &= norms(differences @ q @ differences) < 1e-6
+    return values.real[breaks].max()
+
+
+def norms(stack):
+    """Of the vectors, (n, ...)."""
+    return np.sqrt((stack**2).reshape(len(stack), -1).sum(axis=1))
 
 
 @pytest.mark.parametrize("K", range(2, 9))
@@ -97,8 +108,9 @@ def test_a_student_that_is_already_right_has_nothing_to_escape_from():
     """Two students of weight 1/2 and one teacher: both become the teacher."""
     problem = committee(2, 2, teacher_units=1, output="mean_field")
     assert theory.plateau_height(problem) < 1e-12
-    with pytest.raises(ode_sgd.InvalidProblem, match="stable"):
-        theory.escape_rate(problem)
+    for branch in BRANCHES:
+        with pytest.raises(ode_sgd.InvalidProblem, match="nothing to escape from"):
+            theory.escape_rate(problem, branch=branch)
 
 
 def test_a_million_sectors():

@@ -129,7 +129,8 @@ def test_the_saddle_is_that_of_one_sector():
         ({"student_weights": (1.0, 2.0)}, "unequal weights"),
         ({"student_weights": (0.0, 0.0)}, "zero"),
         ({"trainable": 1}, "do not learn"),
-        ({"learning_rate": 50.0}, "too large, try a smaller"),
+        ({"learning_rate": 50.0}, "too large"),
+        ({"student_weights": (0.1, 0.1)}, "too small for the teacher"),  # at most 0.2 in all
     ],
 )
 @pytest.mark.parametrize("branch", BRANCHES)
