@@ -2,22 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
 from ode_sgd.analysis.escape import Escape, fit_escape
-from ode_sgd.analysis.plateau import PlateauSearch, find_plateaus, longest
+from ode_sgd.analysis.plateau import FEWEST_TIMES, Plateau, PlateauSearch, find_plateau, find_plateaus, longest
 from ode_sgd.analysis.power_law import Crossover, PowerLawFit, find_crossover, fit_power_law
 from ode_sgd.analysis.specialisation import Specialisation, specialisation
 from ode_sgd.model import check
+from ode_sgd.model.check import Array
 from ode_sgd.model.errors import AnalysisError, InvalidProblem
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.theory.escape import EscapeLaw, escape_law
 from ode_sgd.theory.linear_network import noise_floor
 from ode_sgd.theory.power_laws import PowerLaw, asymptotic_exponent
-from ode_sgd.theory.saddle import plateau_height
+from ode_sgd.theory.saddle import plateau_height, symmetric_saddle
 
 T = TypeVar("T")
 STILL = 0.01  # an error that moves by less than this over the last third of the time has reached a floor
@@ -36,10 +38,13 @@ class Findings:
     floor : float or None
         The last eps_g, where it moved by less than 1 % over the last third of alpha.
     specialisation : Specialisation
+    branch : str
+        "identical" or "split": the saddle whose spread of students, mean Q_ii - mean Q_ij, is nearer to the measured
+        one on the longest plateau; "identical" without a plateau.
     theory_height : float or None
-        `theory.plateau_height`.
+        `theory.plateau_height` on that branch.
     theory_escape : EscapeLaw or None
-        Rate, and the spread of escape times over starts.
+        Rate there, and the spread of escape times over starts.
     theory_power_law : PowerLaw or None
     theory_floor : float or None
         `theory.noise_floor`.
@@ -51,6 +56,7 @@ class Findings:
     crossover: Crossover | None
     floor: float | None
     specialisation: Specialisation
+    branch: str
     theory_height: float | None
     theory_escape: EscapeLaw | None
     theory_power_law: PowerLaw | None
@@ -67,16 +73,19 @@ def findings(trajectory: Trajectory) -> Findings:
     """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     problem, teacher = trajectory.problem, teacher_of(trajectory)
+    plateaus = find_plateaus(trajectory)
+    branch = saddle_branch(trajectory, longest(plateaus))
     power_law = fit_power_law(trajectory)
     return Findings(
-        plateaus=find_plateaus(trajectory),
+        plateaus=plateaus,
         escape=fit_escape(trajectory) if problem.student_units > 1 else None,
         power_law=power_law,
         crossover=find_crossover(trajectory, power_law) if power_law else None,
         floor=_floor(trajectory),
         specialisation=specialisation(trajectory),
-        theory_height=theory_height(trajectory),
-        theory_escape=_where_it_exists(lambda: escape_law(problem, teacher)),
+        branch=branch,
+        theory_height=_where_it_exists(lambda: plateau_height(problem, teacher, branch)),
+        theory_escape=_where_it_exists(lambda: escape_law(problem, teacher, branch)),
         theory_power_law=asymptotic_exponent(problem),
         theory_floor=_where_it_exists(lambda: noise_floor(problem, teacher)),
     )
@@ -90,9 +99,37 @@ def teacher_of(trajectory: Trajectory) -> OrderParameters | None:
     return final
 
 
-def theory_height(trajectory: Trajectory) -> float | None:
-    """`theory.plateau_height` at the run's own learning rate and teacher, or None."""
-    return _where_it_exists(lambda: plateau_height(trajectory.problem, teacher_of(trajectory)))
+def saddle_branch(trajectory: Trajectory, plateau: Plateau | None) -> str:
+    """The branch of `theory.symmetric_saddle` nearer to a plateau, by the spread of the students in Q."""
+    saddles = {
+        branch: saddle
+        for branch in ("identical", "split")
+        if (saddle := _where_it_exists(partial(symmetric_saddle, trajectory.problem, teacher_of(trajectory), branch)))
+    }
+    if plateau is None or len(saddles) < len(("identical", "split")):
+        return next(iter(saddles), "identical")
+    mean = trajectory if trajectory.replicas is None else trajectory.mean()
+    on_it = np.flatnonzero((mean.alpha >= plateau.start) & (mean.alpha <= plateau.end))
+    if not on_it.size:
+        return "identical"
+    row = on_it[np.argmin(np.abs(mean.generalization_error[on_it] - plateau.height))]
+    measured = _spread(mean.Q[row])
+    return min(saddles, key=lambda branch: abs(_spread(saddles[branch].Q) - measured))
+
+
+def plateau_and_height(trajectory: Trajectory) -> tuple[Plateau | None, float | None]:
+    """The longest plateau, and the height that theory gives for its branch; None also where there are too few times."""
+    plateau = find_plateau(trajectory) if trajectory.alpha.size >= FEWEST_TIMES else None
+    if plateau is None:
+        return None, None
+    branch, teacher = saddle_branch(trajectory, plateau), teacher_of(trajectory)
+    return plateau, _where_it_exists(lambda: plateau_height(trajectory.problem, teacher, branch))
+
+
+def _spread(Q: Array) -> float:
+    """Mean of Q_ii less that of Q_ij."""
+    K = len(Q)
+    return float(np.trace(Q) / K - (Q.sum() - np.trace(Q)) / (K * (K - 1)))
 
 
 def _where_it_exists(compute: Callable[[], T]) -> T | None:
@@ -130,6 +167,8 @@ def _plateau(found: Findings) -> str:
     if found.plateaus.reason:
         text += f" ({found.plateaus.reason})"
     theory = None if found.theory_height is None else f"height {found.theory_height:.5g}"
+    if theory and found.branch == "split":
+        theory += " (split students)"
     if theory and found.theory_escape:
         theory += f", length from start to start +- {found.theory_escape.standard_deviation:.3g} whatever N"
     return _line("plateau", text, theory)

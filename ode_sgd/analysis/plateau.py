@@ -22,7 +22,7 @@ END = 0.5  # the plateau has ended when the curve is below this fraction of it
 # some 1 / lambda gives 10.
 PERSISTENCE = 6.0
 FLATTEST = 0.2  # the height is the mean over the flattest stretch, of this fraction of the time in the band
-FLAT = 0.01  # most that the curve may move over that stretch: more is a slope, whose height means nothing to 1 %
+FLAT = 0.005  # most that the curve may move over that stretch: more is a slope, whose height means nothing to 1 %
 FEWEST_TIMES = 4
 ANCHORS = 300  # output times at which a plateau is looked for
 
@@ -106,7 +106,7 @@ def find_plateau(trajectory: Trajectory) -> Plateau | None:
     Notes
     -----
     A plateau is a stay of eps_g within 10 % of one height which lasts at least 6 times as long as the fastest fall by
-    the same factor (1.1 to 0.9) while it leaves, and which moves by at most 1 % over its flattest fifth. Where ln eps_g
+    the same factor (1.1 to 0.9) while it leaves, and moves by at most 0.5 % over its flattest fifth. Where ln eps_g
     is convex, as in linear networks (docs/theory.md (7.4)), that ratio is at most 1 on any stretch. A curve that stays
     to the last output time has not left: it may be a floor.
     """
@@ -146,9 +146,10 @@ def _search(alpha: Array, error: Array, resolution: float) -> PlateauSearch:
     alpha, curve = alpha[:last], np.log(error[:last])
     if last < FEWEST_TIMES:
         return PlateauSearch((), "eps_g is above its resolution at fewer than four output times")
-    stays = _distinct([stay for anchor in _anchors(alpha) if (stay := _stay(alpha, curve, anchor)) is not None])
+    found = [stay for anchor in _anchors(alpha) if (stay := _stay(alpha, curve, anchor)) is not None]
+    stays = _distinct([stay for stay in found if stay.change <= FLAT])
     if not stays:
-        return PlateauSearch((), _why_none(alpha, curve))
+        return PlateauSearch((), _why_none(alpha, curve, min(found, key=lambda stay: stay.change, default=None)))
     return PlateauSearch(tuple(_plateau(alpha, curve, stays, number) for number in range(len(stays))), "")
 
 
@@ -160,7 +161,7 @@ def _anchors(alpha: Array) -> Sequence[int]:
 
 
 def _stay(alpha: Array, curve: Array, anchor: int) -> _Stay | None:
-    """The stay around the height at `anchor`, refined once; None where there is no plateau."""
+    """The stay around the height at `anchor`, refined once; None where it does not last or is not left."""
     rough = _band(alpha, curve, anchor, float(curve[anchor]))
     if rough is None:
         return None
@@ -169,7 +170,7 @@ def _stay(alpha: Array, curve: Array, anchor: int) -> _Stay | None:
     if final is None:
         return None
     start, leave, fall = final
-    if leave - start < PERSISTENCE * fall or change > FLAT:
+    if leave - start < PERSISTENCE * fall:
         return None
     return _Stay(start=start, leave=leave, height=float(np.exp(level)), change=change)
 
@@ -253,14 +254,20 @@ def _spacing(alpha: Array, time: float) -> float:
     return 0.5 * float(alpha[after] - alpha[after - 1])
 
 
-def _why_none(alpha: Array, curve: Array) -> str:
-    """Why no stay was found, by what the end of the curve looks like."""
+def _why_none(alpha: Array, curve: Array, nearest: _Stay | None) -> str:
+    """Why no plateau was found: by the flattest of the stays that last, or what the end of the curve looks like."""
+    if nearest is not None:
+        return (
+            f"from alpha = {nearest.start:.4g} to {nearest.leave:.4g} eps_g stays within {BAND:.0%} of "
+            f"{nearest.height:.3g}, but it moves by {nearest.change:.1%} over the flattest fifth of that, more than "
+            f"{FLAT:.1%}: a slope"
+        )
     elsewhere = np.flatnonzero(np.abs(curve - curve[-1]) > BAND)
     if elsewhere.size == 0 or alpha[elsewhere[-1]] < 0.5 * alpha[-1]:
         return "eps_g stays near its last value: a floor, or a plateau not yet left; a later last alpha would tell"
     return (
         f"no stay within {BAND:.0%} of a height lasts {PERSISTENCE:g} times as long as the fastest fall by the same "
-        f"factor after it and moves by less than {FLAT:.0%} over its flattest fifth"
+        "factor after it"
     )
 
 

@@ -155,11 +155,15 @@ def test_the_shallow_start_is_none():
 
 
 def test_simulations_of_one_start_end_their_plateau_where_the_ode_does():
-    problem = committee(1, 0.5)
-    start = ode_sgd.OrderParameters.random(problem, 2000, 0.5, seed=4)
-    times = np.linspace(0.0, 250.0, 501)
+    problem = committee(1, 0.2)
+    start = ode_sgd.OrderParameters.random(problem, 100, 0.1, seed=2)
+    times = np.linspace(0.0, 600.0, 401)
     sgd = ode_sgd.simulate(problem, start, times, dimension=2000, replicas=16, seed=1)
     theory, measured = ode_sgd.find_plateau(ode_sgd.integrate(problem, start, sgd.alpha)), ode_sgd.find_plateau(sgd)
     assert measured.replicas == 16
-    assert abs(measured.end - theory.end) < 3.0 * measured.end_error
-    assert measured.height == pytest.approx(theory.height, abs=4.0 * measured.height_error + theory.height_error)
+    for name in ("start", "end"):
+        off = (getattr(measured, name) - getattr(theory, name)) / getattr(measured, f"{name}_error")
+        print(f"{name} of the plateau, SGD - ODE: {off:+.2f} standard errors")
+        assert abs(off) < 2.5  # one in eighty by chance; measured -0.1 and -0.1
+    # The bias of eps_g is of order 1/N of it.
+    assert measured.height == pytest.approx(theory.height, rel=2.0 / 2000)

@@ -8,8 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ode_sgd.analysis.agreement import Agreement
-from ode_sgd.analysis.findings import theory_height
-from ode_sgd.analysis.plateau import FEWEST_TIMES, Plateau
+from ode_sgd.analysis.findings import plateau_and_height
+from ode_sgd.analysis.plateau import Plateau
 from ode_sgd.analysis.plots.curves import plot_error, plot_local_exponent, plot_overlaps
 from ode_sgd.analysis.plots.marks import plot_agreement, plot_matrices, plot_plateau
 from ode_sgd.model.errors import InvalidProblem, StorageError
@@ -87,10 +87,12 @@ def _given(ode: Trajectory | None, sgd: Trajectory | None) -> list[Trajectory]:
 
 
 def _error_with_plateau(axes: Axes, trajectories: list[Trajectory]) -> Plateau | None:
-    """eps_g; the plateau of the first run, where it has enough times to show one."""
+    """eps_g; the plateau of the first run."""
     plot_error(axes, trajectories)
-    lead = trajectories[0]
-    return plot_plateau(axes, lead, theory_height(lead)) if lead.alpha.size >= FEWEST_TIMES else None
+    plateau, height = plateau_and_height(trajectories[0])
+    if plateau is not None:
+        plot_plateau(axes, plateau, height)
+    return plateau
 
 
 def _title(figure: Figure, problem: Problem) -> None:

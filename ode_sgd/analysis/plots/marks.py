@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ode_sgd.analysis.agreement import Agreement
-from ode_sgd.analysis.plateau import Plateau, find_plateau
+from ode_sgd.analysis.plateau import Plateau
 from ode_sgd.analysis.plots.curves import ALPHA_LABEL, COLOURS, MARKERS
 from ode_sgd.analysis.specialisation import specialisation
 from ode_sgd.model.check import Array
@@ -15,28 +15,22 @@ from ode_sgd.model.errors import AnalysisError
 from ode_sgd.solvers.trajectory import Trajectory
 
 
-def plot_plateau(axes: Axes, trajectory: Trajectory, height: float | None = None) -> Plateau | None:
-    """Shade the longest plateau over a curve drawn by `plot_error`; `height` (theory) as a dotted line.
-
-    Nothing is drawn where there is no plateau. Raises AnalysisError as `find_plateau`.
-    """
-    plateau = find_plateau(trajectory)
-    if plateau is None:
-        return None
+def plot_plateau(axes: Axes, plateau: Plateau, height: float | None = None) -> Axes:
+    """Shade a plateau over a curve drawn by `plot_error`, with its length; `height` (theory) is a dotted line."""
     axes.axvspan(plateau.start, plateau.end, color="black", alpha=0.08, lw=0.0, zorder=0)
     if height is not None:
-        axes.axhline(height, color="black", ls=":", lw=1.0, zorder=1, label="height of the saddle (theory)")
+        axes.axhline(height, color="black", ls=":", lw=1.0, zorder=1, label="saddle (theory)")
         axes.legend(frameon=False)
+    middle = np.sqrt(max(plateau.start, 1e-12) * plateau.end)
     axes.annotate(
-        rf"plateau, length {plateau.length:.3g}",
-        (np.sqrt(max(plateau.start, 1e-12) * plateau.end), plateau.height),
-        xytext=(0.0, 6.0),
-        textcoords="offset points",
+        f"plateau,\nlength {plateau.length:.3g}",
+        (middle, 0.98),
+        xycoords=axes.get_xaxis_transform(),
         ha="center",
-        va="bottom",
+        va="top",
         fontsize="small",
     )
-    return plateau
+    return axes
 
 
 def plot_matrices(axes: Sequence[Axes], trajectory: Trajectory, alpha: Sequence[float]) -> Sequence[Axes]:
@@ -86,7 +80,7 @@ def plot_agreement(axes: Axes, agreement: Agreement) -> Axes:
     for sign in (-1.0, 1.0):
         axes.axhline(sign * agreement.worst_allowed, color="black", ls="--", lw=0.8)
     axes.set(xscale="log", xlabel=ALPHA_LABEL, ylabel="(SGD - ODE) / standard error,  $z$  (dimensionless)")
-    axes.legend(frameon=False, ncols=3)
+    axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     return axes
 
 

@@ -1,0 +1,87 @@
+"""Deviations at several N, extrapolated."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import ode_sgd
+from tests.analysis.curves import trajectory
+
+ALPHA = np.linspace(0.0, 4.0, 5)
+
+
+def made(N, limit, slope, noise=1e-3, replicas=64, seed=0):
+    """A simulation whose eps_g deviates from 1 by limit + slope / N and noise; Q, R as the ODE's, with noise."""
+    generator = np.random.default_rng([seed, N])
+    spread = noise * generator.standard_normal((replicas, 5))
+    sgd = trajectory(ALPHA, 1.0 + limit + slope / N + spread)
+    Q, R, T = sgd.moments[1]
+    moments = {1: (Q + noise * generator.standard_normal(Q.shape), R + noise * generator.standard_normal(R.shape), T)}
+    return replace(sgd, moments=moments, dimension=N)
+
+
+def ode():
+    return replace(trajectory(ALPHA, np.ones(5)), dimension=None)
+
+
+def test_limit_and_slope_of_a_known_law():
+    found = ode_sgd.extrapolate([(ode(), made(N, 0.0, 3.0)) for N in (100, 200, 400, 800)])
+    assert found.dimensions == (100, 200, 400, 800)
+    assert np.all(np.abs(found.slope["generalization_error"] - 3.0) < 0.2)  # errors of about 0.025
+    assert 0.6 < found.rms < 1.5 and 0.6 < found.chi_square < 1.5
+
+
+def test_a_deviation_that_stays_is_seen():
+    found = ode_sgd.extrapolate([(ode(), made(N, 2e-3, 3.0)) for N in (100, 200, 400, 800)])
+    assert found.worst.quantity == "generalization_error" and found.worst.z > 5.0
+    assert "extrapolated to N -> infinity from N = 100, 200, 400, 800" in found.verdict
+
+
+def test_a_deviation_that_falls_otherwise_is_seen():
+    found = ode_sgd.extrapolate([(ode(), made(N, 5.0 / np.sqrt(N), 0.0)) for N in (100, 200, 400, 800)])
+    assert found.chi_square > 3.0
+
+
+def test_errors_are_those_of_the_limit():
+    limits = [
+        ode_sgd.extrapolate([(ode(), made(N, 0.0, 3.0, seed=seed)) for N in (100, 200, 400)]).z["generalization_error"]
+        for seed in range(60)
+    ]
+    assert 0.9 < np.std(limits) < 1.12  # 300 values: 1 +- 0.04
+
+
+def test_order_of_the_pairs_does_not_matter_and_two_have_no_chi_square():
+    pairs = [(ode(), made(N, 0.0, 3.0)) for N in (100, 400)]
+    one, other = ode_sgd.extrapolate(pairs), ode_sgd.extrapolate(pairs[::-1])
+    assert one.rms == other.rms and one.chi_square is None and "chi^2" not in one.verdict
+
+
+@pytest.mark.parametrize("wrong", ["one", "same", "times"])
+def test_bad_input(wrong):
+    pairs = [(ode(), made(N, 0.0, 3.0)) for N in (100, 200)]
+    if wrong == "one":
+        pairs = pairs[:1]
+    elif wrong == "same":
+        pairs = [pairs[0], pairs[0]]
+    else:
+        pairs[1] = pairs[1][0], replace(pairs[1][1], alpha=ALPHA + 0.1)
+    with pytest.raises(ode_sgd.ComparisonError, match="N ="):
+        ode_sgd.extrapolate(pairs)
+
+
+def test_compare_takes_simulations_at_several_dimensions():
+    problem = ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.isotropic(), student_units=2, teacher_units=2, learning_rate=1.5
+    )
+    start = ode_sgd.OrderParameters.random(problem, 40, 0.3, seed=1)
+    times = np.array([0.0, 1.0, 2.0, 4.0])
+    runs = [
+        ode_sgd.simulate(problem, start, times, dimension=N, replicas=1000, seed=N, method="reduced")
+        for N in (50, 100, 200)
+    ]
+    agreement = ode_sgd.compare(ode_sgd.integrate(problem, start, times), runs)
+    assert agreement.dimension == 200 and agreement.extrapolation.dimensions == (50, 100, 200)
+    assert np.all(agreement.extrapolation.slope["Q_11"] > 0.1)  # the bias is there ...
+    assert agreement.extrapolation.rms < 2.0  # ... and gone at N -> infinity
+    assert "extrapolated" in agreement.verdict
