@@ -152,6 +152,22 @@ def test_compare(stored, capsys):
     assert "ODE and SGD agree" in capsys.readouterr().out
 
 
+def test_compare_at_several_dimensions(folder, capsys):
+    for dimension in (40, 80):
+        override = ["--set", f"simulation.dimension={dimension}", "--set", "start.dimension=40"]
+        # Times of both are multiples of 1/40.
+        main(
+            ["run", "study.toml", "--quiet", *override, "--set", "simulation.alpha=[0, 1, 2]", "-o", f"{dimension}.h5"]
+        )
+    capsys.readouterr()
+    assert main(["compare", "40.h5", "80.h5", "--figure", "z.png"]) in (0, 3)
+    printed = capsys.readouterr().out
+    assert "extrapolated to N -> infinity from N = 40, 80" in printed and "worst z" in printed
+    assert Path("z.png").stat().st_size > 10_000
+    assert main(["compare", "40.h5", "40.h5"]) == 2
+    assert "each at its own N" in capsys.readouterr().err
+
+
 def test_compare_needs_both(folder, capsys):
     text = STUDY.partition("[simulation]")[0].replace('"random"', '"random"\ndimension = 40')
     Path("study.toml").write_text(text)
@@ -178,6 +194,21 @@ def test_show(stored, capsys):
     assert "[problem] student_units = 2" in shown
     assert "[simulation] dimension = 40" in shown
     assert "status           complete" in shown
+
+
+def test_show_sets_theory_beside_what_is_measured(folder, capsys):
+    flags = ["start.student_scale=0.01", "integration.alpha=1000.0", "spectrum.distinct=1"]
+    main(["run", "study.toml", "--quiet", *(part for flag in flags for part in ("--set", flag)), "-o", "long.h5"])
+    capsys.readouterr()
+    assert main(["show", "long.h5"]) == 0
+    printed = capsys.readouterr().out
+    for part in ("plateau   alpha =", "; theory height", "whatever N", "escape    rate", "follows teacher"):
+        assert part in printed
+
+
+def test_plot_of_everything(folder, stored):
+    assert main(["plot", str(stored), "--analysis", "-o", "all.png"]) == 0
+    assert Path("all.png").stat().st_size > 50_000
 
 
 def test_info(capsys):

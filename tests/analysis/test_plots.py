@@ -102,3 +102,59 @@ def test_several_runs_of_one_kind(pair):
             plots.plot_error(Figure().subplots(), [ode, ode], **wrong)
     with pytest.raises(ode_sgd.InvalidProblem, match="nothing to plot"):
         plots.plot_overlaps(Figure().subplots(), [])
+
+
+def test_analysis_figure_has_all_panels(specialised):
+    figure = plots.analysis_figure(*specialised)
+    labels = " ".join(axes.get_ylabel() for axes in figure.axes)
+    for part in ("generalization error", "order parameters", "local exponent"):
+        assert part in labels
+    assert sum(len(axes.images) for axes in figure.axes) == 2
+
+
+def test_plateau_is_shaded_and_named():
+    problem = ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.isotropic(), student_units=2, teacher_units=2, learning_rate=0.5
+    )
+    start = ode_sgd.OrderParameters.random(problem, 1024, 0.01, seed=1)
+    ode = ode_sgd.integrate(problem, start, 1000.0)
+    axes = plots.run_figure(ode).axes[0]
+    plateau = ode_sgd.find_plateau(ode)
+    assert [text.get_text() for text in axes.texts] == [f"plateau,\nlength {plateau.length:.3g}"]
+    assert axes.patches[0].get_x() == pytest.approx(plateau.start)
+    assert axes.lines[-1].get_ydata()[0] == pytest.approx(plateau.height, rel=0.01)
+
+
+def test_matrices_put_teachers_where_they_are_followed(specialised):
+    ode, _ = specialised
+    axes = Figure().subplots(1, 2)
+    plots.plot_matrices(axes, ode, [0.0, 200.0])
+    drawn = axes[1].images[0].get_array()
+    assert np.abs(np.diag(drawn[:2, 2:])).min() > 0.8 and drawn.shape == (4, 4)
+    with pytest.raises(ode_sgd.AnalysisError, match="2 axes for 1 times"):
+        plots.plot_matrices(axes, ode, [1.0])
+
+
+def test_local_exponent_panel_holds_the_theory():
+    problem = ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.power_law(2000, 1.0),
+        student_units=1,
+        teacher_units=1,
+        learning_rate=1e-3,
+        activation="linear",
+        gradient_flow=True,
+    )
+    start = ode_sgd.OrderParameters.typical(problem, 0.0, 1.0)
+    axes = plots.plot_local_exponent(Figure().subplots(), [ode_sgd.integrate(problem, start, 1e5)])
+    window = axes.lines[1]
+    assert np.all(window.get_ydata() == 0.5)
+    low, high = window.get_xdata()
+    inside = (axes.lines[0].get_xdata() > low) & (axes.lines[0].get_xdata() < high)
+    assert np.allclose(axes.lines[0].get_ydata()[inside], 0.5, rtol=0.02)
+
+
+def test_agreement_is_drawn_within_its_limits(pair):
+    agreement = ode_sgd.compare(*pair)
+    axes = plots.plot_agreement(Figure().subplots(), agreement)
+    assert len(axes.lines) == len(agreement.z) + 2
+    assert {line.get_ydata()[0] for line in axes.lines[-2:]} == {-agreement.worst_allowed, agreement.worst_allowed}
