@@ -224,6 +224,8 @@ def _compare(arguments: argparse.Namespace) -> int:
     from ode_sgd.analysis.agreement import compare, compare_pairs
     from ode_sgd.analysis.report import deviations, table
 
+    if arguments.figure is not None:
+        _check_figure(arguments.figure, arguments.files)
     pairs = [_pair(path) for path in arguments.files]
     agreement = compare(*pairs[0]) if len(pairs) == 1 else compare_pairs(pairs)
     for ode, sgd in pairs:
@@ -251,17 +253,26 @@ def _pair(path: Path) -> "tuple[Trajectory, Trajectory]":
 
 def _plot(arguments: argparse.Namespace) -> int:
     from ode_sgd.analysis.plots import analysis_figure, run_figure, save_figure
-    from ode_sgd.storage.hdf5 import check_writable, load
+    from ode_sgd.storage.hdf5 import load
 
     stored = load(arguments.file)
     output: Path = arguments.output or arguments.file.with_suffix(".png")
-    check_writable(output)
-    if output.exists() and output.samefile(arguments.file):
-        raise StorageError(f"{output} is the file to draw; give the figure another name")
+    _check_figure(output, [arguments.file])
     draw = analysis_figure if arguments.analysis else run_figure
     save_figure(draw(stored.ode, stored.sgd), output, stored.problem)
     print(f"figure  {output}")
     return DONE
+
+
+def _check_figure(path: Path, sources: "list[Path]") -> None:
+    """Find out before anything is computed or printed that a figure cannot be written."""
+    from ode_sgd.storage.hdf5 import check_writable
+
+    if path.suffix.lower() not in (".png", ".pdf"):
+        raise StorageError(f"{path}: a figure ends in .png or .pdf, not in {path.suffix!r}")
+    check_writable(path)
+    if any(path.exists() and source.exists() and path.samefile(source) for source in sources):
+        raise StorageError(f"{path} is the file to draw; give the figure another name")
 
 
 def _show(arguments: argparse.Namespace) -> int:

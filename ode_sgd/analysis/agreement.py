@@ -4,19 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit  # the quantile of Student's t, without the second that scipy.stats takes to load
 
 from ode_sgd.analysis.extrapolation import Extrapolation, extrapolate
-from ode_sgd.analysis.quantities import Deviation, quantities
+from ode_sgd.analysis.quantities import FALSE_ALARM, RMS_LIMIT, Deviation, common_times, quantities
 from ode_sgd.analysis.specialisation import field_correlation, followed_teacher
-from ode_sgd.model import check
 from ode_sgd.model.check import Array
-from ode_sgd.model.errors import ComparisonError
 from ode_sgd.solvers.trajectory import Trajectory
-
-RMS_LIMIT = 2.0
-FALSE_ALARM = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,7 +44,7 @@ class Agreement:
         What is left of the deviations at N -> infinity, where simulations at several N were given; all else is about
         the largest N.
     agrees : bool
-        rms <= 2 and worst within worst_allowed.
+        rms <= 2 and worst within worst_allowed; with several N also the extrapolation.
     """
 
     alpha: Array
@@ -116,15 +110,14 @@ def compare(ode: Trajectory, sgd: Trajectory | Sequence[Trajectory]) -> Agreemen
 
 def compare_pairs(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Agreement:
     """As `compare` with simulations at several N, each beside an ODE of its own that holds its times."""
-    for ode, sgd in pairs:
-        _common_times(ode, sgd)
     extrapolation = extrapolate(pairs)
-    return replace(_compare(*max(pairs, key=lambda pair: pair[1].dimension or 0)), extrapolation=extrapolation)
+    agreement = _compare(*max(pairs, key=lambda pair: pair[1].dimension or 0))
+    return replace(agreement, extrapolation=extrapolation, agrees=agreement.agrees and extrapolation.agrees)
 
 
 def _compare(ode: Trajectory, sgd: Trajectory) -> Agreement:
     """Of one simulation."""
-    rows = _common_times(ode, sgd)
+    rows = common_times(ode, sgd)
     mean, error = sgd.mean(), sgd.standard_error()
     assert sgd.dimension is not None
     effective = sgd.dimension * ode.problem.spectrum.moment(1) ** 2 / ode.problem.spectrum.moment(2)
@@ -181,33 +174,3 @@ def _judge(
         dimension=sgd.dimension or 0,
         agrees=rms <= RMS_LIMIT and abs(worst.z) <= allowed,
     )
-
-
-def _common_times(ode: Trajectory, sgd: Trajectory) -> NDArray[np.int64]:
-    """Rows of the ODE at the simulation's times, after checking that the two can be compared at all."""
-    check.instance("ode", ode, Trajectory, ComparisonError)
-    check.instance("sgd", sgd, Trajectory, ComparisonError)
-    if ode.dimension is not None or sgd.replicas is None:
-        raise ComparisonError("give the ODE first and the simulation second: compare(integrate(...), simulate(...))")
-    if ode.problem.identity != sgd.problem.identity:
-        raise ComparisonError("the two trajectories are of different problems; run both with the same Problem")
-    if sgd.replicas < 4:
-        raise ComparisonError(f"{sgd.replicas} replicas say too little about their spread; simulate at least 4")
-    if sgd.alpha.size < 2:
-        raise ComparisonError("the simulation holds its start only; give it a later output time")
-    if sgd.T.ndim != 2:
-        raise ComparisonError("every replica has a start of its own; give simulate one common OrderParameters")
-    rows = np.minimum(np.searchsorted(ode.alpha, sgd.alpha), ode.alpha.size - 1)
-    missing = ode.alpha[rows] != sgd.alpha
-    if missing.any():
-        raise ComparisonError(
-            f"{int(missing.sum())} of {sgd.alpha.size} times of the simulation are not among the ODE's, the first "
-            f"alpha = {sgd.alpha[np.argmax(missing)]:.10g}; run the simulation first and pass integrate(..., "
-            "alpha=sgd.alpha), or a union that contains them"
-        )
-    first = np.concatenate(
-        [(sgd.Q[:, 0] - ode.Q[0]).ravel(), (sgd.R[:, 0] - ode.R[0]).ravel(), (sgd.T - ode.T).ravel()]
-    )
-    if np.abs(first).max() > 1e-8 * max(1.0, float(np.abs(ode.Q[0]).max())):
-        raise ComparisonError("the two do not start from the same overlaps; pass the same OrderParameters to both")
-    return rows

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ode_sgd.analysis.plateau import Plateau, longest, search_curves
+from ode_sgd.analysis.plateau import Plateau, find_plateau
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import AnalysisError
 from ode_sgd.solvers.trajectory import Trajectory
 
-SATURATED = 0.1  # of the overlap with the teachers: beyond it the growth is no longer that of the linearised flow
+# Spread of the students over the size of R beyond which the growth is no longer that of the linearised flow: 2 % off
+# for two students at a tenth; more students first grow faster, 9 % at a tenth for K = 8 and under 3 % at 0.03.
+SATURATED, SATURATED_MANY = 0.1, 0.03
 POINTS = 100  # of the fit, evenly spaced in alpha
 LEAST_GROWTH = 2.0  # factor by which the mode must grow in the window for a rate to mean anything
 
@@ -24,8 +26,9 @@ class Escape:
     rate : float
         Per unit of alpha.
     error : float
-        Half the difference of the rates in the two halves of the window (is it one exponential?) and the standard error
-        of the straight line, added in squares; over replicas the standard error of their mean.
+        Added in squares: the standard error of the straight line, half the difference of the rates in the two halves of
+        the window, and half the difference from the rate in an equally long window before it. Over replicas the
+        standard error of their mean.
     window : (float, float)
         The alpha between which it was fitted; with replicas of the median replica.
     growth : float
@@ -52,12 +55,14 @@ def fit_escape(trajectory: Trajectory, plateau: Plateau | None = None) -> Escape
     trajectory : Trajectory
         ODE or simulation; replicas are fitted one by one.
     plateau : Plateau or None
-        Where the escape begins; None finds it (in every replica).
+        Where the escape begins, the same for all replicas; None finds it.
 
     Returns
     -------
     Escape or None
-        None where there is no plateau, or the mode grows by less than a factor 2 in the window.
+        None where there is no plateau, where the students are never alike enough on it (spread below a tenth of R, or
+        0.03 for more than two), or the mode grows by less than a factor 2 in the window; also where that is so in more
+        than half of the replicas.
 
     Raises
     ------
@@ -67,21 +72,22 @@ def fit_escape(trajectory: Trajectory, plateau: Plateau | None = None) -> Escape
     Notes
     -----
     The mode is the projection of R_in - (1/K) sum_j R_jn (order one) on its own direction at the end of the window,
-    which keeps decaying directions and noise out. The window ends where the mode reaches a tenth of the root mean
-    square of R, and is the second half, in alpha, of the time since the plateau began or the mode was smallest. From
-    a random start the rate comes out a few per cent below `theory.escape_rate` where slow sectors are still moving.
+    which keeps decaying directions and noise out. The window ends where the students' spread reaches a tenth of the
+    root mean square of R (0.03 for K > 2), and is the second half, in alpha, of the time since the mode was smallest.
+    From a random start the rate may lie some per cent below `theory.escape_rate`: slow sectors are still moving, and a
+    teacher that is not orthonormal splits the rate for K > 2, so that the mode is a mixture (10 % at K = 5).
     """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     if trajectory.problem.student_units < 2:
         raise AnalysisError("student_units = 1: the escape breaks a symmetry between students; it needs at least 2")
+    if plateau is not None:
+        check.instance("plateau", plateau, Plateau, AnalysisError)
+    found = plateau or find_plateau(trajectory)
+    if found is None:
+        return None
     curves = trajectory.R if trajectory.replicas is not None else trajectory.R[None]
-    found = [plateau] * len(curves) if plateau else [longest(search) for search in search_curves(trajectory)]
-    fits = [
-        fit
-        for R, start in zip(curves, found, strict=True)
-        if start is not None and (fit := _fit(trajectory.alpha, R, start.start)) is not None
-    ]
-    if not fits or 2 * len(fits) < len(curves):
+    fits = [fit for R in curves if (fit := _fit(trajectory.alpha, R, found)) is not None]
+    if 2 * len(fits) < len(curves):
         return None
     return fits[0] if trajectory.replicas is None else _mean(fits)
 
@@ -90,41 +96,53 @@ def _differences(R: Array) -> Array:
     return np.asarray(R - R.mean(axis=-2, keepdims=True))
 
 
-def _fit(alpha: Array, R: Array, start: float) -> Escape | None:
+def _fit(alpha: Array, R: Array, plateau: Plateau) -> Escape | None:
     """The rate in one curve R (n, K, M)."""
-    begin = int(np.searchsorted(alpha, start))
+    begin = int(np.searchsorted(alpha, plateau.start))
     difference, size = _differences(R), np.sqrt(np.mean(R**2, axis=(1, 2)))
-    spread = np.sqrt(np.mean(difference**2, axis=(1, 2)))
-    saturated = np.flatnonzero(spread[begin:] > SATURATED * size[begin:])
-    if not saturated.size or saturated[0] < 2:
+    spread = np.sqrt(np.mean(difference**2, axis=(1, 2))) / size
+    until = max(int(np.searchsorted(alpha, plateau.end)), begin + 1)
+    begin += int(np.argmin(spread[begin:until]))  # from a wide start the students first become more alike
+    grown = np.flatnonzero(spread[begin:] > (SATURATED if R.shape[1] == 2 else SATURATED_MANY))
+    if not grown.size or grown[0] < 2:
         return None
-    end = begin + int(saturated[0])
+    end = begin + int(grown[0])
     direction = difference[end] / np.linalg.norm(difference[end])
     mode = np.tensordot(difference[begin : end + 1], direction, axes=2)
     begin += int(np.argmin(np.abs(mode)))
     mode = mode[mode.size - (end + 1 - begin) :]
-    times = alpha[begin : end + 1]
-    later = (times >= 0.5 * (times[0] + times[-1])) & (mode > 0.0)
+    return _line(alpha[begin : end + 1], mode)
+
+
+def _line(alpha: Array, mode: Array) -> Escape | None:
+    """Straight line through ln of the mode in the second half of the time; its error also from the first."""
+    middle, positive = 0.5 * (alpha[0] + alpha[-1]), mode > 0.0
+    later, earlier = positive & (alpha >= middle), positive & (alpha < middle)
     if later.sum() < 3 or mode[later][-1] < LEAST_GROWTH * mode[later][0]:
         return None
-    return _line(times[later], np.log(mode[later]))
-
-
-def _line(alpha: Array, logarithm: Array) -> Escape:
-    """Straight line through ln of the mode, on points evenly spaced in alpha."""
-    even = np.linspace(alpha[0], alpha[-1], POINTS)
-    values = np.interp(even, alpha, logarithm)
-    slope, half = _slope(even, values), POINTS // 2
-    scatter = values - values.mean() - slope * (even - even.mean())
-    # Points between two output times are no new ones.
-    noise = np.sqrt(np.sum(scatter**2) / POINTS * 12.0 / max(1, min(POINTS, alpha.size) - 2)) / np.ptp(even)
-    curvature = 0.5 * (_slope(even[half:], values[half:]) - _slope(even[:half], values[:half]))
+    slope, noise = _even_line(alpha[later], np.log(mode[later]))
+    before = _even_line(alpha[earlier], np.log(mode[earlier]))[0] if earlier.sum() >= 3 else slope
+    half = 0.5 * (alpha[later][0] + alpha[-1])
+    halves = later & (alpha < half), later & (alpha >= half)
+    drift = [_even_line(alpha[part], np.log(mode[part]))[0] for part in halves]
     return Escape(
         rate=slope,
-        error=float(np.hypot(noise, curvature)),
-        window=(float(alpha[0]), float(alpha[-1])),
-        growth=float(np.exp(logarithm[-1] - logarithm[0])),
+        error=float(np.sqrt(noise**2 + 0.25 * (drift[1] - drift[0]) ** 2 + 0.25 * (slope - before) ** 2)),
+        window=(float(alpha[later][0]), float(alpha[-1])),
+        growth=float(mode[later][-1] / mode[later][0]),
     )
+
+
+def _even_line(alpha: Array, logarithm: Array) -> tuple[float, float]:
+    """Slope and its standard error, on points even in alpha; those between two output times are no new ones."""
+    if alpha.size < 2:
+        return 0.0, 0.0
+    even = np.linspace(alpha[0], alpha[-1], POINTS)
+    values = np.interp(even, alpha, logarithm)
+    slope = _slope(even, values)
+    scatter = values - values.mean() - slope * (even - even.mean())
+    count = max(1, min(POINTS, alpha.size) - 2)
+    return slope, float(np.sqrt(np.sum(scatter**2) / POINTS * 12.0 / count) / np.ptp(even))
 
 
 def _slope(x: Array, y: Array) -> float:

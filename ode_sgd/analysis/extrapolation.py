@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
-from ode_sgd.analysis.quantities import Deviation, quantities
+from ode_sgd.analysis.quantities import FALSE_ALARM, RMS_LIMIT, Deviation, common_times, quantities
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import ComparisonError
 from ode_sgd.solvers.trajectory import Trajectory
+
+FEWEST_REPLICAS = 8
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,8 +31,13 @@ class Extrapolation:
     z : dict
         limit / error.
     rms : float
-        Root mean square of all z; about 1 where the ODE is the limit and the law is 1/N.
+        Root mean square of all z; about sqrt((replicas - 1) / (replicas - 3)) where the ODE is the limit.
     worst : Deviation
+    worst_allowed : float
+        What the largest of so many |z| stays below with probability 0.999 (Student's t of the fewest replicas,
+        Bonferroni).
+    agrees : bool
+        rms <= 2 and worst within worst_allowed.
     chi_square : float or None
         Mean squared residual of the fits in standard errors, per degree of freedom: about 1 where deviations fall
         as 1/N; None with two N, which a line always fits.
@@ -42,14 +51,21 @@ class Extrapolation:
     z: dict[str, Array]
     rms: float
     worst: Deviation
+    worst_allowed: float
     chi_square: float | None
+
+    @property
+    def agrees(self) -> bool:
+        return self.rms <= RMS_LIMIT and abs(self.worst.z) <= self.worst_allowed
 
     @property
     def verdict(self) -> str:
         """The result in words."""
         text = (
-            f"extrapolated to N -> infinity from N = {', '.join(map(str, self.dimensions))}: rms z = {self.rms:.2f}, "
-            f"worst {self.worst.z:+.2f} ({self.worst.quantity} at alpha = {self.worst.alpha:.4g})"
+            f"extrapolated to N -> infinity from N = {', '.join(map(str, self.dimensions))} they "
+            f"{'agree' if self.agrees else 'DISAGREE'}: rms z = {self.rms:.2f}, "
+            f"worst {self.worst.z:+.2f} ({self.worst.quantity} at alpha = {self.worst.alpha:.4g}; allowed "
+            f"{self.worst_allowed:.2f})"
         )
         return text if self.chi_square is None else f"{text}; chi^2 of the 1/N law {self.chi_square:.2f} per degree"
 
@@ -60,14 +76,16 @@ def extrapolate(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Extrapolation
     Parameters
     ----------
     pairs : sequence of (ode, sgd)
-        Of one problem and start, at two or more different N, on the same times up to the rounding to whole steps.
+        Of one problem and start, at two or more different N, on the same times up to the rounding to whole steps; at
+        least 8 replicas each, for the standard errors weigh the fit.
 
     Raises
     ------
     ComparisonError
-        For fewer than two different N, or times that are not the same.
+        For pairs that `compare` would refuse, different problems or starts, fewer than two different N or 8 replicas,
+        or times that are not the same.
     """
-    pairs = sorted(pairs, key=lambda pair: pair[1].dimension or 0)
+    pairs = _checked(pairs)
     dimensions = [sgd.dimension or 0 for _, sgd in pairs]
     if len(set(dimensions)) < 2 or len(set(dimensions)) < len(dimensions):
         raise ComparisonError(f"N = {dimensions}: an extrapolation needs two or more simulations, each at its own N")
@@ -81,18 +99,40 @@ def extrapolate(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Extrapolation
     return _fit(pairs, np.array(dimensions, float))
 
 
+def _checked(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> list[tuple[Trajectory, Trajectory]]:
+    """In the order of N, all of one problem and start."""
+    for number, pair in enumerate(pairs):
+        if not (isinstance(pair, tuple) and len(pair) == 2):
+            raise ComparisonError(f"pairs[{number}] is a {type(pair).__name__}; give (ode, sgd)")
+        common_times(*pair)
+    first = pairs[0][0] if pairs else None
+    for number, (ode, sgd) in enumerate(pairs):
+        assert first is not None
+        if ode.problem.identity != first.problem.identity:
+            raise ComparisonError(f"pairs[{number}] is of another problem than pairs[0]; only N may differ")
+        if max(float(np.abs(a[0] - b[0]).max()) for a, b in ((ode.Q, first.Q), (ode.R, first.R))) > 1e-8:
+            raise ComparisonError(f"pairs[{number}] has another start than pairs[0]; give all the same OrderParameters")
+        if (sgd.replicas or 0) < FEWEST_REPLICAS:
+            raise ComparisonError(
+                f"N = {sgd.dimension}: {sgd.replicas} replicas; an extrapolation needs {FEWEST_REPLICAS} or more"
+            )
+    return sorted(pairs, key=lambda pair: pair[1].dimension or 0)
+
+
 def _fit(pairs: Sequence[tuple[Trajectory, Trajectory]], N: Array) -> Extrapolation:
     """Weighted least squares at every time, for every quantity."""
     rows = [np.searchsorted(ode.alpha, sgd.alpha) for ode, sgd in pairs]
     means = [sgd.mean() for _, sgd in pairs]
     errors = [sgd.standard_error() for _, sgd in pairs]
     limit, error_of, slope, residuals = {}, {}, {}, []
+    size = float(np.abs(pairs[0][0].T).max())  # overlaps that vanish are known to rounding of the others
     for quantity in quantities(pairs[0][0]):
         theory = np.array([quantity(ode)[row] for (ode, _), row in zip(pairs, rows, strict=True)])
         deviation = np.array([quantity(mean) for mean in means]) - theory
         scale = np.array([quantity(error) for error in errors])[:, 1:]
         x, d = 1.0 / N[:, None], deviation[:, 1:]
-        weight = 1.0 / np.maximum(scale, np.finfo(float).tiny ** 0.25) ** 2
+        # What does not fluctuate is known to rounding, not exactly.
+        weight = 1.0 / np.maximum(scale, ROUNDING * max(float(np.abs(theory).max()), size)) ** 2
         total, middle = weight.sum(axis=0), (weight * x).sum(axis=0) / weight.sum(axis=0)
         width = (weight * (x - middle) ** 2).sum(axis=0)
         rise = (weight * (x - middle) * d).sum(axis=0) / width
@@ -103,7 +143,7 @@ def _fit(pairs: Sequence[tuple[Trajectory, Trajectory]], N: Array) -> Extrapolat
     z = {name: np.divide(limit[name], error_of[name]) for name in limit}
     scores = np.array(list(z.values()))
     row, time = np.unravel_index(np.argmax(np.abs(scores)), scores.shape)
-    alpha = pairs[-1][1].alpha[1:]
+    alpha, fewest = pairs[-1][1].alpha[1:], min(sgd.replicas or 0 for _, sgd in pairs)
     return Extrapolation(
         alpha=alpha,
         dimensions=tuple(int(n) for n in N),
@@ -113,5 +153,6 @@ def _fit(pairs: Sequence[tuple[Trajectory, Trajectory]], N: Array) -> Extrapolat
         z=z,
         rms=float(np.sqrt(np.mean(scores**2))),
         worst=Deviation(list(z)[row], float(alpha[time]), float(scores[row, time])),
+        worst_allowed=-float(stdtrit(fewest - 1, FALSE_ALARM / 2.0 / scores.size)),
         chi_square=float(np.mean(residuals)) / (N.size - 2) if N.size > 2 else None,
     )

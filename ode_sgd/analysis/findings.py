@@ -35,9 +35,12 @@ class Findings:
     escape : Escape or None
     power_law : PowerLawFit or None
     crossover : Crossover or None
-    floor : float or None
-        The last eps_g, where it moved by less than 1 % over the last third of alpha.
+    rest : float or None
+        The last eps_g, where it moved by less than 1 % over the last third of alpha: a floor, or, while students do
+        not yet follow teachers, perhaps a plateau.
     specialisation : Specialisation
+    own_teachers : bool
+        Whether every replica has a teacher of its own; theory is then that of an orthonormal one.
     branch : str
         "identical" or "split": the saddle whose spread of students, mean Q_ii - mean Q_ij, is nearer to the measured
         one on the longest plateau; "identical" without a plateau.
@@ -54,8 +57,9 @@ class Findings:
     escape: Escape | None
     power_law: PowerLawFit | None
     crossover: Crossover | None
-    floor: float | None
+    rest: float | None
     specialisation: Specialisation
+    own_teachers: bool
     branch: str
     theory_height: float | None
     theory_escape: EscapeLaw | None
@@ -74,15 +78,17 @@ def findings(trajectory: Trajectory) -> Findings:
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     problem, teacher = trajectory.problem, teacher_of(trajectory)
     plateaus = find_plateaus(trajectory)
-    branch = saddle_branch(trajectory, longest(plateaus))
+    plateau = longest(plateaus)
+    branch = saddle_branch(trajectory, plateau)
     power_law = fit_power_law(trajectory)
     return Findings(
         plateaus=plateaus,
-        escape=fit_escape(trajectory) if problem.student_units > 1 else None,
+        escape=fit_escape(trajectory, plateau) if plateau is not None and problem.student_units > 1 else None,
         power_law=power_law,
         crossover=find_crossover(trajectory, power_law) if power_law else None,
-        floor=_floor(trajectory),
+        rest=_rest(trajectory),
         specialisation=specialisation(trajectory),
+        own_teachers=trajectory.T.ndim == 3,
         branch=branch,
         theory_height=_where_it_exists(lambda: plateau_height(problem, teacher, branch)),
         theory_escape=_where_it_exists(lambda: escape_law(problem, teacher, branch)),
@@ -92,11 +98,19 @@ def findings(trajectory: Trajectory) -> Findings:
 
 
 def teacher_of(trajectory: Trajectory) -> OrderParameters | None:
-    """Order parameters that hold the run's own teacher; None where every replica has its own, or it is lost."""
-    final = trajectory.final
-    if isinstance(final, tuple):
-        return final[0] if trajectory.T.ndim == 2 else None
-    return final
+    """Order parameters that hold the run's own teacher; None where every replica has its own.
+
+    Where the last state is not kept (a mean, nodes in place of a long spectrum) every sector gets T / mu_1.
+    """
+    final, spectrum = trajectory.final, trajectory.problem.spectrum
+    if trajectory.T.ndim != 2:
+        return None
+    if final is not None:
+        return final[0] if isinstance(final, tuple) else final
+    K, M = trajectory.problem.student_units, trajectory.problem.teacher_units
+    L = spectrum.distinct
+    t = np.broadcast_to(trajectory.T / spectrum.moment(1), (L, M, M))
+    return OrderParameters(np.zeros((L, K, K)), np.zeros((L, K, M)), t)
 
 
 def saddle_branch(trajectory: Trajectory, plateau: Plateau | None) -> str:
@@ -139,7 +153,7 @@ def _where_it_exists(compute: Callable[[], T]) -> T | None:
         return None
 
 
-def _floor(trajectory: Trajectory) -> float | None:
+def _rest(trajectory: Trajectory) -> float | None:
     errors = np.atleast_2d(trajectory.generalization_error).mean(axis=0)
     late = trajectory.alpha >= trajectory.alpha[-1] * 2.0 / 3.0
     if late.sum() < 2 or errors[-1] <= trajectory.resolution or trajectory.status != "complete":
@@ -148,7 +162,8 @@ def _floor(trajectory: Trajectory) -> float | None:
 
 
 def describe(found: Findings) -> str:
-    """The findings as a few lines of text, no trailing newline."""
+    """The findings as a few lines of text, no trailing newline. Raises AnalysisError for anything else."""
+    check.instance("found", found, Findings, AnalysisError)
     return "\n".join([_plateau(found), _escape(found), _exponent(found), _floors(found), _students(found)])
 
 
@@ -169,14 +184,20 @@ def _plateau(found: Findings) -> str:
     theory = None if found.theory_height is None else f"height {found.theory_height:.5g}"
     if theory and found.branch == "split":
         theory += " (split students)"
-    if theory and found.theory_escape:
+    if theory and found.own_teachers:
+        theory += " (orthonormal teacher)"
+    if theory and found.theory_escape and found.theory_escape.directions == 1:
         theory += f", length from start to start +- {found.theory_escape.standard_deviation:.3g} whatever N"
     return _line("plateau", text, theory)
 
 
 def _escape(found: Findings) -> str:
     fit, law = found.escape, found.theory_escape
-    text = "rate not measured" if fit is None else f"rate {fit.rate:.5g} +- {fit.error:.1g}"
+    text = (
+        "rate not measured: no plateau, or students never alike enough on it"
+        if fit is None
+        else f"rate {fit.rate:.5g} +- {fit.error:.1g}"
+    )
     if fit is not None:
         text += f" on alpha = {fit.window[0]:.4g} to {fit.window[1]:.4g}"
     return _line("escape", text, None if law is None else f"{law.rate:.5g}")
@@ -197,7 +218,9 @@ def _exponent(found: Findings) -> str:
 
 
 def _floors(found: Findings) -> str:
-    text = "not reached" if found.floor is None else f"eps_g = {found.floor:.5g}"
+    text = "not reached" if found.rest is None else f"eps_g = {found.rest:.5g}"
+    if found.rest is not None and found.theory_floor is None and (found.specialisation.teacher < 0).any():
+        text += ", or a plateau that is not yet left"
     return _line("floor", text, None if found.theory_floor is None else f"{found.theory_floor:.5g}")
 
 

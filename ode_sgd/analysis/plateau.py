@@ -23,7 +23,11 @@ END = 0.5  # the plateau has ended when the curve is below this fraction of it
 PERSISTENCE = 6.0
 FLATTEST = 0.2  # the height is the mean over the flattest stretch, of this fraction of the time in the band
 FLAT = 0.005  # most that the curve may move over that stretch: more is a slope, whose height means nothing to 1 %
+WINDOWS, POINTS = 200, 50  # places for the flattest stretch, and points on it
 FEWEST_TIMES = 4
+QUANTITIES = ("start", "end", "length", "height")
+NORMAL_MEDIAN = 0.6745  # of the modulus of a standard normal
+RESTLESS = 0.02  # most that a simulation may fluctuate on a plateau, of its height; more may look like anything
 ANCHORS = 300  # output times at which a plateau is looked for
 
 
@@ -40,9 +44,9 @@ class Plateau:
         midst between the two.
     height : float
         eps_g on it, dimensionless: the mean over the flattest fifth.
-    start_error, end_error, height_error : float
+    start_error, end_error, length_error, height_error : float
         Over replicas, standard errors. Without them half the distance between the output times around `start` and
-        `end`, and what eps_g moves over the flattest fifth.
+        `end`, and of the height what eps_g drifts over the flattest fifth and the standard error of its mean there.
     replicas : int or None
         Number of replicas that the means are over; None without that axis.
     """
@@ -52,6 +56,7 @@ class Plateau:
     height: float
     start_error: float
     end_error: float
+    length_error: float
     height_error: float
     replicas: int | None = None
 
@@ -59,11 +64,6 @@ class Plateau:
     def length(self) -> float:
         """end - start, in units of alpha."""
         return self.end - self.start
-
-    @property
-    def length_error(self) -> float:
-        """Its error, from those of start and end as if independent."""
-        return float(np.hypot(self.start_error, self.end_error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,9 @@ class _Stay:
     start: float
     leave: float
     height: float
-    change: float  # of ln eps_g over the flattest fifth
+    middle: float  # of the flattest fifth
+    drift: float  # of ln eps_g over it
+    noise: float  # standard error of the mean of ln eps_g over it
 
 
 def find_plateau(trajectory: Trajectory) -> Plateau | None:
@@ -90,9 +92,10 @@ def find_plateau(trajectory: Trajectory) -> Plateau | None:
     Parameters
     ----------
     trajectory : Trajectory
-        ODE or simulation, with output times close enough to resolve start and end. With replicas every replica is
-        searched by itself, and means and standard errors are returned; those without a plateau are left out, and if
-        they are more than half, the answer is None.
+        ODE or simulation, with output times close enough to resolve start and end. Replicas of one start are judged
+        by their mean, which fluctuates least; start and end are then those of every replica. Replicas with starts of
+        their own are searched one by one; those without a plateau are left out, and if they are more than half, the
+        answer is None.
 
     Returns
     -------
@@ -107,8 +110,10 @@ def find_plateau(trajectory: Trajectory) -> Plateau | None:
     -----
     A plateau is a stay of eps_g within 10 % of one height which lasts at least 6 times as long as the fastest fall by
     the same factor (1.1 to 0.9) while it leaves, and moves by at most 0.5 % over its flattest fifth. Where ln eps_g
-    is convex, as in linear networks (docs/theory.md (7.4)), that ratio is at most 1 on any stretch. A curve that stays
-    to the last output time has not left: it may be a floor.
+    is convex, as in linear networks (docs/theory.md (7.4)), that ratio is at most 1 on any stretch. Leaving is for
+    good: down to half of the height or for as long as the stay was, and never back into the band. A curve that stays
+    to the last output time has not left: it may be a floor. Simulations must not fluctuate by more than 2 % from one
+    output time to the next (a mean over replicas fluctuates less).
     """
     return longest(find_plateaus(trajectory))
 
@@ -116,22 +121,19 @@ def find_plateau(trajectory: Trajectory) -> Plateau | None:
 def find_plateaus(trajectory: Trajectory) -> PlateauSearch:
     """All plateaus of eps_g; for parameters, errors and definitions see `find_plateau`.
 
-    With replicas that do not have equally many, only the longest of each is used.
+    Of replicas with starts of their own that do not have equally many, only the longest of each is used.
     """
-    searches = search_curves(trajectory)
-    return searches[0] if trajectory.replicas is None else _over_replicas(searches)
-
-
-def search_curves(trajectory: Trajectory) -> list[PlateauSearch]:
-    """The search in every replica, or in the one curve of a trajectory without that axis."""
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
-    alpha = trajectory.alpha
+    alpha, error = trajectory.alpha, trajectory.generalization_error
     if alpha.size < FEWEST_TIMES:
         raise AnalysisError(
             f"{alpha.size} output times cannot show a plateau; give at least {FEWEST_TIMES}, better 100 or more"
         )
-    curves = np.atleast_2d(trajectory.generalization_error)
-    return [_search(alpha, curve, trajectory.resolution) for curve in curves]
+    if trajectory.replicas is None:
+        return _search_stays(alpha, error, trajectory.resolution, trajectory.dimension is not None)[0]
+    if trajectory.T.ndim == 2:
+        return _of_one_start(alpha, error, trajectory.resolution)
+    return _over_replicas([_search_stays(alpha, curve, trajectory.resolution, True)[0] for curve in error])
 
 
 def longest(search: PlateauSearch) -> Plateau | None:
@@ -139,18 +141,27 @@ def longest(search: PlateauSearch) -> Plateau | None:
     return max(search.plateaus, key=lambda plateau: plateau.length, default=None)
 
 
-def _search(alpha: Array, error: Array, resolution: float) -> PlateauSearch:
-    """The plateaus of one curve."""
-    usable = error > resolution
-    last = int(np.argmin(usable)) if not usable.all() else error.size
-    alpha, curve = alpha[:last], np.log(error[:last])
+def _search_stays(alpha: Array, error: Array, resolution: float, fluctuates: bool) -> tuple[PlateauSearch, list[_Stay]]:
+    """The plateaus of one curve, and the stays behind them."""
+    last = _last_usable(error, resolution)
     if last < FEWEST_TIMES:
-        return PlateauSearch((), "eps_g is above its resolution at fewer than four output times")
+        return PlateauSearch((), "eps_g is above its resolution at fewer than four output times"), []
+    alpha, curve = alpha[:last], np.log(error[:last])
     found = [stay for anchor in _anchors(alpha) if (stay := _stay(alpha, curve, anchor)) is not None]
-    stays = _distinct([stay for stay in found if stay.change <= FLAT])
+    if fluctuates:
+        found = [stay for stay in found if _restlessness(alpha, curve, stay) <= RESTLESS]
+    stays = _distinct([stay for stay in found if stay.drift <= FLAT])
     if not stays:
-        return PlateauSearch((), _why_none(alpha, curve, min(found, key=lambda stay: stay.change, default=None)))
-    return PlateauSearch(tuple(_plateau(alpha, curve, stays, number) for number in range(len(stays))), "")
+        nearest = min(found, key=lambda stay: stay.drift, default=None)
+        return PlateauSearch((), _why_none(alpha, curve, nearest)), []
+    plateaus = tuple(_plateau(alpha, curve, stays, number) for number in range(len(stays)))
+    return PlateauSearch(plateaus, ""), stays
+
+
+def _last_usable(error: Array, resolution: float) -> int:
+    """How many output times come before eps_g first is within its resolution."""
+    usable = error > resolution
+    return error.size if usable.all() else int(np.argmin(usable))
 
 
 def _anchors(alpha: Array) -> Sequence[int]:
@@ -165,30 +176,34 @@ def _stay(alpha: Array, curve: Array, anchor: int) -> _Stay | None:
     rough = _band(alpha, curve, anchor, float(curve[anchor]))
     if rough is None:
         return None
-    level, change = _flattest(alpha, curve, *rough[:2])
+    level, middle, drift, noise = _flattest(alpha, curve, *rough[:2])
     final = _band(alpha, curve, anchor, level)
     if final is None:
         return None
     start, leave, fall = final
     if leave - start < PERSISTENCE * fall:
         return None
-    return _Stay(start=start, leave=leave, height=float(np.exp(level)), change=change)
+    return _Stay(start=start, leave=leave, height=float(np.exp(level)), middle=middle, drift=drift, noise=noise)
 
 
 def _band(alpha: Array, curve: Array, anchor: int, level: float) -> tuple[float, float, float] | None:
     """Begin and end of the stay within 10 % of e^level around `anchor`, and the fastest such fall after it."""
     low, high = level + np.log1p(-BAND), level + np.log1p(BAND)
-    gone = anchor + int(np.argmax(curve[anchor:] < level + np.log1p(-LEFT)))
-    if gone == anchor or not low <= curve[anchor] <= high:
-        return None  # it does not leave downwards
+    if not low <= curve[anchor] <= high or curve[-1] >= level + np.log1p(-LEFT):
+        return None
+    inside = int(np.flatnonzero(curve >= low)[-1])  # it leaves for good
+    out = curve[inside + 1 :]
+    if (curve[anchor : inside + 1] > high).any() or out.min() >= level + np.log1p(-LEFT):
+        return None
     before = np.flatnonzero((curve[: anchor + 1] > high) | (curve[: anchor + 1] < low))
     first = int(before[-1]) if before.size else -1
     bound = high if first >= 0 and curve[first] > high else low
     start = _crossing(alpha, curve, first, bound) if first >= 0 else float(alpha[0])
-    inside = anchor + int(np.flatnonzero(curve[anchor:gone] >= low)[-1])
     leave = _crossing(alpha, curve, inside, low)
-    below = np.flatnonzero(curve[gone:] < level + np.log(END))
-    end = gone + int(below[0]) if below.size else curve.size - 1
+    below = np.flatnonzero(out < level + np.log(END))
+    if not below.size and alpha[-1] - leave < leave - start:
+        return None
+    end = inside + 1 + int(below[0]) if below.size else curve.size - 1
     return start, leave, _fastest_fall(alpha[inside : end + 1], curve[inside : end + 1], high - low)
 
 
@@ -212,20 +227,37 @@ def _fastest_fall(alpha: Array, curve: Array, drop: float) -> float:
     return float(np.min(np.interp(begin + drop, depth, time) - np.interp(begin, depth, time)))
 
 
-def _flattest(alpha: Array, curve: Array, start: float, leave: float) -> tuple[float, float]:
-    """Mean of ln eps_g over the flattest fifth of a stay, and how much it moves there."""
+def _flattest(alpha: Array, curve: Array, start: float, leave: float) -> tuple[float, float, float, float]:
+    """Of the flattest fifth of a stay: mean of ln eps_g, middle, drift, and standard error of that mean.
+
+    Drift and scatter are those of a straight line through points even in alpha, of which no more count as independent
+    than there are output times.
+    """
     width = FLATTEST * (leave - start)
-    begin = np.linspace(start, leave - width, 200)
-    change = np.abs(np.interp(begin + width, alpha, curve) - np.interp(begin, alpha, curve))
-    best = int(np.argmin(change))
-    times = np.linspace(begin[best], begin[best] + width, 50)
-    return float(np.mean(np.interp(times, alpha, curve))), float(change[best])
+    begins = np.linspace(start, leave - width, WINDOWS)
+    times = begins[:, None] + np.linspace(0.0, width, POINTS)
+    values = np.interp(times, alpha, curve)
+    x = np.linspace(-0.5, 0.5, POINTS)
+    slopes = values @ x / (x @ x)
+    best = int(np.argmin(np.abs(slopes)))
+    scatter = float(np.std(values[best] - slopes[best] * x))
+    inside = int(np.count_nonzero((alpha >= times[best, 0]) & (alpha <= times[best, -1])))
+    noise = scatter / np.sqrt(max(1, min(inside, POINTS)))
+    return float(values[best].mean()), float(begins[best] + 0.5 * width), abs(float(slopes[best])), float(noise)
+
+
+def _restlessness(alpha: Array, curve: Array, stay: _Stay) -> float:
+    """Standard deviation of white noise with the second differences that ln eps_g has on a stay (their median)."""
+    inside = curve[(alpha >= stay.start) & (alpha <= stay.leave)]
+    if inside.size < FEWEST_TIMES:
+        return np.inf
+    return float(np.median(np.abs(np.diff(inside, 2))) / (NORMAL_MEDIAN * np.sqrt(6.0)))
 
 
 def _distinct(stays: list[_Stay]) -> list[_Stay]:
     """Of stays that overlap the flattest one, in order of time."""
     kept: list[_Stay] = []
-    for stay in sorted(stays, key=lambda stay: stay.change):
+    for stay in sorted(stays, key=lambda stay: stay.drift):
         if all(stay.leave <= other.start or stay.start >= other.leave for other in kept):
             kept.append(stay)
     return sorted(kept, key=lambda stay: stay.start)
@@ -233,19 +265,32 @@ def _distinct(stays: list[_Stay]) -> list[_Stay]:
 
 def _plateau(alpha: Array, curve: Array, stays: list[_Stay], number: int) -> Plateau:
     """What is reported of one stay among all."""
-    height, leave = stays[number].height, stays[number].leave
-    after = int(np.searchsorted(alpha, leave, side="right"))
-    lowest = stays[number + 1].height if number + 1 < len(stays) else float(np.exp(curve[after:].min()))
-    level = np.log(END * height if lowest < END * height else 0.5 * (height + lowest))
-    end = _crossing(alpha, curve, after + int(np.argmax(curve[after:] < level)) - 1, level)
+    stay = stays[number]
+    end = _first_below(alpha, curve, stay.leave, _end_level(alpha, curve, stays, number))
+    start_error, end_error = _spacing(alpha, stay.start), _spacing(alpha, end)
     return Plateau(
-        start=stays[number].start,
+        start=stay.start,
         end=end,
-        height=height,
-        start_error=_spacing(alpha, stays[number].start),
-        end_error=_spacing(alpha, end),
-        height_error=height * stays[number].change,
+        height=stay.height,
+        start_error=start_error,
+        end_error=end_error,
+        length_error=float(np.hypot(start_error, end_error)),
+        height_error=stay.height * float(np.hypot(stay.drift, stay.noise)),
     )
+
+
+def _end_level(alpha: Array, curve: Array, stays: list[_Stay], number: int) -> float:
+    """ln of what eps_g has to fall below: half of the height, or half-way to what follows if that lies higher."""
+    height, after = stays[number].height, alpha > stays[number].leave
+    lowest = stays[number + 1].height if number + 1 < len(stays) else float(np.exp(curve[after].min()))
+    return float(np.log(END * height if lowest < END * height else 0.5 * (height + lowest)))
+
+
+def _first_below(alpha: Array, curve: Array, time: float, level: float) -> float:
+    """The first time after `time` at which the curve is below `level`; it must be at some."""
+    after = int(np.searchsorted(alpha, time, side="right"))
+    index = after + int(np.argmax(curve[after:] < level))
+    return _crossing(alpha, curve, max(index, 1) - 1, level)
 
 
 def _spacing(alpha: Array, time: float) -> float:
@@ -259,7 +304,7 @@ def _why_none(alpha: Array, curve: Array, nearest: _Stay | None) -> str:
     if nearest is not None:
         return (
             f"from alpha = {nearest.start:.4g} to {nearest.leave:.4g} eps_g stays within {BAND:.0%} of "
-            f"{nearest.height:.3g}, but it moves by {nearest.change:.1%} over the flattest fifth of that, more than "
+            f"{nearest.height:.3g}, but it moves by {nearest.drift:.1%} over the flattest fifth of that, more than "
             f"{FLAT:.1%}: a slope"
         )
     elsewhere = np.flatnonzero(np.abs(curve - curve[-1]) > BAND)
@@ -271,8 +316,58 @@ def _why_none(alpha: Array, curve: Array, nearest: _Stay | None) -> str:
     )
 
 
+def _of_one_start(alpha: Array, errors: Array, resolution: float) -> PlateauSearch:
+    """Plateaus of the mean over replicas; start and end of each as the replicas have them."""
+    mean = errors.mean(axis=0)
+    last = _last_usable(mean, resolution)
+    search, stays = _search_stays(alpha, mean, resolution, True)
+    if not stays or len(errors) == 1:
+        return replace(search, plateaus=tuple(replace(plateau, replicas=len(errors)) for plateau in search.plateaus))
+    alpha, curves = alpha[:last], np.log(np.maximum(errors[:, :last], np.finfo(float).tiny))
+    found, missing = [], 0
+    for number, stay in enumerate(stays):
+        level = _end_level(alpha, np.log(mean[:last]), stays, number)
+        spans = [span for curve in curves if (span := _span(alpha, curve, stay, level)) is not None]
+        missing = max(missing, len(curves) - len(spans))
+        if 2 * len(spans) >= len(curves):
+            found.append(_mean_span(np.array(spans), errors[:, :last], alpha, stay))
+    reason = f"{missing} of {len(errors)} replicas are not back within it or do not leave" if missing else search.reason
+    return PlateauSearch(tuple(found), reason)
+
+
+def _span(alpha: Array, curve: Array, stay: _Stay, level: float) -> tuple[float, float] | None:
+    """When one replica comes within 10 % of the common height, last before the middle of the stay, and when it ends."""
+    high = np.log(stay.height) + np.log1p(BAND)
+    middle = int(np.searchsorted(alpha, stay.middle, side="right"))
+    above, below = np.flatnonzero(curve[:middle] > high), np.flatnonzero(curve[middle:] < level)
+    if not below.size or (above.size and above[-1] == middle - 1):
+        return None
+    start = _crossing(alpha, curve, int(above[-1]), high) if above.size else float(alpha[0])
+    return start, _first_below(alpha, curve, float(alpha[middle - 1]), level)
+
+
+def _mean_span(spans: Array, errors: Array, alpha: Array, stay: _Stay) -> Plateau:
+    flat = np.abs(alpha - stay.middle) <= 0.5 * FLATTEST * (stay.leave - stay.start)
+    heights = errors[:, flat].mean(axis=1) if flat.any() else np.full(len(errors), stay.height)
+    lengths = spans[:, 1] - spans[:, 0]
+    return Plateau(
+        start=float(spans[:, 0].mean()),
+        end=float(spans[:, 1].mean()),
+        height=stay.height,
+        start_error=_standard_error(spans[:, 0]),
+        end_error=_standard_error(spans[:, 1]),
+        length_error=_standard_error(lengths),
+        height_error=float(np.hypot(_standard_error(heights), stay.height * stay.drift)),
+        replicas=len(spans),
+    )
+
+
+def _standard_error(values: Array) -> float:
+    return float(values.std(ddof=1) / np.sqrt(values.size)) if values.size > 1 else float("inf")
+
+
 def _over_replicas(searches: list[PlateauSearch]) -> PlateauSearch:
-    """Means and standard errors, plateau by plateau."""
+    """Means and standard errors, plateau by plateau, of runs with starts of their own."""
     found = [search.plateaus for search in searches if search.plateaus]
     if 2 * len(found) < len(searches) or not found:
         missing = next(search.reason for search in searches if not search.plateaus)
@@ -285,18 +380,9 @@ def _over_replicas(searches: list[PlateauSearch]) -> PlateauSearch:
 
 
 def _mean(plateaus: Sequence[Plateau]) -> Plateau:
-    values = np.array([[plateau.start, plateau.end, plateau.height] for plateau in plateaus])
-    count = len(values)
-    if count == 1:
+    if len(plateaus) == 1:
         return replace(plateaus[0], replicas=1)
-    start, end, height = values.mean(axis=0).tolist()
-    errors = (values.std(axis=0, ddof=1) / np.sqrt(count)).tolist()
-    return Plateau(
-        start=start,
-        end=end,
-        height=height,
-        start_error=errors[0],
-        end_error=errors[1],
-        height_error=errors[2],
-        replicas=count,
-    )
+    columns = {name: np.array([getattr(plateau, name) for plateau in plateaus]) for name in QUANTITIES}
+    means = {name: float(columns[name].mean()) for name in ("start", "end", "height")}
+    errors = {f"{name}_error": _standard_error(values) for name, values in columns.items()}
+    return Plateau(**means, **errors, replicas=len(plateaus))

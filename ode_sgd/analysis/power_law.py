@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ode_sgd.analysis.plateau import FEWEST_TIMES, find_plateaus
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import AnalysisError
@@ -18,7 +19,9 @@ Mask = NDArray[np.bool_]
 CONSTANT = 0.1  # the local exponent of a power law stays within this fraction of its middle value
 SHORTEST = 0.5  # decades of alpha that a window must span
 STEEP_ENOUGH = 0.05  # flatter stretches are plateaus and floors, not power laws
+SMOOTH = 0.3  # decades over which the local exponents of simulations are taken
 DENSITY = 50  # points a decade on which curves are judged
+LOST = 0.5  # flatter than this fraction of it in between, and what ends later is something else
 ENDED = 2.0  # a power law is over where the local exponent is beyond this multiple of the fitted one
 
 
@@ -31,8 +34,8 @@ class PowerLawFit:
     exponent : float
         Positive where the error falls: minus the local exponent.
     error : float
-        Half the difference between the exponents of the two halves of the window (how much it drifts) and the standard
-        error of the line, added in squares; over replicas the jackknife error is added too.
+        The largest difference from the exponents of the three thirds of the window (how much it drifts) and the
+        standard error of the line, added in squares; over replicas the jackknife error is added too.
     window : (float, float)
         First and last alpha.
     decades : float
@@ -63,7 +66,8 @@ class Crossover:
     Attributes
     ----------
     alpha : float
-        First alpha after the power law at which the local exponent is twice the fitted one.
+        After the power law, the first from which on the local exponent stays above twice the fitted one: a drop on the
+        way, such as the end of a plateau, is not the end.
     exponent : float
         Of the power law before.
     rate : float
@@ -115,7 +119,8 @@ def fit_power_law(trajectory: Trajectory, window: tuple[float, float] | None = N
         ODE or simulation; with replicas their mean is fitted.
     window : (float, float) or None
         First and last alpha. None takes the longest stretch, in decades of alpha and of at least half of one, on which
-        the local exponent stays within 10 % of the middle of its range and is steeper than 0.05.
+        the local exponent stays within 10 % of the middle of its range and is steeper than 0.05; after the last plateau
+        if there is one. Exponents of simulations are those of lines over 0.3 decades.
 
     Returns
     -------
@@ -131,13 +136,13 @@ def fit_power_law(trajectory: Trajectory, window: tuple[float, float] | None = N
     Notes
     -----
     All points, 50 a decade and evenly spaced in ln alpha, weigh alike. For a curve without noise the deviation from the
-    law is systematic; that is why the error is taken from the two halves of the window.
+    law is systematic; that is why the error is taken from the thirds of the window.
     """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     usable = _usable(trajectory)
     given = window is not None
     if window is None:
-        window = _constant_window(trajectory, usable)
+        window = _constant_window(trajectory, usable & (trajectory.alpha > _last_plateau_end(trajectory)))
         if window is None:
             return None
     low, high = _checked_window(window)
@@ -172,22 +177,28 @@ def find_crossover(trajectory: Trajectory, fit: PowerLawFit | None = None) -> Cr
     AnalysisError
         If `trajectory` is none.
     """
+    if fit is not None:
+        check.instance("fit", fit, PowerLawFit, AnalysisError)
     fit = fit or fit_power_law(trajectory)
     if fit is None:
         return None
-    exponents = -local_exponent(trajectory)
-    beyond = np.flatnonzero((trajectory.alpha > fit.window[1]) & (exponents > ENDED * fit.exponent))
-    if not beyond.size:
+    usable = _usable(trajectory)
+    width = 0.0 if trajectory.dimension is None else SMOOTH
+    alpha, exponents = trajectory.alpha[usable], -local_exponent(trajectory, width)[usable]
+    going_on = np.flatnonzero((alpha <= fit.window[1]) | ~(exponents > ENDED * fit.exponent))
+    first = int(going_on[-1]) + 1 if going_on.size else 0
+    between = (alpha > fit.window[1]) & (alpha < alpha[min(first, alpha.size - 1)])
+    if first == alpha.size or (exponents[between] < LOST * fit.exponent).any():
         return None
-    crossing, last = trajectory.alpha[beyond[0]], trajectory.alpha[_usable(trajectory)][-1]
-    tail = (trajectory.alpha >= last - (last - crossing) / 3.0) & _usable(trajectory)
+    crossing, last = alpha[first], alpha[-1]
+    tail = (trajectory.alpha >= last - (last - crossing) / 3.0) & usable
     if tail.sum() < 4:
         return None
     end = _fit(trajectory, tail)
     if end.law != "exponential":
         return None
-    alpha, curve = trajectory.alpha[tail], np.log(_curve(trajectory)[tail])
-    rate = -(curve[-1] - curve[0]) / (alpha[-1] - alpha[0])
+    times, curve = trajectory.alpha[tail], np.log(_curve(trajectory)[tail])
+    rate = -(curve[-1] - curve[0]) / (times[-1] - times[0])
     return Crossover(alpha=float(crossing), exponent=fit.exponent, rate=float(rate))
 
 
@@ -224,12 +235,19 @@ def _even(trajectory: Trajectory, inside: Mask, curve: Array) -> tuple[Array, Ar
     return points, np.interp(points, x, np.log(curve[inside]))
 
 
+def _last_plateau_end(trajectory: Trajectory) -> float:
+    """What falls towards a plateau is no asymptotic law; 0 without one."""
+    if trajectory.problem.activation == "linear" or trajectory.alpha.size < FEWEST_TIMES:
+        return 0.0
+    return max((plateau.end for plateau in find_plateaus(trajectory).plateaus), default=0.0)
+
+
 def _constant_window(trajectory: Trajectory, usable: Mask) -> tuple[float, float] | None:
     """The longest stretch of nearly constant local exponent, in one sweep with two ends."""
     if usable.sum() < 4:
         return None
     x, y = _even(trajectory, usable, np.where(usable, _curve(trajectory), 1.0))
-    slopes = np.gradient(y, x)
+    slopes = np.gradient(y, x) if trajectory.dimension is None else _running_slope(x, y, 0.5 * SMOOTH * np.log(10.0))
     best, begin = (0, 0), 0
     for end in range(x.size):
         while begin <= end and not _constant(slopes[begin : end + 1]):
@@ -259,10 +277,10 @@ def _fit(trajectory: Trajectory, inside: Mask) -> PowerLawFit:
     rate, constant = _line(np.exp(x), y)
     residual = _rms(y - intercept - slope * x)
     exponential = _rms(y - constant - rate * np.exp(x))
-    half = x.size // 2
+    thirds = np.array_split(np.arange(x.size), min(3, x.size // 2))
     with np.errstate(over="ignore"):  # a steep piece far out: its line may meet alpha = 1 beyond all numbers
         amplitude = float(np.exp(intercept))
-    drift = 0.5 * (_line(x[half:], y[half:])[0] - _line(x[:half], y[:half])[0])
+    drift = max(abs(_line(x[part], y[part])[0] - slope) for part in thirds)
     scatter = residual * np.sqrt(12.0 / max(1, int(inside.sum()) - 2)) / float(np.ptp(x))
     return PowerLawFit(
         exponent=-slope,

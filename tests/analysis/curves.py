@@ -5,7 +5,7 @@ import numpy as np
 import ode_sgd
 
 
-def trajectory(alpha, error, R=None, resolution=0.0, **changes):
+def trajectory(alpha, error, R=None, resolution=0.0, own_teachers=False, **changes):
     """A trajectory of K = M = 2 with eps_g (n,) or (replica, n) and, if given, R; everything else is filling."""
     alpha, error = np.array(alpha, float), np.array(error, float)
     problem = ode_sgd.Problem(
@@ -18,7 +18,7 @@ def trajectory(alpha, error, R=None, resolution=0.0, **changes):
         problem=problem,
         alpha=alpha,
         generalization_error=error,
-        moments={1: (Q, R, np.eye(2))},
+        moments={1: (Q, R, np.tile(np.eye(2), (len(error), 1, 1)) if own_teachers else np.eye(2))},
         method="given",
         resolution=resolution,
         dimension=None if error.ndim == 1 else 1000,

@@ -70,8 +70,26 @@ def test_on_an_ode_it_is_the_theory(K, L):
     )
     start = ode_sgd.OrderParameters.random(problem, 10**6, 0.01, seed=1)
     fit = ode_sgd.fit_escape(ode_sgd.integrate(problem, start, 6000.0))
-    # The fit itself is up to a few per cent off (slow sectors, the beginning saturation).
-    assert fit.rate == pytest.approx(ode_sgd.theory.escape_rate(problem, start), rel=0.02)
+    rate = ode_sgd.theory.escape_rate(problem, start)
+    print(f"K = {K}, L = {L}: rate / theory = {fit.rate / rate:.4f}, stated error {fit.error / rate:.4f}")
+    # N = 1e6: the teacher is orthonormal to 1e-3. What is left are slow sectors and the beginning saturation.
+    assert fit.rate == pytest.approx(rate, rel=0.02)
+    assert abs(fit.rate - rate) < 3.0 * fit.error
+
+
+def test_students_that_begin_apart_have_a_rate_too():
+    problem = ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.isotropic(), student_units=2, teacher_units=2, learning_rate=1.0
+    )
+    start = ode_sgd.OrderParameters.random(problem, 10**6, 0.3, seed=3)
+    fit = ode_sgd.fit_escape(ode_sgd.integrate(problem, start, 600.0))
+    assert fit.rate == pytest.approx(ode_sgd.theory.escape_rate(problem, start, branch="split"), rel=0.05)
+
+
+def test_bad_plateaus_are_refused():
+    R, error = growing()
+    with pytest.raises(ode_sgd.AnalysisError, match="Plateau"):
+        ode_sgd.fit_escape(trajectory(ALPHA, error, R), 3.0)
 
 
 def test_on_simulations_it_is_the_theory():

@@ -27,7 +27,7 @@ def test_plateau_escape_and_students_of_a_committee():
     assert found.theory_height == pytest.approx(plateau.height, rel=0.01)
     assert found.theory_escape.rate == pytest.approx(found.escape.rate, rel=0.02)
     assert sorted(found.specialisation.teacher.tolist()) == [0, 1]
-    assert found.floor is None and found.theory_floor is None and found.theory_power_law is None
+    assert found.rest is None and found.theory_floor is None and found.theory_power_law is None
     text = ode_sgd.describe(found)
     for part in ("plateau", "theory height", "length from start to start +-", "escape", "follows teacher"):
         assert part in text
@@ -43,7 +43,7 @@ def test_wide_starts_are_held_against_the_split_saddle():
 
 def test_floor_of_a_noisy_linear_network():
     found = ode_sgd.findings(run("linear", 0.2, label_noise=0.3, last=1e3))
-    assert found.floor == pytest.approx(found.theory_floor, rel=1e-5)
+    assert found.rest == pytest.approx(found.theory_floor, rel=1e-5)
     assert found.plateaus.plateaus == () and found.theory_height is None and found.theory_escape is None
     assert "none:" in ode_sgd.describe(found)
 
@@ -60,8 +60,31 @@ def test_exponent_beside_its_theory():
 
 def test_simulations_and_means_of_them(pair):
     _, sgd = pair
-    assert "replicas" in ode_sgd.describe(ode_sgd.findings(sgd))
-    assert "students" in ode_sgd.describe(ode_sgd.findings(sgd.mean()))
+    assert "of 16 replicas" in ode_sgd.describe(ode_sgd.findings(sgd))
+    assert "2 follows none" in ode_sgd.describe(ode_sgd.findings(sgd.mean()))
+
+
+def test_a_plateau_not_yet_left_is_not_called_a_floor():
+    text = ode_sgd.describe(ode_sgd.findings(run(last=600.0)))
+    assert "or a plateau that is not yet left" in text
+
+
+def test_the_own_teacher_counts_also_on_nodes_and_in_means():
+    spectrum = ode_sgd.Spectrum.power_law(300, 0.2)
+    ode = run(spectrum=spectrum, dimension=1200, last=10.0)
+    found = ode_sgd.findings(ode)
+    start = ode_sgd.OrderParameters.random(ode.problem, 1200, 0.01, seed=1)
+    assert ode.final is None  # nodes stand for the spectrum
+    assert found.theory_height == pytest.approx(ode_sgd.theory.plateau_height(ode.problem, start), rel=1e-9)
+    assert found.theory_height != pytest.approx(ode_sgd.theory.plateau_height(ode.problem), rel=1e-3)
+
+
+def test_spreads_are_printed_for_one_unstable_direction_only():
+    problem = ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.isotropic(), student_units=3, teacher_units=3, learning_rate=0.5
+    )
+    start = ode_sgd.OrderParameters.random(problem, 10**4, 0.01, seed=1)
+    assert "from start to start" not in ode_sgd.describe(ode_sgd.findings(ode_sgd.integrate(problem, start, 1500.0)))
 
 
 def test_one_student_has_nobody_to_differ_from():
@@ -76,3 +99,5 @@ def test_one_student_has_nobody_to_differ_from():
 def test_bad_input():
     with pytest.raises(ode_sgd.AnalysisError, match="Trajectory"):
         ode_sgd.findings(np.ones(3))
+    with pytest.raises(ode_sgd.AnalysisError, match="Findings"):
+        ode_sgd.describe(3)

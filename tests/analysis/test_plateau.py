@@ -88,22 +88,24 @@ def test_above_a_high_floor_the_end_is_in_the_midst():
     assert plateau.end == pytest.approx(np.log(1e9) / (2 * RATE), abs=2 * plateau.end_error)
 
 
-def test_replicas_give_means_and_standard_errors():
+@pytest.mark.parametrize("own", [False, True])
+def test_replicas_give_means_and_standard_errors(own):
     amplitudes = 1e-4 * np.exp(np.linspace(-1.0, 1.0, 8))
-    curve = trajectory(ALPHA, [escape(ALPHA, amplitude=amplitude) for amplitude in amplitudes])
+    curve = trajectory(ALPHA, [escape(ALPHA, amplitude=amplitude) for amplitude in amplitudes], own_teachers=own)
     plateau = ode_sgd.find_plateau(curve)
     ends = [ode_sgd.find_plateau(trajectory(ALPHA, row)).end for row in curve.generalization_error]
     assert plateau.replicas == 8
-    assert plateau.end == pytest.approx(np.mean(ends), rel=1e-12)
-    assert plateau.end_error == pytest.approx(np.std(ends, ddof=1) / np.sqrt(8), rel=1e-12)
-    assert plateau.length_error == pytest.approx(np.hypot(plateau.start_error, plateau.end_error))
+    # Of one start: when each is below half of the common height, which each has to within the flattest fifth's 0.5 %.
+    assert plateau.end == pytest.approx(np.mean(ends), rel=1e-12 if own else 1e-3)
+    assert plateau.end_error == pytest.approx(np.std(ends, ddof=1) / np.sqrt(8), rel=1e-12 if own else 1e-2)
+    assert plateau.length_error == pytest.approx(plateau.end_error, rel=1e-2)  # all start alike
 
 
 def test_replicas_without_a_plateau_are_left_out_and_too_many_are_said():
     rows = [escape(ALPHA)] * 3 + [(1.0 + ALPHA) ** -0.5]
-    search = ode_sgd.find_plateaus(trajectory(ALPHA, rows))
+    search = ode_sgd.find_plateaus(trajectory(ALPHA, rows, own_teachers=True))
     assert search.plateaus[0].replicas == 3 and "1 of 4 replicas" in search.reason
-    search = ode_sgd.find_plateaus(trajectory(ALPHA, [*rows[2:], 1.0 / (1.0 + ALPHA)]))
+    search = ode_sgd.find_plateaus(trajectory(ALPHA, [*rows[2:], 1.0 / (1.0 + ALPHA)], own_teachers=True))
     assert search.plateaus == () and search.reason.startswith("2 of 3 replicas have none")
 
 
@@ -139,6 +141,30 @@ def test_height_is_that_of_the_saddle_wherever_one_is_reported(L, eta):
             assert plateau.end < 400.0 / eta
 
 
+@pytest.mark.parametrize("N", [100, 400, 1000])
+def test_fluctuations_of_a_noise_floor_are_none(N):
+    problem = committee(1, 0.25, "linear", label_noise=0.3)
+    start = ode_sgd.OrderParameters.random(problem, N, 0.01, seed=1)
+    for times in (np.linspace(0.0, 200.0, 401), np.concatenate([[0.0], np.geomspace(0.1, 200.0, 200)])):
+        sgd = ode_sgd.simulate(problem, start, times, dimension=N, replicas=16, seed=N)
+        assert ode_sgd.find_plateau(sgd) is None
+        single = [
+            trajectory(sgd.alpha, curve[None], activation="linear", label_noise=0.3)
+            for curve in sgd.generalization_error
+        ]
+        assert [ode_sgd.find_plateau(run) for run in single].count(None) >= 15
+
+
+def test_height_of_noisy_runs_far_from_symmetric():
+    problem = committee(1, 1.0)
+    start = ode_sgd.OrderParameters.random(problem, 1000, 0.3, seed=3)
+    sgd = ode_sgd.simulate(problem, start, np.linspace(0.0, 150.0, 301), dimension=1000, replicas=16, seed=0)
+    found = ode_sgd.find_plateau(sgd)
+    saddle = ode_sgd.theory.plateau_height(problem, start, branch="split")
+    # The height is that of the mean over replicas; 1/N of bias and the slow loss of q_ii - q_ij are left.
+    assert found is None or abs(found.height - saddle) < 0.01 * saddle + 3.0 * found.height_error
+
+
 @pytest.mark.parametrize("L", [1, 2, 16])
 @pytest.mark.parametrize("noise", [0.0, 0.3])
 def test_linear_networks_have_none(L, noise):
@@ -164,6 +190,6 @@ def test_simulations_of_one_start_end_their_plateau_where_the_ode_does():
     for name in ("start", "end"):
         off = (getattr(measured, name) - getattr(theory, name)) / getattr(measured, f"{name}_error")
         print(f"{name} of the plateau, SGD - ODE: {off:+.2f} standard errors")
-        assert abs(off) < 2.5  # one in eighty by chance; measured -0.1 and -0.1
+        assert abs(off) < 2.5  # one in forty by chance with 16 replicas; measured -0.1 and -0.1
     # The bias of eps_g is of order 1/N of it.
     assert measured.height == pytest.approx(theory.height, rel=2.0 / 2000)

@@ -120,7 +120,7 @@ def test_plateau_is_shaded_and_named():
     ode = ode_sgd.integrate(problem, start, 1000.0)
     axes = plots.run_figure(ode).axes[0]
     plateau = ode_sgd.find_plateau(ode)
-    assert [text.get_text() for text in axes.texts] == [f"plateau,\nlength {plateau.length:.3g}"]
+    assert [text.get_text() for text in axes.texts] == [f"plateau,\nlength {plateau.length:.4g}"]
     assert axes.patches[0].get_x() == pytest.approx(plateau.start)
     assert axes.lines[-1].get_ydata()[0] == pytest.approx(plateau.height, rel=0.01)
 

@@ -84,6 +84,44 @@ def test_crossover_to_an_exponential():
     assert ode_sgd.find_crossover(trajectory(ALPHA, steeper)) is None
 
 
+def test_crossover_is_not_a_drop_on_the_way():
+    """A plateau left at 1e3 steepens the curve for half a decade; the exponential comes at 5e4 all the same."""
+    step = np.exp(-3.0 / (1.0 + (1e3 / np.maximum(ALPHA, 1e-9)) ** 3))
+    curve = trajectory(ALPHA, law(rate=1e-5) * step)
+    early = ode_sgd.fit_power_law(curve, window=(10.0, 100.0))
+    steep = -ode_sgd.local_exponent(curve) > 2.0 * early.exponent
+    assert steep[(ALPHA > 800.0) & (ALPHA < 1200.0)].all()
+    assert ode_sgd.find_crossover(curve, early).alpha == pytest.approx(5e4, rel=0.1)
+
+
+def test_what_falls_towards_a_plateau_is_no_law():
+    problem = ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.power_law(4, 1.0), student_units=3, teacher_units=3, learning_rate=0.1
+    )
+    start = ode_sgd.OrderParameters.random(problem, 1024, 0.01, seed=0)
+    ode = ode_sgd.integrate(problem, start, 5000.0)
+    assert ode_sgd.find_plateau(ode) is not None
+    fit = ode_sgd.fit_power_law(ode)
+    assert fit is None or fit.window[0] > ode_sgd.find_plateau(ode).end
+
+
+@pytest.mark.parametrize("noise", [0.003, 0.01])
+def test_simulations_are_judged_by_smoothed_exponents(noise):
+    generator = np.random.default_rng(1)
+    rows = law(exponent=0.7, rate=1e-5) * np.exp(noise * generator.standard_normal((8, ALPHA.size)))
+    fit = ode_sgd.fit_power_law(trajectory(ALPHA, rows))
+    assert fit.exponent == pytest.approx(0.7, abs=3.0 * fit.error) and fit.decades > 1.5
+    assert ode_sgd.find_crossover(trajectory(ALPHA, rows), fit).alpha == pytest.approx(7e4, rel=0.3)
+
+
+def test_a_law_that_is_lost_in_between_has_no_crossover():
+    flat = np.where((ALPHA > 1e4) & (ALPHA < 1e5), 1e4, ALPHA)
+    flat = np.where(ALPHA >= 1e5, ALPHA / 10.0, flat)  # a plateau between the law and its continuation
+    curve = trajectory(ALPHA, (1.0 + flat) ** -0.5 * np.exp(-1e-5 * np.maximum(ALPHA - 1e5, 0.0)), resolution=1e-12)
+    fit = ode_sgd.fit_power_law(curve, (10.0, 1e3))
+    assert ode_sgd.find_crossover(curve, fit) is None
+
+
 def test_bad_windows_are_refused():
     curve = trajectory(ALPHA, law())
     for window, text in [((2.0, 1.0), "increasing"), ((0.0, 1.0), "increasing"), ((1.0, 1.01), "at least 4")]:

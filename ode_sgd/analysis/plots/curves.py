@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ode_sgd.analysis.power_law import local_exponent
+from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.solvers.trajectory import Trajectory
@@ -73,16 +74,26 @@ def plot_local_exponent(axes: Axes, trajectories: Sequence[Trajectory], width: f
     width : float
     """
     check_given(trajectories)
+    steepest = 0.0
     for number, trajectory in enumerate(trajectories):
         exact = trajectory.dimension is None
         exponent = -local_exponent(trajectory, 0.0 if exact else width)
+        beside = number > 0 and trajectory.problem.identity == trajectories[0].problem.identity  # SGD of that ODE
+        colour = COLOURS[0 if beside else number % len(COLOURS)]
         style = STYLES[number % len(STYLES)] if exact else MARKERS[number % len(MARKERS)]
-        axes.plot(trajectory.alpha, exponent, style, color=COLOURS[number % len(COLOURS)], ms=3.5, mfc="white")
+        axes.plot(
+            trajectory.alpha, exponent, style, color=colour, ms=3.5, mfc="white", label=_default_label(trajectory)
+        )
+        known = exponent[np.isfinite(exponent)]
+        steepest = max(steepest, float(np.quantile(known, 0.9))) if known.size else steepest
     law = asymptotic_exponent(trajectories[0].problem)
     if law is not None:
         name = rf"$\beta/(1+\beta)$ = {law.exponent:.3g}"
         axes.plot(law.window, [law.exponent] * 2, color="black", lw=3.0, alpha=0.35, label=name)
-        axes.legend(frameon=False)
+    axes.legend(frameon=False)
+    # An exponential end would hide everything else.
+    highest = max(1.0, 3.0 * law.exponent) if law is not None else max(2.0, 1.2 * min(steepest, 10.0))
+    axes.set_ylim(-0.1, highest)
     axes.set(xscale=time_scale(trajectories), xlabel=ALPHA_LABEL)
     axes.set_ylabel(r"local exponent  $-d\,\ln\epsilon_g/d\,\ln\alpha$  (dimensionless)")
     return axes
@@ -91,6 +102,8 @@ def plot_local_exponent(axes: Axes, trajectories: Sequence[Trajectory], width: f
 def check_given(trajectories: Sequence[Trajectory]) -> None:
     if not trajectories:
         raise InvalidProblem("nothing to plot; give at least one trajectory")
+    for number, trajectory in enumerate(trajectories):
+        check.instance(f"trajectories[{number}]", trajectory, Trajectory)
 
 
 def time_scale(trajectories: Sequence[Trajectory]) -> str:

@@ -12,7 +12,8 @@ from ode_sgd.analysis.findings import plateau_and_height
 from ode_sgd.analysis.plateau import Plateau
 from ode_sgd.analysis.plots.curves import plot_error, plot_local_exponent, plot_overlaps
 from ode_sgd.analysis.plots.marks import plot_agreement, plot_matrices, plot_plateau
-from ode_sgd.model.errors import InvalidProblem, StorageError
+from ode_sgd.model import check
+from ode_sgd.model.errors import AnalysisError, InvalidProblem, StorageError
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.trajectory import Trajectory
 
@@ -45,17 +46,25 @@ def analysis_figure(ode: Trajectory | None, sgd: Trajectory | None = None) -> Fi
     plot_local_exponent(figure.add_subplot(grid[1, 0]), trajectories)
     inner = grid[1, 1].subgridspec(1, 2, wspace=0.3)
     alpha = trajectories[0].alpha
-    middle = np.sqrt(plateau.start * plateau.end) if plateau else np.sqrt(alpha[min(1, alpha.size - 1)] * alpha[-1])
+    middle = 0.5 * (plateau.start + plateau.end) if plateau else np.sqrt(alpha[min(1, alpha.size - 1)] * alpha[-1])
     plot_matrices([figure.add_subplot(inner[0, n]) for n in range(2)], trajectories[0], [float(middle), alpha[-1]])
     _title(figure, trajectories[0].problem)
     return figure
 
 
 def agreement_figure(agreement: Agreement) -> Figure:
-    """The z-scores of a comparison."""
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    """The z-scores of a comparison, and beside them those at N -> infinity where several N were compared."""
+    check.instance("agreement", agreement, Agreement, AnalysisError)
+    limit = agreement.extrapolation
+    several = limit is not None
+    figure = Figure(figsize=(10.0 if several else 6.4, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
-    plot_agreement(figure.subplots(), agreement)
+    panels = figure.subplots(1, 2 if several else 1, squeeze=False)[0]
+    plot_agreement(panels[0], agreement)
+    if limit is not None:
+        plot_agreement(panels[1], limit)
+        panels[0].set_title(f"$N$ = {agreement.dimension}", loc="right", fontsize="medium")
+        panels[1].set_title(r"$N \to \infty$", loc="right", fontsize="medium")
     return figure
 
 
@@ -83,6 +92,8 @@ def _given(ode: Trajectory | None, sgd: Trajectory | None) -> list[Trajectory]:
     trajectories = [run for run in (ode, sgd) if run is not None]
     if not trajectories:
         raise InvalidProblem("nothing to plot; give an ODE trajectory, a simulation, or both")
+    for run in trajectories:
+        check.instance("a run to plot", run, Trajectory)
     return trajectories
 
 

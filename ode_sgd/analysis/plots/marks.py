@@ -7,9 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ode_sgd.analysis.agreement import Agreement
+from ode_sgd.analysis.extrapolation import Extrapolation
 from ode_sgd.analysis.plateau import Plateau
 from ode_sgd.analysis.plots.curves import ALPHA_LABEL, COLOURS, MARKERS
 from ode_sgd.analysis.specialisation import specialisation
+from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import AnalysisError
 from ode_sgd.solvers.trajectory import Trajectory
@@ -17,13 +19,14 @@ from ode_sgd.solvers.trajectory import Trajectory
 
 def plot_plateau(axes: Axes, plateau: Plateau, height: float | None = None) -> Axes:
     """Shade a plateau over a curve drawn by `plot_error`, with its length; `height` (theory) is a dotted line."""
+    check.instance("plateau", plateau, Plateau, AnalysisError)
     axes.axvspan(plateau.start, plateau.end, color="black", alpha=0.08, lw=0.0, zorder=0)
     if height is not None:
         axes.axhline(height, color="black", ls=":", lw=1.0, zorder=1, label="saddle (theory)")
         axes.legend(frameon=False)
-    middle = np.sqrt(max(plateau.start, 1e-12) * plateau.end)
+    middle = np.sqrt(max(plateau.start, axes.get_xlim()[0], 1e-12) * plateau.end)
     axes.annotate(
-        f"plateau,\nlength {plateau.length:.3g}",
+        f"plateau,\nlength {plateau.length:.4g}",
         (middle, 0.98),
         xycoords=axes.get_xaxis_transform(),
         ha="center",
@@ -44,10 +47,13 @@ def plot_matrices(axes: Sequence[Axes], trajectory: Trajectory, alpha: Sequence[
     AnalysisError
         Unless there are as many Axes as times, at least one.
     """
-    if len(axes) != len(alpha) or not len(alpha):
-        raise AnalysisError(f"{len(axes)} axes for {len(alpha)} times; give one each, at least one")
+    check.instance("trajectory", trajectory, Trajectory, AnalysisError)
+    times = check.array("alpha", alpha, "(n,)", 1, AnalysisError)
+    axes = list(np.ravel(np.asarray(axes, dtype=object)))
+    if len(axes) != times.size or not axes:
+        raise AnalysisError(f"{len(axes)} axes for {times.size} times; give one each, at least one")
     mean = trajectory if trajectory.replicas is None else trajectory.mean()
-    rows = [int(np.argmin(np.abs(mean.alpha - time))) for time in alpha]
+    rows = [int(np.argmin(np.abs(mean.alpha - time))) for time in times]
     matrices = [_fields(mean, row, _teacher_order(mean)) for row in rows]
     scale = max(float(np.abs(matrix).max()) for matrix in matrices)
     K = mean.problem.student_units
@@ -67,8 +73,10 @@ def plot_matrices(axes: Sequence[Axes], trajectory: Trajectory, alpha: Sequence[
     return axes
 
 
-def plot_agreement(axes: Axes, agreement: Agreement) -> Axes:
-    """z-scores of every quantity against alpha: what a simulation differs from the ODE by, in standard errors."""
+def plot_agreement(axes: Axes, agreement: Agreement | Extrapolation) -> Axes:
+    """z-scores of every quantity against alpha, as `compare` defines them (its bias is allowed for)."""
+    if not isinstance(agreement, Extrapolation):
+        check.instance("agreement", agreement, Agreement, AnalysisError)
     groups = {letter: [name for name in agreement.z if name.startswith(letter)] for letter in "gQR"}
     labels = {"g": r"$\epsilon_g$", "Q": r"$Q_{ij}$", "R": r"$R_{in}$"}
     for number, (letter, names) in enumerate(groups.items()):
@@ -79,7 +87,7 @@ def plot_agreement(axes: Axes, agreement: Agreement) -> Axes:
     axes.axhspan(-2.0, 2.0, color="black", alpha=0.08, lw=0.0, zorder=0)
     for sign in (-1.0, 1.0):
         axes.axhline(sign * agreement.worst_allowed, color="black", ls="--", lw=0.8)
-    axes.set(xscale="log", xlabel=ALPHA_LABEL, ylabel="(SGD - ODE) / standard error,  $z$  (dimensionless)")
+    axes.set(xscale="log", xlabel=ALPHA_LABEL, ylabel="deviation of SGD from the ODE  $z$  (standard errors)")
     axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     return axes
 
