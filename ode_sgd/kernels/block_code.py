@@ -6,6 +6,7 @@ The lines follow the formulas of block_loops.py: cN is row N of the overlaps, xN
 
 import functools
 from collections.abc import Callable, Iterator
+from math import sqrt
 from typing import Any, NamedTuple
 
 from ode_sgd.kernels import block_loops
@@ -24,32 +25,55 @@ class BlockKernels(NamedTuple):
     moments: Callable[..., None]
     couple: Callable[..., None]
     solve: Callable[..., None]
+    error_ratios: Callable[..., None]
+    add_stages: Callable[..., None]
 
 
-def shape_variant(K: int, M: int) -> str:
+def shape_variant(K: int, M: int, lanes: int = LANES) -> str:
     """Name under which kernels of this shape are compiled: its own, or the one of all larger shapes."""
-    return f"K{K}M{M}" if K + M <= FIELDS_UP_TO else "any"
+    if K + M > FIELDS_UP_TO:
+        return "any"
+    return f"K{K}M{M}" + (f"x{lanes}" if lanes != LANES else "")
 
 
 @functools.cache
-def block_kernels(K: int, M: int) -> BlockKernels:
-    """Written-out kernels where the network is small, loops otherwise."""
+def block_kernels(K: int, M: int, lanes: int = LANES) -> BlockKernels:
+    """Written-out kernels where the network is small, loops otherwise; `lanes` sectors a block, LANES for the loops."""
     if shape_variant(K, M) == "any":
-        return BlockKernels(block_loops.turn, block_loops.moments, block_loops.couple, block_loops.solve)
-    shape = _Shape(K, M)
-    return BlockKernels(*(_compiled(shape, write(shape)) for write in (_turn, _moments, _couple, _solve)))
+        loops = block_loops
+        return BlockKernels(loops.turn, loops.moments, loops.couple, loops.solve, loops.error_ratios, loops.add_stages)
+    shape = _Shape(K, M, lanes)
+    written = [_compiled(shape, write(shape)) for write in (_turn, _moments, _couple, _solve, _error_ratios)]
+    # Where a row has many lanes, the loop over it vectorises; where it has one, the sums have to stay in registers.
+    add_stages = block_loops.add_stages if lanes > 1 else _compiled(shape, _add_stages(shape))
+    turn, moments, couple, solve, error_ratios = written
+    return BlockKernels(turn, moments, couple, solve, error_ratios, add_stages)
 
 
 class _Shape:
-    """Names and rows for one (K, M)."""
+    """Names and rows for one (K, M) and blocks of `lanes` sectors."""
 
-    def __init__(self, K: int, M: int) -> None:
-        self.K, self.M, self.d, self.p = K, M, K + M, row_count(K, M)
+    def __init__(self, K: int, M: int, lanes: int) -> None:
+        self.K, self.M, self.d, self.p, self.lanes = K, M, K + M, row_count(K, M), lanes
         self.index = overlap_index(K, M)
         self.inverses = K + K * (K + 1) // 2
 
     def row(self, a: int, b: int) -> int:
         return int(self.index[a, b])
+
+    def at(self, row: int) -> str:
+        """Index of a row in a block."""
+        return f"{row * self.lanes} + lane"
+
+    def load(self, array: str, prefix: str, rows: range) -> list[str]:
+        return [f"{prefix}{row} = {array}[{self.at(row)}]" for row in rows]
+
+    def function(self, name: str, arguments: str, before: list[str], *loops: list[str]) -> str:
+        """A function that reads small matrices, then runs loops over the lanes of one block."""
+        lines = list(before)
+        for inside in loops:
+            lines += [f"for lane in range({self.lanes}):", *(f"    {line}" for line in inside)]
+        return f"def {name}({arguments}):\n" + "\n".join(f"    {line}" for line in lines) + "\n"
 
     def inverse(self, i: int, j: int) -> str:
         """Name of R_ij."""
@@ -76,40 +100,28 @@ class _Shape:
 
 def _compiled(shape: _Shape, text: str) -> Callable[..., Any]:
     name = text[4 : text.index("(")]
-    namespace: dict[str, Any] = {"__name__": __name__}
+    namespace: dict[str, Any] = {"__name__": __name__, "sqrt": sqrt}
     exec(compile(text, f"<{name}, K = {shape.K}, M = {shape.M}>", "exec"), namespace)
     function: Callable[..., Any] = namespace[name]
-    return kernel(shape_variant(shape.K, shape.M), sums=True, inline=True, always=True)(function)
-
-
-def _function(name: str, arguments: str, before: list[str], *loops: list[str]) -> str:
-    """A function that reads small matrices, then runs loops over the lanes of one block."""
-    lines = list(before)
-    for inside in loops:
-        lines += [f"for lane in range({LANES}):", *(f"    {line}" for line in inside)]
-    return f"def {name}({arguments}):\n" + "\n".join(f"    {line}" for line in lines) + "\n"
+    return kernel(shape_variant(shape.K, shape.M, shape.lanes), sums=True, inline=True, always=True)(function)
 
 
 def _matrix(name: str, rows: int, columns: int) -> list[str]:
     return [f"{name}_{i}_{c} = {name}[{i}, {c}]" for i in range(rows) for c in range(columns)]
 
 
-def _load(array: str, prefix: str, rows: range) -> list[str]:
-    return [f"{prefix}{row} = {array}[{row * LANES} + lane]" for row in rows]
-
-
 def _turn(x: _Shape) -> str:
-    lines = _load("y", "c", range(x.p))
+    lines = x.load("y", "c", range(x.p))
     for a, n in x.teachers():
         terms = " + ".join(f"V_{i}_{a} * c{x.row(i, x.K + n)}" for i in range(x.K))
-        lines.append(f"z[{x.row(a, x.K + n) * LANES} + lane] = {terms}")
+        lines.append(f"z[{x.at(x.row(a, x.K + n))}] = {terms}")
     for a in range(x.K):
         for j in range(x.K):
             lines.append(f"half_{a}_{j} = " + " + ".join(f"V_{i}_{a} * c{x.row(i, j)}" for i in range(x.K)))
     for a, b in x.students():
         terms = " + ".join(f"half_{a}_{j} * V_{j}_{b}" for j in range(x.K))
-        lines.append(f"z[{x.row(a, b) * LANES} + lane] = {terms}")
-    return _function("turn", "y, V, offset, z", _matrix("V", x.K, x.K), lines)
+        lines.append(f"z[{x.at(x.row(a, b))}] = {terms}")
+    return x.function("turn", "y, V, offset, z", _matrix("V", x.K, x.K), lines)
 
 
 def _moments(x: _Shape) -> str:
@@ -117,7 +129,7 @@ def _moments(x: _Shape) -> str:
     speeds = ["speed = rate[lane]", "weight = variance[lane] * speed", "heat = variance[lane] * noise[lane]"]
     invert = [f"R{i} = 1.0 / (g + speed * L_{i})" for i in range(K)]
     invert += [f"{x.inverse(i, j)} = 1.0 / (g + speed * (L_{i} + L_{j}))" for i, j in x.students()]
-    read = [*speeds, *_load("z", "c", range(rows)), *_load("inverse", "R", range(x.inverses))]
+    read = [*speeds, *x.load("z", "c", range(rows)), *x.load("inverse", "R", range(x.inverses))]
     sums = [f"weight * R{i} * c{x.row(c, K + n)}" for i in range(K) for c in range(x.d) for n in range(x.M)]
     for i in range(K):
         for j in range(K):
@@ -125,13 +137,13 @@ def _moments(x: _Shape) -> str:
                 drained = " + ".join(f"E_{j}_{m} * c{x.row(c, K + m)}" for m in range(x.M))
                 sums.append(f"weight * {x.inverse(i, j)} * (speed * R{i} * ({drained}) - c{x.row(c, j)})")
     sums += [f"heat * {x.inverse(i, j)}" for i in range(K) for j in range(K)]
-    added = [f"sums[{number * LANES} + lane] += {text}" for number, text in enumerate(sums)]
+    added = [f"sums[{x.at(number)}] += {text}" for number, text in enumerate(sums)]
     parts = [added[at : at + SUMS_PER_LOOP] for at in range(0, len(added), SUMS_PER_LOOP)]
-    return _function(
+    return x.function(
         "moments",
         "z, inverse, rate, noise, variance, g, L, E, offset, sums",
         [*_matrix("E", K, x.M), *(f"L_{i} = L[{i}]" for i in range(K))],
-        [speeds[0], *invert, *(f"inverse[{number * LANES} + lane] = R{number}" for number in range(x.inverses))],
+        [speeds[0], *invert, *(f"inverse[{x.at(number)}] = R{number}" for number in range(x.inverses))],
         *([*read, *part] for part in parts),
     )
 
@@ -139,22 +151,22 @@ def _moments(x: _Shape) -> str:
 def _couple(x: _Shape) -> str:
     rows = x.p + x.M * (x.M + 1) // 2
     before = [*_matrix("E", x.K, x.M), *_matrix("dA", x.K, x.d), *_matrix("dG", x.K, x.K)]
-    lines = [*_load("z", "c", range(rows)), *_load("inverse", "R", range(x.inverses))]
+    lines = [*x.load("z", "c", range(rows)), *x.load("inverse", "R", range(x.inverses))]
     lines += ["speed, size = rate[lane], noise[lane]"]
     for i, n in x.teachers():
         lines.append(f"x{x.row(i, x.K + n)} = -speed * R{i} * ({x.product('dA', i, x.K + n)})")
     for i, j in x.students():
         both = f"{x.transport(i, j)} + {x.product('dA', i, j)} + {x.product('dA', j, i)}"
         lines.append(f"x{x.row(i, j)} = {x.inverse(i, j)} * (size * dG_{i}_{j} - speed * ({both}))")
-    lines += [f"g[{row * LANES} + lane] += x{row}" for row in range(x.p)]
-    return _function("couple", "z, g, inverse, rate, noise, E, dA, dG, offset", before, lines)
+    lines += [f"g[{x.at(row)}] += x{row}" for row in range(x.p)]
+    return x.function("couple", "z, g, inverse, rate, noise, E, dA, dG, offset", before, lines)
 
 
 def _solve(x: _Shape) -> str:
     rows = x.p + x.M * (x.M + 1) // 2
     before = [*_matrix("E", x.K, x.M), *_matrix("A", x.K, x.d), *_matrix("G", x.K, x.K)]
-    lines = [*_load("arg", "c", range(x.p)), *_load("z", "c", range(x.p, rows))]
-    lines += [*_load("b", "b", range(x.p)), *_load("inverse", "R", range(x.inverses))]
+    lines = [*x.load("arg", "c", range(x.p)), *x.load("z", "c", range(x.p, rows))]
+    lines += [*x.load("b", "b", range(x.p)), *x.load("inverse", "R", range(x.inverses))]
     lines += ["speed, size, share = rate[lane], noise[lane], variance[lane]"]
     for i, n in x.teachers():
         row = x.row(i, x.K + n)
@@ -163,7 +175,33 @@ def _solve(x: _Shape) -> str:
         row = x.row(i, j)
         both = f"{x.transport(i, j)} + {x.product('A', i, j)} + {x.product('A', j, i)}"
         lines.append(f"x{row} = {x.inverse(i, j)} * (b{row} + size * G_{i}_{j} - speed * ({both}))")
-    lines += [f"g[{row * LANES} + lane] = x{row}" for row in range(x.p)]
-    lines += [f"sums[{row * LANES} + lane] += share * x{row}" for row in range(x.p)]
+    lines += [f"g[{x.at(row)}] = x{row}" for row in range(x.p)]
+    lines += [f"sums[{x.at(row)}] += share * x{row}" for row in range(x.p)]
     arguments = "z, arg, b, g, inverse, rate, noise, variance, E, A, G, offset, sums"
-    return _function("solve", arguments, before, lines)
+    return x.function("solve", arguments, before, lines)
+
+
+def _error_ratios(x: _Shape) -> str:
+    rows, diagonal = x.p + x.M * (x.M + 1) // 2, [x.row(i, i) for i in range(x.K)]
+    lines = [*x.load("z", "c", range(rows)), *x.load("g", "e", range(x.p)), *x.load("trial", "x", range(x.p))]
+    r_squares = " + ".join(f"e{x.row(i, x.K + n)} ** 2" for i, n in x.teachers())
+    q_squares = " + ".join(f"{1.0 if i == j else 2.0} * e{x.row(i, j)} ** 2" for i, j in x.students())
+    traces = (" + ".join(f"{name}{row}" for row in diagonal) for name in "cx")
+    teacher = " + ".join(f"c{x.row(n, n)}" for n in range(x.K, x.d))
+    lines += [
+        f"own = max(max({', '.join(traces)}), mean_size)",
+        f"q_ratio = sqrt({q_squares}) / (atol + rtol * own)",
+        f"r_ratio = sqrt({r_squares}) / (atol + rtol * sqrt(own * abs({teacher})))",
+        "worst[lane] = max(worst[lane], max(q_ratio, r_ratio))",
+        "poison[lane] += 0.0 * (q_ratio + r_ratio)",
+    ]
+    arguments = "z, g, trial, E, mean_size, atol, rtol, offset, worst, poison"
+    return x.function("error_ratios", arguments, [], lines)
+
+
+def _add_stages(x: _Shape) -> str:
+    rows = range(x.p)
+    lines = [*x.load("out", "s", rows), "for j in range(count):", "    weight = weights[j]"]
+    lines += [f"    s{row} += weight * g[j, {x.at(row)}]" for row in rows]
+    lines += [f"out[{x.at(row)}] = s{row}" for row in rows]
+    return x.function("add_stages", "count, weights, g, out", [], lines)

@@ -207,3 +207,63 @@ def solve(
     for row in range(0, g.size, LANES):
         for lane in range(lanes):
             sums[row + lane] += variance[lane] * g[row + lane]
+
+
+@kernel(sums=True)
+def error_ratios(
+    z: Array,
+    g: Array,
+    trial: Array,
+    E: Array,
+    mean_size: float,
+    atol: float,
+    rtol: float,
+    offset: Offsets,
+    worst: Array,
+    poison: Array,
+) -> None:
+    """Into `worst` (LANES,), the larger of itself and the error g of a sector relative to what it may be.
+
+    With own = max(tr q before, tr q after, mean_size): |q error| / (atol + rtol own), and
+    |r error| / (atol + rtol sqrt(own |tr t|)). `poison` becomes NaN where that is: max loses a NaN, a sum keeps it.
+    """
+    K, M = E.shape
+    lanes = np.uint64(worst.size)
+    r_error, q_error, teacher = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
+    before, after = np.zeros(LANES), np.zeros(LANES)
+    for i in range(K):
+        for n in range(M):
+            at = offset[i, K + n]
+            for lane in range(lanes):
+                r_error[lane] += g[at + lane] ** 2
+        for j in range(i, K):
+            at, share = offset[i, j], 1.0 if i == j else 2.0
+            for lane in range(lanes):
+                q_error[lane] += share * g[at + lane] ** 2
+        at = offset[i, i]
+        for lane in range(lanes):
+            before[lane] += z[at + lane]
+            after[lane] += trial[at + lane]
+    for n in range(K, K + M):
+        at = offset[n, n]
+        for lane in range(lanes):
+            teacher[lane] += z[at + lane]
+    for lane in range(lanes):
+        own = max(before[lane], after[lane], mean_size)
+        q_ratio = np.sqrt(q_error[lane]) / (atol + rtol * own)
+        r_ratio = np.sqrt(r_error[lane]) / (atol + rtol * np.sqrt(own * abs(teacher[lane])))
+        worst[lane] = max(worst[lane], q_ratio, r_ratio)
+        poison[lane] += 0.0 * (q_ratio + r_ratio)
+
+
+@kernel(sums=True)
+def add_stages(count: int, weights: Array, g: Array, out: Array) -> None:
+    """out += sum_j weights[j] g[j], j < count; four at a time, so that `out` is read and written less often."""
+    whole = count - count % 4
+    for j in range(0, whole, 4):
+        w0, w1, w2, w3 = weights[j], weights[j + 1], weights[j + 2], weights[j + 3]
+        for e in range(out.size):
+            out[e] += w0 * g[j, e] + w1 * g[j + 1, e] + w2 * g[j + 2, e] + w3 * g[j + 3, e]
+    for j in range(whole, count):
+        for e in range(out.size):
+            out[e] += weights[j] * g[j, e]

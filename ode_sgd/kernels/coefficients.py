@@ -24,15 +24,21 @@ class CoefficientKernels(NamedTuple):
     generalization_errors: Callable[..., None]  # (C (n, d, d), a, errors (n,), terms (n,)) -> fills both
 
 
+ANY = (0, 0)
+
+
 @functools.cache
-def coefficient_kernels(activation: str) -> CoefficientKernels:
-    """Build (or load from disk) the coefficient kernels of one activation."""
+def coefficient_kernels(activation: str, shape: tuple[int, int] = ANY) -> CoefficientKernels:
+    """Build (or load from disk) the coefficient kernels of one activation; a shape (K, K + M) unrolls their loops."""
     averages: Any = load(activation)
     gg, dgdg, d2gg, dgdggg = averages.gg, averages.dgdg, averages.d2gg, averages.dgdggg
 
-    @kernel(activation)
+    variant = activation if shape == ANY else f"{activation}-{shape[0]}of{shape[1]}"
+    fixed = shape != ANY
+
+    @kernel(variant)
     def coefficients(C: Array, a: Array, noise_variance: float, A: Array, G: Array) -> None:
-        K, d = A.shape
+        K, d = shape if fixed else A.shape
         for i in range(K):
             curvature = 0.0
             for e in range(d):
@@ -48,7 +54,7 @@ def coefficient_kernels(activation: str) -> CoefficientKernels:
                         total += 2.0 * a[c] * a[e] * dgdggg(C, i, j, c, e)
                 G[i, j] = G[j, i] = a[i] * a[j] * total
 
-    @kernel(activation)
+    @kernel(variant)
     def generalization_error(C: Array, a: Array) -> float:
         total = 0.0
         for c in range(a.size):
@@ -56,7 +62,7 @@ def coefficient_kernels(activation: str) -> CoefficientKernels:
                 total += 0.5 * a[c] * a[e] * gg(C, c, e)
         return total
 
-    @kernel(activation)
+    @kernel(variant)
     def error_terms(C: Array, a: Array) -> float:
         total = 0.0
         for c in range(a.size):
@@ -64,7 +70,7 @@ def coefficient_kernels(activation: str) -> CoefficientKernels:
                 total += abs(0.5 * a[c] * a[e] * gg(C, c, e))
         return total
 
-    @kernel(activation)
+    @kernel(variant)
     def generalization_errors(C: Array, a: Array, errors: Array, terms: Array) -> None:
         for n in range(errors.size):
             errors[n] = generalization_error(C[n], a)

@@ -4,126 +4,147 @@ With D = V diag V^T the student index of every overlap is turned by V: r' = V^T 
 alike, A' = V^T A [V, 1] and G' = V^T G V, and derivatives with respect to C' follow by the chain rule.
 """
 
-import numpy as np
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
 
+from ode_sgd.kernels.coefficients import ANY
 from ode_sgd.kernels.compile import Array, kernel
+from ode_sgd.kernels.lanes import room
 from ode_sgd.kernels.layout import Indices
 
 
-@kernel()
-def turn_covariance(rows: Array, V: Array, index: Indices, T: Array, C: Array) -> None:
-    """C (d, d) from turned rows (p,): C = [V, 1] C' [V, 1]^T."""
-    K, M = V.shape[0], T.shape[0]
-    for i in range(K):
-        for n in range(M):
-            total = 0.0
-            for a in range(K):
-                total += V[i, a] * rows[index[a, K + n]]
-            C[i, K + n] = C[K + n, i] = total
-        for j in range(i, K):
-            total = 0.0
-            for a in range(K):
-                for b in range(K):
-                    total += V[i, a] * V[j, b] * rows[index[a, b]]
-            C[i, j] = C[j, i] = total
-    for n in range(M):
-        for m in range(M):
-            C[K + n, K + m] = T[n, m]
+class Turns(NamedTuple):
+    """The compiled functions."""
+
+    turn_covariance: Callable[..., None]  # (rows, V, index, T, C)
+    turn_coefficients: Callable[..., None]  # (A, G, V, half)
+    turn_derivatives: Callable[..., None]  # (JA, JG, V, index, scratch)
 
 
-@kernel()
-def turn_coefficients(A: Array, G: Array, V: Array, half: Array) -> None:
-    """In place A' = V^T A [V, 1] and G' = V^T G V; half (K, d) is scratch."""
-    K, d = A.shape
-    for a in range(K):
-        for c in range(d):
-            half[a, c] = 0.0
-            for i in range(K):
-                half[a, c] += V[i, a] * A[i, c]
-    for a in range(K):
-        for c in range(d):
-            A[a, c] = half[a, c] if c >= K else 0.0
-            if c < K:
-                for b in range(K):
-                    A[a, c] += half[a, b] * V[b, c]
-    for a in range(K):
-        for j in range(K):
-            half[a, j] = 0.0
-            for i in range(K):
-                half[a, j] += V[i, a] * G[i, j]
-    for a in range(K):
-        for c in range(K):
-            G[a, c] = 0.0
-            for b in range(K):
-                G[a, c] += half[a, b] * V[b, c]
+@functools.cache
+def turns(shape: tuple[int, int] = ANY) -> Turns:
+    """Build (or load from disk) the functions; a shape (K, K + M) unrolls their loops."""
+    fixed, variant = shape != ANY, "plain" if shape == ANY else f"{shape[0]}of{shape[1]}"
 
-
-@kernel()
-def turn_derivatives(JA: Array, JG: Array, V: Array, index: Indices, scratch: Array) -> None:
-    """In place: derivatives of A', G' with respect to C' from those of A, G with respect to C; scratch like JA."""
-    K = V.shape[0]
-    d, p = JA.shape[0] // K, scratch.shape[1]
-    M = d - K
-    turned, q, half = np.empty(p), np.empty((K, K)), np.empty((K, K))
-    for row in range(JA.shape[0] + JG.shape[0]):
-        gradient = JA[row] if row < JA.shape[0] else JG[row - JA.shape[0]]
-        for b in range(p):
-            turned[b] = 0.0
-        for a in range(K):
-            for i in range(K):
-                weight = V[i, a]
-                for n in range(M):  # r_in lies at i M + n
-                    turned[a * M + n] += weight * gradient[i * M + n]
-        # A packed off-diagonal entry stands for two equal entries of C, each with half its derivative.
+    @kernel(variant)
+    def turn_covariance(rows: Array, V: Array, index: Indices, T: Array, C: Array) -> None:
+        """C (d, d) from turned rows (p,): C = [V, 1] C' [V, 1]^T."""
+        K, d = shape if fixed else (V.shape[0], V.shape[0] + T.shape[0])
+        M = d - K
         for i in range(K):
+            for n in range(M):
+                total = 0.0
+                for a in range(K):
+                    total += V[i, a] * rows[index[a, K + n]]
+                C[i, K + n] = C[K + n, i] = total
             for j in range(i, K):
-                q[i, j] = q[j, i] = gradient[index[i, j]] * (1.0 if i == j else 0.5)
+                total = 0.0
+                for a in range(K):
+                    for b in range(K):
+                        total += V[i, a] * V[j, b] * rows[index[a, b]]
+                C[i, j] = C[j, i] = total
+        for n in range(M):
+            for m in range(M):
+                C[K + n, K + m] = T[n, m]
+
+    @kernel(variant)
+    def turn_coefficients(A: Array, G: Array, V: Array, half: Array) -> None:
+        """In place A' = V^T A [V, 1] and G' = V^T G V; half (K, d) is scratch."""
+        K, d = shape if fixed else A.shape
+        for a in range(K):
+            for c in range(d):
+                half[a, c] = 0.0
+                for i in range(K):
+                    half[a, c] += V[i, a] * A[i, c]
+        for a in range(K):
+            for c in range(d):
+                A[a, c] = half[a, c] if c >= K else 0.0
+                if c < K:
+                    for b in range(K):
+                        A[a, c] += half[a, b] * V[b, c]
         for a in range(K):
             for j in range(K):
                 half[a, j] = 0.0
-            for i in range(K):
-                weight = V[i, a]
-                for j in range(K):
-                    half[a, j] += weight * q[i, j]
+                for i in range(K):
+                    half[a, j] += V[i, a] * G[i, j]
         for a in range(K):
-            for b in range(K):
-                q[a, b] = 0.0
-            for j in range(K):
-                weight = half[a, j]
+            for c in range(K):
+                G[a, c] = 0.0
                 for b in range(K):
-                    q[a, b] += weight * V[j, b]
-            for b in range(a, K):
-                turned[index[a, b]] = q[a, b] if a == b else 2.0 * q[a, b]
-        for b in range(p):
-            gradient[b] = turned[b]
-    for a in range(K):
-        for c in range(d):
+                    G[a, c] += half[a, b] * V[b, c]
+
+    @kernel(variant)
+    def turn_derivatives(JA: Array, JG: Array, V: Array, index: Indices, scratch: Array) -> None:
+        """In place: derivatives of A', G' with respect to C' from those of A, G with respect to C; scratch like JA."""
+        K, d = shape if fixed else (V.shape[0], JA.shape[0] // V.shape[0])
+        p = scratch.shape[1]
+        M = d - K
+        turned, q, half = room(V, (p,)), room(V, (K, K)), room(V, (K, K))
+        for row in range(JA.shape[0] + JG.shape[0]):
+            gradient = JA[row] if row < JA.shape[0] else JG[row - JA.shape[0]]
             for b in range(p):
-                scratch[a * d + c, b] = 0.0
+                turned[b] = 0.0
+            for a in range(K):
+                for i in range(K):
+                    weight = V[i, a]
+                    for n in range(M):  # r_in lies at i M + n
+                        turned[a * M + n] += weight * gradient[i * M + n]
+            # A packed off-diagonal entry stands for two equal entries of C, each with half its derivative.
             for i in range(K):
-                for b in range(p):
-                    scratch[a * d + c, b] += V[i, a] * JA[i * d + c, b]
-    for a in range(K):
-        for c in range(d):
+                for j in range(i, K):
+                    q[i, j] = q[j, i] = gradient[index[i, j]] * (1.0 if i == j else 0.5)
+            for a in range(K):
+                for j in range(K):
+                    half[a, j] = 0.0
+                for i in range(K):
+                    weight = V[i, a]
+                    for j in range(K):
+                        half[a, j] += weight * q[i, j]
+            for a in range(K):
+                for b in range(K):
+                    q[a, b] = 0.0
+                for j in range(K):
+                    weight = half[a, j]
+                    for b in range(K):
+                        q[a, b] += weight * V[j, b]
+                for b in range(a, K):
+                    turned[index[a, b]] = q[a, b] if a == b else 2.0 * q[a, b]
             for b in range(p):
-                JA[a * d + c, b] = scratch[a * d + c, b] if c >= K else 0.0
-            if c < K:
-                for e in range(K):
+                gradient[b] = turned[b]
+        for a in range(K):
+            for c in range(d):
+                for b in range(p):
+                    scratch[a * d + c, b] = 0.0
+                for i in range(K):
                     for b in range(p):
-                        JA[a * d + c, b] += scratch[a * d + e, b] * V[e, c]
-    first = index[0, 0]
-    for a in range(K):
-        for j in range(K):
-            for b in range(p):
-                scratch[a * K + j, b] = 0.0
-            for i in range(K):
+                        scratch[a * d + c, b] += V[i, a] * JA[i * d + c, b]
+        for a in range(K):
+            for c in range(d):
                 for b in range(p):
-                    scratch[a * K + j, b] += V[i, a] * JG[index[i, j] - first, b]
-    for a in range(K):
-        for c in range(a, K):
-            row = index[a, c] - first
-            for b in range(p):
-                JG[row, b] = 0.0
+                    JA[a * d + c, b] = scratch[a * d + c, b] if c >= K else 0.0
+                if c < K:
+                    for e in range(K):
+                        for b in range(p):
+                            JA[a * d + c, b] += scratch[a * d + e, b] * V[e, c]
+        first = index[0, 0]
+        for a in range(K):
             for j in range(K):
                 for b in range(p):
-                    JG[row, b] += scratch[a * K + j, b] * V[j, c]
+                    scratch[a * K + j, b] = 0.0
+                for i in range(K):
+                    for b in range(p):
+                        scratch[a * K + j, b] += V[i, a] * JG[index[i, j] - first, b]
+        for a in range(K):
+            for c in range(a, K):
+                row = index[a, c] - first
+                for b in range(p):
+                    JG[row, b] = 0.0
+                for j in range(K):
+                    for b in range(p):
+                        JG[row, b] += scratch[a * K + j, b] * V[j, c]
+
+    return Turns(turn_covariance, turn_coefficients, turn_derivatives)
+
+
+turn_covariance, turn_coefficients, turn_derivatives = turns()

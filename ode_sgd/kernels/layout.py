@@ -4,6 +4,8 @@ Row i*M + n holds r_in (student i, teacher n); the upper triangle of q follows, 
 move. Where the teacher's overlaps are wanted beside them, the upper triangle of t follows: P = p + M(M+1)/2 rows.
 """
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,11 +26,22 @@ def row_count(K: int, M: int) -> int:
     return K * M + K * (K + 1) // 2
 
 
+@functools.cache
+def upper(K: int) -> tuple[Indices, Indices]:
+    """Indices i <= j of the upper triangle of a (K, K) matrix, row by row."""
+    return np.triu_indices(K)
+
+
 def overlap_index(K: int, M: int) -> Indices:
     """Row of every overlap c_ab, (K+M, K+M): fields count students first, then teachers."""
+    return _overlap_index(K, M).copy()
+
+
+@functools.cache
+def _overlap_index(K: int, M: int) -> Indices:
     index = np.empty((K + M, K + M), dtype=np.int64)
     index[:K, K:] = np.arange(K * M).reshape(K, M)
-    students, teachers = np.triu_indices(K), np.triu_indices(M)
+    students, teachers = upper(K), upper(M)
     index[:K, :K][students] = K * M + np.arange(students[0].size)
     index[K:, K:][teachers] = row_count(K, M) + np.arange(teachers[0].size)
     low, high = np.tril_indices(K + M, -1)
@@ -39,16 +52,23 @@ def overlap_index(K: int, M: int) -> Indices:
 def pack(q: Array, r: Array) -> Array:
     """(L, K, K) and (L, K, M) -> state (p, L)."""
     L, K, M = r.shape
-    upper = np.triu_indices(K)
-    return np.ascontiguousarray(np.concatenate([r.reshape(L, K * M), q[:, upper[0], upper[1]]], axis=1).T)
+    i, j = upper(K)
+    return np.ascontiguousarray(np.concatenate([r.reshape(L, K * M), q[:, i, j]], axis=1).T)
 
 
 def unpack(rows: Array, K: int, M: int) -> tuple[Array, Array]:
     """(..., p) -> q (..., K, K) and r (..., K, M). For a state (p, L) pass its transpose."""
     lead = rows.shape[:-1]
     r = np.ascontiguousarray(rows[..., : K * M]).reshape(*lead, K, M)
-    upper = np.triu_indices(K)
+    i, j = upper(K)
     q = np.empty((*lead, K, K))
-    q[..., upper[0], upper[1]] = rows[..., K * M :]
-    q[..., upper[1], upper[0]] = rows[..., K * M :]
+    q[..., i, j] = q[..., j, i] = rows[..., K * M :]
     return q, r
+
+
+def covariance(Q: Array, R: Array, T: Array) -> Array:
+    """C = [[Q, R], [R^T, T]], (..., K+M, K+M), from (..., K, K), (..., K, M) and (M, M) or (..., M, M)."""
+    *lead, K, M = R.shape
+    C = np.empty((*lead, K + M, K + M))
+    C[..., :K, :K], C[..., :K, K:], C[..., K:, :K], C[..., K:, K:] = Q, R, np.swapaxes(R, -1, -2), T
+    return C

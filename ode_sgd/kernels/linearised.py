@@ -9,22 +9,28 @@ from collections.abc import Callable
 from typing import Any
 
 from ode_sgd.kernels.averages import load
+from ode_sgd.kernels.coefficients import ANY
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.layout import Indices
 
 
 @functools.cache
-def linearised_coefficients(activation: str) -> Callable[..., None]:
-    """Kernel (C, a, noise_variance, index, A, G, JA, JG) that fills the last four, for one activation."""
+def linearised_coefficients(activation: str, shape: tuple[int, int] = ANY) -> Callable[..., None]:
+    """Kernel (C, a, noise_variance, index, A, G, JA, JG) that fills the last four, for one activation.
+
+    A shape (K, K + M) unrolls its loops.
+    """
     averages: Any = load(activation)
     dgdg_gradient, d2gg_gradient = averages.dgdg_gradient, averages.d2gg_gradient
     dgdggg_gradient = averages.dgdggg_gradient
 
-    @kernel(activation)
+    fixed = shape != ANY
+
+    @kernel(activation if shape == ANY else f"{activation}-{shape[0]}of{shape[1]}")
     def linearise(
         C: Array, a: Array, noise_variance: float, index: Indices, A: Array, G: Array, JA: Array, JG: Array
     ) -> None:
-        K, d = A.shape
+        K, d = shape if fixed else A.shape
         A[:] = 0.0
         JA[:] = 0.0
         JG[:] = 0.0

@@ -151,6 +151,12 @@ def record_outputs(
     counts[2] = last
 
 
+@kernel(inline=True)
+def too_short(h: float, alpha: float) -> bool:
+    """Whether alpha + h is no step at all; also for NaN."""
+    return not h > max(4.0 * np.finfo(np.float64).eps * alpha, 1e-250)
+
+
 @kernel()
 def specialised(C: Array, y: Array, s: Sectors, overlap: Indices, floor: float) -> bool:
     """Whether the differences x_i - y_n of students from their nearest teachers deserve to be variables of their own.
@@ -180,6 +186,19 @@ def specialised(C: Array, y: Array, s: Sectors, overlap: Indices, floor: float) 
                 if s.rate[block, lane] > 0.0 and abs(square) > SPECIALISED_AT * abs(t):
                     return False
     return True
+
+
+@kernel(inline=True)
+def step_factor(error: float, previous: float) -> float:
+    """By which the step should grow after one that was accepted; errors relative to what they may be."""
+    factor = SAFETY * max(error, 1e-10) ** -INTEGRAL * max(previous, 1e-4) ** PROPORTIONAL
+    return min(GROW, max(SHRINK, factor))
+
+
+@kernel(inline=True)
+def retry_factor(error: float) -> float:
+    """By which the step shrinks after one that was rejected."""
+    return max(SHRINK, SAFETY * error**-0.2) if np.isfinite(error) else 0.1
 
 
 @functools.cache
@@ -225,7 +244,7 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                 return STEP_LIMIT
             alpha = numbers[0]
             h = min(numbers[1], end - alpha)
-            if not h > max(4.0 * np.finfo(np.float64).eps * alpha, 1e-250):  # also for NaN
+            if too_short(h, alpha):
                 return STEP_SIZE
 
             if fresh:  # coefficients and their derivatives, then everything into the eigenbasis of D
@@ -290,7 +309,7 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
             counts[4] = 0
             if not fresh:  # also for NaN
                 counts[1] += 1
-                numbers[1] = h * (max(SHRINK, SAFETY * error**-0.2) if np.isfinite(error) else 0.1)
+                numbers[1] = h * retry_factor(error)
                 continue
             counts[0] += 1
             reached = end if h == end - alpha else alpha + h
@@ -300,9 +319,9 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
             record_outputs(s, V, index, counts, alpha, h, reached, outputs)
             turn_all(s.trial, back, s.offset, y)
             numbers[0] = reached
-            factor = SAFETY * max(error, 1e-10) ** -INTEGRAL * max(numbers[2], 1e-4) ** PROPORTIONAL
+            factor = step_factor(error, numbers[2])
             if h == numbers[1] or factor < 1.0:  # a step cut short by the end says little about growth
-                numbers[1] = h * min(GROW, max(SHRINK, factor))
+                numbers[1] = h * factor
             numbers[2] = error
             for b in range(p):
                 if not abs(base[b]) < numbers[4]:  # also for NaN

@@ -140,6 +140,8 @@ class Spectrum:
             If the order is so high that these overflow.
         """
         order = check.integer("order", order, 0)
+        if order < 2:  # cannot overflow
+            return self.weights * self.eigenvalues if order else self.weights.copy()
         with np.errstate(over="ignore"):
             factors = self.weights * self.eigenvalues**order
         if not np.isfinite(factors).all():

@@ -10,19 +10,21 @@ from typing import Any
 import numpy as np
 
 from ode_sgd.kernels import rosenbrock as kernels
+from ode_sgd.kernels.lanes import WIDTH
 from ode_sgd.kernels.rosenbrock_batch import Stacked, rosenbrock_batch
 from ode_sgd.model import check
 from ode_sgd.model.errors import InvalidProblem, InvalidStart
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
-from ode_sgd.solvers import rosenbrock_method
+from ode_sgd.solvers import batch_lanes, rosenbrock_method
 from ode_sgd.solvers.door import initial_state, sector_system
 from ode_sgd.solvers.integrate import checked_tolerance, request_of, trajectory_of
 from ode_sgd.solvers.rosenbrock_method import Run
+from ode_sgd.solvers.solution import Request
 from ode_sgd.solvers.trajectory import Trajectory, wanted_moments
 
-GROUP = 32  # problems in one kernel call: enough to hide what Python does between two calls
-ATTEMPTS = 300  # steps tried of every problem in one call; with GROUP it bounds how long Ctrl-C waits
+GROUP = 128  # problems in one kernel call: enough to hide what Python does between two calls, and idle lanes at its end
+ATTEMPTS = 300  # steps tried in one call; it bounds how long Ctrl-C waits
 
 
 def integrate_batch(
@@ -47,21 +49,29 @@ def integrate_batch(
     alpha, rtol, atol, moments, sectors
         As for `integrate`, the same for all. The whole spectrum is used (`nodes=None`).
     threads : int or None
-        Threads that share the problems; None is one per core. The numbers do not depend on it.
+        Threads that share the problems; None is one per core.
     progress : callable or None
         Called with the fraction of problems done.
 
     Returns
     -------
     list of Trajectory
-        In the order of the problems, number for number what `integrate` gives. `stats["seconds"]` is the share of the
-        time of a problem's group. A problem that diverges has its own status and does not disturb the others; after
-        KeyboardInterrupt those not finished have the status "interrupted".
+        In the order of the problems, by the method and step control of `integrate`. A problem's numbers are the same to
+        the last bit whatever other problems the batch holds, in whatever order, on any number of threads.
+        `stats["seconds"]` is the share of the time of a problem's group. A problem that diverges has its own status and
+        does not disturb the others; after KeyboardInterrupt those not finished have the status "interrupted".
 
     Raises
     ------
     InvalidProblem, InvalidStart
         For arguments outside their range, problems of different shapes, or starts that do not fit.
+
+    Notes
+    -----
+    Up to K + M = 6 and 200 eigenvalues, without `sectors`, eight problems run side by side in the lanes of a vector
+    until their students have specialised. Sums are taken in another order there: against `integrate` eps_g differs by
+    about 1e-10 of itself at rtol = 1e-6, since step control amplifies rounding. In all other cases it is the same to
+    the last bit.
     """
     _check_shapes(problems, starts)
     clean, orders = check.times(alpha), wanted_moments(moments)
@@ -71,22 +81,31 @@ def integrate_batch(
     results: list[Trajectory | None] = [None] * len(pairs)
     stop = threading.Event()
 
+    workers = os.cpu_count() or 1 if threads is None else check.integer("threads", threads, 1)
+    size = min(GROUP, max(WIDTH, -(-len(pairs) // workers)))
+
+    def request(problem: Problem) -> Request:
+        return request_of(problem, clean, orders, sectors, rtol, atol)
+
     def work(first: int) -> None:
-        group = pairs[first : first + GROUP]
+        group = pairs[first : first + size]
         began = time.perf_counter()
-        requests = [request_of(problem, clean, orders, sectors, rtol, atol) for problem, _ in group]
+        spectra = {id(problem.spectrum): problem for problem, _ in group}
+        requests = {key: request(problem) for key, problem in spectra.items()}
         runs = [
-            rosenbrock_method.begin(problem, sector_system(problem, start), initial_state(start), request)
-            for (problem, start), request in zip(group, requests, strict=True)
+            rosenbrock_method.begin(
+                problem, sector_system(problem, start), initial_state(start), requests[id(problem.spectrum)]
+            )
+            for problem, start in group
         ]
         _advance(runs, stop)
         solutions = [rosenbrock_method.finish(run) for run in runs]
         share = (time.perf_counter() - began) / len(group)
         for number, ((problem, start), solution) in enumerate(zip(group, solutions, strict=True)):
-            results[first + number] = trajectory_of(problem, start, orders, solution, "rodas5p", rtol, share)
+            weights = requests[id(problem.spectrum)].weights
+            results[first + number] = trajectory_of(problem, start, orders, weights, solution, "rodas5p", rtol, share)
 
-    workers = os.cpu_count() or 1 if threads is None else check.integer("threads", threads, 1)
-    _on_threads(work, range(0, len(pairs), GROUP), workers, stop, progress or (lambda fraction: None))
+    _on_threads(work, range(0, len(pairs), size), workers, stop, progress or (lambda fraction: None))
     return [result for result in results if result is not None]
 
 
@@ -134,7 +153,10 @@ def _on_threads(
 
 def _advance(runs: Sequence[Run], stop: threading.Event) -> None:
     """Advance all runs to their ends: first all in overlaps, then those in differences that got so far."""
-    _advance_alike(runs, stop)
+    if batch_lanes.suits(runs[0]):
+        batch_lanes.advance(runs, ATTEMPTS, stop)
+    else:
+        _advance_alike(runs, stop)
     further = [run for run in runs if run.code == kernels.SPECIALISED and not run.interrupted]
     for run in further:
         run.specialise()
@@ -165,14 +187,15 @@ def _advance_alike(runs: Sequence[Run], stop: threading.Event) -> None:
 def _stacked(runs: Sequence[Run]) -> Stacked:
     """The arrays of all runs, behind one another."""
     size = runs[0].y.shape[1]
+    sectors, small = zip(*(run.space for run in runs), strict=True)
     return Stacked(
         y=np.stack([run.y for run in runs]),
-        t=np.stack([run.sectors.z[:, size:] for run in runs]),
-        rate=np.stack([run.sectors.rate for run in runs]),
-        noise=np.stack([run.sectors.noise for run in runs]),
-        variance=np.stack([run.sectors.variance for run in runs]),
-        T=np.stack([run.small.T for run in runs]),
-        a=np.stack([run.small.a for run in runs]),
+        t=np.stack([s.z[:, size:] for s in sectors]),
+        rate=np.stack([s.rate for s in sectors]),
+        noise=np.stack([s.noise for s in sectors]),
+        variance=np.stack([s.variance for s in sectors]),
+        T=np.stack([w.T for w in small]),
+        a=np.stack([w.a for w in small]),
         noise_variance=np.array([run.problem.label_noise**2 for run in runs]),
         numbers=np.stack([run.control.numbers for run in runs]),
         counts=np.stack([run.control.counts for run in runs]),

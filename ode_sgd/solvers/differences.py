@@ -79,5 +79,5 @@ def _overlap_rows(rows: Array, t: Array, matching: Matching) -> Array:
     q = alpha + beta + np.swapaxes(r, -1, -2)
     own = np.empty_like(r)
     own[..., matching.order] = r
-    upper = np.triu_indices(K)
-    return np.concatenate([own.reshape(*rows.shape[:-1], K * K), q[..., upper[0], upper[1]]], axis=-1)
+    i, j = layout.upper(K)
+    return np.concatenate([own.reshape(*rows.shape[:-1], K * K), q[..., i, j]], axis=-1)

@@ -26,12 +26,13 @@ def sector_system(problem: Problem, start: OrderParameters) -> SectorSystem:
     """The constants of one integration."""
     spectrum = problem.spectrum
     rate = problem.learning_rate * spectrum.eigenvalues * problem.learning
+    variance = spectrum.powers(1)
     return SectorSystem(
         t=np.array(start.t.transpose(1, 2, 0), order="C"),
-        T=np.array(start.moments(spectrum, 1)[2], order="C"),
+        T=np.tensordot(variance, start.t, axes=1),
         a=problem.signed_weights,
         noise_variance=problem.label_noise**2,
-        variance=spectrum.weights * spectrum.eigenvalues,
+        variance=variance,
         rate=rate,
         noise=np.zeros_like(rate) if problem.gradient_flow else problem.learning_rate * rate,
     )

@@ -102,7 +102,7 @@ def integrate(
         solution = rosenbrock_method.solve(problem, system, state, request, report)
     else:
         solution = on_nodes(problem, system, state, orders, request, nodes, report)
-    return trajectory_of(problem, start, orders, solution, method, rtol, time.perf_counter() - began)
+    return trajectory_of(problem, start, orders, request.weights, solution, method, rtol, time.perf_counter() - began)
 
 
 def checked_tolerance(rtol: Any) -> float:
@@ -152,16 +152,18 @@ def trajectory_of(
     problem: Problem,
     start: OrderParameters,
     orders: tuple[int, ...],
+    weights: Array,
     solution: Solution,
     method: str,
     rtol: float,
     seconds: float,
 ) -> Trajectory:
-    """The trajectory of a solution."""
+    """The trajectory of a solution; weights (orders, L) are w_k lambda_k^order."""
     K, M = problem.student_units, problem.teacher_units
     moments: Moments = {}
+    teachers = np.tensordot(weights, start.t, axes=1)
     for number, order in enumerate(orders):
-        moments[order] = *layout.unpack(solution.rows[:, number], K, M), start.moments(problem.spectrum, order)[2]
+        moments[order] = *layout.unpack(solution.rows[:, number], K, M), teachers[number]
     errors, resolution = errors_of(problem, moments[1][2], solution)
     if method != "rodas5p":  # these hold the error of the overlaps, not that of eps_g
         resolution *= rtol / ROUNDING_UNIT

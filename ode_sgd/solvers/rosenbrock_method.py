@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def work_space(system: SectorSystem, K: int, L: int) -> tuple[Sectors, kernels.S
     """Arrays of one integration, O(L)."""
     M = system.T.shape[0]
     d, p, pairs = K + M, layout.row_count(K, M), K * (K + 1) // 2
-    z = blocks.to_blocks(np.concatenate([np.zeros((p, L)), system.t[np.triu_indices(M)]]))
+    z = blocks.to_blocks(np.concatenate([np.zeros((p, L)), system.t[layout.upper(M)]]))
     index, lanes = layout.overlap_index(K, M), blocks.LANES
     sectors = Sectors(
         offset=(index * lanes).astype(np.uint64),
@@ -63,7 +64,7 @@ def first_step(problem: Problem, system: SectorSystem, state: Array, rtol: float
     spectrum_rows = state @ system.variance
     K, M = problem.student_units, problem.teacher_units
     Q, R = layout.unpack(spectrum_rows, K, M)
-    C = np.ascontiguousarray(np.block([[Q, R], [R.T, system.T]]))
+    C = layout.covariance(Q, R, system.T)
     A, G = np.empty((K, K + M)), np.empty((K, K))
     coefficient_kernels(problem.activation).coefficients(C, system.a, system.noise_variance, A, G)
     size = np.sqrt(np.trace(Q) / max(np.trace(C), TINY)) if np.trace(Q) > 0.0 else rtol
@@ -80,14 +81,17 @@ class Run:
     request: Request
     start: Array  # (p, L)
     y: Array
-    sectors: Sectors
-    small: kernels.Small
     control: kernels.Control
     outputs: kernels.Outputs
     code: int = kernels.RUNNING
     interrupted: bool = False
     matching: differences.Matching | None = None
     switched_at: int = 0  # the first output after the change to differences
+
+    @cached_property
+    def space(self) -> tuple[Sectors, kernels.Small]:
+        """Work space, made when it is first used."""
+        return work_space(self.system, self.problem.student_units, self.start.shape[1])
 
     @property
     def tolerances(self) -> tuple[float, float]:
@@ -106,9 +110,7 @@ class Run:
         self.code, budget = kernels.RUNNING, 1
         while self.code == kernels.RUNNING:
             began = time.perf_counter()
-            self.code = advance(
-                self.y, self.sectors, self.small, noise, self.control, self.outputs, *self.tolerances, budget
-            )
+            self.code = advance(self.y, *self.space, noise, self.control, self.outputs, *self.tolerances, budget)
             spent = time.perf_counter() - began
             budget = max(1, min(4 * budget, int(budget * CHUNK_SECONDS / max(spent, 1e-6))))
             progress(self.control.numbers[0])
@@ -118,7 +120,7 @@ class Run:
         self.control.numbers[3] = 0.0
         rows = blocks.from_blocks(self.y, self.start.shape[1]) @ self.system.variance
         Q, R = layout.unpack(rows, self.problem.student_units, self.problem.teacher_units)
-        self.matching = differences.match(self.problem, np.block([[Q, R], [R.T, self.system.T]]))
+        self.matching = differences.match(self.problem, layout.covariance(Q, R, self.system.T))
         if self.matching is None:
             return
         self.switched_at = int(self.control.counts[2])
@@ -131,7 +133,6 @@ class Run:
 
 def begin(problem: Problem, system: SectorSystem, state: Array, request: Request) -> Run:
     """An integration of the state (p, L) at its start."""
-    K, L = problem.student_units, state.shape[1]
     alpha, weights = request.alpha, request.weights
     y = blocks.to_blocks(state)
     rows = np.empty((alpha.size, len(weights), len(state)))
@@ -144,18 +145,21 @@ def begin(problem: Problem, system: SectorSystem, state: Array, request: Request
     floor = min(1e-2, 3e-16 * stiffness / request.rtol) if differences.possible(problem) else 0.0
     scale = max(float(np.abs(state @ system.variance).max()), float(np.abs(system.T).max()), TINY)
     limit = kernels.OVERFLOW * max(scale, float(system.variance.sum()))
-    sectors, small = work_space(system, K, L)
     return Run(
         problem,
         system,
         request,
         state,
         y,
-        sectors,
-        small,
         kernels.Control(np.array([0.0, first, 1.0, floor, limit]), np.array([0, 0, 1, MAX_STEPS, 0])),
-        kernels.Outputs(alpha, np.stack([blocks.to_blocks(row[None]) for row in weights]), rows, kept),
+        kernels.Outputs(alpha, _weight_blocks(weights), rows, kept),
     )
+
+
+def _weight_blocks(weights: Array) -> Array:
+    """(orders, L) -> (orders, blocks, LANES)."""
+    split = blocks.to_blocks(weights).reshape(-1, len(weights), blocks.LANES)
+    return np.ascontiguousarray(split.transpose(1, 0, 2))
 
 
 def solve(
@@ -214,11 +218,12 @@ def _to_differences(run: Run, matching: "differences.Matching", system: SectorSy
     """Turn the state in place into that of the differences, the teachers in the students' order."""
     changed = differences.from_overlaps(blocks.from_blocks(run.y, L), system.t, matching)
     run.y[:] = blocks.to_blocks(changed)
+    sectors, small = run.space
     size = run.y.shape[1]
     t = system.t[np.ix_(matching.order, matching.order)]
-    run.sectors.z[:, size:] = blocks.to_blocks(t[np.triu_indices(len(t))])
-    run.small.T[:] = run.small.T[np.ix_(matching.order, matching.order)]
-    run.small.a[len(t) :] = -run.small.a[: len(t)]
+    sectors.z[:, size:] = blocks.to_blocks(t[layout.upper(len(t))])
+    small.T[:] = small.T[np.ix_(matching.order, matching.order)]
+    small.a[len(t) :] = -small.a[: len(t)]
 
 
 def _ending(problem: Problem, code: int, interrupted: bool, at: float) -> tuple[str, str]:

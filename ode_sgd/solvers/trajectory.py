@@ -209,9 +209,8 @@ def wanted_moments(orders: Any) -> tuple[int, ...]:
 def errors_of(problem: Problem, T: Array, solution: Solution) -> tuple[Array, float]:
     """eps_g (n,) along a solution with the T (M, M) of order one, and the level of its rounding."""
     Q, R = layout.unpack(solution.rows[:, solution.order_one], problem.student_units, problem.teacher_units)
-    T = np.broadcast_to(T, (len(Q), *T.shape))
-    errors, resolution = error_curve(problem, np.block([[Q, R], [R.transpose(0, 2, 1), T]]))
+    errors, resolution = error_curve(problem, layout.covariance(Q, R, T))
     if solution.errors is not None and solution.errors.size:
         errors[-solution.errors.size :] = np.maximum(solution.errors, 0.0)
-        resolution = SMALLEST * float(np.trace(T[0]))  # the difference form keeps its relative precision down to there
+        resolution = SMALLEST * float(np.trace(T))  # the difference form keeps its relative precision down to there
     return errors, resolution

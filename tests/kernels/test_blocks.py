@@ -55,7 +55,7 @@ class Block:
         return inverse, sums
 
     def run(self, kernels):
-        """What all four functions make of these numbers."""
+        """What all functions make of these numbers."""
         inverse, sums = self.inverses(kernels)
         turned = np.full(self.p * LANES, np.nan)
         kernels.turn(self.z, self.V, self.offset, turned)
@@ -64,7 +64,18 @@ class Block:
         g, total = np.full(self.p * LANES, np.nan), self.start.copy()
         arrays = (self.rate, self.noise, self.variance, self.E, self.A, self.G, self.offset)
         kernels.solve(self.z, self.arg.copy(), self.b, g, inverse, *arrays, total)
-        return {"inverse": inverse, "sums": sums, "turned": turned, "coupled": coupled, "solved": g, "total": total}
+        worst, poison = np.zeros(LANES), np.zeros(LANES)
+        kernels.error_ratios(self.z, self.b, self.start, self.E, 0.1, 1e-3, 1e-2, self.offset, worst, poison)
+        return {
+            "inverse": inverse,
+            "sums": sums,
+            "turned": turned,
+            "coupled": coupled,
+            "solved": g,
+            "total": total,
+            "worst": worst,
+            "poison": poison,
+        }
 
 
 @pytest.mark.parametrize(("K", "M"), WRITTEN)
@@ -79,7 +90,18 @@ def test_written_out_code_does_what_the_loops_do(K, M):
 
 def test_larger_networks_run_through_the_loops():
     assert shape_variant(4, 4) == shape_variant(5, 2) == "any"
-    assert block_kernels(4, 4) == (block_loops.turn, block_loops.moments, block_loops.couple, block_loops.solve)
+    names = ("turn", "moments", "couple", "solve", "error_ratios", "add_stages")
+    assert block_kernels(4, 4) == tuple(getattr(block_loops, name) for name in names)
+
+
+def test_sums_of_stages_written_out_for_one_sector():
+    rng = np.random.default_rng(0)
+    p = row_count(2, 2)
+    weights, g, out = rng.normal(size=8), rng.normal(size=(8, p)), rng.normal(size=p)
+    for count in (0, 1, 5, 8):
+        total = out.copy()
+        block_kernels(2, 2, 1).add_stages(count, weights, g, total)
+        np.testing.assert_allclose(total, out + weights[:count] @ g[:count], **ROUNDING)
 
 
 @pytest.mark.parametrize(("K", "M"), SHAPES)

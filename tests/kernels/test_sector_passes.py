@@ -7,8 +7,9 @@ import pytest
 
 from kernels.stepping import Case
 from ode_sgd.kernels import rodas5p
+from ode_sgd.kernels.block_loops import add_stages
 from ode_sgd.kernels.blocks import LANES, from_blocks, to_blocks
-from ode_sgd.kernels.sector_passes import add_stages, dense_sums, sector_passes, sector_sums, sum_lanes
+from ode_sgd.kernels.sector_passes import dense_sums, sector_passes, sector_sums, sum_lanes
 from ode_sgd.solvers.rosenbrock_method import work_space
 
 K, M, L = 2, 2, 19  # two blocks, the second nearly empty

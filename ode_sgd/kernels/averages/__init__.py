@@ -14,6 +14,7 @@ where C (d, d) is the covariance of the fields and a, b, c, e are field numbers,
 gradients take every entry of C as a variable of its own, also where fields coincide. Optional:
 
     value_and_slope(x)            (g, g') without branches, for simulators that run in vector lanes
+    IN_LANES = True               the averages and gradients consist of what kernels/lanes.py can do, without branches
 
 A new file in this folder is a new activation; nothing else in the package knows their names.
 """

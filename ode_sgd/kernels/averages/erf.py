@@ -7,6 +7,7 @@ import numpy as np
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.layout import Indices
 
+IN_LANES = True
 _SLOPE = sqrt(2.0 / pi)
 _PER_LN2, _LN2_HIGH, _LN2_LOW = 1.0 / log(2.0), 0.6931471803691238, 1.9082149292705877e-10
 _ROUND = 1.5 * 2.0**52  # adding it rounds to an integer

@@ -3,6 +3,8 @@
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.layout import Indices
 
+IN_LANES = True
+
 
 @kernel(inline=True)
 def value(x: float) -> float:

@@ -1,0 +1,287 @@
+"""Many problems of one small shape, WIDTH of them at a time side by side; a lane that ends takes the next problem."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from ode_sgd.kernels.block_code import shape_variant
+from ode_sgd.kernels.compile import Array, kernel
+from ode_sgd.kernels.lanes import WIDTH, as_lanes, choose, room
+from ode_sgd.kernels.layout import Indices, overlap_index, row_count
+from ode_sgd.kernels.rosenbrock import (
+    COMPLETE,
+    DIVERGED,
+    RUNNING,
+    SPECIALISED,
+    STAGES,
+    STEP_LIMIT,
+    STEP_SIZE,
+    Small,
+    retry_factor,
+    step_factor,
+    too_short,
+)
+from ode_sgd.kernels.rosenbrock_lanes import dense_rows, rosenbrock_lanes
+from ode_sgd.kernels.sector_passes import Sectors, sector_passes
+
+
+class Queue(NamedTuple):
+    """The problems of a call, on the first axis."""
+
+    y: Array  # (B, p, L)
+    t: Array  # (B, teacher rows, L)
+    rate: Array  # (B, L)
+    noise: Array  # (B, L)
+    variance: Array  # (B, L)
+    T: Array  # (B, M, M)
+    a: Array  # (B, K + M)
+    noise_variance: Array  # (B,)
+    weights: Array  # (B, orders, L), see rosenbrock.Outputs
+    numbers: Array  # (B, 5), see rosenbrock.Control
+    counts: Indices  # (B, 5)
+    rows: Array  # (B, n, orders, p)
+    codes: Indices  # (B,), status
+    seats: Indices  # (WIDTH + 1,), the problem in every lane or -1, and the next one that waits
+
+
+class LaneSpace(NamedTuple):
+    """What the lanes hold between two calls, (.., WIDTH) each; the rest of the names are those of other files."""
+
+    y: Array  # (L, p), at the beginning of a step
+    sectors: Sectors  # in blocks of one sector
+    small: Small
+    swaps: Array  # (p, p)
+    noise_variance: Array  # (1,)
+    floor: Array  # (1,)
+    h: Array  # (1,)
+    accepted: Array  # (1,), 1 or 0
+    weights: Array  # (orders, L, 1)
+    sums: Array  # (orders, 5, p)
+
+
+def lane_space(K: int, M: int, L: int, orders: int) -> LaneSpace:
+    """Work space for one thread."""
+    d, p, P, pairs = K + M, row_count(K, M), row_count(K + M, 0), K * (K + 1) // 2
+
+    def empty(*shape: int) -> Array:
+        return np.ones((*shape, WIDTH))  # numbers that do no harm in a lane without a problem
+
+    index = overlap_index(K, M)
+    sectors = Sectors(
+        offset=index.astype(np.uint64),
+        rate=empty(L, 1),
+        noise=empty(L, 1),
+        variance=empty(L, 1),
+        z=empty(L, P),
+        trial=empty(L, p),
+        stages=empty(L, STAGES, p),
+        inverse=empty(L, K + pairs),
+    )
+    small = Small(
+        T=empty(M, M),
+        a=empty(d),
+        overlap=index,
+        C=empty(d, d),
+        V=empty(K, K),
+        L=empty(K),
+        A=empty(K, d),
+        G=empty(K, K),
+        JA=empty(K * d, P),
+        JG=empty(pairs, P),
+        scratch=empty(K * d, p),
+        moments=empty(K * d * M + K * K * d + K * K),
+        coupling=empty(p, p),
+        pivots=np.zeros(0, dtype=np.int64),
+        rows=empty(p),
+        dC=empty(STAGES, p),
+    )
+    more = empty(p, p), empty(1), empty(1), empty(1), empty(1), empty(orders, L, 1), empty(orders, 5, p)
+    return LaneSpace(empty(L, p), sectors, small, *more)
+
+
+@kernel()
+def _seat(x: Queue, b: int, space: LaneSpace, lane: int) -> None:
+    """Problem b into a lane."""
+    s, w = space.sectors, space.small
+    p = x.y.shape[1]
+    for k in range(x.rate.shape[1]):
+        for row in range(p):
+            space.y[k, row, lane] = x.y[b, row, k]
+        for row in range(x.t.shape[1]):
+            s.z[k, p + row, lane] = x.t[b, row, k]
+        s.rate[k, 0, lane], s.noise[k, 0, lane], s.variance[k, 0, lane] = x.rate[b, k], x.noise[b, k], x.variance[b, k]
+        for order in range(x.weights.shape[1]):
+            space.weights[order, k, 0, lane] = x.weights[b, order, k]
+    for n in range(x.T.shape[1]):
+        for m in range(x.T.shape[1]):
+            w.T[n, m, lane] = x.T[b, n, m]
+    for c in range(x.a.shape[1]):
+        w.a[c, lane] = x.a[b, c]
+    space.noise_variance[0, lane], space.floor[0, lane] = x.noise_variance[b], x.numbers[b, 3]
+
+
+@kernel()
+def _save(x: Queue, b: int, y: Array, lane: int) -> None:
+    """The state of problem b out of a lane."""
+    for k in range(y.shape[0]):
+        for row in range(y.shape[1]):
+            x.y[b, row, k] = y[k, row, lane]
+
+
+@kernel(inline=True, always=True)
+def _ready(numbers: Array, counts: Indices, codes: Indices, b: int, alpha: Array, h: Array, lane: int) -> bool:
+    """Set the next step of problem b; False, with its status, where there is none."""
+    if codes[b] == RUNNING:
+        h[0, lane] = min(numbers[b, 1], alpha[-1] - numbers[b, 0])
+        if counts[b, 2] >= alpha.size:
+            codes[b] = COMPLETE
+        elif counts[b, 0] + counts[b, 1] >= counts[b, 3]:
+            codes[b] = STEP_LIMIT
+        elif too_short(h[0, lane], numbers[b, 0]):
+            codes[b] = STEP_SIZE
+    return codes[b] == RUNNING
+
+
+@kernel()
+def _fill(x: Queue, space: LaneSpace, alpha: Array) -> bool:
+    """Give every lane a problem that is ready for a step, as long as there are any; False if all have ended."""
+    numbers, counts, codes, seats, h = x.numbers, x.counts, x.codes, x.seats, space.h
+    working = False
+    for lane in range(WIDTH):
+        b = seats[lane]
+        if b >= 0 and not _ready(numbers, counts, codes, b, alpha, h, lane):
+            _save(x, b, space.y, lane)
+            b = -1
+        while b < 0 and seats[WIDTH] < codes.size:
+            waiting = seats[WIDTH]
+            _seat(x, waiting, space, lane)
+            if _ready(numbers, counts, codes, waiting, alpha, h, lane):
+                b = waiting
+            seats[WIDTH] += 1
+        if b < 0:
+            h[0, lane] = 1.0
+        seats[lane] = b
+        working |= b >= 0
+    return working
+
+
+@kernel()
+def _decide(
+    numbers: Array, counts: Indices, codes: Indices, b: int, h: float, end: float, error: float, far: bool, size: float
+) -> bool:
+    """Step control of problem b after an attempt; whether its step counts. far: it wants differences as variables."""
+    if far:
+        codes[b] = SPECIALISED
+        return False
+    accepted = error <= 1.0 or (counts[b, 4] > 0 and np.isfinite(error))
+    counts[b, 4] = 0
+    if not accepted:  # also for NaN
+        counts[b, 1] += 1
+        numbers[b, 1] = h * retry_factor(error)
+        return False
+    counts[b, 0] += 1
+    factor = step_factor(error, numbers[b, 2])
+    if h == numbers[b, 1] or factor < 1.0:  # a step cut short by the end says little about growth
+        numbers[b, 1] = h * factor
+    numbers[b, 2] = error
+    numbers[b, 0] = end if h == end - numbers[b, 0] else numbers[b, 0] + h
+    if not size < numbers[b, 4]:  # also for NaN
+        codes[b] = DIVERGED
+    return True
+
+
+@kernel()
+def _write_outputs(x: Queue, b: int, lane: int, alpha: Array, began: float, h: float, sums: Array) -> None:
+    """Dense output of problem b at the times that its step from `began` has passed; sums as `dense_rows` left them."""
+    n = x.counts[b, 2]
+    while n < alpha.size and alpha[n] <= x.numbers[b, 0]:
+        at = (alpha[n] - began) / h
+        for order in range(sums.shape[0]):
+            for row in range(sums.shape[2]):
+                bend = sums[order, 2, row, lane] + at * (sums[order, 3, row, lane] + at * sums[order, 4, row, lane])
+                turn = sums[order, 1, row, lane] + (1.0 - at) * bend
+                x.rows[b, n, order, row] = (1.0 - at) * sums[order, 0, row, lane] + at * turn
+        n += 1
+    x.counts[b, 2] = n
+
+
+@functools.cache
+def batch_lanes(activation: str, K: int, M: int) -> Callable[..., bool]:
+    """Kernel (queue, space, alpha, atol, rtol, budget): `budget` attempts in every lane; False when all have ended."""
+    attempt, turn_all = rosenbrock_lanes(activation, K, M), sector_passes(K, M, 1).turn_all
+
+    @kernel(f"{activation}-{shape_variant(K, M)}")
+    def advance(x: Queue, space: LaneSpace, alpha: Array, atol: float, rtol: float, budget: int) -> bool:
+        f, g = space.sectors, space.small
+        y = as_lanes(space.y)
+        s = Sectors(
+            f.offset,
+            as_lanes(f.rate),
+            as_lanes(f.noise),
+            as_lanes(f.variance),
+            as_lanes(f.z),
+            as_lanes(f.trial),
+            as_lanes(f.stages),
+            as_lanes(f.inverse),
+        )
+        w = Small(
+            as_lanes(g.T),
+            as_lanes(g.a),
+            g.overlap,
+            as_lanes(g.C),
+            as_lanes(g.V),
+            as_lanes(g.L),
+            as_lanes(g.A),
+            as_lanes(g.G),
+            as_lanes(g.JA),
+            as_lanes(g.JG),
+            as_lanes(g.scratch),
+            as_lanes(g.moments),
+            as_lanes(g.coupling),
+            g.pivots,
+            as_lanes(g.rows),
+            as_lanes(g.dC),
+        )
+        swaps, weights, sums = as_lanes(space.swaps), as_lanes(space.weights), as_lanes(space.sums)
+        noise_variance, floor, h = as_lanes(space.noise_variance), as_lanes(space.floor), as_lanes(space.h)
+        accepted, back = as_lanes(space.accepted), room(w.V, (K, K))
+        nothing, said = room(w.T, (M, M)), np.empty((3, WIDTH))
+        report = as_lanes(said)
+        nothing[:] = 0.0
+        numbers, counts, codes, seats = x.numbers, x.counts, x.codes, x.seats
+        taken, sizes, began = space.accepted, space.h, np.empty(WIDTH)
+        for _ in range(budget):
+            if not _fill(x, space, alpha):
+                return False
+            report[0], report[1], report[2] = attempt(y, s, w, swaps, noise_variance[0], h[0], floor[0], atol, rtol)
+            passed = False
+            for lane in range(WIDTH):
+                b = seats[lane]
+                taken[0, lane] = 0.0
+                if b >= 0:
+                    began[lane] = numbers[b, 0]
+                    error, far, size = said[0, lane], said[1, lane] > 0.0, said[2, lane]
+                    if _decide(numbers, counts, codes, b, sizes[0, lane], alpha[-1], error, far, size):
+                        taken[0, lane] = 1.0
+                        passed |= alpha[counts[b, 2]] <= numbers[b, 0]
+            if passed:
+                for order in range(weights.shape[0]):
+                    dense_rows(s, weights[order], w.V, w.overlap, nothing, w.C, sums[order])
+                for lane in range(WIDTH):
+                    if taken[0, lane] > 0.0:
+                        _write_outputs(x, seats[lane], lane, alpha, began[lane], sizes[0, lane], space.sums)
+            for i in range(K):
+                for j in range(K):
+                    back[i, j] = w.V[j, i]
+            turn_all(s.trial, back, s.offset, s.z)
+            for k in range(y.shape[0]):
+                for row in range(y.shape[1]):
+                    y[k, row] = choose(accepted[0], s.z[k, row], y[k, row])
+        for lane in range(WIDTH):
+            if x.seats[lane] >= 0:
+                _save(x, x.seats[lane], space.y, lane)
+        return True
+
+    return advance
