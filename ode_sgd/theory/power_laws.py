@@ -3,10 +3,12 @@
 Every correction to the law of a linear network is known in closed form, and a window is where together they change the
 local exponent by less than a tolerance, a fraction of itself. Three quarters of it are for the end at which the finite
 number of eigenvalues shows, where the correction varies slowly, and an eighth for each of two at the other end.
+
+The ends are powers 1 / beta of such fractions, beyond all floats for small beta: they are compared as logarithms.
 """
 
 from dataclasses import dataclass
-from math import exp, gamma, inf, log, pi, sin, sqrt
+from math import exp, expm1, gamma, inf, log, pi, sin, sqrt
 
 import numpy as np
 
@@ -15,10 +17,12 @@ from ode_sgd.model import check
 from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.model.problem import Problem
 from ode_sgd.model.spectrum import Spectrum
-from ode_sgd.theory.linear_network import effective_rate, require_linear
+from ode_sgd.theory.linear_network import require_linear
 
 FINITE_SPECTRUM, DISCRETE, FEEDBACK = 0.75, 0.125, 0.125  # shares of the tolerance
 COARSEST = 0.2  # corrections are known to first order
+FINEST = 1e-280  # between eigenvalues that are floats no window opens at this tolerance, nor at any below
+LARGEST_LOG = 709.0  # exp(709.8) overflows
 FEWEST = 3  # any two falling eigenvalues lie on a power law
 
 
@@ -39,7 +43,7 @@ def power_law_exponent(spectrum: Spectrum) -> float | None:
     values, weights = spectrum.eigenvalues, spectrum.weights
     if values.size < FEWEST or values[-1] <= 0.0 or np.ptp(weights) > 1e-10 * weights[0]:
         return None
-    beta = log(values[0] / values[-1]) / log(values.size) - 1.0
+    beta = (log(values[0]) - log(values[-1])) / log(values.size) - 1.0
     if beta <= 0.0:
         return None
     law = values[0] * np.arange(1.0, values.size + 1.0) ** -(1.0 + beta)
@@ -78,7 +82,7 @@ def linear_time_window(problem: Problem, tolerance: float = 0.02) -> tuple[float
     -------
     (float, float) or None
         None where no such time exists: the spectrum has too few eigenvalues, eta is beyond critical, or there is label
-        noise (without gradient flow), whose floor lies where the start puts it.
+        noise (without gradient flow), whose floor lies where the start puts it. An end beyond all floats is infinite.
 
     Raises
     ------
@@ -91,15 +95,16 @@ def linear_time_window(problem: Problem, tolerance: float = 0.02) -> tuple[float
     """
     require_linear(problem)
     beta, tolerance = _beta(problem.spectrum), _checked(tolerance)
-    rate = 2.0 * effective_rate(problem)
+    log_rate, log_x = _log_rate(problem), _log_criticality(problem)
     noisy = problem.label_noise > 0.0 and not problem.gradient_flow
-    x = 0.0 if problem.gradient_flow else 0.25 * rate * problem.spectrum.moment(1)
-    if noisy or rate == 0.0 or x >= 1.0:
+    if noisy or log_rate == -inf or log_x >= 0.0:
         return None
     values = problem.spectrum.eigenvalues
-    begin = max(_first_continuous(beta, tolerance), _first_without_feedback(beta, x, problem.spectrum, tolerance))
+    continuous = _log_first_continuous(beta, tolerance)
+    begin = max(continuous, _log_first_without_feedback(beta, log_x, problem.spectrum, tolerance))
     last = int(problem.trainable or values.size) - 1
-    return _open(begin / (rate * values[0]), _last_unending(beta, tolerance) / (rate * values[last]))
+    end = _log_last_unending(beta, tolerance)
+    return _open(begin - log_rate - log(values[0]), end - log_rate - log(values[last]))
 
 
 def linear_feature_window(problem: Problem, tolerance: float = 0.02) -> tuple[float, float] | None:
@@ -134,15 +139,17 @@ def linear_feature_window(problem: Problem, tolerance: float = 0.02) -> tuple[fl
     require_linear(problem)
     spectrum, tolerance = problem.spectrum, _checked(tolerance)
     beta, L = _beta(spectrum), spectrum.distinct
-    x = 0.0 if problem.gradient_flow else 0.5 * effective_rate(problem) * spectrum.moment(1)
-    if x >= 1.0:
+    log_x = _log_criticality(problem)
+    if log_x >= 0.0:
         return None
     # The share m w lambda_m of the trace is w lambda_1 m^-beta.
-    share = 0.0 if problem.gradient_flow else 0.5 * effective_rate(problem) * spectrum.powers(1)[0] / (1.0 - x)
-    begin = max(0.5 / (DISCRETE * tolerance), (share / (FEEDBACK * tolerance * beta)) ** (1.0 / beta))
+    first = log(spectrum.powers(1)[0] / spectrum.moment(1))
+    share = -inf if log_x == -inf else log_x - log(-expm1(log_x)) + first
+    begin = max(log(0.5 / (DISCRETE * tolerance)), (share - log(FEEDBACK * tolerance * beta)) / beta)
     allowed = FINITE_SPECTRUM * tolerance
-    end = L * (allowed / (1.0 + allowed)) ** (1.0 / beta)
-    return _open(float(np.ceil(begin)), float(np.floor(end)))
+    end = log(L) + log(allowed / (1.0 + allowed)) / beta
+    window = _open(begin, end)
+    return None if window is None else _open_between(float(np.ceil(window[0])), float(np.floor(window[1])))
 
 
 def asymptotic_exponent(problem: Problem, tolerance: float = 0.02) -> PowerLaw | None:
@@ -186,28 +193,53 @@ def _specialised_window(problem: Problem, beta: float, tolerance: float) -> tupl
     noisy = problem.label_noise > 0.0 and not problem.gradient_flow
     if not realisable or noisy or (problem.learning == 0.0).any():
         return None
-    K = problem.student_units
+    largest = float(np.abs(problem.v).max())
+    if largest == 0.0:
+        return None
+    K, v = problem.student_units, problem.v / largest
     A, G = np.empty((K, 2 * K)), np.empty((K, K))
     # Every student is its own teacher, T = I: their second layers are the same in this order.
-    C, signed = np.tile(np.eye(K), (2, 2)), np.concatenate([problem.v, -problem.v])
-    coefficient_kernels(problem.activation).coefficients(C, signed, 0.0, A, G)
+    coefficient_kernels(problem.activation).coefficients(np.tile(np.eye(K), (2, 2)), np.concatenate([v, -v]), 0.0, A, G)
     speeds = np.linalg.eigvalsh(A[:, :K])
     if not speeds[0] > 0.0:
         return None
-    values = 2.0 * problem.learning_rate * problem.spectrum.eigenvalues
-    begin, end = _first_continuous(beta, tolerance), _last_unending(beta, tolerance)
-    return _open(begin / (speeds[0] * values[0]), end / (speeds[-1] * values[-1]))
+    unit = log(2.0) + log(problem.learning_rate) + 2.0 * log(largest)
+    values = problem.spectrum.eigenvalues
+    begin = _log_first_continuous(beta, tolerance) - log(speeds[0]) - log(values[0])
+    end = _log_last_unending(beta, tolerance) - log(speeds[-1]) - log(values[-1])
+    return _open(begin - unit, end - unit)
 
 
 def _checked(tolerance: float) -> float:
     tolerance = check.number("tolerance", tolerance, above=0.0)
     if tolerance > COARSEST:
         raise InvalidProblem(f"tolerance = {tolerance:g} is too coarse; give 0 < tolerance <= {COARSEST}")
-    return tolerance
+    return max(tolerance, FINEST)
 
 
 def _open(low: float, high: float) -> tuple[float, float] | None:
-    return (float(low), float(high)) if low < high else None
+    """The window from the logarithms of its ends."""
+    if not low < high or low > LARGEST_LOG:
+        return None
+    return _open_between(exp(low), exp(high) if high <= LARGEST_LOG else inf)
+
+
+def _open_between(low: float, high: float) -> tuple[float, float] | None:
+    return (low, high) if low < high else None
+
+
+def _log_rate(problem: Problem) -> float:
+    """ln(2 eta'), -inf where the second layer is zero."""
+    largest = float(np.abs(problem.v).max())
+    if largest == 0.0:
+        return -inf
+    squares = float(np.sum((problem.v / largest) ** 2))
+    return log(2.0) + log(problem.learning_rate) + 2.0 * log(largest) + log(squares)
+
+
+def _log_criticality(problem: Problem) -> float:
+    """ln x, x = eta' mu_1 / 2; gradient flow is the limit x = 0."""
+    return -inf if problem.gradient_flow else _log_rate(problem) + log(problem.spectrum.moment(1)) - log(4.0)
 
 
 def _beta(spectrum: Spectrum) -> float:
@@ -220,15 +252,14 @@ def _beta(spectrum: Spectrum) -> float:
     return beta
 
 
-def _last_unending(beta: float, tolerance: float) -> float:
-    """u_L at the end: local exponent nu + u^nu e^-u / Gamma(nu, u), and Gamma(nu, u) >= Gamma(nu) - u^nu / nu."""
+def _log_last_unending(beta: float, tolerance: float) -> float:
+    """ln u_L at the end: local exponent nu + u^nu e^-u / Gamma(nu, u), and Gamma(nu, u) >= Gamma(nu) - u^nu / nu."""
     nu, allowed = beta / (1.0 + beta), FINITE_SPECTRUM * tolerance
-    end: float = (allowed * gamma(1.0 + nu) / (1.0 + allowed)) ** (1.0 / nu)
-    return end
+    return log(allowed * gamma(1.0 + nu) / (1.0 + allowed)) / nu
 
 
-def _first_continuous(beta: float, tolerance: float) -> float:
-    """u_1 from which sum_k k^-(1+beta) exp(-u_1 k^-(1+beta)) has the local exponent of its integral."""
+def _log_first_continuous(beta: float, tolerance: float) -> float:
+    """ln u_1 from which sum_k k^-(1+beta) exp(-u_1 k^-(1+beta)) has the local exponent of its integral."""
     high, allowed = 1.0, DISCRETE * tolerance
     while _discreteness(high, beta) > allowed:
         high *= 2.0
@@ -238,7 +269,7 @@ def _first_continuous(beta: float, tolerance: float) -> float:
     for _ in range(60):
         middle = sqrt(low) * sqrt(high)
         low, high = (middle, high) if _discreteness(middle, beta) > allowed else (low, middle)
-    return high
+    return log(high)
 
 
 def _discreteness(c: float, beta: float) -> float:
@@ -255,20 +286,21 @@ def _discreteness(c: float, beta: float) -> float:
     return float(amplitude / integral * 2.0 * pi * k / ((1.0 + beta) * nu))
 
 
-def _first_without_feedback(beta: float, x: float, spectrum: Spectrum, tolerance: float) -> float:
-    """u_1 from which the term of order eta^2 leaves the local exponent alone; x = eta' mu_1 / 2.
+def _log_first_without_feedback(beta: float, log_x: float, spectrum: Spectrum, tolerance: float) -> float:
+    """ln u_1 from which the term of order eta^2 leaves the local exponent alone; x = eta' mu_1 / 2 < 1.
 
     eps_g is (F / (1-x)) (1 + sum_m rho_m), rho_m = (-g)^m Gamma(1-nu) / Gamma(1-(m+1) nu), with F the law of gradient
     flow and g = Gamma(1-nu) (x / (1-x)) F(alpha) / F(0); the exponent changes by sum_m m rho_m, here for m = 1 and 2.
     """
-    nu, allowed = beta / (1.0 + beta), FEEDBACK * tolerance
-    first, second = (m * gamma(1.0 - nu) * abs(_reciprocal_gamma(1.0 - (m + 1.0) * nu)) for m in (1, 2))
+    if log_x == -inf:
+        return -inf
+    nu, rest, allowed = beta / (1.0 + beta), 1.0 / (1.0 + beta), FEEDBACK * tolerance  # rest is 1 - nu
+    first, second = (m * gamma(rest) * abs(_reciprocal_gamma(rest - m * nu)) for m in (1, 2))
     # The positive root of second g^2 + first g = allowed; the two never vanish together.
     g = 2.0 * allowed / (first + sqrt(first**2 + 4.0 * second * allowed))
-    per_share = gamma(1.0 - nu) * x / (1.0 - x)  # g = per_share F(alpha) / F(0)
-    whole = float(spectrum.powers(1)[0] / spectrum.moment(1))  # F / F(0) = whole Gamma(nu) u_1^-nu / (1 + beta)
-    begin: float = (per_share * whole * gamma(nu) / ((1.0 + beta) * g)) ** (1.0 / nu)
-    return begin
+    per_share = log(gamma(rest)) + log_x - log(-expm1(log_x))  # ln g - ln(F(alpha) / F(0))
+    whole = log(spectrum.powers(1)[0] / spectrum.moment(1))  # F / F(0) = e^whole Gamma(nu) u_1^-nu / (1 + beta)
+    return (per_share + whole + log(gamma(nu) * rest / g)) / nu
 
 
 def _reciprocal_gamma(z: float) -> float:

@@ -3,8 +3,11 @@
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from ode_sgd import InvalidProblem, OrderParameters, Problem, Spectrum, integrate
+from ode_sgd.kernels.averages import available
 from ode_sgd.theory import (
     PowerLaw,
     asymptotic_exponent,
@@ -231,6 +234,69 @@ def test_asymptotic_exponent_once_students_have_specialised(record_property):
 )
 def test_no_law_where_the_error_ends_on_a_floor_or_the_window_is_closed(changes):
     assert asymptotic_exponent(erf(**changes)) is None
+
+
+# --- no valid problem is refused: `findings` and the plots ask for every run ------------------------------------------
+
+
+def powers(least, most):
+    """Numbers spread evenly over the logarithm."""
+    return st.floats(np.log10(least), np.log10(most)).map(lambda exponent: float(np.clip(10.0**exponent, least, most)))
+
+
+@st.composite
+def any_problem(draw):
+    L = int(draw(powers(1.0, 1e6)))
+    return Problem(
+        spectrum=Spectrum.power_law(L, draw(powers(1e-3, 50.0)), draw(powers(1e-9, 1e9))),
+        student_units=draw(st.integers(1, 4)),
+        teacher_units=draw(st.integers(1, 4)),
+        learning_rate=draw(st.one_of(powers(1e-3, 10.0), powers(1e-300, 1e300))),
+        activation=draw(st.sampled_from(available())),
+        output=draw(st.sampled_from(["committee", "mean_field"])),
+        label_noise=draw(st.sampled_from([0.0, 0.1])),
+        gradient_flow=draw(st.booleans()),
+        trainable=draw(st.one_of(st.none(), st.just(L), st.integers(1, L))),
+    )
+
+
+def shallow(**changes):
+    values = {"spectrum": Spectrum.power_law(100, 0.01), "student_units": 1, "teacher_units": 1}
+    return Problem(**{"activation": "linear", "learning_rate": 0.5, **values, **changes})
+
+
+@settings(max_examples=200, deadline=None)
+@given(any_problem(), st.one_of(powers(1e-3, 0.2), powers(5e-324, 0.2)))
+@example(shallow(), 0.02)
+@example(shallow(spectrum=Spectrum.power_law(100, 1e-3)), 5e-324)
+@example(shallow(spectrum=Spectrum.power_law(10**6, 50.0), gradient_flow=True), 0.2)
+@example(shallow(spectrum=Spectrum.power_law(1000, 1.0), learning_rate=1e300, gradient_flow=True), 0.2)
+@example(shallow(spectrum=Spectrum.power_law(1000, 1.0), learning_rate=5e-324), 0.2)
+@example(shallow(learning_rate=2.0 * (1.0 - 1e-16)), 0.02)
+@example(shallow(student_weights=[1e200], learning_rate=1e-300), 0.02)
+@example(shallow(student_weights=[1e-200], activation="erf", teacher_weights=[1e-200]), 0.02)
+@example(shallow(student_weights=[0.0], activation="erf", teacher_weights=[0.0]), 0.02)
+def test_every_valid_problem_has_a_law_or_none(one, tolerance):
+    law = asymptotic_exponent(one, tolerance)
+    assert law is None or (0.0 < law.exponent < 1.0 and 0.0 <= law.window[0] < law.window[1])
+    if one.activation == "linear" and power_law_exponent(one.spectrum) is not None:
+        m = linear_feature_window(one, tolerance)
+        assert m is None or 1.0 <= m[0] < m[1] <= one.spectrum.distinct
+
+
+def test_windows_at_the_edge_of_floats():
+    """The window scales as 1 / eta, up to infinity; shallow spectra have none, at any tolerance."""
+    spectrum = Spectrum.power_law(1000, 1.0)
+    window, slow, slowest = (
+        linear_time_window(shallow(spectrum=spectrum, gradient_flow=True, learning_rate=eta))
+        for eta in (1.0, 1e-300, 5e-310)
+    )
+    np.testing.assert_allclose(np.multiply(slow, 1e-300), window, rtol=1e-12)
+    assert 1e306 < slowest[0] < slowest[1] == np.inf
+    assert linear_time_window(shallow(spectrum=spectrum, gradient_flow=True, learning_rate=5e-324)) is None
+    for tolerance in (5e-324, 0.02, 0.2):
+        assert linear_time_window(shallow(), tolerance) is None
+        assert linear_feature_window(shallow(), tolerance) is None
 
 
 def test_refusals():
