@@ -7,6 +7,7 @@ number of eigenvalues shows, where the correction varies slowly, and an eighth f
 The ends are powers 1 / beta of such fractions, beyond all floats for small beta: they are compared as logarithms.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import exp, expm1, gamma, inf, log, pi, sin, sqrt
 
@@ -65,9 +66,11 @@ def linear_time_window(problem: Problem, tolerance: float = 0.02) -> tuple[float
     """Times between which the local exponent of a linear network is within that fraction of beta / (1 + beta).
 
     For a start that is alike in all sectors (an isotropic teacher, a small student). With nu = beta / (1 + beta), u_k =
-    2 eta' lambda_k alpha and m the last sector that learns, eps_g is alpha^-nu times an incomplete gamma function, and
+    2 eta' lambda_k alpha and m the last sector that learns, eps_g is alpha^-nu times an incomplete gamma function and a
+    constant, what the sectors beyond m hold, and
 
-    - at the end u_m^nu <= s Gamma(1 + nu) / (1 + s), s three quarters of the tolerance;
+    - at the end the spectrum's own end has made it steeper, by u_L^nu, or the held sectors flatter, by
+      u_m^nu (1 - exp(-u_m)): one less the other is s Gamma(1 + nu), s three quarters of the tolerance;
     - at the beginning u_1 is so large that the sum over k is an integral (first term of Poisson's formula, to an eighth
       of the tolerance), and the term of order eta^2, which adds powers of alpha^-nu, has faded (to another eighth; none
       of it under gradient flow).
@@ -81,8 +84,9 @@ def linear_time_window(problem: Problem, tolerance: float = 0.02) -> tuple[float
     Returns
     -------
     (float, float) or None
-        None where no such time exists: the spectrum has too few eigenvalues, eta is beyond critical, or there is label
-        noise (without gradient flow), whose floor lies where the start puts it. An end beyond all floats is infinite.
+        None where no such time exists: the spectrum has too few eigenvalues, eta is beyond critical (were all sectors
+        to learn), or there is label noise (without gradient flow), whose floor lies where the start puts it. An end
+        beyond all floats is infinite.
 
     Raises
     ------
@@ -102,9 +106,9 @@ def linear_time_window(problem: Problem, tolerance: float = 0.02) -> tuple[float
     values = problem.spectrum.eigenvalues
     continuous = _log_first_continuous(beta, tolerance)
     begin = max(continuous, _log_first_without_feedback(beta, log_x, problem.spectrum, tolerance))
-    last = int(problem.trainable or values.size) - 1
-    end = _log_last_unending(beta, tolerance)
-    return _open(begin - log_rate - log(values[0]), end - log_rate - log(values[last]))
+    m = problem.trainable or values.size
+    end = _log_last_unending(beta, tolerance, m / values.size)
+    return _open(begin - log_rate - log(values[0]), end - log_rate - log(values[m - 1]))
 
 
 def linear_feature_window(problem: Problem, tolerance: float = 0.02) -> tuple[float, float] | None:
@@ -206,7 +210,7 @@ def _specialised_window(problem: Problem, beta: float, tolerance: float) -> tupl
     unit = log(2.0) + log(problem.learning_rate) + 2.0 * log(largest)
     values = problem.spectrum.eigenvalues
     begin = _log_first_continuous(beta, tolerance) - log(speeds[0]) - log(values[0])
-    end = _log_last_unending(beta, tolerance) - log(speeds[-1]) - log(values[-1])
+    end = _log_last_unending(beta, tolerance, 1.0) - log(speeds[-1]) - log(values[-1])
     return _open(begin - unit, end - unit)
 
 
@@ -238,7 +242,7 @@ def _log_rate(problem: Problem) -> float:
 
 
 def _log_criticality(problem: Problem) -> float:
-    """ln x, x = eta' mu_1 / 2; gradient flow is the limit x = 0."""
+    """ln x, x = eta' mu_1 / 2 over all sectors, also where some do not learn (7.15); under gradient flow x = 0."""
     return -inf if problem.gradient_flow else _log_rate(problem) + log(problem.spectrum.moment(1)) - log(4.0)
 
 
@@ -252,10 +256,46 @@ def _beta(spectrum: Spectrum) -> float:
     return beta
 
 
-def _log_last_unending(beta: float, tolerance: float) -> float:
-    """ln u_L at the end: local exponent nu + u^nu e^-u / Gamma(nu, u), and Gamma(nu, u) >= Gamma(nu) - u^nu / nu."""
-    nu, allowed = beta / (1.0 + beta), FINITE_SPECTRUM * tolerance
-    return log(allowed * gamma(1.0 + nu) / (1.0 + allowed)) / nu
+def _log_last_unending(beta: float, tolerance: float, part: float) -> float:
+    """ln u_m at the end, where m = part L sectors learn: the first time at which (7.13) does not hold.
+
+    The local exponent is nu + (a - b) / I, a = u_L^nu from the spectrum's end, b = u_m^nu (1 - exp(-u_m)) from the held
+    sectors, and I >= Gamma(nu) - a / nu. It is too steep where (1 + s) a - b exceeds s Gamma(1 + nu), which rises to
+    one peak in u_m < 1 + nu, and too flat where b - (1 - s) a does, which falls before it rises.
+    """
+    nu, s, shift = beta / (1.0 + beta), FINITE_SPECTRUM * tolerance, beta * log(part)
+    allowed = s * gamma(1.0 + nu)
+
+    def a(y: float) -> float:
+        return exp(nu * y + shift)
+
+    def b(y: float) -> float:
+        return -exp(nu * y) * expm1(-exp(y))
+
+    def past_peak(y: float) -> float:
+        return -nu * expm1(-exp(y)) + exp(y - exp(y)) - nu * (1.0 + s) * exp(shift)
+
+    def steep(y: float) -> float:
+        return (1.0 + s) * a(y) - b(y) - allowed
+
+    def flat(y: float) -> float:
+        return b(y) - (1.0 - s) * a(y) - allowed
+
+    # Neither, as a and b < u^(1+nu) are both small enough by themselves.
+    safe = min((log(allowed / (1.0 + s)) - shift) / nu, log(allowed / (1.0 + s)) / (1.0 + nu))
+    highest = log(1.0 + nu)
+    peak = _upcrossing(past_peak, log(nu * (1.0 + s) / (1.0 + nu)) + shift, highest)
+    return _upcrossing(steep, safe, peak) if steep(peak) > 0.0 else _upcrossing(flat, safe, highest)
+
+
+def _upcrossing(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where it turns positive, once, between low and high, from below; high if it does not."""
+    if function(high) <= 0.0:
+        return high
+    for _ in range(80):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if function(middle) > 0.0 else (middle, high)
+    return low
 
 
 def _log_first_continuous(beta: float, tolerance: float) -> float:
