@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ode_sgd import __version__
+from ode_sgd import __version__, cli_sweep
 from ode_sgd.model.errors import ComparisonError, OdeSgdError, StorageError, StudyError
 
 if TYPE_CHECKING:
@@ -123,6 +123,8 @@ def _parser() -> argparse.ArgumentParser:
 
     show = _command(commands, "show", _show, "print what a file holds")
     show.add_argument("file", type=Path, metavar="OUT.h5")
+
+    cli_sweep.add_commands(commands)
 
     info = _command(commands, "info", _info, "describe this installation")
     info.add_argument("--json", action="store_true", help="as JSON")

@@ -30,8 +30,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """
     target = destination(path)
     try:
-        with _temporary(target.parent) as temporary:
-            _write(temporary, b"ode_sgd")
+        with temporary(target.parent) as unfinished:
+            _write(unfinished, b"ode_sgd")
     except OSError as error:
         raise StorageError(
             f"cannot write into the folder {target.parent.absolute()}: {_reason(error)}; "
@@ -68,9 +68,9 @@ def write_whole(target: Path, data: Buffer) -> None:
         If it cannot be written; what was there stays.
     """
     try:
-        with _temporary(target.parent) as temporary:
-            _write(temporary, data)
-            os.replace(temporary, target)  # noqa: PTH105
+        with temporary(target.parent) as unfinished:
+            _write(unfinished, data)
+            os.replace(unfinished, target)  # noqa: PTH105
     except OSError as error:
         raise StorageError(
             f"cannot write {target}: {_reason(error)}; nothing was changed. Free space or choose another folder, "
@@ -79,21 +79,56 @@ def write_whole(target: Path, data: Buffer) -> None:
     _sync_folder(target.parent)
 
 
-@contextmanager
-def _temporary(folder: Path) -> Iterator[Path]:
-    """A name for a new file in `folder`; whatever has it at the end is removed."""
-    temporary = folder / f".ode_sgd-{uuid.uuid4().hex}.tmp"
+def write_new(target: Path, data: Buffer) -> bool:
+    """Put a file of these bytes at `target` unless there is one: of many writers exactly one gets True.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
     try:
-        yield temporary
+        with temporary(target.parent) as unfinished:
+            _write(unfinished, data)
+            try:
+                os.link(unfinished, target)
+            except FileExistsError:
+                return False
+            except OSError:  # a file system without hard links; between these two lines another writer may come in
+                if target.exists():
+                    return False
+                os.replace(unfinished, target)  # noqa: PTH105
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {target}: {_reason(error)}. Free space or make the folder writable, then run again"
+        ) from error
+    _sync_folder(target.parent)
+    return True
+
+
+@contextmanager
+def temporary(folder: Path) -> Iterator[Path]:
+    """A name for a new file in `folder`; whatever has it at the end is removed."""
+    path = folder / f".ode_sgd-{uuid.uuid4().hex}.tmp"
+    try:
+        yield path
     finally:
         # An error that led here matters more than one from removing.
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
-def _write(temporary: Path, data: Buffer) -> None:
+def put_in_place(unfinished: Path, target: Path) -> None:
+    """Bring a file that was written under a temporary name to the disk, and give it its own; OSError if that fails."""
+    with unfinished.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(unfinished, target)  # noqa: PTH105
+    _sync_folder(target.parent)
+
+
+def _write(path: Path, data: Buffer) -> None:
     """A new file with these bytes, on the disk. Not from tempfile: its files are closed to all but their owner."""
-    with temporary.open("xb") as file:
+    with path.open("xb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -85,13 +85,17 @@ def save(path: str | os.PathLike[str], *trajectories: Trajectory, config: Mappin
     xarray (engine "h5netcdf"), netCDF4 and h5dump. The file is put together in memory first.
     """
     target = files.destination(path)
+    files.write_whole(target, image(*trajectories, config=config))
+    return target
+
+
+def image(*trajectories: Trajectory, config: Mapping[str, Any] | None = None) -> memoryview:
+    """The bytes that `save` writes."""
     held = contents.encode(contents.sort_out(trajectories), config, provenance.attributes())
     try:
-        image = _image(held)
+        return _image(held)
     except (OSError, RuntimeError, ValueError) as error:
-        raise StorageError(f"cannot write {target}: HDF5 failed with {error}; nothing was changed") from error
-    files.write_whole(target, image)
-    return target
+        raise StorageError(f"the run cannot be written as HDF5: {error}; nothing was changed") from error
 
 
 def load(path: str | os.PathLike[str]) -> StoredRun:
@@ -153,12 +157,12 @@ def _image(held: Contents) -> memoryview:
                 group = file if name == ROOT else file.create_group(name, track_order=True)
                 _write_variables(group, held.variables[name])
                 if name != ROOT:
-                    _write_attributes(group, held.attributes[name])
-        _write_attributes(file, held.attributes[ROOT])  # ends with status, the sign of a complete file
+                    write_attributes(group, held.attributes[name])
+        write_attributes(file, held.attributes[ROOT])  # ends with status, the sign of a complete file
     return memory.getbuffer()
 
 
-def _write_attributes(group: Any, attributes: Mapping[str, Value]) -> None:
+def write_attributes(group: Any, attributes: Mapping[str, Value]) -> None:
     """Numbers as 64 bits, texts as UTF-8.
 
     Texts of variable length would lie in a heap without checksum, and HDF5 2.0 loops for ever over damage there.
@@ -200,7 +204,7 @@ def _write_array(group: Any, name: str, dimensions: tuple[str, ...], values: Any
         track_order=True,
     )
     text = schema.variable(name).long_name if schema.known(name) else schema.DIMENSIONS[name]
-    _write_attributes(dataset, {"long_name": text, "units": "1"})
+    write_attributes(dataset, {"long_name": text, "units": "1"})
     return dataset
 
 
@@ -224,10 +228,10 @@ def _check_schema(source: Path, attributes: Any) -> None:
             f"{source} is an HDF5 file, but not one of ode_sgd's: it has no attribute {schema.SCHEMA_ATTRIBUTE!r}; "
             "give a file that ode_sgd.save wrote"
         )
-    version = int(_plain(attributes[schema.SCHEMA_ATTRIBUTE]))
+    version = int(plain(attributes[schema.SCHEMA_ATTRIBUTE]))
     if version > schema.SCHEMA_VERSION:
         raise StorageError(
-            f"{source} has layout {version}, written with {_plain(attributes.get('versions'))}; this ode_sgd reads up "
+            f"{source} has layout {version}, written with {plain(attributes.get('versions'))}; this ode_sgd reads up "
             f"to layout {schema.SCHEMA_VERSION}: upgrade ode_sgd (pip install --upgrade ode-sgd)"
         )
     if schema.STATUS_ATTRIBUTE not in attributes:
@@ -241,12 +245,12 @@ def _read(file: Any) -> Contents:
         if name in file:
             group = file[name]
             known = [attribute for attribute in schema.ATTRIBUTES[name] if attribute in group.attrs]
-            held.attributes[name] = {attribute: _plain(group.attrs[attribute]) for attribute in known}
+            held.attributes[name] = {attribute: plain(group.attrs[attribute]) for attribute in known}
             held.variables[name] = {variable: group[variable][...] for variable in group if schema.known(variable)}
     return held
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Python's own number or text."""
     value = value.item() if isinstance(value, np.generic) else value
     return value.decode() if isinstance(value, bytes) else value

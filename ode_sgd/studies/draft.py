@@ -23,7 +23,7 @@ STARTS: dict[str, Callable[..., Any]] = {"random": RandomStart, "typical": Typic
 OPTIONAL = "simulation"
 TABLES = ("spectrum", "problem", "start", "integration", OPTIONAL)
 
-_TARGETS: dict[str, list[Callable[..., Any]]] = {
+TARGETS: dict[str, list[Callable[..., Any]]] = {
     "spectrum": list(SPECTRA.values()),
     "problem": [Problem],
     "start": list(STARTS.values()),
@@ -31,7 +31,7 @@ _TARGETS: dict[str, list[Callable[..., Any]]] = {
     "simulation": [Simulation],
 }
 # Key -> the first table that has it.
-HOMES = {key: name for name in reversed(TABLES) for target in _TARGETS[name] for key in parameters(target)}
+HOMES = {key: name for name in reversed(TABLES) for target in TARGETS[name] for key in parameters(target)}
 
 
 class Draft:

@@ -83,7 +83,7 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
     output = Path(output)
     check_outputs(output)
     start = study.start.overlaps(study.problem)
-    checkpoint, simulation = None, _simulation_arguments(study, start)
+    checkpoint, simulation = None, simulation_arguments(study, start)
     if simulation is not None:
         checkpoint = Checkpoint(checkpoint_path(output))
         check_checkpoint(**simulation, checkpoint=checkpoint)
@@ -151,12 +151,26 @@ def _computed(
     checkpoint: Checkpoint | None,
 ) -> Iterator[Trajectory]:
     """The ODE, which is cheap and says first whether the problem is sound; then the simulation."""
+    ode = integrated(study, start, simulation, progress)
+    yield ode
+    if simulation is not None and ode.status == "complete":
+        yield simulate(
+            **simulation,
+            progress=lambda fraction: progress("SGD", fraction),
+            checkpoint=checkpoint,
+        )
+
+
+def integrated(
+    study: Study, start: OrderParameters, simulation: dict[str, Any] | None, progress: Progress
+) -> Trajectory:
+    """The ODE of a study, also at the times of its simulation, to be compared there."""
     plan = study.integration
     alpha = plan.times
     if simulation is not None:
-        alpha = np.union1d(alpha, simulation["alpha"])  # the ODE at the simulation's own times, to be compared there
+        alpha = np.union1d(alpha, simulation["alpha"])
     last = float(alpha[-1])
-    ode = integrate(
+    return integrate(
         study.problem,
         start,
         alpha,
@@ -168,16 +182,9 @@ def _computed(
         method=plan.method,
         progress=lambda reached: progress("ODE", reached / last),
     )
-    yield ode
-    if simulation is not None and ode.status == "complete":
-        yield simulate(
-            **simulation,
-            progress=lambda fraction: progress("SGD", fraction),
-            checkpoint=checkpoint,
-        )
 
 
-def _simulation_arguments(study: Study, start: OrderParameters) -> dict[str, Any] | None:
+def simulation_arguments(study: Study, start: OrderParameters) -> dict[str, Any] | None:
     """What is simulated, as `simulate` takes it; None if nothing is."""
     plan = study.simulation
     if plan is None:

@@ -51,3 +51,66 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+class SweepProgress:
+    """Callable (complete, runs, failed): one line that is written over on a terminal, elsewhere one in half a minute.
+
+    Parameters
+    ----------
+    stage : str
+        What is going on, before the numbers.
+    stream, clock
+        As for `Progress`.
+    """
+
+    def __init__(
+        self, stage: str = "", stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stage, self._stream, self._clock = f"{stage} " if stage else "", stream or sys.stderr, clock
+        self._terminal = self._stream.isatty()
+        self._began: tuple[float, int] | None = None
+        self._said = -PERIOD
+        self._length = 0
+
+    def __call__(self, complete: int, runs: int, failed: int) -> None:
+        """Say how many runs are complete, of how many, and how many failed."""
+        now = self._clock()
+        if self._began is None:
+            self._began = now, complete + failed
+            self._said = now - (PERIOD if self._terminal else 0.0)
+        if now - self._said < (0.1 if self._terminal else PERIOD) and complete + failed < runs:
+            return
+        if not self._terminal and now - self._said < PERIOD:
+            return
+        self._said = now
+        began, before = self._began
+        rate = (complete + failed - before) / (now - began) if now > began else 0.0
+        text = f"{self._stage}{complete} of {runs} runs" + (f", {failed} failed" if failed else "")
+        if rate > 0.0:
+            text += f", {rate:.3g}/s, {duration((runs - complete - failed) / rate)} left"
+        self._write(text)
+
+    def _write(self, text: str) -> None:
+        if self._terminal:
+            self._stream.write("\r" + text.ljust(self._length))
+            self._length = len(text)
+        else:
+            self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Clear the line."""
+        if self._terminal and self._length:
+            self._stream.write("\r" + " " * self._length + "\r")
+            self._stream.flush()
+            self._length = 0
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words, such as "2 h 5 min"."""
+    whole = int(seconds + 0.5)
+    for size, name, part, inner in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {name} {whole % size // part} {inner}"
+    return f"{whole} s"

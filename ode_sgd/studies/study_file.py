@@ -45,9 +45,9 @@ def read_study(path: str | Path, overrides: Iterable[str] = ()) -> Study:
         Naming all faults of the file and of the overrides.
     """
     faults: list[str] = []
-    data = _load(path)
+    data = load_tables(path)
     for override in overrides:
-        _override(data, override, faults)
+        override_key(data, override, faults)
     return parse_study(data, str(path), faults)
 
 
@@ -76,7 +76,7 @@ def parse_study(data: Mapping[str, Any], source: str = "study", faults: Iterable
     )
 
 
-def _load(path: str | Path) -> Values:
+def load_tables(path: str | Path) -> Values:
     """The tables of a TOML file."""
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -90,7 +90,7 @@ def _load(path: str | Path) -> Values:
     raise StudyError(str(path), [fault])
 
 
-def _override(data: Values, text: str, faults: list[str]) -> None:
+def override_key(data: Values, text: str, faults: list[str]) -> None:
     """Put one "table.key=value" into the data."""
     path, equals, value = text.partition("=")
     name, _, key = (part.strip() for part in path.partition("."))

@@ -76,11 +76,16 @@ def save_figure(figure: Figure, path: str | Path, problem: Problem) -> Path:
     StorageError
         For another suffix, or a folder that cannot be written.
     """
+    return write_figure(figure, path, f"ode_sgd problem {problem.identity}")
+
+
+def write_figure(figure: Figure, path: str | Path, description: str) -> Path:
+    """As `save_figure`, with any text in the metadata."""
     path = Path(path)
     keys = {".png": "Description", ".pdf": "Subject"}
     if path.suffix.lower() not in keys:
         raise StorageError(f"{path}: a figure ends in .png or .pdf, not in {path.suffix!r}")
-    metadata = {keys[path.suffix.lower()]: f"ode_sgd problem {problem.identity}"}
+    metadata = {keys[path.suffix.lower()]: description}
     try:
         figure.savefig(path, dpi=150, metadata=metadata)
     except OSError as error:

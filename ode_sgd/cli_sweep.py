@@ -1,0 +1,210 @@
+"""The commands `ode-sgd sweep ...`."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ode_sgd.studies.sweep import Sweep
+
+DONE, FAILED, INTERRUPTED = 0, 1, 130
+NAMED = 10  # failed runs that are written out
+ENDING = ".sweep"
+
+EXIT_CODES = """exit status:
+  0    done; for run: all runs of the sweep, or of the shard, are complete
+  1    some runs raised, diverged or could not be written; they are named, and the others are complete
+  2    bad input: arguments, sweep file, or a folder that cannot be written or is another sweep's
+  130  interrupted by Ctrl-C or SIGTERM; the same command goes on
+"""
+
+EXAMPLES = {
+    "run": """examples:
+  ode-sgd sweep run scan.toml                    one run after the other, into scan.sweep/
+  ode-sgd sweep run scan.toml -j 8               eight processes
+  ode-sgd sweep run scan.toml --dry-run          only checks the file, and says how many runs it asks for
+  ode-sgd sweep run scan.toml --shard 3/100      the fourth of 100 parts, as an element of a job array
+  ode-sgd sweep run scan.toml --cluster slurm.toml
+  ode-sgd sweep run scan.toml --set integration.rtol=1e-8 --set sweep.replicas=16
+
+A sweep file is a study file with a table [sweep]:
+
+  [sweep]
+  problem.learning_rate = { logspace = [0.01, 1.0, 20] }
+  spectrum.beta = { linspace = [0.2, 2.0, 10] }
+  replicas = 4                                   # seeds of every point
+
+The same command goes on after an end of any kind, a kill included: what is complete is skipped, what failed is tried
+again.
+
+""",
+    "status": """examples:
+  ode-sgd sweep status scan.sweep                how many runs are complete, how many a second, how long still
+""",
+    "collect": """examples:
+  ode-sgd sweep collect scan.sweep               writes scan.sweep/collected.h5: all runs in one file, for xarray
+  ode-sgd sweep collect scan.sweep -o scan.h5 --no-moments
+""",
+    "plot": """examples:
+  ode-sgd sweep plot scan.sweep                  a heat map over the first two axes, or a curve over one
+  ode-sgd sweep plot scan.sweep -x learning_rate -z final_error -o fig.pdf
+""",
+}
+
+
+def add_commands(commands: Any) -> None:
+    """Put `sweep` and its commands among those of `ode-sgd`."""
+    sweep = commands.add_parser(
+        "sweep",
+        help="run a study over a grid of values: on one core, on many, on a cluster",
+        description="Run a study over a grid of values: on one core, on many, on a cluster.",
+        epilog="examples:\n  ode-sgd sweep run scan.toml -j 8\n  ode-sgd sweep status scan.sweep\n"
+        "  ode-sgd sweep collect scan.sweep\n  ode-sgd sweep plot scan.sweep\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parts = sweep.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    run = _command(parts, "run", _run, "compute the runs of a sweep that are not there yet")
+    run.add_argument("file", type=Path, metavar="FILE")
+    run.add_argument("--set", action="append", default=[], metavar="A.B=V", help="override one key; may be repeated")
+    run.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="default: the file's name with .sweep, here")
+    run.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="processes (default 1)")
+    run.add_argument("--shard", metavar="I/N", help="only this one of N parts, 0 <= I < N")
+    run.add_argument("--cluster", type=Path, metavar="TOML", help="have jobs of a queueing system do the work")
+    run.add_argument("--runs-per-file", type=int, metavar="N", help="default: from the time that the first run takes")
+    run.add_argument("--dashboard", action="store_true", help="serve dask's web page to this machine")
+    run.add_argument("--dry-run", action="store_true", help="check the sweep, compute nothing")
+    run.add_argument("--quiet", action="store_true", help="no progress")
+
+    status = _command(parts, "status", _status, "say how far a sweep is, from its files alone")
+    status.add_argument("folder", type=Path, metavar="FOLDER")
+
+    collect = _command(parts, "collect", _collect, "stack the runs of a sweep into one file")
+    collect.add_argument("folder", type=Path, metavar="FOLDER")
+    collect.add_argument("-o", "--output", type=Path, metavar="OUT.h5", help="default: collected.h5 in the folder")
+    collect.add_argument("--no-moments", action="store_true", help="keep eps_g and the summary of each run only")
+
+    plot = _command(parts, "plot", _plot, "draw a collected sweep")
+    plot.add_argument("file", type=Path, metavar="FOLDER|OUT.h5")
+    plot.add_argument("-x", metavar="NAME", help="horizontal axis; default: the first that varies")
+    plot.add_argument("-y", metavar="NAME", help="vertical axis of a map; default: the second, if there is one")
+    plot.add_argument("-z", metavar="NAME", help="what is drawn; default: plateau_length, or final_error")
+    plot.add_argument("-o", "--output", type=Path, metavar="FIG", help="ends in .png or .pdf")
+
+
+def _command(
+    parts: Any, name: str, function: Callable[[argparse.Namespace], int], purpose: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = parts.add_parser(
+        name,
+        help=purpose,
+        description=purpose[0].upper() + purpose[1:] + ".",
+        epilog=EXAMPLES[name] + (EXIT_CODES if name == "run" else ""),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _folder(path: Path) -> Path:
+    """A sweep's folder, given itself or its sweep file."""
+    return Path(path.stem + ENDING) if path.suffix == ".toml" else path
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from ode_sgd.studies.sweep import Sweep
+
+    sweep = Sweep.read(arguments.file, arguments.set)
+    folder: Path = arguments.output or _folder(arguments.file)
+    if arguments.dry_run:
+        return _dry(sweep, folder, arguments)
+    from ode_sgd.studies.progress import SweepProgress
+    from ode_sgd.studies.sweep_run import run_sweep
+
+    progress = None if arguments.quiet else SweepProgress()
+    try:
+        result = run_sweep(
+            sweep,
+            folder,
+            jobs=arguments.jobs,
+            shard=arguments.shard,
+            cluster=arguments.cluster,
+            runs_per_file=arguments.runs_per_file,
+            dashboard=arguments.dashboard,
+            progress=progress,
+        )
+    finally:
+        if progress is not None:
+            progress.close()
+    from ode_sgd.storage.sweep_folder import first_lines
+
+    print(f"{result.complete} of {result.runs} runs complete, {result.computed} of them now, in {result.seconds:.1f} s")
+    print(f"folder  {result.folder}")
+    if result.twice:
+        print(f"ode-sgd: {result.twice} runs were computed by another process, too", file=sys.stderr)
+    if result.failures:
+        print(f"ode-sgd: {len(result.failures)} runs are not complete:", file=sys.stderr)
+        for line in first_lines(result.failures, NAMED):
+            print(f"  {line}", file=sys.stderr)
+        print(f"  tracebacks are below {result.folder / 'failures'}", file=sys.stderr)
+    if result.interrupted:
+        print("ode-sgd: interrupted; the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+    return FAILED if result.failures else DONE
+
+
+def _dry(sweep: "Sweep", folder: Path, arguments: argparse.Namespace) -> int:
+    from ode_sgd.studies.sweep_run import check_arguments
+
+    check_arguments(sweep, folder, arguments.jobs, arguments.shard, arguments.cluster, dashboard=arguments.dashboard)
+    grid = " x ".join(f"{', '.join(axis.names)} ({len(axis)})" for axis in sweep.axes)
+    print(f"{arguments.file}: no faults; {len(sweep)} runs: {grid}")
+    print(f"a run would write into {folder}")
+    return DONE
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from ode_sgd.studies.progress import duration
+    from ode_sgd.studies.sweep_collect import sweep_status
+
+    folder = _folder(arguments.folder)
+    status = sweep_status(folder)
+    left = status.runs - status.complete - status.failed
+    print(f"{folder}: {status.complete} of {status.runs} runs complete, {status.failed} failed, {left} to go")
+    if left and status.rate > 0.0:
+        print(f"{status.rate:.3g} runs a second; about {duration(status.seconds_left)} left")
+    elif left:
+        since = "" if status.last is None else f" (the last file is {duration(status.last)} old)"
+        print(f"at rest{since}; `ode-sgd sweep run` goes on")
+    return DONE
+
+
+def _collect(arguments: argparse.Namespace) -> int:
+    from ode_sgd.studies.progress import SweepProgress
+    from ode_sgd.studies.sweep_collect import collect_sweep
+
+    progress = SweepProgress("collecting")
+    try:
+        found = collect_sweep(
+            _folder(arguments.folder),
+            arguments.output,
+            moments=not arguments.no_moments,
+            progress=lambda done, runs: progress(done, runs, 0),
+        )
+    finally:
+        progress.close()
+    missing = found.runs - found.present
+    print(f"{found.present} of {found.runs} runs, {found.complete} complete")
+    print(f"file    {found.path}")
+    if missing:
+        print(f"ode-sgd: {missing} runs are not there; their rows are NaN, and status says why", file=sys.stderr)
+    return DONE
+
+
+def _plot(arguments: argparse.Namespace) -> int:
+    from ode_sgd.studies.sweep_plot import plot_sweep
+
+    print(f"figure  {plot_sweep(arguments.file, arguments.output, x=arguments.x, y=arguments.y, z=arguments.z)}")
+    return DONE

@@ -1,0 +1,99 @@
+"""Cluster files: what is asked of a queueing system. The tables map onto dask-jobqueue, with one name a notion."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ode_sgd.model import check
+from ode_sgd.model.errors import InvalidProblem, StudyError
+from ode_sgd.studies.study_file import load_tables
+from ode_sgd.studies.tables import Table, parameters, shown
+
+KINDS = ("slurm", "pbs", "sge", "lsf")
+TABLE = "cluster"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """The table [cluster] of a cluster file.
+
+    Attributes
+    ----------
+    kind : str
+        "slurm", "pbs", "sge" or "lsf".
+    jobs : int
+        The most jobs at one time, >= 1.
+    cores : int
+        Processes in a job, one core each.
+    memory : str
+        Of a job, such as "4GB".
+    walltime : str
+        Of a job, as the queueing system takes it, such as "04:00:00".
+    queue, account : str
+        Partition or queue, and who pays; empty: the system's default.
+    interface : str
+        Network interface of the compute nodes (`ip addr` lists them), such as "ib0"; empty: the host's own address.
+    driver_interface : str
+        The same of the machine where the command runs; empty: `interface`.
+    directives : tuple of str
+        Further lines of the job script's head, such as "--exclude=node7".
+    prologue : tuple of str
+        Shell lines before the work, such as "module load python/3.12" and "export ODE_SGD_CACHE_DIR=/scratch/cache".
+    python : str
+        Interpreter on the nodes; empty: the one of this process.
+    """
+
+    kind: str
+    jobs: int
+    cores: int = 1
+    memory: str = "2GB"
+    walltime: str = "01:00:00"
+    queue: str = ""
+    account: str = ""
+    interface: str = ""
+    driver_interface: str = ""
+    directives: tuple[str, ...] = ()
+    prologue: tuple[str, ...] = ()
+    python: str = ""
+
+    def __post_init__(self) -> None:
+        check.choice("kind", self.kind, KINDS)
+        check.integer("jobs", self.jobs, 1)
+        check.integer("cores", self.cores, 1)
+        for name in ("memory", "walltime", "queue", "account", "interface", "driver_interface", "python"):
+            if not isinstance(getattr(self, name), str):
+                raise InvalidProblem(f'{name} = {getattr(self, name)!r} is not a text; give one in "quotes"')
+        for name in ("directives", "prologue"):
+            given = getattr(self, name)
+            if isinstance(given, str) or not all(isinstance(line, str) for line in given):
+                raise InvalidProblem(f'{name} = {given!r} is not a list of texts; give ["first line", "second line"]')
+            object.__setattr__(self, name, tuple(given))
+        for name in ("memory", "walltime"):
+            if not getattr(self, name):
+                raise InvalidProblem(f'{name} = "" is empty; give what a job may take, such as "4GB" or "04:00:00"')
+
+    @classmethod
+    def read(cls, path: str | Path) -> "ClusterSettings":
+        """Read a cluster file.
+
+        Raises
+        ------
+        StudyError
+            Naming all faults.
+        """
+        tables = load_tables(path)
+        faults = [
+            f"{name} = {shown(value)}: a cluster file has one table, [cluster]"
+            for name, value in tables.items()
+            if name != TABLE
+        ]
+        given = tables.get(TABLE)
+        if not isinstance(given, dict):
+            raise StudyError(str(path), [*faults, "[cluster] is missing; docs/clusters.md has files to begin with"])
+        table = Table(TABLE, given, faults)
+        values = table.known(parameters(cls), {})
+        settings: ClusterSettings | None = table.build(
+            cls, values, {"kind": "slurm", "jobs": 1, "directives": (), "prologue": ()}, {}
+        )
+        if faults or settings is None:
+            raise StudyError(str(path), faults)
+        return settings

@@ -1,0 +1,370 @@
+"""A sweep: one study, and the grid of values that some of its keys take. Runs are made when they are asked for."""
+
+import copy
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ode_sgd.model import check
+from ode_sgd.model.errors import OdeSgdError, StudyError
+from ode_sgd.model.problem import Problem
+from ode_sgd.studies.draft import OPTIONAL, SPECTRA, STARTS, TABLES
+from ode_sgd.studies.plan import Integration, RandomStart, Simulation
+from ode_sgd.studies.study_file import Study, load_tables, override_key, parse_study
+from ode_sgd.studies.sweep_axes import REPLICA, SEEDS, Axis, canonical, read_axes
+from ode_sgd.studies.tables import Values, parameters, with_defaults
+
+SCHEMA = 1  # of identities: raised when the same description comes to mean other numbers
+SWEEP = "sweep"
+CHECKED = 200  # values of a generated axis, and points inside the grid, that are looked at before anything runs
+SHOWN = 5  # faults of one axis that are written out
+
+# Keys that leave the shape of a run's arrays as it is. Runs that differ in these alone can share a file.
+SAME_SHAPE = frozenset(
+    {REPLICA, "spectrum.beta", "spectrum.trace", "simulation.seed"}
+    | {f"start.{key}" for key in ("seed", "student_scale", "teacher_scale", "dimension")}
+    | {f"problem.{key}" for key in ("learning_rate", "label_noise", "output", "gradient_flow", "trainable")}
+    | {"problem.student_weights", "problem.teacher_weights"}
+)
+
+
+class Sweep:
+    """A study and the values that some of its keys take: one run for every point of the grid.
+
+    Parameters
+    ----------
+    study : path-like or mapping
+        A study file, or its tables as dictionaries: table -> key -> value. A table "sweep" in it gives `axes`, `zip`
+        and `replicas`.
+    axes : mapping or None
+        Dotted name, such as "problem.learning_rate" -> its values: a list, tuple, range or 1-d array, or one of
+        {"linspace": [first, last, count]}, {"logspace": [first, last, count]} (the values themselves, both > 0) and
+        {"range": [start, stop, step]}. The last axis varies fastest.
+    zip : sequence of sequences of str
+        Groups of names that vary together; their axes must be equally long.
+    replicas : int
+        Runs of every point, >= 1: replica r has start.seed and simulation.seed raised by r.
+
+    Attributes
+    ----------
+    axes : tuple of Axis
+    shape : tuple of int
+        Length of every axis; `len(sweep)` is their product.
+    tables : dict
+        Of the study, without [sweep].
+    source : str
+        Where it was read, for messages.
+
+    Raises
+    ------
+    StudyError
+        Naming all faults of the study and of the grid: unknown names, empty axes, zip groups of unequal length, values
+        out of range, points that contradict themselves. Of grids of more than 200 points a part is looked at; what is
+        wrong elsewhere is a failed run.
+    """
+
+    def __init__(
+        self,
+        study: str | Path | Mapping[str, Any],
+        axes: Mapping[str, Any] | None = None,
+        *,
+        zip: Iterable[Iterable[str]] = (),
+        replicas: int = 1,
+    ) -> None:
+        given = load_tables(study) if isinstance(study, str | Path) else copy.deepcopy(dict(study))
+        faults: list[str] = []
+        source = str(study) if isinstance(study, str | Path) else "sweep"
+        if axes is not None or SWEEP not in given:
+            given[SWEEP] = dict(axes or {}) | {"zip": [list(group) for group in zip], "replicas": replicas}
+        self._make(given, source, faults)
+
+    @classmethod
+    def read(cls, path: str | Path, overrides: Iterable[str] = ()) -> "Sweep":
+        """Read a sweep file: a study file with a table [sweep].
+
+        Parameters
+        ----------
+        path : str or Path
+        overrides : iterable of str
+            "table.key=value" each, as --set takes them; "sweep.replicas=8" and "sweep.problem.learning_rate=[1,2]" too.
+
+        Raises
+        ------
+        StudyError
+            As `Sweep`.
+        """
+        faults: list[str] = []
+        tables = load_tables(path)
+        for override in overrides:
+            override_key(tables, override, faults)
+        return cls._of(tables, str(path), faults)
+
+    @classmethod
+    def _of(cls, tables: Values, source: str, faults: list[str]) -> "Sweep":
+        self = object.__new__(cls)
+        self._make(tables, source, faults)
+        return self
+
+    def _make(self, tables: Values, source: str, faults: list[str]) -> None:
+        self.source = source
+        self.tables: dict[str, Any] = {name: value for name, value in tables.items() if name != SWEEP}
+        if SWEEP not in tables:
+            faults.append("[sweep] is missing; it names the keys to vary, such as problem.learning_rate = [0.1, 0.2]")
+        self.axes = read_axes(tables.get(SWEEP, {}), faults) if SWEEP in tables else ()
+        self.shape = tuple(len(axis) for axis in self.axes)
+        self._size = int(np.prod(self.shape, dtype=np.int64)) if self.shape else 1
+        self._recent: dict[str, tuple[Any, Any]] = {}
+        found = _Faults(self, faults)
+        found.look()
+        if faults:
+            raise StudyError(source, faults)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __repr__(self) -> str:
+        grid = " x ".join(f"{'+'.join(axis.names)} ({len(axis)})" for axis in self.axes)
+        return f"Sweep({self.source}: {len(self)} runs, {grid})"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all that varies, in the order of the axes."""
+        return tuple(name for axis in self.axes for name in axis.names)
+
+    def positions(self, runs: NDArray[np.int64] | int) -> tuple[Any, ...]:
+        """Position on every axis of a run, or of an array of runs."""
+        return np.unravel_index(runs, self.shape) if self.shape else ()
+
+    def values(self, run: int) -> dict[str, Any]:
+        """What varies, and its values in one run, 0 <= run < len(sweep)."""
+        check.integer("run", run, 0, len(self) - 1)
+        places = self.positions(run)
+        return {
+            name: value for axis, place in zip(self.axes, places, strict=True) for name, value in axis.items(int(place))
+        }
+
+    def study_tables(self, run: int) -> dict[str, Values]:
+        """The tables of one run's study."""
+        tables = {name: dict(table) if isinstance(table, dict) else table for name, table in self.tables.items()}
+        return _with_values(tables, self.values(run))
+
+    def study(self, run: int) -> Study:
+        """One run's study.
+
+        Raises
+        ------
+        StudyError
+            If the values of this run contradict each other.
+        """
+        tables = self.study_tables(run)
+        try:
+            return self._direct(tables)
+        except (OdeSgdError, TypeError, KeyError):  # whatever is wrong is said best where all faults are looked for
+            return parse_study(tables, f"run {run}")
+
+    def _direct(self, tables: dict[str, Values]) -> Study:
+        """As `parse_study`, of tables known to hold valid keys only: a sweep makes many thousands."""
+        spectrum = self._made("spectrum", tables, SPECTRA)
+        problem = self._made("problem", tables, Problem, spectrum=spectrum)
+        simulation = self._made(OPTIONAL, tables, Simulation) if OPTIONAL in tables else None
+        start = tables["start"]
+        if simulation is not None and start.get("kind") == "random":
+            tables["start"] = {"dimension": simulation.dimension} | start
+        drawn = self._made("start", tables, STARTS)
+        if isinstance(drawn, RandomStart) and drawn.dimension is None:
+            raise KeyError("dimension")
+        return Study(
+            source=self.source,
+            spectrum=spectrum,
+            problem=problem,
+            start=drawn,
+            integration=self._made("integration", tables, Integration),
+            simulation=simulation,
+            config={name: _filled(name, tables[name]) for name in TABLES if name in tables},
+        )
+
+    def _made(self, name: str, tables: dict[str, Values], target: Any, **fixed: Any) -> Any:
+        """The object of a table; that of the run before if the table is the same."""
+        key = (tables[name], fixed)
+        if name in self._recent and self._recent[name][0] == key:
+            return self._recent[name][1]
+        given = dict(tables[name])
+        made: Callable[..., Any] = target[given.pop("kind")] if isinstance(target, dict) else target
+        result = made(**fixed, **given)
+        self._recent[name] = (key, result)
+        return result
+
+    @functools.cached_property
+    def canonical(self) -> dict[str, Any]:
+        """What the sweep's numbers depend on, with all defaults filled in: equal for equal sweeps."""
+        first = canonical(self.study(0).config)
+        axes = [[list(axis.names), canonical(axis.values)] for axis in self.axes]
+        return {"schema": SCHEMA, "study": first, "axes": axes}
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """SHA-256 of `canonical`, 64 hexadecimal digits."""
+        return _digest(self.canonical)
+
+    def classes(self) -> NDArray[np.int64]:
+        """A number for every run, (len(sweep),): runs with the same number have arrays of the same shape."""
+        runs = np.arange(len(self))
+        shaping = [n for n, axis in enumerate(self.axes) if not SAME_SHAPE.issuperset(axis.names)]
+        if not shaping:
+            return np.zeros(len(self), dtype=np.int64)
+        places = self.positions(runs)
+        lengths = tuple(self.shape[n] for n in shaping)
+        return np.asarray(np.ravel_multi_index(tuple(places[n] for n in shaping), lengths), dtype=np.int64)
+
+    def document(self) -> dict[str, Any]:
+        """Plain values from which `Sweep(document)` makes the same sweep."""
+        groups = [list(axis.names) for axis in self.axes if len(axis.names) > 1]
+        axes: dict[str, Any] = {"zip": groups, "replicas": 1}
+        for axis in self.axes:
+            if axis.names == (REPLICA,):
+                axes["replicas"] = len(axis)
+            else:
+                axes |= {name: [entry[n] for entry in axis.values] for n, name in enumerate(axis.names)}
+        return {**self.tables, SWEEP: axes}
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any], source: str) -> "Sweep":
+        """The sweep of a `document`, which was looked at for faults when it was made."""
+        self = object.__new__(cls)
+        faults: list[str] = []
+        self.source = source
+        self.tables = {name: value for name, value in document.items() if name != SWEEP}
+        self.axes = read_axes(document[SWEEP], faults)
+        self.shape = tuple(len(axis) for axis in self.axes)
+        self._size = int(np.prod(self.shape, dtype=np.int64)) if self.shape else 1
+        self._recent = {}
+        if faults:
+            raise StudyError(source, faults)
+        return self
+
+
+def run_identity(study: Study, values: Mapping[str, Any]) -> str:
+    """SHA-256 of what a run's numbers depend on: problem, start, solver settings, seeds, and the schema of all that."""
+    settings = {name: study.config[name] for name in TABLES if name in study.config and name != "spectrum"}
+    facts = {"schema": SCHEMA, "problem": study.problem.identity, "settings": canonical(settings)}
+    return _digest(facts | ({REPLICA: values[REPLICA]} if REPLICA in values else {}))
+
+
+def _digest(facts: Any) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _with_values(tables: dict[str, Values], values: Mapping[str, Any]) -> dict[str, Values]:
+    """Tables in which the dotted names have these values."""
+    for name, value in values.items():
+        if name == REPLICA:
+            for seed in SEEDS:
+                table, _, key = seed.partition(".")
+                if table in tables and (table == OPTIONAL or tables[table].get("kind") == "random"):
+                    tables[table][key] = tables[table].get(key, 0) + value
+        else:
+            table, _, key = name.partition(".")
+            tables.setdefault(table, {})[key] = value
+    return tables
+
+
+def _filled(name: str, given: Values) -> Values:
+    """A table with its defaults."""
+    kind = given.get("kind") if name in ("spectrum", "start") else None
+    head = {} if kind is None else {"kind": kind}
+    return head | with_defaults(_defaults(name, kind), {key: given[key] for key in given if key != "kind"})
+
+
+@functools.cache
+def _defaults(name: str, kind: str | None) -> Values:
+    targets: dict[str, Any] = {"problem": Problem, "integration": Integration, OPTIONAL: Simulation}
+    target = {"spectrum": SPECTRA, "start": STARTS}[name][kind] if kind is not None else targets[name]
+    return {key: value for key, value in parameters(target).items() if key != "spectrum"}
+
+
+class _Faults:
+    """What is wrong with a grid: the first run, then the values of every axis, then points inside."""
+
+    def __init__(self, sweep: Sweep, faults: list[str]) -> None:
+        self._sweep, self._faults = sweep, faults
+
+    def look(self) -> None:
+        """Note all faults found; where the grid itself has some, only those of the study besides."""
+        sweep = self._sweep
+        whole = not self._faults
+        first = self._of_run(0) if whole or sweep.axes else self._of({})
+        own = [fault for fault in first if fault not in self._faults]
+        if not whole:
+            # The grid was not understood: what it should have given to the study is not a fault of the study.
+            own = [fault for fault in own if " is missing; " not in fault]
+        self._faults += own
+        if self._faults or not sweep.axes:
+            return
+        if any(axis.names == (REPLICA,) for axis in sweep.axes) and not self._seeded():
+            self._faults.append("[sweep] replicas: nothing in this study depends on a seed; draw a random start")
+        for number, axis in enumerate(sweep.axes):
+            self._axis(number, axis)
+        if not self._faults:
+            self._inside()
+
+    def _seeded(self) -> bool:
+        tables = self._sweep.study_tables(0)
+        return OPTIONAL in tables or tables["start"].get("kind") == "random"
+
+    def _axis(self, number: int, axis: Axis) -> None:
+        """Every value beside the first ones of all other axes."""
+        stride = int(np.prod(self._sweep.shape[number + 1 :], dtype=np.int64))
+        places: Iterator[int] | Iterable[int] = range(len(axis))
+        if axis.generated and len(axis) > CHECKED:
+            places = np.unique(np.linspace(0, len(axis) - 1, CHECKED).astype(np.int64)).tolist()
+        bad = 0
+        quick = len(axis) > CHECKED
+        for place in places:
+            if place == 0:
+                continue
+            found = self._of_run(place * stride, quick=quick)
+            bad += bool(found)
+            if found and bad <= SHOWN:
+                told = ", ".join(f"{name}[{place}]" for name in axis.names)
+                self._faults += [f"[sweep] {told}: {fault}" for fault in found]
+        if bad > SHOWN:
+            self._faults.append(f"[sweep] {', '.join(axis.names)}: {bad - SHOWN} more values with faults")
+
+    def _inside(self) -> None:
+        """Points of the grid, evenly spread: what is valid on every axis may contradict itself."""
+        runs = np.unique(np.linspace(0, len(self._sweep) - 1, CHECKED).astype(np.int64)).tolist()
+        bad = 0
+        for run in runs:
+            found = self._of_run(run)
+            bad += bool(found)
+            if found and bad <= SHOWN:
+                told = ", ".join(f"{name} = {value}" for name, value in self._sweep.values(run).items())
+                self._faults += [f"run {run} ({told}): {fault}" for fault in found]
+        if bad > SHOWN:
+            self._faults.append(f"{bad - SHOWN} more runs with faults, of {len(runs)} looked at")
+
+    def _of_run(self, run: int, *, quick: bool = False) -> list[str]:
+        if quick:
+            try:
+                self._sweep._direct(self._sweep.study_tables(run))
+            except (OdeSgdError, TypeError, KeyError):
+                pass
+            else:
+                return []
+        return self._of(self._sweep.values(run) if self._sweep.axes else {})
+
+    def _of(self, values: Mapping[str, Any]) -> list[str]:
+        tables = {name: dict(table) if isinstance(table, dict) else table for name, table in self._sweep.tables.items()}
+        if all(isinstance(tables.get(name, {}), dict) for name in TABLES):
+            tables = _with_values(tables, values)
+        try:
+            parse_study(tables)
+        except StudyError as error:
+            return error.faults
+        return []

@@ -1,0 +1,202 @@
+"""A sweep on many processes: dask's scheduler in this process, workers on this machine or in a cluster's jobs.
+
+Only the numbers of runs go to workers, and only counts and failures come back: results go through files. So nothing is
+lost with a worker, a job or the driver but what was being computed.
+"""
+
+import functools
+import logging
+import os
+import queue
+import shutil
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Client, KilledWorker, LocalCluster
+from distributed.security import Security
+
+from ode_sgd.storage.sweep_folder import LOST, RAISED, Failure, SweepFolder, make_parent
+from ode_sgd.studies.cluster_file import ClusterSettings
+from ode_sgd.studies.sweep import Sweep
+from ode_sgd.studies.sweep_plan import Item
+from ode_sgd.studies.sweep_task import ATTEMPTS, TaskResult, do
+
+AHEAD = 4  # items a worker that the scheduler knows of: enough to keep it busy, few enough to hold 1e5 runs
+DEATHS = 2  # workers that may die with an item before dask gives it up
+TICK = 0.5  # seconds between looks at signals while nothing comes
+CERTIFICATES = "certificates"
+
+
+def distribute(
+    items: Iterator[Item],
+    sweep: Sweep,
+    folder: SweepFolder,
+    jobs: int,
+    settings: ClusterSettings | None,
+    *,
+    dashboard: bool,
+    check: Callable[[], None],
+) -> Generator[TaskResult, None, None]:
+    """Have the items done by workers; what became of each, in the order in which they end."""
+    with ExitStack() as stack:
+        stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}))
+        if settings is None:
+            cluster = stack.enter_context(_local(jobs, dashboard=dashboard))
+            workers = jobs
+        else:
+            cluster = stack.enter_context(_queued(settings, folder, dashboard=dashboard))
+            workers = settings.jobs * settings.cores
+        client = stack.enter_context(Client(cluster, set_as_default=False))
+        if dashboard:
+            print(f"dashboard  {client.dashboard_link}", file=sys.stderr)
+        yield from _fed(client, items, sweep, folder, AHEAD * workers, check)
+
+
+def _fed(
+    client: Any, items: Iterator[Item], sweep: Sweep, folder: SweepFolder, ahead: int, check: Callable[[], None]
+) -> Iterator[TaskResult]:
+    """Keep the scheduler supplied, and hand on what comes."""
+    done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    under_way: dict[Any, tuple[Item, int, float]] = {}
+
+    def submit(item: Item, attempt: int) -> None:
+        future = client.submit(_remote, str(folder.path), item, pure=False)
+        under_way[future.key] = item, attempt, time.time()
+        future.add_done_callback(done.put)
+
+    while True:
+        while len(under_way) < ahead and (item := next(items, None)) is not None:
+            submit(item, 1)
+        if not under_way:
+            return
+        try:
+            future = done.get(timeout=TICK)
+        except queue.Empty:
+            check()
+            continue
+        item, attempt, began = under_way.pop(future.key)
+        try:
+            yield future.result()
+        except KilledWorker as error:
+            # A long simulation that outlives its jobs gets on by its checkpoint: that is no failure.
+            attempt = attempt if _got_on(folder, item, began) else attempt + 1
+            if attempt > ATTEMPTS:
+                yield _given_up(sweep, folder, item, LOST, f"its worker died {ATTEMPTS * (DEATHS + 1)} times ({error})")
+            else:
+                submit(item, attempt)
+        except Exception as error:  # not of a run: those come back as results
+            yield _given_up(sweep, folder, item, RAISED, f"{type(error).__name__}: {error}")
+
+
+def _got_on(folder: SweepFolder, item: Item, since: float) -> bool:
+    """Whether a run's checkpoint was written after it was handed out."""
+    try:
+        return any(folder.checkpoint(run).stat().st_mtime > since for run in item.runs)
+    except OSError:
+        return False
+
+
+def _given_up(sweep: Sweep, folder: SweepFolder, item: Item, kind: str, message: str) -> TaskResult:
+    """The result of an item that no worker could finish."""
+    failures = tuple(
+        Failure(run=run, kind=kind, values=sweep.values(run), message=message, attempts=ATTEMPTS) for run in item.runs
+    )
+    for failure in failures:
+        try:
+            folder.record(failure)
+        except OSError:
+            break
+    return TaskResult(runs=len(item.runs), complete=0, failures=failures, seconds=0.0)
+
+
+def _remote(folder: str, item: Item) -> TaskResult:
+    """In a worker: do an item."""
+    sweep, place = _known(folder)
+    return do(sweep, place, item)
+
+
+@functools.lru_cache(maxsize=4)
+def _known(folder: str) -> tuple[Sweep, SweepFolder]:
+    """The sweep of a folder, read once in every process."""
+    place = SweepFolder(folder)
+    return Sweep.of_document(place.manifest()["sweep"], folder), place
+
+
+@contextmanager
+def _local(jobs: int, *, dashboard: bool) -> Iterator[Any]:
+    """Processes on this machine. With certificates: on a login node others reach the same loopback device."""
+    cluster = LocalCluster(
+        n_workers=jobs,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        protocol="tls://",
+        security=Security.temporary(),
+        dashboard_address="127.0.0.1:0" if dashboard else None,
+        worker_dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+    )
+    with cluster:
+        yield cluster
+
+
+@contextmanager
+def _queued(settings: ClusterSettings, folder: SweepFolder, *, dashboard: bool) -> Iterator[Any]:
+    """Jobs of a queueing system. Whoever has the certificates can have the workers do anything: they are ours alone."""
+    import dask_jobqueue
+
+    certificates = folder.path.absolute() / CERTIFICATES
+    logs = folder.path.absolute() / "logs"
+    make_parent(certificates / "x")
+    make_parent(logs / "x")
+    certificates.chmod(0o700)
+    kind = {
+        "slurm": dask_jobqueue.SLURMCluster,
+        "pbs": dask_jobqueue.PBSCluster,
+        "sge": dask_jobqueue.SGECluster,
+        "lsf": dask_jobqueue.LSFCluster,
+    }[settings.kind]
+    try:
+        with kind(**job_arguments(settings, certificates, logs, dashboard=dashboard)) as cluster:
+            # adapt, not scale: a job that was cancelled or ran out of time is replaced.
+            cluster.adapt(minimum_jobs=1, maximum_jobs=settings.jobs, interval="2s", wait_count=10)
+            yield cluster
+    finally:
+        shutil.rmtree(certificates, ignore_errors=True)
+
+
+def job_arguments(settings: ClusterSettings, certificates: Path, logs: Path, *, dashboard: bool) -> dict[str, Any]:
+    """Arguments of dask-jobqueue's clusters."""
+    directives = list(settings.directives)
+    scheduler: dict[str, Any] = {"dashboard_address": "127.0.0.1:0" if dashboard else None}
+    if settings.driver_interface:
+        scheduler["interface"] = settings.driver_interface
+    arguments: dict[str, Any] = {
+        "cores": settings.cores,
+        "processes": settings.cores,
+        "memory": settings.memory,
+        "walltime": settings.walltime,
+        "interface": settings.interface or None,
+        "scheduler_options": scheduler,
+        "protocol": "tls://",
+        "security": Security.temporary(),
+        "shared_temp_directory": str(certificates),
+        "log_directory": str(logs),
+        "local_directory": os.environ.get("TMPDIR", "/tmp"),
+        "job_script_prologue": list(settings.prologue),
+        "python": settings.python or sys.executable,
+        "death_timeout": 60,
+    }
+    if settings.kind == "slurm":
+        directives = ["--requeue", *directives]
+    arguments |= {"job_extra_directives": directives}
+    for name in ("queue", "account"):
+        if getattr(settings, name):
+            arguments["project" if settings.kind in ("sge", "lsf") and name == "account" else name] = getattr(
+                settings, name
+            )
+    return arguments

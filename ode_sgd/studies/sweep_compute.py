@@ -1,0 +1,53 @@
+"""The trajectories of a sweep's runs: one run by itself, or many of one shape side by side."""
+
+from collections.abc import Sequence
+
+from ode_sgd.solvers.batch import integrate_batch
+from ode_sgd.solvers.integrate import checked_nodes
+from ode_sgd.solvers.simulate import simulate
+from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.storage.checkpoint import Checkpoint
+from ode_sgd.studies.execution import Progress, integrated, simulation_arguments
+from ode_sgd.studies.study_file import Study
+
+
+def batched(study: Study) -> bool:
+    """Whether runs like this go through `integrate_batch`: the others are computed one by one."""
+    plan = study.integration
+    if study.simulation is not None or plan.method != "rodas5p":
+        return False
+    nodes = None if plan.nodes == "whole" else plan.nodes
+    return checked_nodes(study.problem, nodes, plan.sectors, plan.method, plan.rtol) is None
+
+
+def trajectories(study: Study, checkpoint: Checkpoint | None, progress: Progress) -> tuple[Trajectory, ...]:
+    """The ODE, and the simulation where the study has one and the ODE came to its end; on one thread."""
+    if batched(study):  # by the same door as many of them: a run's numbers must not depend on which runs share a file
+        return tuple(integrate_alike([study]))
+    return one_by_one(study, checkpoint, progress)
+
+
+def one_by_one(study: Study, checkpoint: Checkpoint | None, progress: Progress) -> tuple[Trajectory, ...]:
+    """As `trajectories`, by `integrate` and `simulate`, which can be stopped in between."""
+    start = study.start.overlaps(study.problem)
+    simulation = simulation_arguments(study, start)
+    ode = integrated(study, start, simulation, progress)
+    if simulation is None or ode.status != "complete":
+        return (ode,)
+    sgd = simulate(**simulation, threads=1, progress=lambda fraction: progress("SGD", fraction), checkpoint=checkpoint)
+    return ode, sgd
+
+
+def integrate_alike(studies: Sequence[Study]) -> list[Trajectory]:
+    """Integrations of one shape and one grid, side by side."""
+    plan = studies[0].integration
+    return integrate_batch(
+        [study.problem for study in studies],
+        [study.start.overlaps(study.problem) for study in studies],
+        plan.times,
+        rtol=plan.rtol,
+        atol=plan.atol,
+        moments=plan.moments,
+        sectors=plan.sectors,
+        threads=1,
+    )

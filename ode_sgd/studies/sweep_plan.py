@@ -1,0 +1,237 @@
+"""Which runs share a file: decided once, from the measured time of a run, and the same for all who work on a sweep."""
+
+import functools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ode_sgd.model import check
+from ode_sgd.model.errors import OdeSgdError, StorageError
+from ode_sgd.storage.sweep_folder import SweepFolder
+from ode_sgd.studies.study_file import Study
+from ode_sgd.studies.sweep import Sweep
+from ode_sgd.studies.sweep_compute import batched, integrate_alike, one_by_one, trajectories
+
+PROBED = 1.0  # seconds after which a trial run has shown that it is long
+FILE_SECONDS = 2.0  # work in one file: a file costs 15 ms, and what a kill loses is no more than this
+SHARE = 16  # a sweep has at least as many files, so that every worker has something to do
+FEWEST = 32  # ... as long as that many short runs still share one: the integrator takes them side by side
+MOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Work for one process that ends in one file."""
+
+    path: str
+    runs: tuple[int, ...]
+
+
+class Plan:
+    """The runs of a sweep in the order of their classes, cut into items.
+
+    Parameters
+    ----------
+    sweep : Sweep
+    folder : SweepFolder
+    runs_per_file : list of int
+        For every class of runs with arrays of one shape.
+    """
+
+    def __init__(self, sweep: Sweep, folder: SweepFolder, runs_per_file: list[int]) -> None:
+        self._folder = folder
+        classes = sweep.classes()
+        self.order: NDArray[np.int64] = np.argsort(classes, kind="stable")
+        counts = np.bincount(classes)
+        starts, first = [], 0
+        for count, together in zip(counts.tolist(), runs_per_file, strict=True):
+            starts.append(np.arange(first, first + count, together))
+            first += count
+        self.bounds = np.append(np.concatenate(starts), first)
+
+    def __len__(self) -> int:
+        return self.bounds.size - 1
+
+    def item(self, number: int) -> Item:
+        """One piece of work, 0 <= number < len(plan)."""
+        runs = self.order[self.bounds[number] : self.bounds[number + 1]].tolist()
+        return Item(str(self._folder.file(number, runs[0], len(runs))), tuple(runs))
+
+    def size(self, number: int) -> int:
+        """Runs of one piece of work."""
+        return int(self.bounds[number + 1] - self.bounds[number])
+
+    def number(self, run: int) -> int:
+        """The piece of work that a run belongs to."""
+        return int(np.searchsorted(self.bounds, self._places[run], side="right")) - 1
+
+    @functools.cached_property
+    def _places(self) -> NDArray[np.int64]:
+        places = np.empty_like(self.order)
+        places[self.order] = np.arange(self.order.size)
+        return places
+
+    def items(self, numbers: range) -> Iterator[Item]:
+        """Those pieces of work."""
+        return map(self.item, numbers)
+
+    def missing(self, numbers: range) -> Iterator[Item]:
+        """Those whose file is not there, and runs that failed in a batch whose file is."""
+        present, retried = self._folder.present(), self._folder.present("retried")
+        failures = self._folder.failures()
+        for item in self.items(numbers):
+            if Path(item.path).name not in present:
+                yield item
+                continue
+            for run in item.runs if failures and len(item.runs) > 1 else ():
+                path = self._folder.retried(run)
+                if run in failures and not failures[run].stored and path.name not in retried:
+                    yield Item(str(path), (run,))
+
+
+def plan_of(sweep: Sweep, folder: SweepFolder, runs_per_file: int | None = None) -> Plan:
+    """The plan that holds in a folder; if there is none yet, one is made from a trial of the first run.
+
+    Raises
+    ------
+    StorageError
+        If `runs_per_file` is not that of the plan that is there.
+    """
+    found = folder.plan()
+    if found is None:
+        wanted = None if runs_per_file is None else check.integer("runs_per_file", runs_per_file, 1, MOST)
+        seconds = trial_seconds(sweep)
+        sizes = [wanted] * _count(sweep) if wanted else chosen_sizes(sweep, seconds)
+        found = folder.propose({"sweep": sweep.identity, "seconds_per_run": seconds, "runs_per_file": sizes})
+    sizes = [int(size) for size in found["runs_per_file"]]
+    if runs_per_file is not None and set(sizes) != {runs_per_file}:
+        raise StorageError(
+            f"{folder.path} was begun with {_told(sizes)} runs a file, not {runs_per_file}; leave it out, "
+            "or give another folder"
+        )
+    return Plan(sweep, folder, sizes)
+
+
+def known_plan(sweep: Sweep, folder: SweepFolder) -> Plan | None:
+    """The plan that holds in a folder, None before there is one."""
+    found = folder.plan()
+    return None if found is None else Plan(sweep, folder, [int(size) for size in found["runs_per_file"]])
+
+
+def _told(sizes: list[int]) -> str:
+    return str(sizes[0]) if len(set(sizes)) == 1 else f"{min(sizes)} to {max(sizes)}"
+
+
+def _count(sweep: Sweep) -> int:
+    return int(sweep.classes().max()) + 1
+
+
+def chosen_sizes(sweep: Sweep, seconds: float) -> list[int]:
+    """Runs in one file, for every class, from the seconds that the first run takes (PROBED: at least so many).
+
+    As many as make two seconds of work, but not so many that fewer than 16 files are left, unless that is below 32.
+    """
+    classes = sweep.classes()
+    firsts = np.unique(classes, return_index=True)[1].tolist()
+    counts = np.bincount(classes).tolist()
+    reference = None
+    sizes: list[int] = []
+    for first, count in zip(firsts, counts, strict=True):
+        try:
+            study = sweep.study(first)
+        except OdeSgdError:  # these will be named as failed runs
+            sizes.append(1)
+            continue
+        cost = _cost(study)
+        reference = reference or cost
+        each = max(seconds * cost / reference, 1e-6)
+        alone = seconds >= PROBED or study.integration.sectors or each >= PROBED
+        together = min(int(FILE_SECONDS / each), max(FEWEST, -(-len(sweep) // SHARE)), MOST, count)
+        sizes.append(1 if alone else max(1, together))
+    return sizes
+
+
+def _cost(study: Study) -> float:
+    """What a run costs beside another of the same sweep, roughly."""
+    units = study.problem.student_units + study.problem.teacher_units
+    if study.simulation is not None:
+        end = float(study.simulation.times(float(study.integration.times[-1]))[-1])
+        return study.simulation.replicas * study.simulation.dimension * end * units**2
+    return study.spectrum.distinct * float(units) ** 2
+
+
+class _Long(Exception):
+    """A trial that has run long enough."""
+
+
+def trial_seconds(sweep: Sweep) -> float:
+    """Seconds that the first run takes, at most PROBED and a bit: then it is given up.
+
+    Before that all kernels are compiled, so that those who work afterwards find them on disk.
+    """
+    try:
+        study = sweep.study(0)
+        compile_all(sweep)
+        seconds = min(_trial(study) for _ in range(2))  # what the first one still compiled is no part of the second
+        return _batch_trial(study, seconds) if batched(study) and seconds < PROBED else seconds
+    except Exception:  # whatever it is will be met again, and recorded, when the run's turn comes
+        return PROBED
+
+
+def compile_all(sweep: Sweep) -> None:
+    """Take a step of one run of every kind that has kernels of its own."""
+    firsts = np.unique(sweep.classes(), return_index=True)[1].tolist()
+    seen = set()
+    for first in firsts:
+        study = sweep.study(first)
+        problem, method = study.problem, study.simulation.method if study.simulation is not None else ""
+        kind = problem.activation, problem.student_units, problem.teacher_units, method, batched(study)
+        if kind not in seen:
+            seen.add(kind)
+            trajectories(_short(study), None, lambda stage, fraction: None)
+
+
+def _short(study: Study) -> Study:
+    """The same study, over in no time."""
+    if study.simulation is None:
+        return replace(study, integration=replace(study.integration, alpha=(0.0, 1e-6)))
+    alpha = (0.0, 2.0 / study.simulation.dimension)
+    return replace(
+        study,
+        integration=replace(study.integration, alpha=alpha),
+        simulation=replace(study.simulation, alpha=alpha, replicas=1),
+    )
+
+
+def _trial(study: Study) -> float:
+    """Seconds of a run by itself."""
+    began = time.perf_counter()
+    try:
+        one_by_one(study, None, _limited(began))
+    except _Long:
+        return max(PROBED, time.perf_counter() - began)
+    return time.perf_counter() - began
+
+
+def _batch_trial(study: Study, single: float) -> float:
+    """Seconds of a run among others in one call of the batch integrator."""
+    count = max(1, min(FEWEST, int(PROBED / max(single, 1e-6) / 4)))
+    seconds = []
+    for _ in range(2):
+        began = time.perf_counter()
+        integrate_alike([study] * count)
+        seconds.append((time.perf_counter() - began) / count)
+    return min(seconds)
+
+
+def _limited(began: float) -> Any:
+    def progress(stage: str, fraction: float) -> None:
+        if time.perf_counter() - began > PROBED:
+            raise _Long
+
+    return progress

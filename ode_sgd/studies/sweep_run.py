@@ -1,0 +1,301 @@
+"""Running a sweep: what is not there yet is computed, in this process, in several, or on a cluster."""
+
+import re
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ode_sgd.model import check
+from ode_sgd.model.errors import OdeSgdError, StorageError, StudyError
+from ode_sgd.solvers.interruption import Interruption
+from ode_sgd.storage.sweep_folder import MANIFEST, Failure, SweepFolder
+from ode_sgd.studies.cluster_file import ClusterSettings
+from ode_sgd.studies.sweep import SCHEMA, Sweep
+from ode_sgd.studies.sweep_plan import Plan, known_plan, plan_of
+from ode_sgd.studies.sweep_task import TaskResult, do
+
+Progress = Callable[[int, int, int], None]
+EXTRA = "pip install 'ode-sgd[cluster]'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepResult:
+    """What a sweep, or a shard of one, has come to.
+
+    Attributes
+    ----------
+    folder : Path
+    runs : int
+        That it has.
+    complete : int
+        Runs that are complete, also those of earlier commands.
+    failures : tuple of Failure
+        All others that were tried: `run`, `values`, `kind` ("raised", "lost", "storage", or the run's status, such as
+        "diverged"), `message`, `traceback`.
+    computed : int
+        Runs that this command completed.
+    twice : int
+        Runs that another process finished while this one computed them; its numbers are kept.
+    interrupted : bool
+        Stopped by Ctrl-C or SIGTERM; the same command goes on.
+    seconds : float
+    """
+
+    folder: Path
+    runs: int
+    complete: int
+    failures: tuple[Failure, ...]
+    computed: int
+    twice: int
+    interrupted: bool
+    seconds: float
+
+
+def run_sweep(
+    sweep: Sweep,
+    folder: str | Path,
+    *,
+    jobs: int = 1,
+    shard: str | tuple[int, int] | None = None,
+    cluster: str | Path | ClusterSettings | None = None,
+    runs_per_file: int | None = None,
+    dashboard: bool = False,
+    progress: Progress | None = None,
+) -> SweepResult:
+    """Compute the runs of a sweep that are not in its folder yet.
+
+    Parameters
+    ----------
+    sweep : Sweep
+    folder : path-like
+        Made if it does not exist; otherwise it must be this sweep's. What is complete in it is skipped, what failed is
+        tried again, so that the same call goes on after an end of any kind.
+    jobs : int
+        Processes; 1 computes in this one. More need the extra `cluster`.
+    shard : "i/n", (i, n) or None
+        Only the i-th of n parts, 0 <= i < n, for job arrays: the parts share the folder and need nothing else.
+    cluster : path-like, ClusterSettings or None
+        A cluster file (docs/clusters.md): jobs of a queueing system do the work, as many as it says.
+    runs_per_file : int or None
+        1..1000; None decides from the time that the first run takes. Fixed once the folder is begun.
+    dashboard : bool
+        Serve dask's own page, to this machine only; its address is printed on stderr.
+    progress : callable or None
+        Called with the numbers of complete runs, of all runs and of failed ones.
+
+    Returns
+    -------
+    SweepResult
+
+    Raises
+    ------
+    StorageError
+        If the folder cannot be written, is another sweep's, or another process works on the same part.
+    StudyError
+        For a shard outside its range, or where the extra `cluster` is missing.
+    InvalidProblem
+        For other arguments outside their range.
+
+    Notes
+    -----
+    A run that raises, diverges or cannot be written does not stop the others. Scripts that call this with jobs > 1
+    must do so below ``if __name__ == "__main__":``, since the processes import them.
+    """
+    began = time.perf_counter()
+    check.instance("sweep", sweep, Sweep)
+    jobs = check.integer("jobs", jobs, 1)
+    part = _shard(shard)
+    settings = cluster if cluster is None or isinstance(cluster, ClusterSettings) else ClusterSettings.read(cluster)
+    _check_engine(jobs, settings, dashboard)
+    place = open_folder(sweep, folder)
+    with place.locked(f"shard-{part[0]}-of-{part[1]}" if shard is not None else "all"), Interruption() as interruption:
+        place.sweep_up()
+        work = None
+        try:
+            plan = plan_of(sweep, place, runs_per_file)
+            interruption.check()
+            work = _Work(plan, place, range(part[0], len(plan), part[1]), progress)
+            engine = _engine(sweep, place, jobs, settings, dashboard, interruption)
+            with closing(engine(work.missing(), work.runs)) as results:
+                for result in results:
+                    work.add(result)
+                    interruption.check()
+        except KeyboardInterrupt:
+            if work is None:
+                raise
+            return work.result(time.perf_counter() - began, interrupted=True)
+        return work.result(time.perf_counter() - began, interrupted=False)
+
+
+def check_arguments(
+    sweep: Sweep,
+    folder: str | Path,
+    jobs: int,
+    shard: str | tuple[int, int] | None,
+    cluster: str | Path | None,
+    *,
+    dashboard: bool = False,
+) -> None:
+    """Raise what `run_sweep` would raise before it computes anything; no folder is made."""
+    _shard(shard)
+    settings = None if cluster is None else ClusterSettings.read(cluster)
+    _check_engine(check.integer("jobs", jobs, 1), settings, dashboard)
+    if (SweepFolder(folder).path / MANIFEST).exists():
+        _check_same(SweepFolder(folder).manifest(), sweep, SweepFolder(folder))
+
+
+def open_folder(sweep: Sweep, folder: str | Path) -> SweepFolder:
+    """The folder of a sweep, made or found; StorageError if it is another sweep's."""
+    place = SweepFolder(folder)
+    manifest = place.create({"schema": SCHEMA, "identity": sweep.identity, "sweep": sweep.document()})
+    _check_same(manifest, sweep, place)
+    return place
+
+
+def _check_same(manifest: dict[str, Any], sweep: Sweep, place: SweepFolder) -> None:
+    """StorageError if a folder is another sweep's."""
+    if manifest.get("identity") != sweep.identity:
+        raise StorageError(
+            f"{place.path} holds another sweep ({_difference(manifest, sweep)}); give another folder, or the file that "
+            "it was begun with"
+        )
+
+
+def stored_sweep(folder: str | Path) -> tuple[Sweep, SweepFolder, Plan | None]:
+    """What a folder says of itself: its sweep, the folder, and the plan if there is one yet."""
+    place = SweepFolder(folder)
+    manifest = place.manifest()
+    try:
+        if int(manifest["schema"]) > SCHEMA:
+            raise StorageError(f"{place.path} was written by a newer ode_sgd (layout {manifest['schema']}); upgrade")
+        sweep = Sweep.of_document(manifest["sweep"], str(place.path))
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(f"{place.path / 'sweep.json'} is damaged ({error}); begin the sweep anew") from error
+    return sweep, place, known_plan(sweep, place)
+
+
+def _difference(manifest: dict[str, Any], sweep: Sweep) -> str:
+    """Where two sweeps differ."""
+    try:
+        other = Sweep.of_document(manifest["sweep"], "folder")
+        own_study, other_study = sweep.canonical["study"], other.canonical["study"]
+        if sweep.canonical["axes"] != other.canonical["axes"]:
+            own, theirs = (f"{len(one)} over {', '.join(one.names)}" for one in (sweep, other))
+            return f"its runs are {theirs}, here they are {own}"
+        for table in sorted({*own_study, *other_study}):
+            own, others = own_study.get(table, {}), other_study.get(table, {})
+            for key in sorted({*own, *others}):
+                if own.get(key) != others.get(key):
+                    return f"its {table}.{key} = {others.get(key)}, here it is {own.get(key)}"
+    except (OdeSgdError, KeyError, TypeError):
+        pass
+    return "its identity differs"
+
+
+def _shard(given: str | tuple[int, int] | None) -> tuple[int, int]:
+    """i and n."""
+    if given is None:
+        return 0, 1
+    if isinstance(given, str):
+        found = re.fullmatch(r"\s*(-?\d+)\s*/\s*(-?\d+)\s*", given)
+        if found is None:
+            raise StudyError("--shard", [f"{given!r} is no part; give i/n with 0 <= i < n, such as 0/10"])
+        given = int(found[1]), int(found[2])
+    index, count = given
+    if count < 1 or not 0 <= index < count:
+        told = f"parts of {count} count from 0 to {count - 1}" if count >= 1 else "there must be at least 1 part"
+        raise StudyError("--shard", [f"{index}/{count} is outside its range: {told}"])
+    return index, count
+
+
+def _check_engine(jobs: int, settings: ClusterSettings | None, dashboard: bool) -> None:
+    """Say what is missing before anything is computed."""
+    if jobs == 1 and settings is None:
+        if dashboard:
+            raise StudyError("--dashboard", ["is dask's page; give -j 2 or more, or --cluster"])
+        return
+    needed = ["dask", "distributed", "cryptography"] + (["dask_jobqueue"] if settings is not None else [])
+    missing = [name.replace("_", "-") for name in needed if find_spec(name) is None]
+    asked = "--cluster" if settings is not None else f"-j {jobs}"
+    if missing:
+        raise StudyError(
+            asked, [f"needs {', '.join(missing)}: {EXTRA}; without it, -j 1 and --shard i/n work, one process a part"]
+        )
+    if dashboard and find_spec("bokeh") is None:
+        raise StudyError("--dashboard", ["needs bokeh: pip install bokeh"])
+
+
+Engine = Callable[[Iterator[Any], int], Generator[TaskResult, None, None]]
+
+
+def _engine(
+    sweep: Sweep,
+    folder: SweepFolder,
+    jobs: int,
+    settings: ClusterSettings | None,
+    dashboard: bool,
+    interruption: Interruption,
+) -> Engine:
+    """A function that takes items and yields what became of each."""
+    if jobs == 1 and settings is None:
+
+        def here(items: Iterator[Any], runs: int) -> Generator[TaskResult, None, None]:
+            for item in items:
+                yield do(sweep, folder, item, interruption.check)
+
+        return here
+    from ode_sgd.studies.sweep_cluster import distribute  # brings dask, an extra
+
+    def there(items: Iterator[Any], runs: int) -> Generator[TaskResult, None, None]:
+        return distribute(items, sweep, folder, jobs, settings, dashboard=dashboard, check=interruption.check)
+
+    return there
+
+
+class _Work:
+    """Counts of what is there and what comes."""
+
+    def __init__(self, plan: Plan, folder: SweepFolder, numbers: range, progress: Progress | None) -> None:
+        self._plan, self._folder, self._numbers = plan, folder, numbers
+        self._progress = progress or (lambda complete, runs, failed: None)
+        self._items = list(plan.missing(numbers))
+        self.runs = sum(plan.size(number) for number in numbers)
+        self._failures = {run: failure for run, failure in folder.failures().items() if plan.number(run) in numbers}
+        open_runs = {run for item in self._items for run in item.runs}
+        # What is to be tried again is no failure yet; what has a file is.
+        self._failures = {run: f for run, f in self._failures.items() if run not in open_runs and f.stored}
+        self._before = self.runs - len(open_runs) - len(self._failures)
+        self._computed = self._twice = 0
+        self._tell()
+
+    def missing(self) -> Iterator[Any]:
+        return iter(self._items)
+
+    def add(self, result: TaskResult) -> None:
+        """Count what became of an item."""
+        self._failures |= {failure.run: failure for failure in result.failures}
+        if result.skipped:
+            self._before += result.complete
+        else:
+            self._computed += result.complete
+        self._twice += result.runs if result.twice else 0
+        self._tell()
+
+    def _tell(self) -> None:
+        self._progress(self._before + self._computed, self.runs, len(self._failures))
+
+    def result(self, seconds: float, *, interrupted: bool) -> SweepResult:
+        return SweepResult(
+            folder=self._folder.path,
+            runs=self.runs,
+            complete=self._before + self._computed,
+            failures=tuple(self._failures[run] for run in sorted(self._failures)),
+            computed=self._computed,
+            twice=self._twice,
+            interrupted=interrupted,
+            seconds=seconds,
+        )

@@ -1,0 +1,139 @@
+"""Runs of a sweep side by side: one column a quantity, with a leading dimension `run`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ode_sgd.model.check import Array
+from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.storage import schema
+from ode_sgd.storage.stack import Column, stack_image
+from ode_sgd.studies.study_file import Study
+from ode_sgd.studies.sweep import run_identity
+
+# What `status` numbers mean, in a batch and in a collected sweep.
+STATUS = ("complete", "diverged", "step_size", "step_limit", "interrupted", "failed", "missing")
+SGD = "sgd_"  # before the names of what a simulation gave
+RESERVED = ("run", "alpha", "time", "status", "seconds", "reached", "resolution", "identity", "student", "teacher")
+STATUS_ATTRIBUTES = {"long_name": "how the run ended", "flag_meanings": " ".join(STATUS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A run, what varies in it, its study, its trajectories (ODE, simulation), and the seconds that they took."""
+
+    run: int
+    values: Mapping[str, Any]
+    study: Study
+    trajectories: tuple[Trajectory, ...]
+    seconds: float
+
+
+def batch_image(results: Sequence[Computed], attributes: Mapping[str, Any]) -> memoryview:
+    """The bytes of the file of a batch of runs with arrays of one shape."""
+    return stack_image(columns_of(results), attributes)
+
+
+def columns_of(results: Sequence[Computed]) -> dict[str, Column]:
+    """Columns of runs with arrays of one shape; NaN where a run did not get."""
+    columns = {
+        "run": Column(("run",), np.array([result.run for result in results]), {"long_name": "number of the run"}),
+        **value_columns([result.values for result in results]),
+        "status": Column(("run",), np.array([_status(r) for r in results], dtype=np.int8), STATUS_ATTRIBUTES),
+        "seconds": Column(("run",), np.array([r.seconds for r in results]), {"long_name": "time of computation, s"}),
+        "resolution": Column(
+            ("run",),
+            np.array([r.trajectories[0].resolution for r in results]),
+            {"long_name": "level of eps_g below which its values mean nothing"},
+        ),
+        "identity": Column(
+            ("run",),
+            np.array([run_identity(r.study, r.values) for r in results], dtype="S64"),
+            {"long_name": "SHA-256 of problem, settings and seeds"},
+        ),
+    }
+    for prefix, grid, group in _groups(results):
+        columns[f"{prefix}alpha"] = Column((f"{prefix}alpha",), grid, {"long_name": schema.DIMENSIONS["alpha"]})
+        reached = np.array([trajectory.alpha.size if trajectory else 0 for trajectory in group])
+        told = {"long_name": "number of output times reached"}
+        columns[f"{prefix}reached"] = Column(("run",), reached, told)
+        columns |= _arrays(prefix, grid.size, group)
+    return columns
+
+
+def _status(result: Computed) -> int:
+    ends = [trajectory.status for trajectory in result.trajectories]
+    return STATUS.index(next((status for status in ends if status != "complete"), "complete"))
+
+
+def _groups(results: Sequence[Computed]) -> list[tuple[str, Array, list[Trajectory | None]]]:
+    """Prefix, output times and trajectories of the ODE, and of the simulation where the study has one."""
+    study = results[0].study
+    alpha = study.integration.times
+    if study.simulation is None:
+        return [("", alpha, [result.trajectories[0] for result in results])]
+    times = study.simulation.times(float(alpha[-1]))
+    simulated = [result.trajectories[1] if len(result.trajectories) > 1 else None for result in results]
+    ode = [result.trajectories[0] for result in results]
+    return [("", np.union1d(alpha, times), list(ode)), (SGD, times, simulated)]
+
+
+def _arrays(prefix: str, times: int, group: Sequence[Trajectory | None]) -> dict[str, Column]:
+    """eps_g and the moments of trajectories, filled up with NaN to the same times."""
+    sample = next((trajectory for trajectory in group if trajectory is not None), None)
+    if sample is None:
+        return {}
+    lead = () if sample.replicas is None else (f"{SGD}replica",)
+    columns: dict[str, Column] = {}
+    for name, of in _quantities(sample).items():
+        entry = schema.variable(name)
+        inner = tuple(f"{prefix}alpha" if d == "alpha" else d for d in entry.dimensions)
+        whole = lead if inner[0] == f"{prefix}alpha" else ()
+        parts = [None if trajectory is None else _quantities(trajectory)[name] for trajectory in group]
+        shape = tuple(times if d == f"{prefix}alpha" else n for d, n in zip((*whole, *inner), of.shape, strict=True))
+        values = np.full((len(group), *shape), np.nan)
+        for row, part in zip(values, parts, strict=True):
+            if part is not None:
+                row[tuple(slice(0, n) for n in part.shape)] = part
+        text = entry.long_name + (" (SGD)" if prefix else "")
+        columns[f"{prefix}{name}"] = Column(("run", *whole, *inner), values, {"long_name": text})
+    return columns
+
+
+def _quantities(trajectory: Trajectory) -> dict[str, NDArray[np.float64]]:
+    found = {"generalization_error": trajectory.generalization_error}
+    for order, overlaps in sorted(trajectory.moments.items()):
+        found |= {f"{letter}_{order}": part for letter, part in zip("QRT", overlaps, strict=True)}
+    return found
+
+
+def value_columns(values: Sequence[Mapping[str, Any]]) -> dict[str, Column]:
+    """A column for everything that varies; numbers as numbers, the rest as text, lists in JSON."""
+    names = column_names(list(values[0]))
+    return {
+        names[name]: Column(("run",), _array([entry[name] for entry in values]), {"long_name": name, "key": name})
+        for name in values[0]
+    }
+
+
+def column_names(names: Sequence[str]) -> dict[str, str]:
+    """Dotted names -> names of columns: the key alone where it is unambiguous, else table_key."""
+    keys = [name.rpartition(".")[2] for name in names]
+    return {
+        name: name.replace(".", "_") if key in RESERVED or keys.count(key) > 1 else key
+        for name, key in zip(names, keys, strict=True)
+    }
+
+
+def _array(values: Sequence[Any]) -> NDArray[Any]:
+    if all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+        return np.array(values, dtype=np.int64)
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return np.array(values, dtype=np.float64)
+    if all(isinstance(value, bool) for value in values):
+        return np.array(values, dtype=np.int8)
+    return np.array([(value if isinstance(value, str) else json.dumps(value)).encode() for value in values])

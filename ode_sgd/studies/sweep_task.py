@@ -1,0 +1,245 @@
+"""One piece of a sweep's work, in whichever process: compute its runs, write their file, write down what failed."""
+
+import functools
+import platform
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ode_sgd.model.errors import OdeSgdError, StorageError
+from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.storage.checkpoint import Checkpoint
+from ode_sgd.storage.hdf5 import image
+from ode_sgd.storage.sweep_folder import RAISED, STORAGE, Failure, SweepFolder, make_parent
+from ode_sgd.studies.study_file import Study
+from ode_sgd.studies.sweep import SCHEMA, SWEEP, Sweep, run_identity
+from ode_sgd.studies.sweep_compute import batched, integrate_alike, trajectories
+from ode_sgd.studies.sweep_plan import Item
+from ode_sgd.studies.sweep_stack import Computed, batch_image
+
+ATTEMPTS = 3  # of a run, and of writing a file, in one command
+PAUSE = 0.2  # seconds before a second attempt; twice as long before the third
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskResult:
+    """What became of a piece of work.
+
+    Attributes
+    ----------
+    runs : int
+        That it had.
+    complete : int
+        Runs that are now complete in a file of this task.
+    failures : tuple of Failure
+    seconds : float
+    skipped : bool
+        The file was there before anything was computed.
+    twice : bool
+        Another process wrote it in the meantime.
+    """
+
+    runs: int
+    complete: int
+    failures: tuple[Failure, ...]
+    seconds: float
+    skipped: bool = False
+    twice: bool = False
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """A run of a task: its study, and what it gave or why it gave nothing."""
+
+    run: int
+    values: dict[str, Any]
+    study: Study | None = None
+    result: Computed | None = None
+    failure: Failure | None = None
+
+
+def do(sweep: Sweep, folder: SweepFolder, item: Item, check: Callable[[], None] = lambda: None) -> TaskResult:
+    """Compute the runs of an item and write them, unless their file is there; `check` may raise KeyboardInterrupt."""
+    began = time.perf_counter()
+    path = Path(item.path)
+    if path.exists():
+        return TaskResult(runs=len(item.runs), complete=len(item.runs), failures=(), seconds=0.0, skipped=True)
+    attempts = [_Attempt(run, sweep.values(run)) for run in item.runs]
+    unwritable = _unwritable(path)
+    if unwritable is None:
+        for attempt in attempts:
+            _try(attempt, functools.partial(_read, attempt, sweep), check)
+        _compute(attempts, folder, check)
+    else:
+        for attempt in attempts:
+            attempt.failure = _failure(attempt, STORAGE, unwritable)
+    present = _store(sweep, folder, path, attempts)
+    failures = tuple(attempt.failure for attempt in attempts if attempt.failure is not None)
+    return TaskResult(
+        runs=len(attempts),
+        complete=len(attempts) - len(failures),
+        failures=failures,
+        seconds=time.perf_counter() - began,
+        twice=present,
+    )
+
+
+def _compute(attempts: Sequence[_Attempt], folder: SweepFolder, check: Callable[[], None]) -> None:
+    """Fill in results and failures."""
+    ready = [attempt for attempt in attempts if attempt.study is not None]
+    together = [attempt for attempt in ready if attempt.study is not None and batched(attempt.study)]
+    if len(together) > 1 and _computed_together(together):
+        ready = [attempt for attempt in ready if attempt.result is None]
+    for attempt in ready:
+        _try(attempt, functools.partial(_alone, attempt, folder, check), check)
+
+
+def _computed_together(attempts: Sequence[_Attempt]) -> bool:
+    """Whether all went through the batch integrator; if it raises, each is tried by itself, to find out which."""
+    began = time.perf_counter()
+    try:
+        results = integrate_alike([attempt.study for attempt in attempts if attempt.study is not None])
+    except Exception:
+        return False
+    _check_interrupted(results)
+    each = (time.perf_counter() - began) / len(attempts)
+    for attempt, result in zip(attempts, results, strict=True):
+        attempt.result = Computed(attempt.run, attempt.values, attempt.study, (result,), each)  # type: ignore[arg-type]
+    return True
+
+
+def _read(attempt: _Attempt, sweep: Sweep) -> None:
+    attempt.study = sweep.study(attempt.run)
+
+
+def _alone(attempt: _Attempt, folder: SweepFolder, check: Callable[[], None]) -> None:
+    study, checkpoint = attempt.study, None
+    assert study is not None
+    began = time.perf_counter()
+    if study.simulation is not None:
+        path = folder.checkpoint(attempt.run)
+        make_parent(path)
+        checkpoint = Checkpoint(path)
+    found = trajectories(study, checkpoint, lambda stage, fraction: check())
+    _check_interrupted(found)
+    seconds = time.perf_counter() - began
+    attempt.result = Computed(attempt.run, attempt.values, study, found, seconds)
+
+
+def _check_interrupted(found: Sequence[Trajectory]) -> None:
+    """Solvers return at Ctrl-C what they have; of a sweep's run the whole is kept or nothing."""
+    if any(trajectory.status == "interrupted" for trajectory in found):
+        raise KeyboardInterrupt
+
+
+def _try(attempt: _Attempt, step: Callable[[], None], check: Callable[[], None]) -> None:
+    """Do a step of a run; an error is the run's failure. What another attempt cannot change is not tried again."""
+    if attempt.failure is not None:
+        return
+    for number in range(1, ATTEMPTS + 1):
+        try:
+            step()
+        except Exception as error:
+            check()  # it may be what became of an interruption
+            told = str(error) or type(error).__name__
+            lines = traceback.format_exc()
+            if number == ATTEMPTS or (isinstance(error, OdeSgdError) and not isinstance(error, StorageError)):
+                kind = STORAGE if isinstance(error, StorageError) else RAISED
+                attempt.failure = _failure(attempt, kind, told, lines, number)
+                return
+            time.sleep(PAUSE * number)
+        else:
+            return
+
+
+def _failure(attempt: _Attempt, kind: str, message: str, lines: str = "", attempts: int = 1) -> Failure:
+    return Failure(
+        run=attempt.run,
+        kind=kind,
+        values=attempt.values,
+        message=message,
+        traceback=lines,
+        attempts=attempts,
+        host=platform.node(),
+    )
+
+
+def _unwritable(path: Path) -> str | None:
+    """Why nothing can be written here, found out before hours are spent on it."""
+    from ode_sgd.storage.files import check_writable
+
+    try:
+        make_parent(path)
+        check_writable(path)
+    except StorageError as error:
+        return f"not computed: {error}"
+    return None
+
+
+def _store(sweep: Sweep, folder: SweepFolder, path: Path, attempts: Sequence[_Attempt]) -> bool:
+    """Write failures, then results; whether the file was there already.
+
+    In this order: a file without the failures of its runs would pass for complete.
+    """
+    results = [attempt.result for attempt in attempts if attempt.result is not None]
+    for attempt in attempts:
+        early = attempt.result and next((r for r in attempt.result.trajectories if r.status != "complete"), None)
+        if early:
+            attempt.failure = _failure(attempt, early.status, early.message)
+    present, problem = False, ""
+    try:
+        for attempt in attempts:
+            if attempt.failure is not None:
+                folder.record(attempt.failure)
+        if results:
+            data = _image(sweep, results, whole=len(attempts) == 1)
+            present = not _written(folder, path, data)
+    except StorageError as error:
+        problem = str(error)
+    for attempt in attempts:
+        if problem and attempt.result is not None:
+            attempt.failure = _failure(attempt, STORAGE, problem)
+            _note(folder, attempt.failure)
+        elif attempt.result is not None:
+            if attempt.failure is None:
+                folder.resolve(attempt.run)
+            folder.checkpoint(attempt.run).unlink(missing_ok=True)
+    return present
+
+
+def _note(folder: SweepFolder, failure: Failure) -> None:
+    """Write down a failure where that is possible: on a full disk it is known to the driver only."""
+    try:
+        folder.record(failure)
+    except StorageError:
+        return
+
+
+def _image(sweep: Sweep, results: Sequence[Computed], *, whole: bool) -> memoryview:
+    """The bytes of a run's own file, which `ode_sgd.load` reads, or of a batch."""
+    if not whole:
+        return batch_image(results, {"sweep_identity": sweep.identity})
+    (result,) = results
+    facts: dict[str, Any] = {
+        "sweep": sweep.identity,
+        "run": result.run,
+        "identity": run_identity(result.study, result.values),
+        "schema": SCHEMA,
+        "seconds": result.seconds,
+        **result.values,
+    }
+    config: Mapping[str, Any] = {**result.study.config, SWEEP: facts}
+    return image(*result.trajectories, config=config)
+
+
+def _written(folder: SweepFolder, path: Path, data: Any) -> bool:
+    """Publish, with a few attempts."""
+    for number in range(1, ATTEMPTS):
+        try:
+            return folder.publish(path, data)
+        except StorageError:
+            time.sleep(PAUSE * number)
+    return folder.publish(path, data)
