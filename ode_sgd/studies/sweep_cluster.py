@@ -28,8 +28,8 @@ from ode_sgd.studies.sweep_task import ATTEMPTS, TaskResult, do
 
 AHEAD = 4  # items a worker that the scheduler knows of: enough to keep it busy, few enough to hold 1e5 runs
 DEATHS = 2  # workers that may die with an item before dask gives it up
+SETTINGS = {"distributed.scheduler.allowed-failures": DEATHS, "distributed.deploy.lost-worker-timeout": "5s"}
 TICK = 0.5  # seconds between looks at signals while nothing comes
-CERTIFICATES = "certificates"
 
 
 def distribute(
@@ -39,17 +39,18 @@ def distribute(
     jobs: int,
     settings: ClusterSettings | None,
     *,
+    part: str,
     dashboard: bool,
     check: Callable[[], None],
 ) -> Generator[TaskResult, None, None]:
     """Have the items done by workers; what became of each, in the order in which they end."""
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": DEATHS}))
+        stack.enter_context(dask.config.set(SETTINGS))
         if settings is None:
             cluster = stack.enter_context(_local(jobs, dashboard=dashboard))
             workers = jobs
         else:
-            cluster = stack.enter_context(_queued(settings, folder, dashboard=dashboard))
+            cluster = stack.enter_context(_queued(settings, folder, part, dashboard=dashboard))
             workers = settings.jobs * settings.cores
         client = stack.enter_context(Client(cluster, set_as_default=False))
         if dashboard:
@@ -111,7 +112,7 @@ def _given_up(sweep: Sweep, folder: SweepFolder, item: Item, kind: str, message:
             folder.record(failure)
         except OSError:
             break
-    return TaskResult(runs=len(item.runs), complete=0, failures=failures, seconds=0.0)
+    return TaskResult(runs=item.runs, failures=failures, seconds=0.0)
 
 
 def _remote(folder: str, item: Item) -> TaskResult:
@@ -145,31 +146,55 @@ def _local(jobs: int, *, dashboard: bool) -> Iterator[Any]:
 
 
 @contextmanager
-def _queued(settings: ClusterSettings, folder: SweepFolder, *, dashboard: bool) -> Iterator[Any]:
-    """Jobs of a queueing system. Whoever has the certificates can have the workers do anything: they are ours alone."""
+def _queued(settings: ClusterSettings, folder: SweepFolder, part: str, *, dashboard: bool) -> Iterator[Any]:
+    """Jobs of a queueing system."""
     import dask_jobqueue
 
-    certificates = folder.path.absolute() / CERTIFICATES
     logs = folder.path.absolute() / "logs"
-    make_parent(certificates / "x")
     make_parent(logs / "x")
-    certificates.chmod(0o700)
     kind = {
         "slurm": dask_jobqueue.SLURMCluster,
         "pbs": dask_jobqueue.PBSCluster,
         "sge": dask_jobqueue.SGECluster,
         "lsf": dask_jobqueue.LSFCluster,
     }[settings.kind]
+    with (
+        certificates(folder.path.absolute() / f"certificates-{part}") as security,
+        kind(**job_arguments(settings, security, logs, dashboard=dashboard)) as cluster,
+    ):
+        # adapt, not scale: a job that was cancelled or ran out of time is replaced. As many jobs as there is work for,
+        # however short its pieces: fewer only when the end is near.
+        cluster.adapt(minimum_jobs=1, maximum_jobs=settings.jobs, target_duration="1ms", interval="2s", wait_count=10)
+        yield cluster
+
+
+@contextmanager
+def certificates(place: Path) -> Iterator[Security]:
+    """A key and a certificate in files for their owner alone: whoever has them can make the workers do anything.
+
+    What a killed driver left in their place is removed.
+    """
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(mode=0o700, parents=True)
+    made = Security.temporary()
+    paths = {}
+    for name, text in (("certificate", made.tls_ca_file), ("key", made.tls_client_key)):
+        paths[name] = place / f"{name}.pem"
+        with os.fdopen(os.open(paths[name], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+    ends = ("client", "scheduler", "worker")
     try:
-        with kind(**job_arguments(settings, certificates, logs, dashboard=dashboard)) as cluster:
-            # adapt, not scale: a job that was cancelled or ran out of time is replaced.
-            cluster.adapt(minimum_jobs=1, maximum_jobs=settings.jobs, interval="2s", wait_count=10)
-            yield cluster
+        yield Security(
+            require_encryption=True,
+            tls_ca_file=str(paths["certificate"]),
+            **{f"tls_{end}_cert": str(paths["certificate"]) for end in ends},
+            **{f"tls_{end}_key": str(paths["key"]) for end in ends},
+        )
     finally:
-        shutil.rmtree(certificates, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
 
 
-def job_arguments(settings: ClusterSettings, certificates: Path, logs: Path, *, dashboard: bool) -> dict[str, Any]:
+def job_arguments(settings: ClusterSettings, security: Security, logs: Path, *, dashboard: bool) -> dict[str, Any]:
     """Arguments of dask-jobqueue's clusters."""
     directives = list(settings.directives)
     scheduler: dict[str, Any] = {"dashboard_address": "127.0.0.1:0" if dashboard else None}
@@ -183,13 +208,13 @@ def job_arguments(settings: ClusterSettings, certificates: Path, logs: Path, *, 
         "interface": settings.interface or None,
         "scheduler_options": scheduler,
         "protocol": "tls://",
-        "security": Security.temporary(),
-        "shared_temp_directory": str(certificates),
+        "security": security,
         "log_directory": str(logs),
         "local_directory": os.environ.get("TMPDIR", "/tmp"),
         "job_script_prologue": list(settings.prologue),
         "python": settings.python or sys.executable,
         "death_timeout": 60,
+        "silence_logs": logging.CRITICAL,
     }
     if settings.kind == "slurm":
         directives = ["--requeue", *directives]

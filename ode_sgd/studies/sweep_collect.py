@@ -84,7 +84,7 @@ def sweep_status(folder: str | Path) -> SweepStatus:
     sweep, place, plan = stored_sweep(folder)
     if plan is None:
         return SweepStatus(runs=len(sweep), complete=0, failed=0, files=0, rate=0.0, seconds_left=np.inf, last=None)
-    present, retried, failures = place.present(), place.present(RETRIED), place.failures()
+    present = place.present()
     there, written, sizes = np.zeros(len(sweep), dtype=bool), [], []
     for number in range(len(plan)):
         item = plan.item(number)
@@ -93,13 +93,8 @@ def sweep_status(folder: str | Path) -> SweepStatus:
             there[list(item.runs)] = True
             written.append(stamp)
             sizes.append(len(item.runs))
-    again = {run for run in failures if place.retried(run).name in retried}
-    failed = {
-        run
-        for run, failure in failures.items()
-        if run not in again and (failure.stored or not _alone(plan, run, there))
-    }
-    complete = int(there.sum()) - sum(bool(there[run]) for run in failed)
+    failed = [run for run, failure in place.failures().items() if not plan.settled(failure)]
+    complete = int(there.sum()) - int(there[failed].sum())
     rate, last = _rate(np.array(written), np.array(sizes))
     left = len(sweep) - complete - len(failed)
     seconds = 0.0 if left == 0 else left / rate if rate > 0.0 else np.inf
@@ -112,11 +107,6 @@ def sweep_status(folder: str | Path) -> SweepStatus:
         seconds_left=seconds,
         last=last,
     )
-
-
-def _alone(plan: Plan, run: int, there: NDArray[np.bool_]) -> bool:
-    """Whether a run that failed once has a file of its own by now."""
-    return bool(there[run]) and plan.size(plan.number(run)) == 1
 
 
 def _rate(written: NDArray[np.float64], sizes: NDArray[np.int64]) -> tuple[float, float | None]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ode_sgd.model import check
 from ode_sgd.model.errors import OdeSgdError, StorageError
-from ode_sgd.storage.sweep_folder import SweepFolder
+from ode_sgd.storage.sweep_folder import RETRIED, Failure, SweepFolder
 from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.sweep import Sweep
 from ode_sgd.studies.sweep_compute import batched, integrate_alike, one_by_one, trajectories
@@ -80,9 +80,16 @@ class Plan:
         """Those pieces of work."""
         return map(self.item, numbers)
 
+    def settled(self, failure: Failure) -> bool:
+        """Whether a run failed and was complete later: a kill can come before its failure is removed."""
+        if failure.stored:
+            return False
+        item = self.item(self.number(failure.run))
+        return self._folder.retried(failure.run).exists() or (len(item.runs) == 1 and Path(item.path).exists())
+
     def missing(self, numbers: range) -> Iterator[Item]:
         """Those whose file is not there, and runs that failed in a batch whose file is."""
-        present, retried = self._folder.present(), self._folder.present("retried")
+        present, retried = self._folder.present(), self._folder.present(RETRIED)
         failures = self._folder.failures()
         for item in self.items(numbers):
             if Path(item.path).name not in present:

@@ -15,7 +15,7 @@ from ode_sgd.solvers.interruption import Interruption
 from ode_sgd.storage.sweep_folder import MANIFEST, Failure, SweepFolder
 from ode_sgd.studies.cluster_file import ClusterSettings
 from ode_sgd.studies.sweep import SCHEMA, Sweep
-from ode_sgd.studies.sweep_plan import Plan, known_plan, plan_of
+from ode_sgd.studies.sweep_plan import Item, Plan, known_plan, plan_of
 from ode_sgd.studies.sweep_task import TaskResult, do
 
 Progress = Callable[[int, int, int], None]
@@ -112,15 +112,16 @@ def run_sweep(
     settings = cluster if cluster is None or isinstance(cluster, ClusterSettings) else ClusterSettings.read(cluster)
     _check_engine(jobs, settings, dashboard)
     place = open_folder(sweep, folder)
-    with place.locked(f"shard-{part[0]}-of-{part[1]}" if shard is not None else "all"), Interruption() as interruption:
+    name = f"shard-{part[0]}-of-{part[1]}" if shard is not None else "all"
+    with place.locked(name), Interruption() as interruption:
         place.sweep_up()
         work = None
         try:
             plan = plan_of(sweep, place, runs_per_file)
             interruption.check()
             work = _Work(plan, place, range(part[0], len(plan), part[1]), progress)
-            engine = _engine(sweep, place, jobs, settings, dashboard, interruption)
-            with closing(engine(work.missing(), work.runs)) as results:
+            engine = _engine(sweep, place, jobs, settings, name, dashboard, interruption)
+            with closing(engine(work.missing())) as results:
                 for result in results:
                     work.add(result)
                     interruption.check()
@@ -229,7 +230,7 @@ def _check_engine(jobs: int, settings: ClusterSettings | None, dashboard: bool) 
         raise StudyError("--dashboard", ["needs bokeh: pip install bokeh"])
 
 
-Engine = Callable[[Iterator[Any], int], Generator[TaskResult, None, None]]
+Engine = Callable[[Iterator[Item]], Generator[TaskResult, None, None]]
 
 
 def _engine(
@@ -237,62 +238,80 @@ def _engine(
     folder: SweepFolder,
     jobs: int,
     settings: ClusterSettings | None,
+    part: str,
     dashboard: bool,
     interruption: Interruption,
 ) -> Engine:
     """A function that takes items and yields what became of each."""
     if jobs == 1 and settings is None:
 
-        def here(items: Iterator[Any], runs: int) -> Generator[TaskResult, None, None]:
+        def here(items: Iterator[Item]) -> Generator[TaskResult, None, None]:
             for item in items:
                 yield do(sweep, folder, item, interruption.check)
 
         return here
     from ode_sgd.studies.sweep_cluster import distribute  # brings dask, an extra
 
-    def there(items: Iterator[Any], runs: int) -> Generator[TaskResult, None, None]:
-        return distribute(items, sweep, folder, jobs, settings, dashboard=dashboard, check=interruption.check)
+    def there(items: Iterator[Item]) -> Generator[TaskResult, None, None]:
+        return distribute(
+            items, sweep, folder, jobs, settings, part=part, dashboard=dashboard, check=interruption.check
+        )
 
     return there
 
 
 class _Work:
-    """Counts of what is there and what comes."""
+    """What is there, and what comes."""
 
     def __init__(self, plan: Plan, folder: SweepFolder, numbers: range, progress: Progress | None) -> None:
-        self._plan, self._folder, self._numbers = plan, folder, numbers
+        self._plan, self._folder = plan, folder
         self._progress = progress or (lambda complete, runs, failed: None)
         self._items = list(plan.missing(numbers))
-        self.runs = sum(plan.size(number) for number in numbers)
-        self._failures = {run: failure for run, failure in folder.failures().items() if plan.number(run) in numbers}
-        open_runs = {run for item in self._items for run in item.runs}
-        # What is to be tried again is no failure yet; what has a file is.
-        self._failures = {run: f for run, f in self._failures.items() if run not in open_runs and f.stored}
-        self._before = self.runs - len(open_runs) - len(self._failures)
-        self._computed = self._twice = 0
+        self._mine = {run for number in numbers for run in plan.item(number).runs}
+        self._complete = self._mine.difference(*(item.runs for item in self._items))
+        self._computed, self._twice = 0, 0
+        self._failures: dict[int, Failure] = {}
+        self._written_down()
         self._tell()
 
-    def missing(self) -> Iterator[Any]:
+    @property
+    def runs(self) -> int:
+        """Of the sweep, or of this part of it."""
+        return len(self._mine)
+
+    def missing(self) -> Iterator[Item]:
+        """The items to be done."""
         return iter(self._items)
 
     def add(self, result: TaskResult) -> None:
         """Count what became of an item."""
         self._failures |= {failure.run: failure for failure in result.failures}
-        if result.skipped:
-            self._before += result.complete
-        else:
-            self._computed += result.complete
-        self._twice += result.runs if result.twice else 0
+        complete = set(result.runs) - self._failures.keys()
+        self._complete |= complete
+        self._computed += 0 if result.skipped else len(complete)
+        self._twice += len(result.runs) if result.twice else 0
         self._tell()
 
+    def _written_down(self) -> None:
+        """Take what the folder says of runs that have a file: also of those that another process computed."""
+        noted = {
+            run: failure
+            for run, failure in self._folder.failures().items()
+            if run in self._complete and not self._plan.settled(failure)
+        }
+        self._failures |= noted
+        self._complete -= noted.keys()
+
     def _tell(self) -> None:
-        self._progress(self._before + self._computed, self.runs, len(self._failures))
+        self._progress(len(self._complete), self.runs, len(self._failures))
 
     def result(self, seconds: float, *, interrupted: bool) -> SweepResult:
+        """What all of it has come to."""
+        self._written_down()
         return SweepResult(
             folder=self._folder.path,
             runs=self.runs,
-            complete=self._before + self._computed,
+            complete=len(self._complete),
             failures=tuple(self._failures[run] for run in sorted(self._failures)),
             computed=self._computed,
             twice=self._twice,

@@ -30,10 +30,8 @@ class TaskResult:
 
     Attributes
     ----------
-    runs : int
+    runs : tuple of int
         That it had.
-    complete : int
-        Runs that are now complete in a file of this task.
     failures : tuple of Failure
     seconds : float
     skipped : bool
@@ -42,8 +40,7 @@ class TaskResult:
         Another process wrote it in the meantime.
     """
 
-    runs: int
-    complete: int
+    runs: tuple[int, ...]
     failures: tuple[Failure, ...]
     seconds: float
     skipped: bool = False
@@ -66,7 +63,7 @@ def do(sweep: Sweep, folder: SweepFolder, item: Item, check: Callable[[], None] 
     began = time.perf_counter()
     path = Path(item.path)
     if path.exists():
-        return TaskResult(runs=len(item.runs), complete=len(item.runs), failures=(), seconds=0.0, skipped=True)
+        return TaskResult(runs=item.runs, failures=(), seconds=0.0, skipped=True)
     attempts = [_Attempt(run, sweep.values(run)) for run in item.runs]
     unwritable = _unwritable(path)
     if unwritable is None:
@@ -79,8 +76,7 @@ def do(sweep: Sweep, folder: SweepFolder, item: Item, check: Callable[[], None] 
     present = _store(sweep, folder, path, attempts)
     failures = tuple(attempt.failure for attempt in attempts if attempt.failure is not None)
     return TaskResult(
-        runs=len(attempts),
-        complete=len(attempts) - len(failures),
+        runs=item.runs,
         failures=failures,
         seconds=time.perf_counter() - began,
         twice=present,
