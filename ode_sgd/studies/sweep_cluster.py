@@ -29,6 +29,9 @@ from ode_sgd.studies.sweep_task import ATTEMPTS, TaskResult, do
 AHEAD = 4  # items a worker that the scheduler knows of: enough to keep it busy, few enough to hold 1e5 runs
 DEATHS = 2  # workers that may die with an item before dask gives it up
 SETTINGS = {"distributed.scheduler.allowed-failures": DEATHS, "distributed.deploy.lost-worker-timeout": "5s"}
+RENEWED = 20.0  # seconds without a worker after which another takes its place
+HERE = "127.0.0.1:0"  # for dask's web servers, which otherwise listen to everybody; any free port
+PAGES = ("distributed.scheduler.http.routes", "distributed.worker.http.routes")
 TICK = 0.5  # seconds between looks at signals while nothing comes
 
 
@@ -45,7 +48,7 @@ def distribute(
 ) -> Generator[TaskResult, None, None]:
     """Have the items done by workers; what became of each, in the order in which they end."""
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set(SETTINGS))
+        stack.enter_context(dask.config.set(SETTINGS if dashboard else SETTINGS | dict.fromkeys(PAGES, [])))
         if settings is None:
             cluster = stack.enter_context(_local(jobs, dashboard=dashboard))
             workers = jobs
@@ -55,13 +58,20 @@ def distribute(
         client = stack.enter_context(Client(cluster, set_as_default=False))
         if dashboard:
             print(f"dashboard  {client.dashboard_link}", file=sys.stderr)
-        yield from _fed(client, items, sweep, folder, AHEAD * workers, check)
+        renew = _Renewal(cluster, jobs) if settings is None else lambda: None
+        yield from _fed(client, items, sweep, folder, AHEAD * workers, check, renew)
 
 
 def _fed(
-    client: Any, items: Iterator[Item], sweep: Sweep, folder: SweepFolder, ahead: int, check: Callable[[], None]
+    client: Any,
+    items: Iterator[Item],
+    sweep: Sweep,
+    folder: SweepFolder,
+    ahead: int,
+    check: Callable[[], None],
+    renew: Callable[[], None],
 ) -> Iterator[TaskResult]:
-    """Keep the scheduler supplied, and hand on what comes."""
+    """Keep the scheduler supplied, and hand on what comes; `renew` looks after the workers while nothing does."""
     done: queue.SimpleQueue[Any] = queue.SimpleQueue()
     under_way: dict[Any, tuple[Item, int, float]] = {}
 
@@ -78,11 +88,17 @@ def _fed(
         try:
             future = done.get(timeout=TICK)
         except queue.Empty:
-            check()
             continue
+        finally:
+            check()
+            renew()
         item, attempt, began = under_way.pop(future.key)
         try:
-            yield future.result()
+            result: TaskResult = future.result(timeout=TICK)
+        except TimeoutError:  # its worker died before it could be asked for the result: the item is done again
+            under_way[future.key] = item, attempt, began
+            future.add_done_callback(done.put)
+            time.sleep(TICK)
         except KilledWorker as error:
             # A long simulation that outlives its jobs gets on by its checkpoint: that is no failure.
             attempt = attempt if _got_on(folder, item, began) else attempt + 1
@@ -92,6 +108,27 @@ def _fed(
                 submit(item, attempt)
         except Exception as error:  # not of a run: those come back as results
             yield _given_up(sweep, folder, item, RAISED, f"{type(error).__name__}: {error}")
+        else:
+            yield result
+
+
+class _Renewal:
+    """Puts new workers in place of those that are gone for long: of one killed in its first moments dask lets go."""
+
+    def __init__(self, cluster: Any, jobs: int) -> None:
+        self._cluster, self._jobs = cluster, jobs
+        self._whole = time.monotonic()
+
+    def __call__(self) -> None:
+        """Look, and act where workers have been missing for RENEWED seconds."""
+        there = {worker.name for worker in list(self._cluster.scheduler.workers.values())}
+        if len(there) >= self._jobs:
+            self._whole = time.monotonic()
+        elif time.monotonic() - self._whole > RENEWED:
+            self._whole = time.monotonic()
+            for name in set(self._cluster.worker_spec) - there:
+                del self._cluster.worker_spec[name]
+            self._cluster.scale(self._jobs)
 
 
 def _got_on(folder: SweepFolder, item: Item, since: float) -> bool:
@@ -137,8 +174,9 @@ def _local(jobs: int, *, dashboard: bool) -> Iterator[Any]:
         host="127.0.0.1",
         protocol="tls://",
         security=Security.temporary(),
-        dashboard_address="127.0.0.1:0" if dashboard else None,
-        worker_dashboard_address=None,
+        dashboard_address=HERE,
+        worker_dashboard_address=HERE,
+        scheduler_kwargs={"dashboard": dashboard},
         silence_logs=logging.CRITICAL,
     )
     with cluster:
@@ -197,7 +235,7 @@ def certificates(place: Path) -> Iterator[Security]:
 def job_arguments(settings: ClusterSettings, security: Security, logs: Path, *, dashboard: bool) -> dict[str, Any]:
     """Arguments of dask-jobqueue's clusters."""
     directives = list(settings.directives)
-    scheduler: dict[str, Any] = {"dashboard_address": "127.0.0.1:0" if dashboard else None}
+    scheduler: dict[str, Any] = {"dashboard_address": HERE, "dashboard": dashboard}
     if settings.driver_interface:
         scheduler["interface"] = settings.driver_interface
     arguments: dict[str, Any] = {
@@ -214,6 +252,7 @@ def job_arguments(settings: ClusterSettings, security: Security, logs: Path, *, 
         "job_script_prologue": list(settings.prologue),
         "python": settings.python or sys.executable,
         "death_timeout": 60,
+        "worker_extra_args": ["--dashboard-address", HERE, "--no-dashboard"],
         "silence_logs": logging.CRITICAL,
     }
     if settings.kind == "slurm":

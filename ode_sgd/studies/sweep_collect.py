@@ -311,15 +311,18 @@ class _Table:
                 self.numbers["status"][run] = STATUS.index("failed")
         present = self._folder.present()
         for number in range(len(self._plan)):
-            path = Path(self._plan.item(number).path)
-            if path.name in present:
-                yield self._noted(path)
+            item = self._plan.item(number)
+            if Path(item.path).name in present:
+                yield self._noted(Path(item.path), item.runs)
         for name in sorted(self._folder.present(RETRIED)):
-            yield self._noted(self._folder.retried(int(name.removeprefix("run-").removesuffix(".h5"))))
+            run = int(name.removeprefix("run-").removesuffix(".h5"))
+            yield self._noted(self._folder.retried(run), (run,))
 
-    def _noted(self, path: Path) -> tuple[dict[str, Column], NDArray[np.int64]]:
+    def _noted(self, path: Path, expected: tuple[int, ...]) -> tuple[dict[str, Column], NDArray[np.int64]]:
         columns = _read(path, self._sweep)
         runs = columns["run"].values
+        if not set(runs.tolist()) <= set(expected):
+            raise StorageError(f"{path} holds other runs than its name says; remove it and run again")
         for row, run in enumerate(runs.tolist()):
             study = self._sweep.study(run)
             if columns["identity"].values[row].decode() != run_identity(study, self._sweep.values(run)):

@@ -1,0 +1,42 @@
+"""What the tests of sweeps share: a small study, and sweeps of it."""
+
+from pathlib import Path
+
+TABLES = {
+    "spectrum": {"kind": "power_law", "distinct": 2, "beta": 1.0},
+    "problem": {"student_units": 2, "teacher_units": 2, "learning_rate": 0.5},
+    "start": {"kind": "random", "dimension": 40, "student_scale": 0.3},
+    "integration": {"alpha": [0.0, 1.0, 2.0, 5.0, 10.0], "moments": [1]},
+}
+AXES = {"problem.learning_rate": [0.1, 0.2, 0.5], "spectrum.beta": {"linspace": [0.5, 1.5, 3]}}
+FILE = """[spectrum]
+kind = "power_law"
+distinct = 2
+beta = 1.0
+[problem]
+student_units = 2
+teacher_units = 2
+learning_rate = 0.5
+[start]
+kind = "random"
+dimension = 40
+student_scale = 0.3
+[integration]
+alpha = [0.0, 1.0, 2.0, 5.0, 10.0]
+moments = [1]
+[sweep]
+problem.learning_rate = [0.1, 0.2, 0.5]
+"spectrum.beta" = { linspace = [0.5, 1.5, 3] }
+"""
+
+
+def tables(**changes):
+    """The study, with other values in some of its tables."""
+    return {name: values | changes.get(name, {}) for name, values in TABLES.items()} | {
+        name: values for name, values in changes.items() if name not in TABLES
+    }
+
+
+def names(folder: Path) -> list[str]:
+    """Files of results, without their folders."""
+    return sorted(path.name for path in Path(folder).glob("r*/*/*.h5"))

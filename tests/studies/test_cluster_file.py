@@ -1,0 +1,77 @@
+"""Cluster files: what is asked of a queueing system."""
+
+from pathlib import Path
+
+import pytest
+
+from ode_sgd.model.errors import StudyError
+from ode_sgd.studies.cluster_file import KINDS, ClusterSettings
+
+SOUND = """[cluster]
+kind = "slurm"
+jobs = 20
+memory = "4GB"
+directives = ["--exclude=node7"]
+"""
+EXAMPLES = sorted((Path(__file__).parents[2] / "simulations" / "phase_diagram").glob("*.toml"))
+
+
+def read(tmp_path, text):
+    (tmp_path / "cluster.toml").write_text(text)
+    return ClusterSettings.read(tmp_path / "cluster.toml")
+
+
+def test_a_sound_file(tmp_path):
+    settings = read(tmp_path, SOUND)
+    assert (settings.kind, settings.jobs, settings.cores) == ("slurm", 20, 1)
+    assert (settings.memory, settings.directives) == ("4GB", ("--exclude=node7",))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("jobs = 20", "job = 20", "job = 20: unknown key (did you mean 'jobs'?)"),
+        ("jobs = 20", "jobs = 0", "jobs = 0 is too small"),
+        ("jobs = 20\n", "", "jobs is missing"),
+        ('"slurm"', '"slrum"', "did you mean 'slurm'?"),
+        ('"4GB"', "4", "memory = 4 is not a text"),
+        ('["--exclude=node7"]', '"--exclude=node7"', "is not a list of texts"),
+        ('["--exclude=node7"]', "[7]", "is not a list of texts"),
+        ("[cluster]", "[clutser]", "[cluster] is missing"),
+        ("[cluster]", "[more]\n[cluster]", "a cluster file has one table"),
+    ],
+)
+def test_faults(tmp_path, old, new, told):
+    with pytest.raises(StudyError) as raised:
+        read(tmp_path, SOUND.replace(old, new))
+    assert any(told in fault for fault in raised.value.faults), raised.value.faults
+
+
+def test_all_faults_at_once(tmp_path):
+    with pytest.raises(StudyError) as raised:
+        read(tmp_path, '[cluster]\nkind = "slrum"\njobs = -1\nqueu = "x"\nmemory = ""\n')
+    assert len(raised.value.faults) == 4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_makes_a_job_script(tmp_path, kind):
+    """Of the queueing systems only SLURM is at hand: of the others at least the script."""
+    dask_jobqueue = pytest.importorskip("dask_jobqueue")
+    from ode_sgd.studies.sweep_cluster import certificates, job_arguments
+
+    settings = ClusterSettings(
+        kind=kind, jobs=3, cores=2, memory="4GB", walltime="02:00", queue="long", account="physics",
+        prologue=("module load python",), directives=("--one-more",), interface="lo",
+    )  # fmt: skip
+    classes = {"slurm": "SLURMJob", "pbs": "PBSJob", "sge": "SGEJob", "lsf": "LSFJob"}
+    home = getattr(dask_jobqueue, kind)
+    with certificates(tmp_path / "keys") as security:
+        arguments = job_arguments(settings, security, tmp_path, dashboard=False)
+        for name in ("scheduler_options", "silence_logs"):
+            arguments.pop(name)
+        job = getattr(home, classes[kind])(scheduler="tls://127.0.0.1:1", name="worker", **arguments)
+        script = job.job_script()
+    for part in ("long", "physics", "module load python", "--one-more", "tls://127.0.0.1:1", str(tmp_path / "keys")):
+        assert part in script, script
+    assert ("--requeue" in script) == (kind == "slurm")
+    assert not (tmp_path / "keys").exists()

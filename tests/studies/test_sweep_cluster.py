@@ -1,0 +1,123 @@
+"""Sweeps on several processes of this machine: workers that die, drivers that are killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import ode_sgd
+from ode_sgd.storage.sweep_folder import SweepFolder
+from ode_sgd.studies.sweep import Sweep
+from ode_sgd.studies.sweep_run import run_sweep
+from tests.studies import kills
+from tests.studies.sweeps import names, tables
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="looks for processes in /proc")
+
+
+def test_two_processes_give_the_same_numbers(tmp_path):
+    """One of the runs raises, one diverges: both come back from the workers, with their reasons."""
+    axes = {"problem.learning_rate": [0.1, 50.0, 0.2], "problem.activation": ["linear"]}
+    # More inputs than any memory holds: found out when the run begins.
+    huge = tables(simulation={"dimension": 40, "method": "explicit", "points": 3})
+    sweep = Sweep(huge, axes | {"simulation.dimension": [40, 10**13]})
+    here = run_sweep(sweep, tmp_path / "here", runs_per_file=1)
+    there = run_sweep(sweep, tmp_path / "there", runs_per_file=1, jobs=2)
+    for result in (here, there):
+        assert result.complete == 2
+        kinds = [(failure.run, failure.kind) for failure in result.failures]
+        assert kinds == [(1, "raised"), (2, "diverged"), (3, "diverged"), (5, "raised")]
+        assert "needs" in result.failures[0].message and "Traceback" in result.failures[0].traceback
+    assert SweepFolder(tmp_path / "there").failures().keys() == {1, 2, 3, 5}
+    found = [ode_sgd.collect_sweep(tmp_path / name).path for name in ("here", "there")]
+    with h5py.File(found[0]) as one, h5py.File(found[1]) as other:
+        for name in ("status", "generalization_error", "sgd_generalization_error"):
+            np.testing.assert_array_equal(one[name][...], other[name][...])
+
+
+def test_a_run_that_kills_its_workers_is_given_up(tmp_path):
+    """As one that takes all memory does: here somebody kills whoever has begun it."""
+    simulation = {"dimension": 2_000_000, "method": "explicit", "points": 3, "replicas": 1}  # for minutes
+    sweep = Sweep(tables(simulation=simulation), {"simulation.dimension": [40, 2_000_000]})
+    warm = Sweep(tables(simulation=simulation | {"dimension": 40}), {"problem.learning_rate": [0.1]})
+    run_sweep(warm, tmp_path / "warm")
+    deaths, stop = [], threading.Event()
+
+    def reaper():
+        """Kill workers that have been computing for a while; the short run is long over by then."""
+        while not stop.wait(0.1):
+            if not names(tmp_path / "out"):
+                continue
+            for pid in kills.workers(os.getpid()):
+                seconds = kills.seconds(pid)
+                if seconds > 4.0:
+                    os.kill(pid, signal.SIGKILL)
+                    deaths.append(pid)
+
+    thread = threading.Thread(target=reaper)
+    thread.start()
+    try:
+        result = run_sweep(sweep, tmp_path / "out", runs_per_file=1, jobs=2)
+    finally:
+        stop.set()
+        thread.join()
+    assert len(deaths) >= 3
+    assert [(failure.run, failure.kind) for failure in result.failures] == [(1, "lost")]
+    assert result.complete == 1
+    assert SweepFolder(tmp_path / "out").failures()[1].message.startswith("its worker died")
+
+
+def test_kill_minus_nine(tmp_path, record_property):
+    """Drivers and workers die three times; the same command goes on, and ends with an undisturbed sweep's numbers.
+
+    `python tests/studies/kills.py` does it with 200 runs and 20 kills.
+    """
+    told, values = kills.study(tmp_path, 60, 3, 1)
+    record_property("measured", f"killed {', '.join(told)}; {values} values identical")
+    assert len(told) == 3
+
+
+def test_ctrl_c_leaves_nothing_behind(tmp_path):
+    (tmp_path / "scan.toml").write_text(kills.SWEEP.format(points=300))
+    driver = subprocess.Popen(
+        kills.command(tmp_path / "scan.toml", tmp_path / "out", "--runs-per-file", "1"),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 60.0
+        while not names(tmp_path / "out") and driver.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        children = kills.workers(driver.pid)
+        assert len(children) == 2
+        driver.send_signal(signal.SIGTERM)
+        _, error = driver.communicate(timeout=30)
+    finally:
+        driver.kill()
+        driver.wait()
+    assert driver.returncode == 130, error
+    assert "the same command goes on" in error and "Traceback" not in error
+    assert kills.gone(children, 10.0)
+    status = ode_sgd.sweep_status(tmp_path / "out")
+    assert 0 < status.complete == len(names(tmp_path / "out")) < 600
+
+
+def test_the_scheduler_listens_to_this_machine_and_its_certificate_only(tmp_path):
+    from ode_sgd.studies.sweep_cluster import _local
+
+    with _local(1, dashboard=False) as cluster:
+        assert cluster.scheduler_address.startswith("tls://127.0.0.1:")
+        stranger = "import sys; from distributed import Client; Client(sys.argv[1], timeout='2s'); print('REACHED')"
+        done = subprocess.run(
+            [sys.executable, "-c", stranger, cluster.scheduler_address], capture_output=True, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+        assert "REACHED" not in done.stdout

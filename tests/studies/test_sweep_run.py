@@ -1,0 +1,375 @@
+"""Running sweeps in this process: what is skipped, what fails, what is kept."""
+
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ode_sgd
+from ode_sgd.model.errors import InvalidProblem, StorageError, StudyError
+from ode_sgd.storage.sweep_folder import SweepFolder
+from ode_sgd.studies import sweep_compute, sweep_task
+from ode_sgd.studies.sweep import Sweep
+from ode_sgd.studies.sweep_run import open_folder, run_sweep, stored_sweep
+from tests.studies.sweeps import AXES, names, tables
+
+
+@pytest.fixture
+def sweep():
+    return Sweep(tables(), AXES)
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(sweep_task, "PAUSE", 0.0)
+
+
+def errors(folder):
+    """eps_g of all runs, (run, alpha)."""
+    import h5py
+
+    with h5py.File(ode_sgd.collect_sweep(folder).path) as file:
+        return file["generalization_error"][...]
+
+
+def raising(monkeypatch, run, error, times=10**6):
+    """Let the study of one run raise, so many times; how often it was asked for."""
+    asked = []
+    original = Sweep.study
+
+    def study(self, number):
+        if number == run:
+            asked.append(number)
+            if len(asked) <= times:
+                raise error
+        return original(self, number)
+
+    monkeypatch.setattr(Sweep, "study", study)
+    return asked
+
+
+@pytest.mark.parametrize("together", [1, 4, 9])
+def test_runs_are_those_of_integrate(sweep, tmp_path, together):
+    result = run_sweep(sweep, tmp_path / "out", runs_per_file=together)
+    assert (result.runs, result.complete, result.computed, result.failures) == (9, 9, 9, ())
+    assert len(names(tmp_path / "out")) == -(-9 // together)
+    for row, run in zip(errors(tmp_path / "out"), range(9), strict=True):
+        study = sweep.study(run)
+        alone = ode_sgd.integrate(
+            study.problem, study.start.overlaps(study.problem), study.integration.times, moments=(1,)
+        )
+        np.testing.assert_array_equal(row, alone.generalization_error)
+
+
+def test_a_run_by_itself_is_a_file_like_any_other(sweep, tmp_path):
+    run_sweep(sweep, tmp_path / "out", runs_per_file=1)
+    stored = ode_sgd.load(tmp_path / "out/runs/000/run-00000005.h5")
+    assert stored.problem.identity == sweep.study(5).problem.identity
+    assert stored.config["sweep"]["run"] == 5
+    assert stored.config["problem"]["learning_rate"] == sweep.values(5)["problem.learning_rate"]
+
+
+def test_what_is_complete_is_skipped(sweep, tmp_path, monkeypatch):
+    run_sweep(sweep, tmp_path / "out", runs_per_file=2)
+    (tmp_path / "out/runs/000/batch-00000002.h5").unlink()
+    before = {path: path.stat().st_ino for path in tmp_path.glob("out/runs/*/*.h5")}
+    result = run_sweep(sweep, tmp_path / "out")
+    assert (result.complete, result.computed) == (9, 2)
+    assert all(path.stat().st_ino == inode for path, inode in before.items())
+    monkeypatch.setattr(sweep_task, "do", None)  # nothing is left to do
+    assert run_sweep(sweep, tmp_path / "out").computed == 0
+
+
+def test_progress_counts_runs(sweep, tmp_path):
+    said = []
+    run_sweep(sweep, tmp_path / "out", runs_per_file=3, progress=lambda *numbers: said.append(numbers))
+    assert said == [(0, 9, 0), (3, 9, 0), (6, 9, 0), (9, 9, 0)]
+
+
+@pytest.mark.parametrize("together", [1, 4])
+def test_a_run_that_raises_does_not_stop_the_others(sweep, tmp_path, monkeypatch, together):
+    run_sweep(Sweep(tables(), AXES), tmp_path / "quiet", runs_per_file=together)
+    with monkeypatch.context() as patched:
+        asked = raising(patched, 5, OSError("the node caught fire"))
+        result = run_sweep(sweep, tmp_path / "out", runs_per_file=together)
+    assert (result.complete, [failure.run for failure in result.failures]) == (8, [5])
+    assert len(asked) == sweep_task.ATTEMPTS
+    failure = SweepFolder(tmp_path / "out").failures()[5]
+    assert failure == result.failures[0]
+    assert (failure.kind, failure.attempts, failure.values) == ("raised", 3, sweep.values(5))
+    assert "OSError: the node caught fire" in failure.traceback and "in study" in failure.traceback
+    assert ode_sgd.sweep_status(tmp_path / "out").failed == 1
+    assert np.isnan(errors(tmp_path / "out")[5]).all()
+    again = run_sweep(sweep, tmp_path / "out")  # the same command: only what failed is tried again
+    assert (again.complete, again.computed, again.failures) == (9, 1, ())
+    assert SweepFolder(tmp_path / "out").failures() == {}
+    np.testing.assert_array_equal(errors(tmp_path / "out"), errors(tmp_path / "quiet"))
+    assert ode_sgd.sweep_status(tmp_path / "out").complete == 9
+
+
+def test_a_passing_trouble_is_overcome_at_once(sweep, tmp_path, monkeypatch):
+    asked = raising(monkeypatch, 5, OSError("for a moment"), times=2)
+    assert run_sweep(sweep, tmp_path / "out", runs_per_file=1).failures == ()
+    assert len(asked) == 3
+
+
+def test_what_cannot_change_is_not_tried_again(sweep, tmp_path, monkeypatch):
+    asked = raising(monkeypatch, 5, InvalidProblem("no such problem"))
+    result = run_sweep(sweep, tmp_path / "out", runs_per_file=1)
+    assert [(failure.message, failure.attempts) for failure in result.failures] == [("no such problem", 1)]
+    assert len(asked) == 1
+
+
+def test_a_batch_that_raises_is_tried_run_by_run(sweep, tmp_path, monkeypatch):
+    original = sweep_compute.integrate_alike
+
+    def fails(studies):
+        if any(study.problem.learning_rate == 0.2 for study in studies):
+            raise ArithmeticError("somebody in here")
+        return original(studies)
+
+    monkeypatch.setattr(sweep_compute, "integrate_alike", fails)
+    monkeypatch.setattr(sweep_task, "integrate_alike", fails)
+    result = run_sweep(sweep, tmp_path / "out", runs_per_file=9)
+    assert (result.complete, [failure.run for failure in result.failures]) == (6, [3, 4, 5])
+    assert names(tmp_path / "out") == ["batch-00000000.h5"]
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_a_run_that_diverges_is_named_and_its_beginning_kept(tmp_path, together):
+    axes = {"problem.learning_rate": [0.1, 50.0, 0.2]}
+    sweep = Sweep(tables(problem={"activation": "linear"}), axes)
+    for computed in (2, 0):  # it is as complete as it can be: the second time nothing is computed
+        result = run_sweep(sweep, tmp_path / "out", runs_per_file=together)
+        assert (result.complete, result.computed) == (2, computed)
+        assert [(failure.run, failure.kind) for failure in result.failures] == [(1, "diverged")]
+        assert "learning_rate" in result.failures[0].message
+    rows = errors(tmp_path / "out")
+    assert np.isfinite(rows[[0, 2]]).all() and np.isfinite(rows[1, 0]) and np.isnan(rows[1, -1])
+    status = ode_sgd.sweep_status(tmp_path / "out")
+    assert (status.complete, status.failed) == (2, 1)
+
+
+def test_a_writer_that_fails(sweep, tmp_path, monkeypatch):
+    """The disk is full for one file; the others are complete, and the same call completes it later."""
+    original, tried = SweepFolder.publish, []
+
+    def publish(self, path, data):
+        if path.name == "batch-00000003.h5":
+            tried.append(path)
+            raise StorageError("cannot write: No space left on device")
+        return original(self, path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SweepFolder, "publish", publish)
+        result = run_sweep(sweep, tmp_path / "out", runs_per_file=3)
+    assert len(tried) == sweep_task.ATTEMPTS
+    assert (result.complete, [failure.run for failure in result.failures]) == (6, [3, 4, 5])
+    assert {failure.kind for failure in result.failures} == {"storage"}
+    again = run_sweep(sweep, tmp_path / "out")
+    assert (again.complete, again.computed, again.failures) == (9, 3, ())
+
+
+def test_a_full_disk(sweep, tmp_path, monkeypatch):
+    """A real one, of 100 KB: what fits is complete, all others are named, nothing is unreadable."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(place)], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        result = run_sweep(sweep, place / "out", runs_per_file=1)
+        assert 0 < result.complete < 9
+        assert len(result.failures) == 9 - result.complete
+        assert {failure.kind for failure in result.failures} == {"storage"}
+        for path in place.glob("out/runs/*/*.h5"):
+            ode_sgd.load(path)
+        subprocess.run(["mount", "-o", "remount,size=10m", str(place)], check=True)
+        again = run_sweep(sweep, place / "out")
+        assert (again.complete, again.computed) == (9, 9 - result.complete)
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_folder_that_cannot_be_written(sweep, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match="cannot be made"):
+        run_sweep(sweep, tmp_path / "file" / "out")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").write_text("")
+    with pytest.raises(StorageError, match="holds files, but no sweep"):
+        run_sweep(sweep, tmp_path / "other")
+
+
+def test_a_folder_that_becomes_unwritable(sweep, tmp_path, monkeypatch):
+    """Found out before anything is computed for it; the runs are named."""
+    folder = open_folder(sweep, tmp_path / "out")
+    folder.propose({"sweep": sweep.identity, "seconds_per_run": 1.0, "runs_per_file": [3]})
+    (tmp_path / "out/runs").mkdir()
+    (tmp_path / "out/runs/000").write_text("in the way")
+    monkeypatch.setattr(sweep_task, "integrate_alike", None)
+    result = run_sweep(sweep, tmp_path / "out")
+    assert (result.complete, len(result.failures)) == (0, 9)
+    assert all("not computed" in failure.message for failure in result.failures)
+
+
+def test_the_folder_of_another_sweep(sweep, tmp_path):
+    run_sweep(sweep, tmp_path / "out")
+    with pytest.raises(StorageError, match=r"another sweep .*integration.rtol = 1e-06, here it is 1e-08"):
+        run_sweep(Sweep(tables(integration={"rtol": 1e-8}), AXES), tmp_path / "out")
+    with pytest.raises(StorageError, match=r"its runs are 9 over .*, here they are 3 over"):
+        run_sweep(Sweep(tables(), {"problem.learning_rate": [0.1, 0.2, 0.5]}), tmp_path / "out")
+
+
+def test_the_number_of_runs_in_a_file_is_fixed_when_the_folder_is_begun(sweep, tmp_path):
+    run_sweep(sweep, tmp_path / "out", runs_per_file=3)
+    with pytest.raises(StorageError, match="begun with 3 runs a file, not 2"):
+        run_sweep(sweep, tmp_path / "out", runs_per_file=2)
+    with pytest.raises(InvalidProblem, match="runs_per_file = 0"):
+        run_sweep(sweep, tmp_path / "new", runs_per_file=0)
+
+
+@pytest.mark.parametrize("shard", ["3/3", "-1/3", (0, 0), "1", "a/b"])
+def test_a_shard_outside_its_range(sweep, tmp_path, shard):
+    with pytest.raises(StudyError, match=r"0 <= i < n|outside its range"):
+        run_sweep(sweep, tmp_path / "out", shard=shard)
+    assert not (tmp_path / "out").exists()
+
+
+def test_shards_share_a_folder_and_divide_the_work(sweep, tmp_path):
+    """All at once, from the beginning on: they agree on one plan."""
+    results = {}
+
+    def work(part):
+        results[part] = run_sweep(sweep, tmp_path / "out", shard=(part, 3))
+
+    threads = [threading.Thread(target=work, args=(part,)) for part in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(result.runs for result in results.values()) == 9
+    assert sum(result.computed for result in results.values()) == 9
+    assert all(result.twice == 0 and not result.failures for result in results.values())
+    assert ode_sgd.sweep_status(tmp_path / "out").complete == 9
+
+
+def test_two_drivers_of_one_part(sweep, tmp_path):
+    folder = open_folder(sweep, tmp_path / "out")
+    with folder.locked("all"), pytest.raises(StorageError, match=f"worked on by process {os.getpid()}"):
+        run_sweep(sweep, tmp_path / "out")
+
+
+def test_a_run_that_two_computed_is_published_once(sweep, tmp_path, monkeypatch):
+    """Somebody else is faster, after the look that found nothing."""
+    original = sweep_task.integrate_alike
+
+    def slow(studies):
+        found = original(studies)
+        if len(studies) == 9:
+            with monkeypatch.context() as patched:
+                patched.setattr(sweep_task, "integrate_alike", original)
+                parts = stored_sweep(tmp_path / "out")
+                sweep_task.do(parts[0], parts[1], parts[2].item(0))
+        return found
+
+    monkeypatch.setattr(sweep_task, "integrate_alike", slow)
+    result = run_sweep(sweep, tmp_path / "out", runs_per_file=9)
+    assert (result.twice, result.complete) == (9, 9)
+
+
+def test_a_sweep_of_simulations(tmp_path):
+    simulation = {"dimension": 40, "replicas": 2, "points": 5}
+    sweep = Sweep(tables(simulation=simulation), {"problem.learning_rate": [0.1, 0.3]}, replicas=2)
+    run_sweep(sweep, tmp_path / "one", runs_per_file=1)
+    run_sweep(sweep, tmp_path / "all", runs_per_file=4)
+    import h5py
+
+    with (
+        h5py.File(ode_sgd.collect_sweep(tmp_path / "one").path) as one,
+        h5py.File(ode_sgd.collect_sweep(tmp_path / "all").path) as other,
+    ):
+        assert one["sgd_generalization_error"].shape == (4, 2, 4)  # of the 5 times one is the same step as another
+        for name in set(one) - {"seconds"}:
+            np.testing.assert_array_equal(one[name][...], other[name][...])
+        errors = one["sgd_generalization_error"][...]
+    assert np.unique(errors[:, :, -1]).size == 8  # every replica has random numbers of its own
+
+
+def test_an_interrupted_simulation_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
+    simulation = {"dimension": 40, "replicas": 2, "points": 5, "method": "explicit"}
+    sweep = Sweep(tables(simulation=simulation), {"problem.learning_rate": [0.1, 0.3]})
+    run_sweep(sweep, tmp_path / "quiet", runs_per_file=1)
+    run_sweep(Sweep(tables(), {"problem.learning_rate": [0.4]}), tmp_path / "warm")
+    folder = open_folder(sweep, tmp_path / "out")
+    folder.propose({"sweep": sweep.identity, "seconds_per_run": 1.0, "runs_per_file": [1]})
+    original = ode_sgd.simulate
+
+    def interrupted(*arguments, progress, **options):
+        def stop(fraction):
+            raise KeyboardInterrupt
+
+        return original(*arguments, progress=stop, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sweep_compute, "simulate", interrupted)
+        result = run_sweep(sweep, tmp_path / "out")
+    assert result.interrupted and result.complete == 0 and result.failures == ()
+    assert folder.checkpoint(0).exists()
+    resumed = run_sweep(sweep, tmp_path / "out")
+    assert (resumed.complete, resumed.interrupted) == (2, False)
+    assert not folder.checkpoint(0).exists()
+    stored, quiet = (ode_sgd.load(tmp_path / name / "runs/000/run-00000000.h5").sgd for name in ("out", "quiet"))
+    np.testing.assert_array_equal(stored.Q, quiet.Q)
+
+
+def test_without_the_extra(sweep, tmp_path, monkeypatch):
+    from ode_sgd.studies import sweep_run
+
+    monkeypatch.setattr(sweep_run, "find_spec", lambda name: None)
+    with pytest.raises(StudyError, match=r"-j 2.*\n.*pip install 'ode-sgd\[cluster\]'"):
+        run_sweep(sweep, tmp_path / "out", jobs=2)
+    assert run_sweep(sweep, tmp_path / "out", shard="0/1").complete == 9
+    with pytest.raises(StudyError, match="--dashboard"):
+        run_sweep(sweep, tmp_path / "out", dashboard=True)
+
+
+def test_nothing_of_dask_is_needed_for_one_process(tmp_path):
+    (tmp_path / "block" / "dask").mkdir(parents=True)
+    (tmp_path / "block" / "dask" / "__init__.py").write_text("raise ImportError('dask is blocked')")
+    code = (
+        "import ode_sgd\n"
+        "from tests.studies.sweeps import AXES, tables\n"
+        f"print(ode_sgd.run_sweep(ode_sgd.Sweep(tables(), AXES), {str(tmp_path / 'out')!r}).complete)"
+    )
+    root = str(Path(__file__).parents[2])
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path / 'block'}:{root}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout == "9\n", done.stderr
+
+
+def test_long_runs_get_a_file_each_and_short_ones_share():
+    from ode_sgd.studies.sweep_plan import chosen_sizes
+
+    def sizes(seconds, count, axes=None):
+        sweep = Sweep(tables(), {"problem.label_noise": {"linspace": [0.0, 1.0, count]}} | (axes or {}))
+        return chosen_sizes(sweep, seconds)
+
+    assert sizes(3.0, 1000) == [1]
+    assert sizes(1e-3, 100) == [32]
+    assert sizes(1e-3, 10_000) == [625]  # 16 files at least
+    assert sizes(1e-4, 100_000) == [1000]
+    assert sizes(0.1, 10_000) == [20]  # two seconds
+    # Sixteen times as many units squared: two seconds are fewer runs.
+    assert sizes(0.02, 10_000, {"problem.teacher_units": [2, 14]})[:2] == [100, 6]
