@@ -57,9 +57,10 @@ def read_axes(table: Any, faults: list[str]) -> tuple[Axis, ...]:
         before = len(faults)
         values, generated = _values(name, given, faults)
         if len(faults) == before:
-            _check_distinct(name, values, faults)
             single[name] = Axis((name,), tuple((value,) for value in values), generated)
     axes = _zipped(single, table.get("zip", []), faults)
+    for axis in axes:
+        _check_distinct(axis, faults)
     replicas = _replicas(table.get("replicas", 1), single, faults)
     if not single and replicas == 1 and not faults:
         faults.append("[sweep] has no axis; give one, such as problem.learning_rate = [0.1, 0.2], or replicas = 4")
@@ -182,15 +183,15 @@ def _range(numbers: Any) -> list[Any]:
 _FORMS: dict[str, Callable[[Any], list[Any]]] = {"linspace": _linspace, "logspace": _logspace, "range": _range}
 
 
-def _check_distinct(name: str, values: Sequence[Any], faults: list[str]) -> None:
+def _check_distinct(axis: Axis, faults: list[str]) -> None:
     """Note values that stand twice: two runs would be the same one."""
     seen = set()
-    for value in values:
-        key = repr(canonical(value))
+    for values in axis.values:
+        key = repr(canonical(values))
         if key in seen:
-            faults.append(
-                f"[sweep] {name} holds {shown(value)} twice; give each value once (replicas = n repeats runs)"
-            )
+            told = shown(values[0] if len(values) == 1 else list(values))
+            names = ", ".join(axis.names)
+            faults.append(f"[sweep] {names} holds {told} twice; give each value once (replicas = n repeats runs)")
             return
         seen.add(key)
 

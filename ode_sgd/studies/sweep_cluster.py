@@ -48,7 +48,7 @@ def distribute(
 ) -> Generator[TaskResult, None, None]:
     """Have the items done by workers; what became of each, in the order in which they end."""
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set(SETTINGS if dashboard else SETTINGS | dict.fromkeys(PAGES, [])))
+        stack.enter_context(dask.config.set(SETTINGS if dashboard else SETTINGS | {page: [] for page in PAGES}))
         if settings is None:
             cluster = stack.enter_context(_local(jobs, dashboard=dashboard))
             workers = jobs
