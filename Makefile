@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export MPLBACKEND := Agg
 
-.PHONY: demo test check lint bench docs clean
+.PHONY: demo test check lint bench kills docs clean
 .DEFAULT_GOAL := demo
 
 # The install is skipped while nothing that it depends on has changed.
@@ -38,6 +38,10 @@ lint: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	@mkdir -p results
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+# 20 kills of drivers and workers during a sweep of 200 runs; the tests have a smaller one.
+kills: $(VENV)/.installed-test
+	$(BIN)/python -m tests.studies.kills
 
 $(VENV)/.installed-docs: $(VENV)/.installed
 	@$(PIP) -e '.[docs]'

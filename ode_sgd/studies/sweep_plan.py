@@ -2,7 +2,8 @@
 
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,10 @@ FILE_SECONDS = 2.0  # work in one file: a file costs 15 ms, and what a kill lose
 SHARE = 16  # a sweep has at least as many files, so that every worker has something to do
 FEWEST = 32  # ... as long as that many short runs still share one: the integrator takes them side by side
 MOST = 1000
+TRIALS = 3
+CLASSES = 4  # classes of runs that are tried, of all that there are
+TOGETHER = 16  # sectors that kernels take side by side
+SIDE_BY_SIDE = 2000  # eigenvalues of a spectrum taken as a whole, beyond which a run takes seconds anyway
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,8 @@ def plan_of(sweep: Sweep, folder: SweepFolder, runs_per_file: int | None = None)
     found = folder.plan()
     if found is None:
         wanted = None if runs_per_file is None else check.integer("runs_per_file", runs_per_file, 1, MOST)
-        seconds = trial_seconds(sweep)
+        compile_all(sweep)
+        seconds = {} if wanted else trial_seconds(sweep)
         sizes = [wanted] * _count(sweep) if wanted else chosen_sizes(sweep, seconds)
         found = folder.propose({"sweep": sweep.identity, "seconds_per_run": seconds, "runs_per_file": sizes})
     sizes = [int(size) for size in found["runs_per_file"]]
@@ -138,29 +144,31 @@ def _count(sweep: Sweep) -> int:
     return int(sweep.classes().max()) + 1
 
 
-def chosen_sizes(sweep: Sweep, seconds: float) -> list[int]:
-    """Runs in one file, for every class, from the seconds that the first run takes (PROBED: at least so many).
+def chosen_sizes(sweep: Sweep, seconds: Mapping[int, float]) -> list[int]:
+    """Runs in one file, for every class, from the seconds that some runs take (PROBED: at least so many).
 
     As many as make two seconds of work, but not so many that fewer than 16 files are left, unless that is below 32.
     """
     classes = sweep.classes()
-    firsts = np.unique(classes, return_index=True)[1].tolist()
-    counts = np.bincount(classes).tolist()
-    reference = None
+    costs = {run: _cost(sweep.study(run)) for run in seconds}
     sizes: list[int] = []
-    for first, count in zip(firsts, counts, strict=True):
+    for first, count in zip(_firsts(sweep), np.bincount(classes).tolist(), strict=True):
         try:
             study = sweep.study(first)
         except OdeSgdError:  # these will be named as failed runs
             sizes.append(1)
             continue
-        cost = _cost(study)
-        reference = reference or cost
-        each = max(seconds * cost / reference, 1e-6)
-        alone = seconds >= PROBED or study.integration.sectors or each >= PROBED
+        like = min(costs, key=lambda run: abs(np.log(costs[run] / _cost(study)))) if costs else None
+        each = PROBED if like is None else max(seconds[like] * _cost(study) / costs[like], 1e-6)
         together = min(int(FILE_SECONDS / each), max(FEWEST, -(-len(sweep) // SHARE)), MOST, count)
-        sizes.append(1 if alone else max(1, together))
+        sizes.append(1 if each >= PROBED or study.integration.sectors else max(1, together))
     return sizes
+
+
+def _firsts(sweep: Sweep) -> list[int]:
+    """The first run of every class."""
+    runs: list[int] = np.unique(sweep.classes(), return_index=True)[1].tolist()
+    return runs
 
 
 def _cost(study: Study) -> float:
@@ -168,39 +176,51 @@ def _cost(study: Study) -> float:
     units = study.problem.student_units + study.problem.teacher_units
     if study.simulation is not None:
         end = float(study.simulation.times(float(study.integration.times[-1]))[-1])
-        return study.simulation.replicas * study.simulation.dimension * end * units**2
-    return study.spectrum.distinct * float(units) ** 2
+        return study.simulation.replicas * study.simulation.dimension * max(end, 1e-9) * units**2
+    return -(-study.spectrum.distinct // TOGETHER) * float(units) ** 2
 
 
 class _Long(Exception):
     """A trial that has run long enough."""
 
 
-def trial_seconds(sweep: Sweep) -> float:
-    """Seconds that the first run takes, at most PROBED and a bit: then it is given up.
+def trial_seconds(sweep: Sweep) -> dict[int, float]:
+    """Seconds of processor time that some runs take, at most PROBED and a bit each: then one is given up.
 
-    Before that all kernels are compiled, so that those who work afterwards find them on disk.
+    Not the time that passes: others may load the machine. What fails here will be met again when its turn comes.
     """
-    try:
-        study = sweep.study(0)
-        compile_all(sweep)
-        seconds = min(_trial(study) for _ in range(2))  # what the first one still compiled is no part of the second
-        return _batch_trial(study, seconds) if batched(study) and seconds < PROBED else seconds
-    except Exception:  # whatever it is will be met again, and recorded, when the run's turn comes
+    firsts = _firsts(sweep)
+    tried = [firsts[place] for place in np.unique(np.linspace(0, len(firsts) - 1, CLASSES).astype(int))]
+    seconds = {}
+    for run in tried:
+        with suppress(Exception):
+            seconds[run] = _seconds(sweep.study(run))
+    return seconds
+
+
+def _seconds(study: Study) -> float:
+    if not batched(study):
+        return min(_trial(study) for _ in range(TRIALS))  # an early one may still compile
+    if study.spectrum.distinct > SIDE_BY_SIDE:
         return PROBED
+    integrate_alike([study])  # compiles what only a whole run needs
+    return _batch_trial(study)
 
 
 def compile_all(sweep: Sweep) -> None:
-    """Take a step of one run of every kind that has kernels of its own."""
-    firsts = np.unique(sweep.classes(), return_index=True)[1].tolist()
+    """Take a step of one run of every kind that has kernels of its own, so that other processes find them on disk."""
     seen = set()
-    for first in firsts:
-        study = sweep.study(first)
+    for first in _firsts(sweep):
+        try:
+            study = sweep.study(first)
+        except OdeSgdError:
+            continue
         problem, method = study.problem, study.simulation.method if study.simulation is not None else ""
         kind = problem.activation, problem.student_units, problem.teacher_units, method, batched(study)
         if kind not in seen:
             seen.add(kind)
-            trajectories(_short(study), None, lambda stage, fraction: None)
+            with suppress(Exception):  # it will be met again, and recorded, when a run's turn comes
+                trajectories(_short(study), None, lambda stage, fraction: None)
 
 
 def _short(study: Study) -> Study:
@@ -217,28 +237,28 @@ def _short(study: Study) -> Study:
 
 def _trial(study: Study) -> float:
     """Seconds of a run by itself."""
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         one_by_one(study, None, _limited(began))
     except _Long:
-        return max(PROBED, time.perf_counter() - began)
-    return time.perf_counter() - began
+        return max(PROBED, time.process_time() - began)
+    return time.process_time() - began
 
 
-def _batch_trial(study: Study, single: float) -> float:
+def _batch_trial(study: Study) -> float:
     """Seconds of a run among others in one call of the batch integrator."""
-    count = max(1, min(FEWEST, int(PROBED / max(single, 1e-6) / 4)))
-    seconds = []
-    for _ in range(2):
-        began = time.perf_counter()
+    count, seconds = 1, 0.0
+    while count <= FEWEST and seconds < PROBED / 4:
+        began = time.process_time()
         integrate_alike([study] * count)
-        seconds.append((time.perf_counter() - began) / count)
-    return min(seconds)
+        seconds = time.process_time() - began
+        each, count = seconds / count, 4 * count
+    return each
 
 
 def _limited(began: float) -> Any:
     def progress(stage: str, fraction: float) -> None:
-        if time.perf_counter() - began > PROBED:
+        if time.process_time() - began > PROBED:
             raise _Long
 
     return progress

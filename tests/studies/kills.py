@@ -1,6 +1,6 @@
 """A sweep under kill -9: drivers and workers die at random moments, and the same command goes on.
 
-python tests/studies/kills.py [RUNS] [KILLS] [SEED]      (default 200 runs, 20 kills; a few minutes)
+python -m tests.studies.kills [RUNS] [KILLS] [SEED]      (default 200 runs, 20 kills; a few minutes)
 """
 
 import hashlib

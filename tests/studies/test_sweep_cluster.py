@@ -77,7 +77,7 @@ def test_a_run_that_kills_its_workers_is_given_up(tmp_path):
 def test_kill_minus_nine(tmp_path, record_property):
     """Drivers and workers die three times; the same command goes on, and ends with an undisturbed sweep's numbers.
 
-    `python tests/studies/kills.py` does it with 200 runs and 20 kills.
+    `make kills` does it with 200 runs and 20 kills.
     """
     told, values = kills.study(tmp_path, 60, 3, 1)
     record_property("measured", f"killed {', '.join(told)}; {values} values identical")

@@ -363,8 +363,8 @@ def test_long_runs_get_a_file_each_and_short_ones_share():
     from ode_sgd.studies.sweep_plan import chosen_sizes
 
     def sizes(seconds, count, axes=None):
-        sweep = Sweep(tables(), {"problem.label_noise": {"linspace": [0.0, 1.0, count]}} | (axes or {}))
-        return chosen_sizes(sweep, seconds)
+        sweep = Sweep(tables(), (axes or {}) | {"problem.label_noise": {"linspace": [0.0, 1.0, count]}})
+        return chosen_sizes(sweep, {0: seconds})
 
     assert sizes(3.0, 1000) == [1]
     assert sizes(1e-3, 100) == [32]
@@ -372,4 +372,13 @@ def test_long_runs_get_a_file_each_and_short_ones_share():
     assert sizes(1e-4, 100_000) == [1000]
     assert sizes(0.1, 10_000) == [20]  # two seconds
     # Sixteen times as many units squared: two seconds are fewer runs.
-    assert sizes(0.02, 10_000, {"problem.teacher_units": [2, 14]})[:2] == [100, 6]
+    assert sizes(0.02, 10_000, {"problem.teacher_units": [2, 14]}) == [100, 6]
+    assert sizes(1e-3, 100, {"integration.sectors": [False, True]}) == [32, 1]
+
+
+def test_classes_are_measured_each_by_the_one_nearest_to_it():
+    from ode_sgd.studies.sweep_plan import chosen_sizes
+
+    axes = {"spectrum.distinct": [1, 2, 40], "problem.label_noise": {"linspace": [0.0, 1.0, 1000]}}
+    sweep = Sweep(tables(), axes)
+    assert chosen_sizes(sweep, {0: 0.5, 2000: 0.01}) == [4, 4, 188]

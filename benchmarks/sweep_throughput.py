@@ -1,0 +1,94 @@
+"""What a sweep costs beside the integrations themselves: many short runs in a file each, and in batches.
+
+python benchmarks/sweep_throughput.py [RUNS]      (default 10000: about a minute on two quiet cores)
+
+Overhead is the processor time of a sweep, from reading it to the last file, less that of the same integrations by the
+batch integrator alone. Time on the clock, and so the ratio of two cores to one, means something on a quiet machine only.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from common import emit
+
+from ode_sgd import Sweep, collect_sweep, integrate_batch, run_sweep
+
+PER_FILE = 200  # runs of the measurement with a file each
+STUDY: dict[str, Any] = {
+    "spectrum": {"kind": "power_law", "distinct": 16, "beta": 1.0},
+    "problem": {"student_units": 2, "teacher_units": 2, "learning_rate": 0.3},
+    "start": {"kind": "random", "dimension": 1600, "student_scale": 0.1},
+    "integration": {"alpha": 1e4, "rtol": 1e-6},
+}
+
+
+def grid(runs: int) -> Sweep:
+    """Learning rate x beta x seed."""
+    axes = {
+        "problem.learning_rate": {"linspace": [0.1, 0.5, max(1, runs // 50)]},
+        "spectrum.beta": {"linspace": [0.2, 1.5, 10]},
+    }
+    return Sweep(STUDY, axes, replicas=5)
+
+
+def clocked(function: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Seconds on the clock, seconds of this process and of children that ended, and the result."""
+    wall, own = time.perf_counter(), sum(os.times()[:4])
+    result = function()
+    return time.perf_counter() - wall, sum(os.times()[:4]) - own, result
+
+
+def solve(sweep: Sweep, count: int) -> float:
+    """Processor seconds of one run, of the integrations alone."""
+    studies = [sweep.study(run) for run in range(0, len(sweep), max(1, len(sweep) // count))]
+    problems, starts = [s.problem for s in studies], [s.start.overlaps(s.problem) for s in studies]
+    integrate_batch(problems[:1], starts[:1], 1e4, threads=1)
+    return clocked(lambda: integrate_batch(problems, starts, 1e4, threads=1))[1] / len(studies)
+
+
+def main(runs: int) -> None:
+    """One JSON line each: the integrations alone, a file each, batches on one core and on two, collecting."""
+    sweep, few = grid(runs), grid(PER_FILE)
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root)
+        run_sweep(grid(50), folder / "warm", runs_per_file=1)
+        each = solve(sweep, 320)
+        emit("solve", ms_per_run=1e3 * each)
+
+        _, seconds, _ = clocked(lambda: run_sweep(few, folder / "single", runs_per_file=1))
+        alone = solve(few, 200)
+        emit(
+            "a file each",
+            runs=len(few),
+            ms_per_run=1e3 * seconds / len(few),
+            overhead_ms=1e3 * (seconds / len(few) - alone),
+        )
+
+        walls = {}
+        for jobs in (1, 2):
+            wall, seconds, result = clocked(lambda jobs=jobs: run_sweep(sweep, folder / f"j{jobs}", jobs=jobs))
+            assert result.complete == len(sweep)
+            walls[jobs] = wall
+            files = len(list((folder / f"j{jobs}" / "runs").glob("*/*.h5")))
+            emit(
+                f"batches, -j {jobs}",
+                runs=len(sweep),
+                files=files,
+                wall_s=wall,
+                processor_s=seconds,
+                runs_per_s=len(sweep) / wall,
+                overhead_ms=1e3 * (seconds / len(sweep) - each),
+                load=os.getloadavg()[0],
+            )
+        emit("two cores over one", speed=walls[1] / walls[2])
+        wall, seconds, _ = clocked(lambda: collect_sweep(folder / "j1"))
+        emit("collect", ms_per_run=1e3 * seconds / len(sweep), wall_s=wall)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
