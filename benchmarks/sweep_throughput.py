@@ -2,8 +2,9 @@
 
 python benchmarks/sweep_throughput.py [RUNS]      (default 10000: about a minute on two quiet cores)
 
-Overhead is the processor time of a sweep, from reading it to the last file, less that of the same integrations by the
-batch integrator alone. Time on the clock, and so the ratio of two cores to one, means something on a quiet machine only.
+Overhead is the processor time of a sweep, from its first look to its last file, less that of the same integrations by
+the batch integrator alone. Time on the clock, and so the ratio of two cores to one, means something only on a quiet
+machine.
 """
 
 import os

@@ -20,7 +20,15 @@ from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.sweep import Sweep, run_identity
 from ode_sgd.studies.sweep_plan import Plan
 from ode_sgd.studies.sweep_run import stored_sweep
-from ode_sgd.studies.sweep_stack import SGD, STATUS, STATUS_ATTRIBUTES, Computed, columns_of, value_columns
+from ode_sgd.studies.sweep_stack import (
+    SECONDS_ATTRIBUTES,
+    SGD,
+    STATUS,
+    STATUS_ATTRIBUTES,
+    Computed,
+    columns_of,
+    value_columns,
+)
 
 COLLECTED = "collected.h5"
 RECENT = 64  # files that the present rate is taken from
@@ -290,7 +298,7 @@ class _Table:
             "seconds": np.full(count, np.nan),
             **{name: np.full(count, np.nan) for name in SUMMARY},
         }
-        texts = {"status": STATUS_ATTRIBUTES, "seconds": {"long_name": "time of computation, s", "units": "s"}}
+        texts = {"status": STATUS_ATTRIBUTES, "seconds": SECONDS_ATTRIBUTES}
         texts |= {name: {"long_name": text} for name, text in SUMMARY.items()}
         self._values = value_columns([sweep.values(run) for run in range(count)])
         self.samples = {

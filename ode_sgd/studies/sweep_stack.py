@@ -19,6 +19,7 @@ from ode_sgd.studies.sweep import run_identity
 STATUS = ("complete", "diverged", "step_size", "step_limit", "interrupted", "failed", "missing")
 SGD = "sgd_"  # before the names of what a simulation gave
 RESERVED = ("run", "alpha", "time", "status", "seconds", "reached", "resolution", "identity", "student", "teacher")
+SECONDS_ATTRIBUTES = {"long_name": "time of computation", "units": "s"}
 STATUS_ATTRIBUTES = {"long_name": "how the run ended", "flag_meanings": " ".join(STATUS)}
 
 
@@ -44,7 +45,9 @@ def columns_of(results: Sequence[Computed]) -> dict[str, Column]:
         "run": Column(("run",), np.array([result.run for result in results]), {"long_name": "number of the run"}),
         **value_columns([result.values for result in results]),
         "status": Column(("run",), np.array([_status(r) for r in results], dtype=np.int8), STATUS_ATTRIBUTES),
-        "seconds": Column(("run",), np.array([r.seconds for r in results]), {"long_name": "time of computation, s"}),
+        "seconds": Column(
+            ("run",), np.array([r.seconds for r in results]), {"long_name": "time of computation", "units": "s"}
+        ),
         "resolution": Column(
             ("run",),
             np.array([r.trajectories[0].resolution for r in results]),
