@@ -87,8 +87,8 @@ def main(runs: int) -> None:
                 load=os.getloadavg()[0],
             )
         emit("two cores over one", speed=walls[1] / walls[2])
-        wall, seconds, _ = clocked(lambda: collect_sweep(folder / "j1"))
-        emit("collect", ms_per_run=1e3 * seconds / len(sweep), wall_s=wall)
+        _, seconds, _ = clocked(lambda: collect_sweep(folder / "single"))
+        emit("collect", runs=len(few), ms_per_run=1e3 * seconds / len(few))
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import psutil
 import pytest
 
 import ode_sgd
 from ode_sgd.storage.sweep_folder import SweepFolder
+from ode_sgd.studies import sweep_cluster
 from ode_sgd.studies.sweep import Sweep
 from ode_sgd.studies.sweep_run import run_sweep
 from tests.studies import kills
@@ -42,12 +44,13 @@ def test_two_processes_give_the_same_numbers(tmp_path):
             np.testing.assert_array_equal(one[name][...], other[name][...])
 
 
-def test_a_run_that_kills_its_workers_is_given_up(tmp_path):
+def test_a_run_that_kills_its_workers_is_given_up(tmp_path, monkeypatch):
     """As one that takes all memory does: here somebody kills whoever has begun it."""
     simulation = {"dimension": 2_000_000, "method": "explicit", "points": 3, "replicas": 1}  # for minutes
     sweep = Sweep(tables(simulation=simulation), {"simulation.dimension": [40, 2_000_000]})
     warm = Sweep(tables(simulation=simulation | {"dimension": 40}), {"problem.learning_rate": [0.1]})
     run_sweep(warm, tmp_path / "warm")
+    monkeypatch.setattr(sweep_cluster, "ATTEMPTS", 1)
     deaths, stop = [], threading.Event()
 
     def reaper():
@@ -57,7 +60,7 @@ def test_a_run_that_kills_its_workers_is_given_up(tmp_path):
                 continue
             for pid in kills.workers(os.getpid()):
                 seconds = kills.seconds(pid)
-                if seconds > 4.0:
+                if seconds > 3.0:
                     os.kill(pid, signal.SIGKILL)
                     deaths.append(pid)
 
@@ -68,7 +71,7 @@ def test_a_run_that_kills_its_workers_is_given_up(tmp_path):
     finally:
         stop.set()
         thread.join()
-    assert len(deaths) >= 3
+    assert len(deaths) == sweep_cluster.DEATHS + 1
     assert [(failure.run, failure.kind) for failure in result.failures] == [(1, "lost")]
     assert result.complete == 1
     assert SweepFolder(tmp_path / "out").failures()[1].message.startswith("its worker died")
@@ -110,11 +113,44 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path):
     assert 0 < status.complete == len(names(tmp_path / "out")) < 600
 
 
-def test_the_scheduler_listens_to_this_machine_and_its_certificate_only(tmp_path):
-    from ode_sgd.studies.sweep_cluster import _local
+class Gone:
+    """A cluster of which one worker never comes back."""
 
-    with _local(1, dashboard=False) as cluster:
+    class Scheduler:
+        def __init__(self):
+            self.workers = {"tls://127.0.0.1:1": type("Worker", (), {"name": 1})}
+
+    def __init__(self):
+        self.scheduler, self.worker_spec, self.scaled = self.Scheduler(), {0: {}, 1: {}}, []
+
+    def scale(self, jobs):
+        self.scaled.append((jobs, sorted(self.worker_spec)))
+
+
+def test_a_worker_that_stays_away_is_replaced(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(sweep_cluster.time, "monotonic", lambda: now[0])
+    cluster = Gone()
+    renew = sweep_cluster._Renewal(cluster, 2)
+    for second in range(0, 2 * int(sweep_cluster.RENEWED) + 2):
+        now[0] = float(second)
+        renew()
+        if cluster.scaled:
+            break
+    assert now[0] == sweep_cluster.RENEWED + 1.0
+    assert cluster.scaled == [(2, [1])]
+
+
+def test_the_scheduler_listens_to_this_machine_and_its_certificate_only(tmp_path):
+    with sweep_cluster._local(1, dashboard=False) as cluster:
         assert cluster.scheduler_address.startswith("tls://127.0.0.1:")
+        listening = [
+            connection.laddr.ip
+            for process in (psutil.Process(), *psutil.Process().children(recursive=True))
+            for connection in process.net_connections(kind="inet")
+            if connection.status == "LISTEN"
+        ]
+        assert len(listening) >= 2 and set(listening) == {"127.0.0.1"}
         stranger = "import sys; from distributed import Client; Client(sys.argv[1], timeout='2s'); print('REACHED')"
         done = subprocess.run(
             [sys.executable, "-c", stranger, cluster.scheduler_address], capture_output=True, text=True, timeout=60,
