@@ -115,6 +115,10 @@ def run_sweep(
     name = f"shard-{part[0]}-of-{part[1]}" if shard is not None else "all"
     with place.locked(name), Interruption() as interruption:
         place.sweep_up()
+        if jobs > 1 and settings is None:
+            from ode_sgd.studies.sweep_cluster import prepare  # brings dask, an extra
+
+            prepare()
         work = None
         try:
             plan = plan_of(sweep, place, runs_per_file)

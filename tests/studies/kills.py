@@ -50,19 +50,17 @@ def files(folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def workers(driver: int) -> list[int]:
-    """Processes of dask's that the driver started."""
-    found = []
+    """dask's workers that the driver started: they are forked from a process that it started for that."""
+    family = {}
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            words = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if parent == driver and b"spawn_main" in words:
-            found.append(int(entry.name))
-    return found
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                family[int(entry.name)] = parent, (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+    servers = {pid for pid, (parent, words) in family.items() if parent == driver and b"forkserver" in words}
+    return [pid for pid, (parent, _) in family.items() if parent in servers]
 
 
 def seconds(pid: int) -> float:
