@@ -9,7 +9,8 @@ from ode_sgd import __version__
 from ode_sgd.kernels.averages import available
 from ode_sgd.kernels.compile import cache_directory
 
-LIBRARIES = ("numpy", "numba", "llvmlite", "scipy", "h5py", "matplotlib", "tqdm", "xarray", "scikit-learn")
+LIBRARIES = ("numpy", "numba", "llvmlite", "scipy", "h5py", "matplotlib", "tqdm")
+EXTRAS = ("xarray", "scikit-learn", "distributed", "dask-jobqueue")
 
 
 def describe() -> dict[str, Any]:
@@ -19,7 +20,7 @@ def describe() -> dict[str, Any]:
         "ode-sgd": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        **{name: _version(name) for name in LIBRARIES},
+        **{name: _version(name) for name in LIBRARIES + EXTRAS},
         "activations": list(available()),
         "threads": os.cpu_count() or 1,
         "kernel cache": str(folder) if folder else "none: no folder can be written; set ODE_SGD_CACHE_DIR",

@@ -1,0 +1,96 @@
+"""The folder of a sweep: who writes first, what is found again."""
+
+import os
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from ode_sgd.model.errors import StorageError
+from ode_sgd.storage import files
+from ode_sgd.storage.sweep_folder import Failure, SweepFolder, first_lines
+
+FAILURE = Failure(run=1234, kind="raised", values={"a.b": 0.5, "c.d": "x"}, message="first\nlast", traceback="t")
+
+
+def test_of_many_writers_one_is_first(tmp_path):
+    """And all others know that they were not: the file is that of the one who was told so."""
+    target, won = tmp_path / "file", []
+    barrier = threading.Barrier(8)
+
+    def write(number):
+        barrier.wait()
+        if files.write_new(target, b"%d" % number):
+            won.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert target.read_bytes() == b"%d" % won[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_without_hard_links(tmp_path, monkeypatch):
+    def refused(source, target):
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(os, "link", refused)
+    assert files.write_new(tmp_path / "file", b"one")
+    assert not files.write_new(tmp_path / "file", b"two")
+    assert (tmp_path / "file").read_bytes() == b"one"
+
+
+def test_what_comes_first_holds(tmp_path):
+    folder = SweepFolder(tmp_path / "out")
+    assert folder.create({"identity": "a"}) == {"identity": "a"}
+    assert folder.create({"identity": "b"}) == {"identity": "a"}
+    assert folder.plan() is None
+    assert folder.propose({"runs_per_file": [3]}) == {"runs_per_file": [3]}
+    assert folder.propose({"runs_per_file": [4]}) == {"runs_per_file": [3]}
+
+
+def test_folders_hold_a_thousand(tmp_path):
+    folder = SweepFolder(tmp_path)
+    assert str(folder.file(999, 5, 1).relative_to(tmp_path)) == "runs/000/run-00000005.h5"
+    assert str(folder.file(1000, 64, 32).relative_to(tmp_path)) == "runs/001/batch-00000064.h5"
+    assert str(folder.retried(1234).relative_to(tmp_path)) == "retried/001/run-00001234.h5"
+
+
+def test_failures_are_found_again_and_forgotten(tmp_path):
+    folder = SweepFolder(tmp_path)
+    folder.record(FAILURE)
+    folder.record(replace(FAILURE, attempts=2))
+    assert folder.failures() == {1234: replace(FAILURE, attempts=2)}
+    folder.resolve(1234)
+    folder.resolve(1234)
+    assert folder.failures() == {}
+
+
+def test_failures_in_lines():
+    lines = first_lines([FAILURE] * 4, 2)
+    assert lines == ["run 1234 (a.b = 0.5, c.d = x): raised: last"] * 2 + ["... and 2 more"]
+
+
+def test_remains_of_killed_processes_are_swept_up_when_they_are_old(tmp_path):
+    folder = SweepFolder(tmp_path)
+    folder.publish(tmp_path / "runs/000/run-00000000.h5", b"x")
+    old, new = (tmp_path / f"runs/000/.ode_sgd-{name}.tmp" for name in ("old", "new"))
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, time.time() - 7200))
+    folder.sweep_up()
+    assert sorted(path.name for path in (tmp_path / "runs/000").iterdir()) == [".ode_sgd-new.tmp", "run-00000000.h5"]
+    assert list(folder.present()) == ["run-00000000.h5"]
+
+
+def test_a_damaged_manifest(tmp_path):
+    (tmp_path / "sweep.json").write_text("{")
+    with pytest.raises(StorageError, match="cannot be read"):
+        SweepFolder(tmp_path).manifest()
+    (tmp_path / "sweep.json").write_text("[]")
+    with pytest.raises(StorageError, match="is none of ours"):
+        SweepFolder(tmp_path).manifest()
