@@ -57,6 +57,8 @@ class Draft:
         if isinstance(value, dict):
             meant = nearest(name, TABLES)
             hint = f" (did you mean [{meant}]?)" if meant else f"; the tables are {', '.join(TABLES)}"
+            if name == "sweep":
+                hint = "; `ode-sgd sweep run` takes such a file"
             self.faults.append(f"[{name}]: unknown table{hint}")
         else:
             hint = f" (did you mean to put it below [{HOMES[name]}]?)" if name in HOMES else ""

@@ -309,12 +309,18 @@ def test_files_that_cannot_be_read(tmp_path):
         read_study(tmp_path)
 
 
-SHIPPED = sorted((Path(__file__).parents[2] / "simulations").rglob("*.toml"))
+SHIPPED = sorted((Path(__file__).parents[2] / "simulations").rglob("study.toml"))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.name)
 def test_shipped_studies_are_sound(path):
     assert read_study(path).simulation is not None
+
+
+def test_a_sweep_file_is_for_another_command(tmp_path):
+    (tmp_path / "scan.toml").write_text("[sweep]\nproblem.learning_rate = [0.1, 0.2]\n")
+    with pytest.raises(ode_sgd.StudyError, match="`ode-sgd sweep run` takes such a file"):
+        read_study(tmp_path / "scan.toml")
 
 
 @pytest.mark.parametrize(
