@@ -38,11 +38,11 @@ _HOME = {
     "Specialisation": "ode_sgd.analysis.specialisation",
     "save": "ode_sgd.storage.hdf5",
     "load": "ode_sgd.storage.hdf5",
-    "Sweep": "ode_sgd.studies.sweep",
-    "run_sweep": "ode_sgd.studies.sweep_run",
-    "SweepResult": "ode_sgd.studies.sweep_run",
-    "collect_sweep": "ode_sgd.studies.sweep_collect",
-    "sweep_status": "ode_sgd.studies.sweep_collect",
+    "Sweep": "ode_sgd.studies.sweeps.sweep",
+    "run_sweep": "ode_sgd.studies.sweeps.run",
+    "SweepResult": "ode_sgd.studies.sweeps.run",
+    "collect_sweep": "ode_sgd.studies.sweeps.collect",
+    "sweep_status": "ode_sgd.studies.sweeps.collect",
     "Checkpoint": "ode_sgd.storage.checkpoint",
     "StoredRun": "ode_sgd.storage.hdf5",
     "OdeSgdError": "ode_sgd.model.errors",
@@ -98,11 +98,11 @@ if TYPE_CHECKING:
     from ode_sgd.storage.hdf5 import StoredRun as StoredRun
     from ode_sgd.storage.hdf5 import load as load
     from ode_sgd.storage.hdf5 import save as save
-    from ode_sgd.studies.sweep import Sweep as Sweep
-    from ode_sgd.studies.sweep_collect import collect_sweep as collect_sweep
-    from ode_sgd.studies.sweep_collect import sweep_status as sweep_status
-    from ode_sgd.studies.sweep_run import SweepResult as SweepResult
-    from ode_sgd.studies.sweep_run import run_sweep as run_sweep
+    from ode_sgd.studies.sweeps.collect import collect_sweep as collect_sweep
+    from ode_sgd.studies.sweeps.collect import sweep_status as sweep_status
+    from ode_sgd.studies.sweeps.run import SweepResult as SweepResult
+    from ode_sgd.studies.sweeps.run import run_sweep as run_sweep
+    from ode_sgd.studies.sweeps.sweep import Sweep as Sweep
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ode_sgd.studies.sweep import Sweep
+    from ode_sgd.studies.sweeps.sweep import Sweep
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 NAMED = 10  # failed runs that are written out
@@ -114,14 +114,14 @@ def _folder(path: Path) -> Path:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from ode_sgd.studies.sweep import Sweep
+    from ode_sgd.studies.sweeps.sweep import Sweep
 
     sweep = Sweep.read(arguments.file, arguments.set)
     folder: Path = arguments.output or _folder(arguments.file)
     if arguments.dry_run:
         return _dry(sweep, folder, arguments)
     from ode_sgd.studies.progress import SweepProgress
-    from ode_sgd.studies.sweep_run import run_sweep
+    from ode_sgd.studies.sweeps.run import run_sweep
 
     progress = None if arguments.quiet else SweepProgress()
     try:
@@ -156,7 +156,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _dry(sweep: "Sweep", folder: Path, arguments: argparse.Namespace) -> int:
-    from ode_sgd.studies.sweep_run import check_arguments
+    from ode_sgd.studies.sweeps.run import check_arguments
 
     check_arguments(sweep, folder, arguments.jobs, arguments.shard, arguments.cluster, dashboard=arguments.dashboard)
     grid = " x ".join(f"{', '.join(axis.names)} ({len(axis)})" for axis in sweep.axes)
@@ -167,7 +167,7 @@ def _dry(sweep: "Sweep", folder: Path, arguments: argparse.Namespace) -> int:
 
 def _status(arguments: argparse.Namespace) -> int:
     from ode_sgd.studies.progress import duration
-    from ode_sgd.studies.sweep_collect import sweep_status
+    from ode_sgd.studies.sweeps.collect import sweep_status
 
     folder = _folder(arguments.folder)
     status = sweep_status(folder)
@@ -183,7 +183,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _collect(arguments: argparse.Namespace) -> int:
     from ode_sgd.studies.progress import SweepProgress
-    from ode_sgd.studies.sweep_collect import collect_sweep
+    from ode_sgd.studies.sweeps.collect import collect_sweep
 
     progress = SweepProgress("collecting")
     try:
@@ -204,7 +204,7 @@ def _collect(arguments: argparse.Namespace) -> int:
 
 
 def _plot(arguments: argparse.Namespace) -> int:
-    from ode_sgd.studies.sweep_plot import plot_sweep
+    from ode_sgd.studies.sweeps.plot import plot_sweep
 
     print(f"figure  {plot_sweep(arguments.file, arguments.output, x=arguments.x, y=arguments.y, z=arguments.z)}")
     return DONE

@@ -9,7 +9,7 @@ import pytest
 import ode_sgd
 from ode_sgd.model.errors import InvalidProblem, StudyError
 from ode_sgd.studies.study_file import parse_study
-from ode_sgd.studies.sweep import Sweep, run_identity
+from ode_sgd.studies.sweeps.sweep import Sweep, run_identity
 from tests.studies.sweeps import AXES, FILE, tables
 
 

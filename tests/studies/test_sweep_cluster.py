@@ -16,8 +16,8 @@ import pytest
 import ode_sgd
 from ode_sgd.storage.sweep_folder import SweepFolder
 from ode_sgd.studies import sweep_cluster
-from ode_sgd.studies.sweep import Sweep
-from ode_sgd.studies.sweep_run import run_sweep
+from ode_sgd.studies.sweeps.run import run_sweep
+from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies import kills
 from tests.studies.sweeps import names, tables
 

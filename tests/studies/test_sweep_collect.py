@@ -11,11 +11,11 @@ import xarray
 import ode_sgd
 from ode_sgd.analysis.plateau import find_plateau
 from ode_sgd.model.errors import StorageError, StudyError
-from ode_sgd.studies.sweep import Sweep
-from ode_sgd.studies.sweep_collect import collect_sweep, sweep_status
-from ode_sgd.studies.sweep_plot import plot_sweep
-from ode_sgd.studies.sweep_run import open_folder, run_sweep, stored_sweep
-from ode_sgd.studies.sweep_task import do
+from ode_sgd.studies.sweeps.collect import collect_sweep, sweep_status
+from ode_sgd.studies.sweeps.plot import plot_sweep
+from ode_sgd.studies.sweeps.run import open_folder, run_sweep, stored_sweep
+from ode_sgd.studies.sweeps.sweep import Sweep
+from ode_sgd.studies.sweeps.task import do
 from tests.studies.sweeps import AXES, tables
 
 

@@ -12,8 +12,8 @@ import ode_sgd
 from ode_sgd.model.errors import InvalidProblem, StorageError, StudyError
 from ode_sgd.storage.sweep_folder import SweepFolder
 from ode_sgd.studies import sweep_compute, sweep_task
-from ode_sgd.studies.sweep import Sweep
-from ode_sgd.studies.sweep_run import open_folder, run_sweep, stored_sweep
+from ode_sgd.studies.sweeps.run import open_folder, run_sweep, stored_sweep
+from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies.sweeps import AXES, names, tables
 
 
@@ -360,7 +360,7 @@ def test_nothing_of_dask_is_needed_for_one_process(tmp_path):
 
 
 def test_long_runs_get_a_file_each_and_short_ones_share():
-    from ode_sgd.studies.sweep_plan import chosen_sizes
+    from ode_sgd.studies.sweeps.plan import chosen_sizes
 
     def sizes(seconds, count, axes=None):
         sweep = Sweep(tables(), (axes or {}) | {"problem.label_noise": {"linspace": [0.0, 1.0, count]}})
@@ -377,7 +377,7 @@ def test_long_runs_get_a_file_each_and_short_ones_share():
 
 
 def test_classes_are_measured_each_by_the_one_nearest_to_it():
-    from ode_sgd.studies.sweep_plan import chosen_sizes
+    from ode_sgd.studies.sweeps.plan import chosen_sizes
 
     axes = {"spectrum.distinct": [1, 2, 40], "problem.label_noise": {"linspace": [0.0, 1.0, 1000]}}
     sweep = Sweep(tables(), axes)

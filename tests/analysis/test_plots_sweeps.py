@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from ode_sgd.analysis.sweep_plots import averaged, logarithmic, plot_curve, plot_map
+from ode_sgd.analysis.plots.sweeps import averaged, logarithmic, plot_curve, plot_map
 
 
 def test_scales_follow_the_values():

@@ -13,10 +13,10 @@ from ode_sgd.model import check
 from ode_sgd.model.errors import OdeSgdError, StorageError, StudyError
 from ode_sgd.solvers.interruption import Interruption
 from ode_sgd.storage.sweep_folder import MANIFEST, Failure, SweepFolder
-from ode_sgd.studies.cluster_file import ClusterSettings
-from ode_sgd.studies.sweep import SCHEMA, Sweep
-from ode_sgd.studies.sweep_plan import Item, Plan, known_plan, plan_of
-from ode_sgd.studies.sweep_task import TaskResult, do
+from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
+from ode_sgd.studies.sweeps.plan import Item, Plan, known_plan, plan_of
+from ode_sgd.studies.sweeps.sweep import SCHEMA, Sweep
+from ode_sgd.studies.sweeps.task import TaskResult, do
 
 Progress = Callable[[int, int, int], None]
 EXTRA = "pip install 'ode-sgd[cluster]'"
@@ -116,7 +116,7 @@ def run_sweep(
     with place.locked(name), Interruption() as interruption:
         place.sweep_up()
         if jobs > 1 and settings is None:
-            from ode_sgd.studies.sweep_cluster import prepare  # brings dask, an extra
+            from ode_sgd.studies.sweeps.cluster import prepare  # brings dask, an extra
 
             prepare()
         work = None
@@ -254,7 +254,7 @@ def _engine(
                 yield do(sweep, folder, item, interruption.check)
 
         return here
-    from ode_sgd.studies.sweep_cluster import distribute  # brings dask, an extra
+    from ode_sgd.studies.sweeps.cluster import distribute  # brings dask, an extra
 
     def there(items: Iterator[Item]) -> Generator[TaskResult, None, None]:
         return distribute(

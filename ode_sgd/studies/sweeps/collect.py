@@ -17,10 +17,9 @@ from ode_sgd.storage.hdf5 import load
 from ode_sgd.storage.stack import Column, put, read_stack, stack_file
 from ode_sgd.storage.sweep_folder import RETRIED, SweepFolder
 from ode_sgd.studies.study_file import Study
-from ode_sgd.studies.sweep import Sweep, run_identity
-from ode_sgd.studies.sweep_plan import Plan
-from ode_sgd.studies.sweep_run import stored_sweep
-from ode_sgd.studies.sweep_stack import (
+from ode_sgd.studies.sweeps.plan import Plan
+from ode_sgd.studies.sweeps.run import stored_sweep
+from ode_sgd.studies.sweeps.stack import (
     SECONDS_ATTRIBUTES,
     SGD,
     STATUS,
@@ -29,6 +28,7 @@ from ode_sgd.studies.sweep_stack import (
     columns_of,
     value_columns,
 )
+from ode_sgd.studies.sweeps.sweep import Sweep, run_identity
 
 COLLECTED = "collected.h5"
 RECENT = 64  # files that the present rate is taken from

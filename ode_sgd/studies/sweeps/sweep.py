@@ -17,7 +17,7 @@ from ode_sgd.model.problem import Problem
 from ode_sgd.studies.draft import OPTIONAL, SPECTRA, STARTS, TABLES
 from ode_sgd.studies.plan import Integration, RandomStart, Simulation
 from ode_sgd.studies.study_file import Study, load_tables, override_key, parse_study
-from ode_sgd.studies.sweep_axes import REPLICA, SEEDS, Axis, canonical, read_axes
+from ode_sgd.studies.sweeps.axes import REPLICA, SEEDS, Axis, canonical, read_axes
 from ode_sgd.studies.tables import Values, parameters, with_defaults
 
 SCHEMA = 1  # of identities: raised when the same description comes to mean other numbers

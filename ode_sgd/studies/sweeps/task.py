@@ -15,10 +15,10 @@ from ode_sgd.storage.checkpoint import Checkpoint
 from ode_sgd.storage.hdf5 import image
 from ode_sgd.storage.sweep_folder import RAISED, STORAGE, Failure, SweepFolder, make_parent
 from ode_sgd.studies.study_file import Study
-from ode_sgd.studies.sweep import SCHEMA, SWEEP, Sweep, run_identity
-from ode_sgd.studies.sweep_compute import batched, integrate_alike, trajectories
-from ode_sgd.studies.sweep_plan import Item
-from ode_sgd.studies.sweep_stack import Computed, batch_image
+from ode_sgd.studies.sweeps.compute import batched, integrate_alike, trajectories
+from ode_sgd.studies.sweeps.plan import Item
+from ode_sgd.studies.sweeps.stack import Computed, batch_image
+from ode_sgd.studies.sweeps.sweep import SCHEMA, SWEEP, Sweep, run_identity
 
 ATTEMPTS = 3  # of a run, and of writing a file, in one command
 PAUSE = 0.2  # seconds before a second attempt; twice as long before the third

@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ode_sgd.analysis.plots.figures import write_figure
-from ode_sgd.analysis.sweep_plots import plot_curve, plot_map
+from ode_sgd.analysis.plots.sweeps import plot_curve, plot_map
 from ode_sgd.model.errors import StorageError, StudyError
 from ode_sgd.storage.hdf5 import check_writable
 from ode_sgd.storage.stack import read_columns
-from ode_sgd.studies.sweep_axes import REPLICA
-from ode_sgd.studies.sweep_collect import COLLECTED, SUMMARY
-from ode_sgd.studies.sweep_stack import column_names
+from ode_sgd.studies.sweeps.axes import REPLICA
+from ode_sgd.studies.sweeps.collect import COLLECTED, SUMMARY
+from ode_sgd.studies.sweeps.stack import column_names
 from ode_sgd.studies.tables import nearest
 
 

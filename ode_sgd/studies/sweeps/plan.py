@@ -15,8 +15,8 @@ from ode_sgd.model import check
 from ode_sgd.model.errors import OdeSgdError, StorageError
 from ode_sgd.storage.sweep_folder import RETRIED, Failure, SweepFolder
 from ode_sgd.studies.study_file import Study
-from ode_sgd.studies.sweep import Sweep
-from ode_sgd.studies.sweep_compute import batched, integrate_alike, one_by_one, trajectories
+from ode_sgd.studies.sweeps.compute import batched, integrate_alike, one_by_one, trajectories
+from ode_sgd.studies.sweeps.sweep import Sweep
 
 PROBED = 1.0  # seconds after which a trial run has shown that it is long
 FILE_SECONDS = 2.0  # work in one file: a file costs 15 ms, and what a kill loses is no more than this

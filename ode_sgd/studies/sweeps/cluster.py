@@ -24,10 +24,10 @@ from distributed.security import Security
 from distributed.utils import get_mp_context
 
 from ode_sgd.storage.sweep_folder import LOST, RAISED, Failure, SweepFolder, make_parent
-from ode_sgd.studies.cluster_file import ClusterSettings
-from ode_sgd.studies.sweep import Sweep
-from ode_sgd.studies.sweep_plan import Item
-from ode_sgd.studies.sweep_task import ATTEMPTS, TaskResult, do
+from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
+from ode_sgd.studies.sweeps.plan import Item
+from ode_sgd.studies.sweeps.sweep import Sweep
+from ode_sgd.studies.sweeps.task import ATTEMPTS, TaskResult, do
 
 AHEAD = 4  # items a worker that the scheduler knows of: enough to keep it busy, few enough to hold 1e5 runs
 DEATHS = 2  # workers that may die with an item before dask gives it up

@@ -13,7 +13,7 @@ from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.storage import schema
 from ode_sgd.storage.stack import Column, stack_image
 from ode_sgd.studies.study_file import Study
-from ode_sgd.studies.sweep import run_identity
+from ode_sgd.studies.sweeps.sweep import run_identity
 
 # What `status` numbers mean, in a batch and in a collected sweep.
 STATUS = ("complete", "diverged", "step_size", "step_limit", "interrupted", "failed", "missing")
