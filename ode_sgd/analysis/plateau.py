@@ -23,6 +23,7 @@ END = 0.5  # the plateau has ended when the curve is below this fraction of it
 PERSISTENCE = 6.0
 FLATTEST = 0.2  # the height is the mean over the flattest stretch, of this fraction of the time in the band
 FLAT = 0.005  # most that the curve may move over that stretch: more is a slope, whose height means nothing to 1 %
+REFINED = 3  # times that a height is moved to the mean of its flattest stretch
 WINDOWS, POINTS = 200, 50  # places for the flattest stretch, and points on it
 FEWEST_TIMES = 4
 QUANTITIES = ("start", "end", "length", "height")
@@ -147,7 +148,11 @@ def _search_stays(alpha: Array, error: Array, resolution: float, fluctuates: boo
     if last < FEWEST_TIMES:
         return PlateauSearch((), "eps_g is above its resolution at fewer than four output times"), []
     alpha, curve = alpha[:last], np.log(error[:last])
-    found = [stay for anchor in _anchors(alpha) if (stay := _stay(alpha, curve, anchor)) is not None]
+    found: list[_Stay] = []
+    for anchor in _anchors(alpha):
+        if not any(stay.drift <= FLAT and stay.start <= alpha[anchor] <= stay.leave for stay in found):
+            stay = _stay(alpha, curve, anchor)
+            found += [stay] if stay is not None else []
     if fluctuates:
         found = [stay for stay in found if _restlessness(alpha, curve, stay) <= RESTLESS]
     stays = _distinct([stay for stay in found if stay.drift <= FLAT])
@@ -172,18 +177,18 @@ def _anchors(alpha: Array) -> Sequence[int]:
 
 
 def _stay(alpha: Array, curve: Array, anchor: int) -> _Stay | None:
-    """The stay around the height at `anchor`, refined once; None where it does not last or is not left."""
-    rough = _band(alpha, curve, anchor, float(curve[anchor]))
-    if rough is None:
+    """The stay around the height at `anchor`, moved to its flattest stretch; None if it does not last or is not left."""
+    level = float(curve[anchor])
+    for _ in range(REFINED):
+        band = _band(alpha, curve, anchor, level)
+        if band is None or band[1] - band[0] < 0.5 * PERSISTENCE * band[2]:
+            return None
+        level, middle, drift, noise = _flattest(alpha, curve, *band[:2])
+        anchor = int(np.argmin(np.abs(alpha - middle)))
+    band = _band(alpha, curve, anchor, level)
+    if band is None or band[1] - band[0] < PERSISTENCE * band[2]:
         return None
-    level, middle, drift, noise = _flattest(alpha, curve, *rough[:2])
-    final = _band(alpha, curve, anchor, level)
-    if final is None:
-        return None
-    start, leave, fall = final
-    if leave - start < PERSISTENCE * fall:
-        return None
-    return _Stay(start=start, leave=leave, height=float(np.exp(level)), middle=middle, drift=drift, noise=noise)
+    return _Stay(start=band[0], leave=band[1], height=float(np.exp(level)), middle=middle, drift=drift, noise=noise)
 
 
 def _band(alpha: Array, curve: Array, anchor: int, level: float) -> tuple[float, float, float] | None:
