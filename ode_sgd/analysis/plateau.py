@@ -177,7 +177,7 @@ def _anchors(alpha: Array) -> Sequence[int]:
 
 
 def _stay(alpha: Array, curve: Array, anchor: int) -> _Stay | None:
-    """The stay around the height at `anchor`, moved to its flattest stretch; None if it does not last or is not left."""
+    """The stay around the height at `anchor`, moved to its flattest stretch; None if it does not last or end."""
     level = float(curve[anchor])
     for _ in range(REFINED):
         band = _band(alpha, curve, anchor, level)
