@@ -2,8 +2,8 @@
 
 python benchmarks/sweep_throughput.py [RUNS] [escapes|tails]      (default 10000 of both: six minutes)
 
-"escapes" are starts at N = 1e6 with eta = 0.1, which are on the plateau or leaving it at the last alpha; "tails" have
-learning rates of 0.1 to 0.5 and small N; they specialise long before the end and are followed down to 1e-50.
+"escapes" are starts at N = 1e6 with eta = 0.1 and beta = 1: at the last alpha eps_g is 4e-6. "tails" have eta of 0.1 to
+0.5 and beta of 0.2 to 1.5; most are followed far below rounding, by steps in differences.
 
 Overhead is the processor time of a sweep, from its first look to its last file, less that of the same integrations by
 the batch integrator alone. Time on the clock, and so the ratio of two cores to one, means something only on a quiet
