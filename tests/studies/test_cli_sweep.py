@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ode_sgd.cli import main
-from ode_sgd.studies import sweep_task
 from ode_sgd.studies.progress import SweepProgress, duration
+from ode_sgd.studies.sweeps import task as sweep_task
 from tests.studies.sweeps import FILE, names
 
 ZIP = '[["problem.learning_rate", "spectrum.beta"]]'

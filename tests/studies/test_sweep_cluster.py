@@ -15,7 +15,7 @@ import pytest
 
 import ode_sgd
 from ode_sgd.storage.sweep_folder import SweepFolder
-from ode_sgd.studies import sweep_cluster
+from ode_sgd.studies.sweeps import cluster as sweep_cluster
 from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies import kills

@@ -51,7 +51,7 @@ def test_the_file_opens_in_xarray_as_a_grid(done):
         run = grid.generalization_error.sel(learning_rate=1.0, beta=0.5, replica=1)
         sweep = stored_sweep(done)[0]
         study = sweep.study(5)
-        alone = ode_sgd.integrate(study.problem, study.start.overlaps(study.problem), 300.0, moments=(1,))
+        (alone,) = ode_sgd.integrate_batch([study.problem], [study.start.overlaps(study.problem)], 300.0, moments=(1,))
         np.testing.assert_array_equal(run.values, alone.generalization_error)
 
 
@@ -60,7 +60,9 @@ def test_the_summary_is_that_of_find_plateau(done):
     with h5py.File(collect_sweep(done).path) as file:
         for run in range(8):
             study = sweep.study(run)
-            alone = ode_sgd.integrate(study.problem, study.start.overlaps(study.problem), 300.0, moments=(1,))
+            (alone,) = ode_sgd.integrate_batch(
+                [study.problem], [study.start.overlaps(study.problem)], 300.0, moments=(1,)
+            )
             plateau = find_plateau(alone)
             expected = (plateau.start, plateau.end, plateau.length, plateau.height)
             names = ("plateau_start", "plateau_end", "plateau_length", "plateau_height")

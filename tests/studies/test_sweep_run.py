@@ -11,7 +11,8 @@ import pytest
 import ode_sgd
 from ode_sgd.model.errors import InvalidProblem, StorageError, StudyError
 from ode_sgd.storage.sweep_folder import SweepFolder
-from ode_sgd.studies import sweep_compute, sweep_task
+from ode_sgd.studies.sweeps import compute as sweep_compute
+from ode_sgd.studies.sweeps import task as sweep_task
 from ode_sgd.studies.sweeps.run import open_folder, run_sweep, stored_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies.sweeps import AXES, names, tables
@@ -52,15 +53,14 @@ def raising(monkeypatch, run, error, times=10**6):
 
 
 @pytest.mark.parametrize("together", [1, 4, 9])
-def test_runs_are_those_of_integrate(sweep, tmp_path, together):
+def test_runs_are_those_of_integrate_batch(sweep, tmp_path, together):
     result = run_sweep(sweep, tmp_path / "out", runs_per_file=together)
     assert (result.runs, result.complete, result.computed, result.failures) == (9, 9, 9, ())
     assert len(names(tmp_path / "out")) == -(-9 // together)
     for row, run in zip(errors(tmp_path / "out"), range(9), strict=True):
         study = sweep.study(run)
-        alone = ode_sgd.integrate(
-            study.problem, study.start.overlaps(study.problem), study.integration.times, moments=(1,)
-        )
+        start, times = study.start.overlaps(study.problem), study.integration.times
+        (alone,) = ode_sgd.integrate_batch([study.problem], [start], times, moments=(1,))
         np.testing.assert_array_equal(row, alone.generalization_error)
 
 
@@ -327,7 +327,7 @@ def test_an_interrupted_simulation_goes_on_from_its_checkpoint(tmp_path, monkeyp
 
 
 def test_without_the_extra(sweep, tmp_path, monkeypatch):
-    from ode_sgd.studies import sweep_run
+    from ode_sgd.studies.sweeps import run as sweep_run
 
     monkeypatch.setattr(sweep_run, "find_spec", lambda name: None)
     with pytest.raises(StudyError, match=r"-j 2.*\n.*pip install 'ode-sgd\[cluster\]'"):
