@@ -70,6 +70,12 @@ def test_the_summary_is_that_of_find_plateau(done):
             assert file["final_error"][run] == alone.generalization_error[-1]
 
 
+def test_an_axis_of_a_plot_is_a_swept_key(done):
+    collect_sweep(done)
+    with pytest.raises(StudyError, match="-y plateau_length: an axis is a swept key"):
+        plot_sweep(done, x="learning_rate", y="plateau_length")
+
+
 def test_without_moments(done, tmp_path):
     path = collect_sweep(done, tmp_path / "small.h5", moments=False).path
     with h5py.File(path) as file:

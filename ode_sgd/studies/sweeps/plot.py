@@ -36,16 +36,18 @@ def plot_sweep(
         A collected file, or the folder of a sweep that was collected.
     output : path-like or None
         PNG or PDF by its ending; None is a PNG beside the file.
-    x, y, z : str or None
-        Names of columns, or of keys. None: the first two keys that vary in numbers, and the length of the plateau, or
-        the last error where no run has a plateau. With `x` alone a curve is drawn.
+    x, y : str or None
+        Swept keys, or the names of their columns. None: the first two that vary in numbers; with `x` alone a curve is
+        drawn.
+    z : str or None
+        A column. None: the length of the plateau, or the last error where no run has a plateau.
 
     Raises
     ------
     StorageError
         If there is no collected file, or the figure cannot be written.
     StudyError
-        For a name that is not there.
+        For a name that is not there, or an axis that was not swept.
     """
     source = Path(source)
     path = source / COLLECTED if source.is_dir() else source
@@ -64,6 +66,11 @@ def plot_sweep(
     if y is None and not asked:
         y = next((name for name in numeric if name != x), None)
     y = _named(y, short, columns)
+    for axis, name in (("-x", x), ("-y", y)):
+        if name is not None and name not in short.values():
+            raise StudyError(
+                "plot", [f"{axis} {name}: an axis is a swept key ({', '.join(short.values())}); -z draws others"]
+            )
     z = _named(z, short, columns) or _default(columns)
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
