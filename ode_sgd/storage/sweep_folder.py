@@ -178,11 +178,18 @@ class SweepFolder:
         found = {}
         for name in sorted(self.present(FAILURES)):
             run = int(name.removeprefix("run-").removesuffix(".json"))
-            facts = self._read(self._of_run(FAILURES, run, ".json"))
-            if facts is not None:
-                facts.pop("time", None)
-                found[run] = Failure(**facts)
+            failure = self.failure(run)
+            if failure is not None:
+                found[run] = failure
         return found
+
+    def failure(self, run: int) -> Failure | None:
+        """What is written down of a run, None for nothing."""
+        facts = self._read(self._of_run(FAILURES, run, ".json"))
+        if facts is None:
+            return None
+        facts.pop("time", None)
+        return Failure(**facts)
 
     def sweep_up(self) -> None:
         """Remove temporary files of processes that were killed."""

@@ -281,6 +281,28 @@ def test_a_run_that_two_computed_is_published_once(sweep, tmp_path, monkeypatch)
     assert (result.twice, result.complete) == (9, 9)
 
 
+def test_a_run_that_failed_for_the_faster_one_is_not_lost(sweep, tmp_path, monkeypatch):
+    """The file that is there lacks a run: the one computed here is kept beside it, and counts as complete."""
+    original = sweep_task.integrate_alike
+
+    def slow(studies):
+        found = original(studies)
+        if len(studies) == 9:
+            with monkeypatch.context() as patched:
+                patched.setattr(sweep_task, "integrate_alike", original)
+                raising(patched, 5, InvalidProblem("not on this node"))
+                parts = stored_sweep(tmp_path / "out")
+                sweep_task.do(parts[0], parts[1], parts[2].item(0))
+        return found
+
+    run_sweep(sweep, tmp_path / "quiet", runs_per_file=9)
+    monkeypatch.setattr(sweep_task, "integrate_alike", slow)
+    result = run_sweep(sweep, tmp_path / "out", runs_per_file=9)
+    assert (result.twice, result.complete, result.failures) == (9, 9, ())
+    assert names(tmp_path / "out") == ["batch-00000000.h5", "run-00000005.h5"]
+    np.testing.assert_array_equal(errors(tmp_path / "out"), errors(tmp_path / "quiet"))
+
+
 def test_a_sweep_of_simulations(tmp_path):
     simulation = {"dimension": 40, "replicas": 2, "points": 5}
     sweep = Sweep(tables(simulation=simulation), {"problem.learning_rate": [0.1, 0.3]}, replicas=2)

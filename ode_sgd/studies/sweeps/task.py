@@ -200,10 +200,28 @@ def _store(sweep: Sweep, folder: SweepFolder, path: Path, attempts: Sequence[_At
             attempt.failure = _failure(attempt, STORAGE, problem)
             _note(folder, attempt.failure)
         elif attempt.result is not None:
-            if attempt.failure is None:
+            if attempt.failure is None and present:
+                _supply(sweep, folder, attempt, batch=len(attempts) > 1)
+            elif attempt.failure is None:
                 folder.resolve(attempt.run)
             folder.checkpoint(attempt.run).unlink(missing_ok=True)
     return present
+
+
+def _supply(sweep: Sweep, folder: SweepFolder, attempt: _Attempt, *, batch: bool) -> None:
+    """Beside a batch that another process wrote, keep a run that it lacks.
+
+    What its writer recorded holds for its file, and says nothing of the results here: a failure is forgotten once the
+    run has a file of its own, and otherwise never.
+    """
+    try:
+        failure = folder.failure(attempt.run)
+        if not batch or attempt.result is None or failure is None or failure.stored:
+            return
+        _written(folder, folder.retried(attempt.run), _image(sweep, [attempt.result], whole=True))
+    except StorageError:
+        return  # the failure stands, and the run is tried again by the next command
+    folder.resolve(attempt.run)
 
 
 def _note(folder: SweepFolder, failure: Failure) -> None:
