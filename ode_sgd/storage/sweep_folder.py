@@ -144,22 +144,33 @@ class SweepFolder:
         return self.path / kind / f"{run // IN_A_FOLDER:03d}" / f"run-{run:08d}{ending}"
 
     def present(self, kind: str = RUNS) -> dict[str, float]:
-        """Names of the files of a kind, and when they were written (seconds since 1970)."""
+        """Names of the files of a kind that hold something, and when they were written (seconds since 1970)."""
         found: dict[str, float] = {}
-        with suppress(FileNotFoundError):
-            for folder in os.scandir(self.path / kind):
-                if folder.is_dir():
-                    found |= {
-                        entry.name: entry.stat().st_mtime
-                        for entry in os.scandir(folder.path)
-                        if not entry.name.startswith(".")
-                    }
+        for entry in self._entries(kind):
+            with suppress(FileNotFoundError):  # this one is gone in the meantime; the others count
+                facts = entry.stat()
+                if facts.st_size > 0:
+                    found[entry.name] = facts.st_mtime
         return found
 
+    def _entries(self, kind: str) -> Iterator["os.DirEntry[str]"]:
+        """The files of a kind, without temporary ones."""
+        for folder in _scanned(self.path / kind):
+            if folder.is_dir():
+                yield from (entry for entry in _scanned(folder.path) if not entry.name.startswith("."))
+
     def publish(self, path: Path, data: files.Buffer) -> bool:
-        """Write a file of results; False if it was there already. StorageError if it cannot be written."""
+        """Write a file of results; False if it was there already. StorageError if it cannot be written.
+
+        An empty file, as a crash of a file server leaves one, is replaced.
+        """
         make_parent(path)
-        return files.write_new(path, data)
+        if files.write_new(path, data):
+            return True
+        if holds(path):
+            return False
+        files.write_whole(path, data)
+        return True
 
     def record(self, failure: Failure) -> None:
         """Write down a failure. StorageError if that fails, too."""
@@ -176,7 +187,7 @@ class SweepFolder:
     def failures(self) -> dict[int, Failure]:
         """All failures written down, by run."""
         found = {}
-        for name in sorted(self.present(FAILURES)):
+        for name in sorted(entry.name for entry in self._entries(FAILURES)):
             run = int(name.removeprefix("run-").removesuffix(".json"))
             failure = self.failure(run)
             if failure is not None:
@@ -227,6 +238,23 @@ class SweepFolder:
             file.write(f"process {os.getpid()} on {os.uname().nodename if hasattr(os, 'uname') else 'this machine'}\n")
             file.flush()
             yield
+
+
+def holds(path: Path) -> bool:
+    """Whether a file is there and not empty."""
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _scanned(folder: str | Path) -> "list[os.DirEntry[str]]":
+    """What is in a folder; nothing if it is not there."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []
 
 
 def make_parent(path: Path) -> None:

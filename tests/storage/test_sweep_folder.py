@@ -94,3 +94,48 @@ def test_a_damaged_manifest(tmp_path):
     (tmp_path / "sweep.json").write_text("[]")
     with pytest.raises(StorageError, match="is none of ours"):
         SweepFolder(tmp_path).manifest()
+
+
+def test_a_file_that_vanishes_hides_no_other(tmp_path, monkeypatch):
+    """A failure that somebody resolves, or a temporary file, may go between the list and the look at it."""
+    folder = SweepFolder(tmp_path)
+    for run in range(4):
+        folder.publish(folder.file(run, run, 1), b"x")
+    scan = os.scandir
+
+    class Vanishing:
+        def __init__(self, entry):
+            self._entry, self.name, self.path, self.is_dir = entry, entry.name, entry.path, entry.is_dir
+
+        def stat(self):
+            if self.name == "run-00000001.h5":
+                raise FileNotFoundError(self.name)
+            return self._entry.stat()
+
+    class Listing:
+        def __init__(self, path):
+            self._entries = sorted(scan(path), key=lambda entry: entry.name)
+
+        def __enter__(self):
+            return map(Vanishing, self._entries)
+
+        def __iter__(self):
+            return map(Vanishing, self._entries)
+
+        def __exit__(self, *error):
+            return None
+
+    monkeypatch.setattr(os, "scandir", Listing)
+    assert sorted(folder.present()) == [f"run-0000000{run}.h5" for run in (0, 2, 3)]
+
+
+def test_an_empty_file_is_none_and_is_replaced(tmp_path):
+    folder = SweepFolder(tmp_path)
+    path = folder.file(0, 0, 1)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert folder.present() == {}
+    assert folder.publish(path, b"one")
+    assert not folder.publish(path, b"two")
+    assert path.read_bytes() == b"one"
+    assert list(folder.present()) == ["run-00000000.h5"]

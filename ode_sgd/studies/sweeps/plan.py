@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ode_sgd.model import check
 from ode_sgd.model.errors import OdeSgdError, StorageError
-from ode_sgd.storage.sweep_folder import RETRIED, Failure, SweepFolder
+from ode_sgd.storage.sweep_folder import RETRIED, Failure, SweepFolder, holds
 from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.sweeps.compute import batched, integrate_alike, one_by_one, trajectories
 from ode_sgd.studies.sweeps.sweep import Sweep
@@ -90,7 +90,7 @@ class Plan:
         if failure.stored:
             return False
         item = self.item(self.number(failure.run))
-        return self._folder.retried(failure.run).exists() or (len(item.runs) == 1 and Path(item.path).exists())
+        return holds(self._folder.retried(failure.run)) or (len(item.runs) == 1 and holds(Path(item.path)))
 
     def missing(self, numbers: range) -> Iterator[Item]:
         """Those whose file is not there, and runs that failed in a batch whose file is."""

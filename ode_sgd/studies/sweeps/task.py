@@ -13,7 +13,7 @@ from ode_sgd.model.errors import OdeSgdError, StorageError
 from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.storage.checkpoint import Checkpoint
 from ode_sgd.storage.hdf5 import image
-from ode_sgd.storage.sweep_folder import RAISED, STORAGE, Failure, SweepFolder, make_parent
+from ode_sgd.storage.sweep_folder import RAISED, STORAGE, Failure, SweepFolder, holds, make_parent
 from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.sweeps.compute import batched, integrate_alike, trajectories
 from ode_sgd.studies.sweeps.plan import Item
@@ -62,7 +62,7 @@ def do(sweep: Sweep, folder: SweepFolder, item: Item, check: Callable[[], None] 
     """Compute the runs of an item and write them, unless their file is there; `check` may raise KeyboardInterrupt."""
     began = time.perf_counter()
     path = Path(item.path)
-    if path.exists():
+    if holds(path):
         return TaskResult(runs=item.runs, failures=(), seconds=0.0, skipped=True)
     attempts = [_Attempt(run, sweep.values(run)) for run in item.runs]
     unwritable = _unwritable(path)
