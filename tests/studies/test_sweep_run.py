@@ -1,8 +1,11 @@
 """Running sweeps in this process: what is skipped, what fails, what is kept."""
 
 import os
+import signal
 import subprocess
 import threading
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -379,6 +382,53 @@ def test_nothing_of_dask_is_needed_for_one_process(tmp_path):
         check=False,
     )
     assert done.stdout == "9\n", done.stderr
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_ctrl_c_during_the_trial_leaves_no_plan(sweep, tmp_path, monkeypatch, at):
+    """A solver takes the signal as the end of its integration; the time that it took says nothing."""
+    from ode_sgd.studies.sweeps import plan as sweep_plan
+
+    calls = []
+
+    def stopped(studies):
+        calls.append(len(studies))
+        found = sweep_compute.integrate_batch(
+            [study.problem for study in studies],
+            [study.start.overlaps(study.problem) for study in studies],
+            studies[0].integration.times,
+            moments=(1,),
+        )
+        return [replace(one, status="interrupted") for one in found] if len(calls) == at else found
+
+    monkeypatch.setattr(sweep_plan, "integrate_alike", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(sweep, tmp_path / "out")
+    assert len(calls) == at
+    assert SweepFolder(tmp_path / "out").plan() is None
+
+
+def test_a_signal_that_got_lost_in_the_trial_leaves_no_plan(sweep, tmp_path, monkeypatch):
+    from ode_sgd.studies.sweeps import plan as sweep_plan
+
+    def swallowed(studies):
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise RuntimeError("something went wrong while compiling")
+
+    monkeypatch.setattr(sweep_plan, "integrate_alike", swallowed)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(sweep, tmp_path / "out")
+    assert SweepFolder(tmp_path / "out").plan() is None
+
+
+def test_a_long_integration_is_timed_once(sweep, monkeypatch):
+    from ode_sgd.studies.sweeps import plan as sweep_plan
+
+    counts = []
+    monkeypatch.setattr(sweep_plan, "_batch_seconds", lambda study, count: counts.append(count) or 100.0)
+    assert sweep_plan.trial_seconds(sweep) == {0: 100.0}
+    assert counts == [1]
 
 
 def test_long_runs_get_a_file_each_and_short_ones_share():

@@ -51,3 +51,9 @@ def integrate_alike(studies: Sequence[Study]) -> list[Trajectory]:
         sectors=plan.sectors,
         threads=1,
     )
+
+
+def check_interrupted(found: Sequence[Trajectory]) -> None:
+    """Solvers return at Ctrl-C what they have; of a sweep's run the whole is kept or nothing: KeyboardInterrupt."""
+    if any(trajectory.status == "interrupted" for trajectory in found):
+        raise KeyboardInterrupt

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from ode_sgd.model import check
 from ode_sgd.model.errors import OdeSgdError, StorageError
 from ode_sgd.storage.sweep_folder import RETRIED, Failure, SweepFolder, holds
 from ode_sgd.studies.study_file import Study
-from ode_sgd.studies.sweeps.compute import batched, integrate_alike, one_by_one, trajectories
+from ode_sgd.studies.sweeps.compute import batched, check_interrupted, integrate_alike, one_by_one, trajectories
 from ode_sgd.studies.sweeps.sweep import Sweep
 
 PROBED = 1.0  # seconds after which a trial run has shown that it is long
@@ -23,6 +23,7 @@ FILE_SECONDS = 2.0  # work in one file: a file costs 15 ms, and what a kill lose
 SHARE = 16  # a sweep has at least as many files, so that every worker has something to do
 FEWEST = 32  # ... as long as that many short runs still share one: the integrator takes them side by side
 MOST = 1000
+LONG = 20.0  # seconds of a first integration that are not those of compiling: it is not done again to be timed
 TRIALS = 3
 CLASSES = 4  # classes of runs that are tried, of all that there are
 TOGETHER = 16  # sectors that kernels take side by side
@@ -106,8 +107,15 @@ class Plan:
                     yield Item(str(path), (run,))
 
 
-def plan_of(sweep: Sweep, folder: SweepFolder, runs_per_file: int | None = None) -> Plan:
+def plan_of(
+    sweep: Sweep,
+    folder: SweepFolder,
+    runs_per_file: int | None = None,
+    check_signals: Callable[[], None] = lambda: None,
+) -> Plan:
     """The plan that holds in a folder; if there is none yet, one is made from a trial of the first run.
+
+    A plan holds for good: one is written only if `check_signals` and the trial itself know of no interruption.
 
     Raises
     ------
@@ -117,9 +125,10 @@ def plan_of(sweep: Sweep, folder: SweepFolder, runs_per_file: int | None = None)
     found = folder.plan()
     if found is None:
         wanted = None if runs_per_file is None else check.integer("runs_per_file", runs_per_file, 1, MOST)
-        compile_all(sweep)
-        seconds = {} if wanted else trial_seconds(sweep)
+        compile_all(sweep, check_signals)
+        seconds = {} if wanted else trial_seconds(sweep, check_signals)
         sizes = [wanted] * _count(sweep) if wanted else chosen_sizes(sweep, seconds)
+        check_signals()
         found = folder.propose({"sweep": sweep.identity, "seconds_per_run": seconds, "runs_per_file": sizes})
     sizes = [int(size) for size in found["runs_per_file"]]
     if runs_per_file is not None and set(sizes) != {runs_per_file}:
@@ -184,7 +193,7 @@ class _Long(Exception):
     """A trial that has run long enough."""
 
 
-def trial_seconds(sweep: Sweep) -> dict[int, float]:
+def trial_seconds(sweep: Sweep, check_signals: Callable[[], None] = lambda: None) -> dict[int, float]:
     """Seconds of processor time that some runs take, at most PROBED and a bit each: then one is given up.
 
     Not the time that passes: others may load the machine. What fails here will be met again when its turn comes.
@@ -195,6 +204,7 @@ def trial_seconds(sweep: Sweep) -> dict[int, float]:
     for run in tried:
         with suppress(Exception):
             seconds[run] = _seconds(sweep.study(run))
+        check_signals()  # what failed may be what became of an interruption
     return seconds
 
 
@@ -203,11 +213,11 @@ def _seconds(study: Study) -> float:
         return min(_trial(study) for _ in range(TRIALS))  # an early one may still compile
     if study.spectrum.distinct > SIDE_BY_SIDE:
         return PROBED
-    integrate_alike([study])  # compiles what only a whole run needs
-    return _batch_trial(study)
+    first = _batch_seconds(study, 1)  # compiles what only a whole run needs
+    return first if first > LONG else _batch_trial(study)
 
 
-def compile_all(sweep: Sweep) -> None:
+def compile_all(sweep: Sweep, check_signals: Callable[[], None] = lambda: None) -> None:
     """Take a step of one run of every kind that has kernels of its own, so that other processes find them on disk."""
     seen = set()
     for first in _firsts(sweep):
@@ -220,7 +230,8 @@ def compile_all(sweep: Sweep) -> None:
         if kind not in seen:
             seen.add(kind)
             with suppress(Exception):  # it will be met again, and recorded, when a run's turn comes
-                trajectories(_short(study), None, lambda stage, fraction: None)
+                check_interrupted(trajectories(_short(study), None, lambda stage, fraction: None))
+            check_signals()
 
 
 def _short(study: Study) -> Study:
@@ -239,7 +250,7 @@ def _trial(study: Study) -> float:
     """Seconds of a run by itself."""
     began = time.process_time()
     try:
-        one_by_one(study, None, _limited(began))
+        check_interrupted(one_by_one(study, None, _limited(began)))
     except _Long:
         return max(PROBED, time.process_time() - began)
     return time.process_time() - began
@@ -249,11 +260,15 @@ def _batch_trial(study: Study) -> float:
     """Seconds of a run among others in one call of the batch integrator."""
     count, seconds = 1, 0.0
     while count <= FEWEST and seconds < PROBED / 4:
-        began = time.process_time()
-        integrate_alike([study] * count)
-        seconds = time.process_time() - began
+        seconds = _batch_seconds(study, count)
         each, count = seconds / count, 4 * count
     return each
+
+
+def _batch_seconds(study: Study, count: int) -> float:
+    began = time.process_time()
+    check_interrupted(integrate_alike([study] * count))
+    return time.process_time() - began
 
 
 def _limited(began: float) -> Any:

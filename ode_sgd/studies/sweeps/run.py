@@ -121,7 +121,7 @@ def run_sweep(
             prepare()
         work = None
         try:
-            plan = plan_of(sweep, place, runs_per_file)
+            plan = plan_of(sweep, place, runs_per_file, interruption.check)
             interruption.check()
             work = _Work(plan, place, range(part[0], len(plan), part[1]), progress)
             engine = _engine(sweep, place, jobs, settings, name, dashboard, interruption)

@@ -15,7 +15,7 @@ from ode_sgd.storage.checkpoint import Checkpoint
 from ode_sgd.storage.hdf5 import image
 from ode_sgd.storage.sweep_folder import RAISED, STORAGE, Failure, SweepFolder, holds, make_parent
 from ode_sgd.studies.study_file import Study
-from ode_sgd.studies.sweeps.compute import batched, integrate_alike, trajectories
+from ode_sgd.studies.sweeps.compute import batched, check_interrupted, integrate_alike, trajectories
 from ode_sgd.studies.sweeps.plan import Item
 from ode_sgd.studies.sweeps.stack import Computed, batch_image
 from ode_sgd.studies.sweeps.sweep import SCHEMA, SWEEP, Sweep, run_identity
@@ -100,7 +100,7 @@ def _computed_together(attempts: Sequence[_Attempt]) -> bool:
         results = integrate_alike([attempt.study for attempt in attempts if attempt.study is not None])
     except Exception:
         return False
-    _check_interrupted(results)
+    check_interrupted(results)
     each = (time.perf_counter() - began) / len(attempts)
     for attempt, result in zip(attempts, results, strict=True):
         attempt.result = Computed(attempt.run, attempt.values, attempt.study, (result,), each)  # type: ignore[arg-type]
@@ -120,15 +120,9 @@ def _alone(attempt: _Attempt, folder: SweepFolder, check: Callable[[], None]) ->
         make_parent(path)
         checkpoint = Checkpoint(path)
     found = trajectories(study, checkpoint, lambda stage, fraction: check())
-    _check_interrupted(found)
+    check_interrupted(found)
     seconds = time.perf_counter() - began
     attempt.result = Computed(attempt.run, attempt.values, study, found, seconds)
-
-
-def _check_interrupted(found: Sequence[Trajectory]) -> None:
-    """Solvers return at Ctrl-C what they have; of a sweep's run the whole is kept or nothing."""
-    if any(trajectory.status == "interrupted" for trajectory in found):
-        raise KeyboardInterrupt
 
 
 def _try(attempt: _Attempt, step: Callable[[], None], check: Callable[[], None]) -> None:
