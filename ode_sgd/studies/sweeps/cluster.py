@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client, KilledWorker, LocalCluster
+from distributed import Client, KilledWorker, LocalCluster, Status
 from distributed.security import Security
 from distributed.utils import get_mp_context
 
+from ode_sgd.model.errors import StudyError
 from ode_sgd.storage.sweep_folder import LOST, RAISED, Failure, SweepFolder, make_parent
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
 from ode_sgd.studies.sweeps.plan import Item
@@ -38,6 +39,7 @@ FORKS = sys.platform == "linux"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 HERE = "127.0.0.1:0"  # for dask's web servers, which otherwise listen to everybody; any free port
 PAGES = ("distributed.scheduler.http.routes", "distributed.worker.http.routes")
+CLUSTER = "--cluster"  # what faults are reported of
 TICK = 0.5  # seconds between looks at signals while nothing comes
 
 
@@ -83,12 +85,13 @@ def distribute(
             cluster = stack.enter_context(_local(jobs, dashboard=dashboard))
             workers = jobs
         else:
-            cluster = stack.enter_context(_queued(settings, folder, part, dashboard=dashboard))
+            submissions = _Submissions()
+            cluster = stack.enter_context(_queued(settings, folder, part, submissions, dashboard=dashboard))
             workers = settings.jobs * settings.cores
         client = stack.enter_context(Client(cluster, set_as_default=False))
         if dashboard:
             print(f"dashboard  {client.dashboard_link}", file=sys.stderr)
-        renew = _Renewal(cluster, jobs) if settings is None else lambda: None
+        renew = _Renewal(cluster, jobs) if settings is None else functools.partial(submissions.look, cluster)
         yield from _fed(client, items, sweep, folder, AHEAD * workers, check, renew)
 
 
@@ -213,27 +216,84 @@ def _local(jobs: int, *, dashboard: bool) -> Iterator[Any]:
         yield cluster
 
 
-@contextmanager
-def _queued(settings: ClusterSettings, folder: SweepFolder, part: str, *, dashboard: bool) -> Iterator[Any]:
-    """Jobs of a queueing system."""
+class _Submissions:
+    """Whether the queueing system takes jobs.
+
+    dask keeps a refusal to itself, counts the job as asked for, and asks for no other: one failure of the queueing
+    system, and it would wait for ever.
+    """
+
+    def __init__(self) -> None:
+        self._taken, self._refusal = False, ""
+        self._refused: dict[str, float] = {}
+
+    def recorded(self, job: Any) -> Any:
+        """A class of jobs like the one given, of which it is known here how its submissions end."""
+
+        async def start(this: Any) -> None:
+            try:
+                await job.start(this)
+                self._taken = True
+            except Exception as error:
+                self._refusal = " ".join(str(error).split()) or type(error).__name__
+                self._refused[this.name] = time.monotonic()
+                this.status = Status.running  # for dask, which would stop replacing jobs otherwise
+
+        return type(job.__name__, (job,), {"start": start})
+
+    def look(self, cluster: Any) -> None:
+        """StudyError if a job was refused and none was ever taken; another is asked for in place of a later one."""
+        if self._refusal and not self._taken:
+            raise StudyError(CLUSTER, [f"the queueing system refuses the job: {self._refusal}"])
+        for name, since in list(self._refused.items()):
+            if time.monotonic() - since > RENEWED:
+                del self._refused[name]
+                cluster.worker_spec.pop(name, None)
+
+
+def _kind(settings: ClusterSettings) -> Any:
+    """dask-jobqueue's class."""
     import dask_jobqueue
 
-    logs = folder.path.absolute() / "logs"
-    make_parent(logs / "x")
-    kind = {
+    return {
         "slurm": dask_jobqueue.SLURMCluster,
         "pbs": dask_jobqueue.PBSCluster,
         "sge": dask_jobqueue.SGECluster,
         "lsf": dask_jobqueue.LSFCluster,
     }[settings.kind]
-    with (
-        certificates(folder.path.absolute() / f"certificates-{part}") as security,
-        kind(**job_arguments(settings, security, logs, dashboard=dashboard)) as cluster,
-    ):
-        # adapt, not scale: a job that was cancelled or ran out of time is replaced. As many jobs as there is work for,
-        # however short its pieces: fewer only when the end is near.
-        cluster.adapt(minimum_jobs=1, maximum_jobs=settings.jobs, target_duration="1ms", interval="2s", wait_count=10)
-        yield cluster
+
+
+def check_queue(settings: ClusterSettings) -> None:
+    """StudyError if the queueing system's command is not on this machine."""
+    command = _kind(settings).job_cls.submit_command
+    if shutil.which(command) is None:
+        told = f"kind = {settings.kind!r} needs the command {command}, which is not on this machine's PATH"
+        raise StudyError(CLUSTER, [f"{told}; run where jobs are submitted from, or give another kind"])
+
+
+@contextmanager
+def _queued(
+    settings: ClusterSettings, folder: SweepFolder, part: str, submissions: _Submissions, *, dashboard: bool
+) -> Iterator[Any]:
+    """Jobs of a queueing system."""
+    logs = folder.path.absolute() / "logs"
+    make_parent(logs / "x")
+    kind = _kind(settings)
+    with certificates(folder.path.absolute() / f"certificates-{part}") as security:
+        arguments = job_arguments(settings, security, logs, dashboard=dashboard)
+        try:
+            started = kind(job_cls=submissions.recorded(kind.job_cls), **arguments)
+        except (ValueError, OSError, RuntimeError) as error:
+            told = f"{error}; look at memory, walltime, interface and driver_interface of the cluster file"
+            raise StudyError(CLUSTER, [f"cannot be started: {told}"]) from error
+        with started as cluster:
+            # adapt, not scale: a job that was cancelled or ran out of time is replaced. As many jobs as there is work
+            # for, however short its pieces: fewer only when the end is near.
+            cluster.adapt(
+                minimum_jobs=1, maximum_jobs=settings.jobs, target_duration="1ms", interval="2s", wait_count=10
+            )
+            print(f"waiting for the first job of {settings.kind}; jobs write into {logs}", file=sys.stderr)
+            yield cluster
 
 
 @contextmanager

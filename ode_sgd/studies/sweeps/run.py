@@ -111,6 +111,10 @@ def run_sweep(
     part = _shard(shard)
     settings = cluster if cluster is None or isinstance(cluster, ClusterSettings) else ClusterSettings.read(cluster)
     _check_engine(jobs, settings, dashboard)
+    if settings is not None:
+        from ode_sgd.studies.sweeps.cluster import check_queue  # brings dask, an extra
+
+        check_queue(settings)
     place = open_folder(sweep, folder)
     name = f"shard-{part[0]}-of-{part[1]}" if shard is not None else "all"
     with place.locked(name), Interruption() as interruption:

@@ -1,0 +1,100 @@
+"""Queueing systems that take no jobs: the command says so, and does not wait."""
+
+import asyncio
+
+import pytest
+
+from ode_sgd.cli import main
+from tests.studies.sweeps import FILE
+
+pytest.importorskip("dask_jobqueue")
+
+CLUSTER = """[cluster]
+kind = "slurm"
+jobs = 2
+interface = "lo"
+"""
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch):
+    """Runs the sweep with these changes of the cluster file, where sbatch refuses everything."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scan.toml").write_text(FILE)
+    (tmp_path / "bin").mkdir()
+    submit = tmp_path / "bin" / "sbatch"
+    submit.write_text("#!/bin/sh\necho 'invalid partition specified: fast' >&2\nexit 1\n")
+    submit.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+
+    def run(*changes):
+        text = CLUSTER
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        (tmp_path / "cluster.toml").write_text(text)
+        return main(["sweep", "run", "scan.toml", "--cluster", "cluster.toml", "--quiet", "--runs-per-file", "9"])
+
+    return run
+
+
+def test_a_system_that_refuses_the_first_job(sweep, capfd):
+    assert sweep() == 2
+    error = capfd.readouterr().err
+    assert "waiting for the first job" in error
+    assert "refuses the job" in error and "invalid partition specified: fast" in error
+    assert "Traceback" not in error
+
+
+# dask complains of its own half-made object, which nobody holds.
+@pytest.mark.filterwarnings("ignore:Exception ignored in.*Cluster.__del__:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("[cluster]", '[cluster]\nmemory = "4 bananas"'), "bananas"),
+        (('"lo"', '"nope0"'), "nope0"),
+    ],
+)
+def test_what_the_cluster_file_asks_for_does_not_exist(sweep, capfd, change, told):
+    assert sweep(change) == 2
+    error = capfd.readouterr().err
+    assert "cannot be started" in error and told in error
+    assert "Traceback" not in error
+
+
+class Job:
+    """The second and third submission fail."""
+
+    submitted = 0
+
+    def __init__(self, name):
+        self.name = name
+
+    async def start(self):
+        Job.submitted += 1
+        if Job.submitted in (2, 3):
+            raise RuntimeError("slurmctld is busy")
+
+
+def test_another_job_in_place_of_one_that_was_refused_later(monkeypatch):
+    from ode_sgd.studies.sweeps import cluster as sweep_cluster
+
+    now = [0.0]
+    monkeypatch.setattr(sweep_cluster.time, "monotonic", lambda: now[0])
+    submissions = sweep_cluster._Submissions()
+    kind = submissions.recorded(Job)
+    cluster = type("Cluster", (), {"worker_spec": {"a": {}, "b": {}, "c": {}}})
+    for name in cluster.worker_spec:
+        asyncio.run(kind(name).start())
+    submissions.look(cluster)
+    assert set(cluster.worker_spec) == {"a", "b", "c"}
+    now[0] = sweep_cluster.RENEWED + 1.0
+    submissions.look(cluster)
+    assert set(cluster.worker_spec) == {"a"}
+
+
+def test_no_command_to_submit_with(sweep, capfd, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    assert sweep() == 2
+    assert "needs the command sbatch" in capfd.readouterr().err
+    assert not (tmp_path / "scan.sweep").exists()
