@@ -16,6 +16,7 @@ from ode_sgd.model.errors import InvalidProblem, StorageError, StudyError
 from ode_sgd.storage.sweep_folder import SweepFolder
 from ode_sgd.studies.sweeps import compute as sweep_compute
 from ode_sgd.studies.sweeps import task as sweep_task
+from ode_sgd.studies.sweeps.plan import plan_of
 from ode_sgd.studies.sweeps.run import open_folder, run_sweep, stored_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies.sweeps import AXES, names, tables
@@ -73,6 +74,16 @@ def test_a_run_by_itself_is_a_file_like_any_other(sweep, tmp_path):
     assert stored.problem.identity == sweep.study(5).problem.identity
     assert stored.config["sweep"]["run"] == 5
     assert stored.config["problem"]["learning_rate"] == sweep.values(5)["problem.learning_rate"]
+
+
+def test_a_relative_folder_is_the_same_wherever_workers_start(sweep, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = open_folder(sweep, "out")
+    assert folder.path == tmp_path / "out"
+    plan = plan_of(sweep, folder, 9)
+    monkeypatch.chdir("/")
+    assert sweep_task.do(sweep, folder, plan.item(0)).failures == ()
+    assert names(tmp_path / "out") == ["batch-00000000.h5"]
 
 
 def test_what_is_complete_is_skipped(sweep, tmp_path, monkeypatch):

@@ -276,10 +276,10 @@ def _queued(
     settings: ClusterSettings, folder: SweepFolder, part: str, submissions: _Submissions, *, dashboard: bool
 ) -> Iterator[Any]:
     """Jobs of a queueing system."""
-    logs = folder.path.absolute() / "logs"
+    logs = folder.path / "logs"
     make_parent(logs / "x")
     kind = _kind(settings)
-    with certificates(folder.path.absolute() / f"certificates-{part}") as security:
+    with certificates(folder.path / f"certificates-{part}") as security:
         arguments = job_arguments(settings, security, logs, dashboard=dashboard)
         try:
             started = kind(job_cls=submissions.recorded(kind.job_cls), **arguments)

@@ -158,8 +158,11 @@ def check_arguments(
 
 
 def open_folder(sweep: Sweep, folder: str | Path) -> SweepFolder:
-    """The folder of a sweep, made or found; StorageError if it is another sweep's."""
-    place = SweepFolder(folder)
+    """The folder of a sweep, made or found; StorageError if it is another sweep's.
+
+    Its path is absolute: workers look for it from the folder that their queueing system starts them in.
+    """
+    place = SweepFolder(Path(folder).absolute())
     manifest = place.create({"schema": SCHEMA, "identity": sweep.identity, "sweep": sweep.document()})
     _check_same(manifest, sweep, place)
     return place
