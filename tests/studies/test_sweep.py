@@ -1,5 +1,6 @@
 """What a sweep is: its grid, its faults, its identities."""
 
+import json
 import subprocess
 import sys
 
@@ -53,6 +54,18 @@ def test_a_run_is_the_study_with_these_values():
 def test_forms_of_an_axis(given, values):
     sweep = Sweep(tables(), {"problem.label_noise": given})
     np.testing.assert_allclose([sweep.values(run)["problem.label_noise"] for run in range(len(sweep))], values)
+
+
+def test_numbers_of_numpy_are_numbers():
+    """Wherever they stand: the same sweep, and it can be written down."""
+    study = tables(
+        problem={"learning_rate": np.float64(0.5), "student_units": np.int64(2), "gradient_flow": np.bool_(False)},
+        integration={"alpha": np.array([0.0, 1.0, 2.0, 5.0, 10.0]), "moments": (np.int64(1),)},
+    )
+    sweep = Sweep(study, AXES | {"problem.label_noise": [np.float64(0.1)]})
+    usual = Sweep(tables(problem={"gradient_flow": False}), AXES | {"problem.label_noise": [0.1]})
+    assert sweep.identity == usual.identity
+    assert json.dumps(sweep.document()) == json.dumps(usual.document())
 
 
 def test_zip_groups_vary_together():

@@ -115,7 +115,7 @@ def _values(name: str, given: Any, faults: list[str]) -> tuple[list[Any], bool]:
     if isinstance(given, list):
         if not given:
             faults.append(f"[sweep] {name} = []: an empty axis; give at least one value")
-        return [_plain(value) for value in given], False
+        return [plain(value) for value in given], False
     if isinstance(given, Mapping) and len(given) == 1:
         form, numbers = next(iter(given.items()))
         if form in _FORMS:
@@ -138,13 +138,13 @@ def _values(name: str, given: Any, faults: list[str]) -> tuple[list[Any], bool]:
     return [], True
 
 
-def _plain(value: Any) -> Any:
-    """A value as TOML would have it."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
+def plain(value: Any) -> Any:
+    """A value as TOML would have it, a copy all the way down."""
+    if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, Mapping):
+        return {key: plain(entry) for key, entry in value.items()}
+    return [plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def _ends(numbers: Any) -> tuple[float, float, int]:

@@ -1,6 +1,5 @@
 """A sweep: one study, and the grid of values that some of its keys take. Runs are made when they are asked for."""
 
-import copy
 import functools
 import hashlib
 import json
@@ -17,7 +16,7 @@ from ode_sgd.model.problem import Problem
 from ode_sgd.studies.draft import OPTIONAL, SPECTRA, STARTS, TABLES
 from ode_sgd.studies.plan import Integration, RandomStart, Simulation
 from ode_sgd.studies.study_file import Study, load_tables, override_key, parse_study
-from ode_sgd.studies.sweeps.axes import REPLICA, SEEDS, Axis, canonical, read_axes
+from ode_sgd.studies.sweeps.axes import REPLICA, SEEDS, Axis, canonical, plain, read_axes
 from ode_sgd.studies.tables import Values, parameters, with_defaults
 
 SCHEMA = 1  # of identities: raised when the same description comes to mean other numbers
@@ -77,7 +76,7 @@ class Sweep:
         zip: Iterable[Iterable[str]] = (),
         replicas: int = 1,
     ) -> None:
-        given = load_tables(study) if isinstance(study, str | Path) else copy.deepcopy(dict(study))
+        given = load_tables(study) if isinstance(study, str | Path) else plain(dict(study))
         faults: list[str] = []
         source = str(study) if isinstance(study, str | Path) else "sweep"
         if axes is not None or SWEEP not in given:
