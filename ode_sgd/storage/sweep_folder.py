@@ -12,6 +12,7 @@ A file is never changed once it is there, and a folder holds at most 1000.
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +31,7 @@ except ImportError:  # not on this platform: nothing warns of two drivers then, 
 IN_A_FOLDER = 1000
 MANIFEST, PLAN, LOCKS = "sweep.json", "plan.json", "locks"
 RUNS, RETRIED, FAILURES, CHECKPOINTS = "runs", "retried", "failures", "checkpoints"
+OURS = re.compile(r"(run|batch)-\d{8,}\.(h5|json)")  # names of files, beside temporary ones
 STALE = 3600.0  # seconds after which a temporary file is of a process that was killed
 RAISED, LOST, STORAGE = "raised", "lost", "storage"  # kinds of failure that leave no file; others are a run's status
 
@@ -70,6 +72,8 @@ class SweepFolder:
     """Names in a sweep's folder, and the small files in it."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        if not isinstance(path, str | os.PathLike):
+            raise StorageError(f"folder = {path!r} is no name of a folder; give that of a sweep")
         self.path = Path(path)
 
     def create(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,10 +158,10 @@ class SweepFolder:
         return found
 
     def _entries(self, kind: str) -> Iterator["os.DirEntry[str]"]:
-        """The files of a kind, without temporary ones."""
+        """The files of a kind; what is not named like one is none of ours."""
         for folder in _scanned(self.path / kind):
             if folder.is_dir():
-                yield from (entry for entry in _scanned(folder.path) if not entry.name.startswith("."))
+                yield from (entry for entry in _scanned(folder.path) if OURS.fullmatch(entry.name))
 
     def publish(self, path: Path, data: files.Buffer) -> bool:
         """Write a file of results; False if it was there already. StorageError if it cannot be written.
@@ -196,11 +200,18 @@ class SweepFolder:
 
     def failure(self, run: int) -> Failure | None:
         """What is written down of a run, None for nothing."""
-        facts = self._read(self._of_run(FAILURES, run, ".json"))
+        path = self._of_run(FAILURES, run, ".json")
+        facts = self._read(path)
         if facts is None:
             return None
-        facts.pop("time", None)
-        return Failure(**facts)
+        known = {name: facts[name] for name in Failure.__dataclass_fields__ if name in facts}
+        try:
+            failure = Failure(**known)
+        except TypeError as error:
+            raise StorageError(f"{path} is damaged ({error}); remove it, and run {run} is tried again") from error
+        if failure.run != run or not isinstance(failure.values, Mapping):
+            raise StorageError(f"{path} is damaged (of run {failure.run!r}); remove it, and run {run} is tried again")
+        return failure
 
     def sweep_up(self) -> None:
         """Remove temporary files of processes that were killed."""
@@ -222,7 +233,11 @@ class SweepFolder:
         """
         path = self.path / LOCKS / f"{name}.lock"
         make_parent(path)
-        with path.open("a+") as file:
+        try:
+            opened = path.open("a+")
+        except OSError as error:
+            raise StorageError(f"{path} cannot be opened: {error.strerror or error}; make it writable") from error
+        with opened as file:
             try:
                 if fcntl is not None:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -139,3 +139,18 @@ def test_an_empty_file_is_none_and_is_replaced(tmp_path):
     assert not folder.publish(path, b"two")
     assert path.read_bytes() == b"one"
     assert list(folder.present()) == ["run-00000000.h5"]
+
+
+@pytest.mark.parametrize("damage", ["", "[]", '{"run": 1234}', '{"run": 7, "kind": "raised", "values": {}, "message": ""}'])
+def test_a_damaged_failure_is_named(tmp_path, damage):
+    folder = SweepFolder(tmp_path)
+    folder.record(FAILURE)
+    (tmp_path / "failures/001/run-00001234.json").write_text(damage)
+    with pytest.raises(StorageError, match=r"run-00001234\.json"):
+        folder.failures()
+
+
+def test_a_lock_that_cannot_be_opened(tmp_path):
+    (tmp_path / "locks/all.lock").mkdir(parents=True)
+    with pytest.raises(StorageError, match=r"all\.lock cannot be opened"), SweepFolder(tmp_path).locked("all"):
+        pass

@@ -214,3 +214,19 @@ def test_a_dry_run_of_1e5_runs_is_quick_and_small(tmp_path, record_property):
     code, seconds, megabytes = done.stdout.splitlines()[-1].split()
     record_property("measured", f"dry run of 1e5 runs: {seconds} s of processor, {megabytes} MB")
     assert (code, float(seconds) < 5.0, float(megabytes) < 500.0) == ("0", True, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "told"),
+    [
+        ((5, AXES), {}, "study = 5 is none"),
+        ((tables(), 5), {}, "axes = 5 are none"),
+        ((tables(), AXES), {"zip": 5}, "zip = 5: give a list of lists"),
+        ((tables(), AXES), {"zip": [[["a"]]]}, "give a list of lists of names"),
+        ((tables(), AXES), {"zip": [5]}, "give a list of lists of names"),
+        ((tables(start={"seed": "abc"}), AXES), {"replicas": 2}, "seed = 'abc'"),
+    ],
+)
+def test_arguments_of_the_wrong_kind(arguments, options, told):
+    found = faults(*arguments, **options)
+    assert any(told in fault for fault in found), found

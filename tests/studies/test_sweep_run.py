@@ -13,7 +13,7 @@ import pytest
 
 import ode_sgd
 from ode_sgd.model.errors import InvalidProblem, StorageError, StudyError
-from ode_sgd.storage.sweep_folder import SweepFolder
+from ode_sgd.storage.sweep_folder import Failure, SweepFolder
 from ode_sgd.studies.sweeps import compute as sweep_compute
 from ode_sgd.studies.sweeps import task as sweep_task
 from ode_sgd.studies.sweeps.plan import plan_of
@@ -230,6 +230,44 @@ def test_a_folder_that_becomes_unwritable(sweep, tmp_path, monkeypatch):
     assert all("not computed" in failure.message for failure in result.failures)
 
 
+@pytest.mark.parametrize("call", [lambda: run_sweep(Sweep(tables(), AXES), None), lambda: ode_sgd.sweep_status(5)])
+def test_no_folder(call):
+    with pytest.raises(StorageError, match="is no name of a folder"):
+        call()
+
+
+@pytest.mark.parametrize("damage", ["{}", '{"runs_per_file": [0]}', '{"runs_per_file": [1, 1]}', "[1]", "{", "null"])
+def test_a_damaged_plan(sweep, tmp_path, damage):
+    folder = open_folder(sweep, tmp_path / "out")
+    (tmp_path / "out/plan.json").write_text(damage)
+    for call in (lambda: run_sweep(sweep, folder.path), lambda: ode_sgd.sweep_status(folder.path)):
+        with pytest.raises(StorageError, match=r"plan\.json"):
+            call()
+
+
+@pytest.mark.parametrize("damage", ["{}", '{"schema": 1, "sweep": []}', '{"schema": null}', "[]", "{"])
+def test_a_damaged_description(sweep, tmp_path, damage):
+    open_folder(sweep, tmp_path / "out")
+    (tmp_path / "out/sweep.json").write_text(damage)
+    for call in (lambda: run_sweep(sweep, tmp_path / "out"), lambda: ode_sgd.sweep_status(tmp_path / "out")):
+        with pytest.raises(StorageError, match="out"):
+            call()
+
+
+def test_foreign_files_in_the_folder_are_left_alone(sweep, tmp_path):
+    run_sweep(sweep, tmp_path / "out", runs_per_file=9)
+    foreign = ["failures/000/notes.txt", "failures/000/run-x.json", "retried/000/run-5 (copy).h5", "runs/000/old.h5"]
+    for name in foreign:
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / name).write_text("mine")
+    outside = SweepFolder(tmp_path / "out")
+    outside.record(Failure(run=10**6, kind="raised", values={}, message="of no run"))
+    assert ode_sgd.sweep_status(tmp_path / "out").complete == 9
+    assert run_sweep(sweep, tmp_path / "out").computed == 0
+    assert np.isfinite(errors(tmp_path / "out")).all()
+    assert all((tmp_path / "out" / name).read_text() == "mine" for name in foreign)
+
+
 def test_the_folder_of_another_sweep(sweep, tmp_path):
     run_sweep(sweep, tmp_path / "out")
     with pytest.raises(StorageError, match=r"another sweep .*integration.rtol = 1e-06, here it is 1e-08"):
@@ -246,7 +284,7 @@ def test_the_number_of_runs_in_a_file_is_fixed_when_the_folder_is_begun(sweep, t
         run_sweep(sweep, tmp_path / "new", runs_per_file=0)
 
 
-@pytest.mark.parametrize("shard", ["3/3", "-1/3", (0, 0), "1", "a/b"])
+@pytest.mark.parametrize("shard", ["3/3", "-1/3", (0, 0), "1", "a/b", 3, (0,), ("a", 2), (0.0, 2)])
 def test_a_shard_outside_its_range(sweep, tmp_path, shard):
     with pytest.raises(StudyError, match=r"0 <= i < n|outside its range"):
         run_sweep(sweep, tmp_path / "out", shard=shard)

@@ -198,7 +198,7 @@ def _check_distinct(axis: Axis, faults: list[str]) -> None:
 
 def _zipped(single: Mapping[str, Axis], groups: Any, faults: list[str]) -> list[Axis]:
     """Axes with the names of each group put together."""
-    if not (isinstance(groups, list) and all(isinstance(group, list | tuple) for group in groups)):
+    if not (isinstance(groups, list) and all(_names(group) for group in groups)):
         faults.append(f'[sweep] zip = {shown(groups)}: give a list of lists of names, such as zip = [["a.b", "c.d"]]')
         return list(single.values())
     member: dict[str, tuple[str, ...]] = {}
@@ -227,6 +227,11 @@ def _zipped(single: Mapping[str, Axis], groups: Any, faults: list[str]) -> list[
             generated = all(single[other].generated for other in names)
             axes.append(Axis(names, tuple(zip(*columns, strict=True)), generated))
     return axes
+
+
+def _names(group: Any) -> bool:
+    """Whether this is a list of texts."""
+    return isinstance(group, list | tuple) and all(isinstance(name, str) for name in group)
 
 
 def _replicas(given: Any, single: Mapping[str, Axis], faults: list[str]) -> int:

@@ -315,7 +315,7 @@ class _Table:
     def pieces(self) -> Iterator[tuple[dict[str, Column], NDArray[np.int64]]]:
         """Columns of file after file, and the runs that they are of; the numbers are noted on the way."""
         for run, failure in self._folder.failures().items():
-            if not failure.stored:
+            if not failure.stored and run < len(self._sweep):
                 self.numbers["status"][run] = STATUS.index("failed")
         present = self._folder.present()
         for number in range(len(self._plan)):

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from ode_sgd.model import check
 from ode_sgd.model.errors import OdeSgdError, StorageError
-from ode_sgd.storage.sweep_folder import RETRIED, Failure, SweepFolder, holds
+from ode_sgd.storage.sweep_folder import PLAN, RETRIED, Failure, SweepFolder, holds
 from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.sweeps.compute import batched, check_interrupted, integrate_alike, one_by_one, trajectories
 from ode_sgd.studies.sweeps.sweep import Sweep
+from ode_sgd.studies.tables import shown
 
 PROBED = 1.0  # seconds after which a trial run has shown that it is long
 FILE_SECONDS = 2.0  # work in one file: a file costs 15 ms, and what a kill loses is no more than this
@@ -90,6 +91,8 @@ class Plan:
         """Whether a run failed and was complete later: a kill can come before its failure is removed."""
         if failure.stored:
             return False
+        if failure.run >= self.order.size:  # of no run of this sweep
+            return True
         item = self.item(self.number(failure.run))
         return holds(self._folder.retried(failure.run)) or (len(item.runs) == 1 and holds(Path(item.path)))
 
@@ -130,7 +133,7 @@ def plan_of(
         sizes = [wanted] * _count(sweep) if wanted else chosen_sizes(sweep, seconds)
         check_signals()
         found = folder.propose({"sweep": sweep.identity, "seconds_per_run": seconds, "runs_per_file": sizes})
-    sizes = [int(size) for size in found["runs_per_file"]]
+    sizes = _sizes(sweep, folder, found)
     if runs_per_file is not None and set(sizes) != {runs_per_file}:
         raise StorageError(
             f"{folder.path} was begun with {_told(sizes)} runs a file, not {runs_per_file}; leave it out, "
@@ -142,7 +145,17 @@ def plan_of(
 def known_plan(sweep: Sweep, folder: SweepFolder) -> Plan | None:
     """The plan that holds in a folder, None before there is one."""
     found = folder.plan()
-    return None if found is None else Plan(sweep, folder, [int(size) for size in found["runs_per_file"]])
+    return None if found is None else Plan(sweep, folder, _sizes(sweep, folder, found))
+
+
+def _sizes(sweep: Sweep, folder: SweepFolder, found: Mapping[str, Any]) -> list[int]:
+    """Runs a file, for every class, as the plan that was read says."""
+    sizes = found.get("runs_per_file")
+    sound = isinstance(sizes, list) and all(type(size) is int and 1 <= size <= MOST for size in sizes)
+    if not sound or sizes is None or len(sizes) != _count(sweep):
+        told = f"runs_per_file = {shown(sizes)}, but there are {_count(sweep)} classes of runs"
+        raise StorageError(f"{folder.path / PLAN} is damaged ({told}); bring it back, or begin the sweep anew")
+    return sizes
 
 
 def _told(sizes: list[int]) -> str:

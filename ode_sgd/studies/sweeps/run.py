@@ -162,7 +162,7 @@ def open_folder(sweep: Sweep, folder: str | Path) -> SweepFolder:
 
     Its path is absolute: workers look for it from the folder that their queueing system starts them in.
     """
-    place = SweepFolder(Path(folder).absolute())
+    place = SweepFolder(SweepFolder(folder).path.absolute())
     manifest = place.create({"schema": SCHEMA, "identity": sweep.identity, "sweep": sweep.document()})
     _check_same(manifest, sweep, place)
     return place
@@ -185,8 +185,8 @@ def stored_sweep(folder: str | Path) -> tuple[Sweep, SweepFolder, Plan | None]:
         if int(manifest["schema"]) > SCHEMA:
             raise StorageError(f"{place.path} was written by a newer ode_sgd (layout {manifest['schema']}); upgrade")
         sweep = Sweep.of_document(manifest["sweep"], str(place.path))
-    except (KeyError, TypeError, ValueError) as error:
-        raise StorageError(f"{place.path / 'sweep.json'} is damaged ({error}); begin the sweep anew") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise StorageError(f"{place.path / MANIFEST} is damaged ({error}); begin the sweep anew") from error
     return sweep, place, known_plan(sweep, place)
 
 
@@ -203,7 +203,7 @@ def _difference(manifest: dict[str, Any], sweep: Sweep) -> str:
             for key in sorted({*own, *others}):
                 if own.get(key) != others.get(key):
                     return f"its {table}.{key} = {others.get(key)}, here it is {own.get(key)}"
-    except (OdeSgdError, KeyError, TypeError):
+    except (OdeSgdError, AttributeError, KeyError, TypeError):
         pass
     return "its identity differs"
 
@@ -217,6 +217,8 @@ def _shard(given: str | tuple[int, int] | None) -> tuple[int, int]:
         if found is None:
             raise StudyError("--shard", [f"{given!r} is no part; give i/n with 0 <= i < n, such as 0/10"])
         given = int(found[1]), int(found[2])
+    if not (isinstance(given, tuple | list) and len(given) == 2 and all(type(number) is int for number in given)):
+        raise StudyError("--shard", [f"{given!r} is no part; give (i, n) or 'i/n' with 0 <= i < n, such as (0, 10)"])
     index, count = given
     if count < 1 or not 0 <= index < count:
         told = f"parts of {count} count from 0 to {count - 1}" if count >= 1 else "there must be at least 1 part"

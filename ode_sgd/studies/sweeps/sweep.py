@@ -17,7 +17,7 @@ from ode_sgd.studies.draft import OPTIONAL, SPECTRA, STARTS, TABLES
 from ode_sgd.studies.plan import Integration, RandomStart, Simulation
 from ode_sgd.studies.study_file import Study, load_tables, override_key, parse_study
 from ode_sgd.studies.sweeps.axes import REPLICA, SEEDS, Axis, canonical, plain, read_axes
-from ode_sgd.studies.tables import Values, parameters, with_defaults
+from ode_sgd.studies.tables import Values, parameters, shown, with_defaults
 
 SCHEMA = 1  # of identities: raised when the same description comes to mean other numbers
 SWEEP = "sweep"
@@ -76,11 +76,20 @@ class Sweep:
         zip: Iterable[Iterable[str]] = (),
         replicas: int = 1,
     ) -> None:
-        given = load_tables(study) if isinstance(study, str | Path) else plain(dict(study))
         faults: list[str] = []
         source = str(study) if isinstance(study, str | Path) else "sweep"
+        if not isinstance(study, str | Path | Mapping):
+            faults.append(f"study = {shown(study)} is none; give a file's name, or a dictionary of its tables")
+        if not isinstance(axes, Mapping | None):
+            faults.append(f'axes = {shown(axes)} are none; give a dictionary such as {{"problem.learning_rate": [0.1]}}')
+        groups = list(zip) if isinstance(zip, Iterable) else [zip]
+        if not all(isinstance(group, Iterable) for group in groups):
+            faults.append(f'zip = {shown(zip)}: give a list of lists of names, such as [["a.b", "c.d"]]')
+        if faults:
+            raise StudyError(source, faults)
+        given = load_tables(study) if isinstance(study, str | Path) else plain(dict(study))
         if axes is not None or SWEEP not in given:
-            given[SWEEP] = dict(axes or {}) | {"zip": [list(group) for group in zip], "replicas": replicas}
+            given[SWEEP] = dict(axes or {}) | {"zip": [list(group) for group in groups], "replicas": replicas}
         self._make(given, source, faults)
 
     @classmethod
@@ -266,7 +275,9 @@ def _with_values(tables: dict[str, Values], values: Mapping[str, Any]) -> dict[s
             for seed in SEEDS:
                 table, _, key = seed.partition(".")
                 if table in tables and (table == OPTIONAL or tables[table].get("kind") == "random"):
-                    tables[table][key] = tables[table].get(key, 0) + value
+                    first = tables[table].get(key, 0)
+                    if type(first) is int:  # what else it may be is a fault that the study's own checks name
+                        tables[table][key] = first + value
         else:
             table, _, key = name.partition(".")
             tables.setdefault(table, {})[key] = value
