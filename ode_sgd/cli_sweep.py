@@ -158,7 +158,15 @@ def _run(arguments: argparse.Namespace) -> int:
 def _dry(sweep: "Sweep", folder: Path, arguments: argparse.Namespace) -> int:
     from ode_sgd.studies.sweeps.run import check_arguments
 
-    check_arguments(sweep, folder, arguments.jobs, arguments.shard, arguments.cluster, dashboard=arguments.dashboard)
+    check_arguments(
+        sweep,
+        folder,
+        arguments.jobs,
+        arguments.shard,
+        arguments.cluster,
+        runs_per_file=arguments.runs_per_file,
+        dashboard=arguments.dashboard,
+    )
     grid = " x ".join(f"{', '.join(axis.names)} ({len(axis)})" for axis in sweep.axes)
     print(f"{arguments.file}: no faults; {len(sweep)} runs: {grid}")
     print(f"a run would write into {folder}")

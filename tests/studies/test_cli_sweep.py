@@ -73,10 +73,15 @@ def test_failures_are_named_and_the_exit_status_is_1(folder, capsys, monkeypatch
         (["--cluster", "missing.toml"], "cannot be read"),
         (["-o", "other"], "holds another sweep"),
         (["--dashboard"], "is dask's page"),
+        (["--runs-per-file", "0"], "runs_per_file = 0"),
+        (["--runs-per-file", "2", "--set", "integration.sectors=true"], "holds no sectors"),
+        (["--runs-per-file", "2", "--set", "sweep.integration.sectors=[false,true]"], "holds no sectors"),
+        (["--cluster", "sound.toml", "-j", "2"], "give one"),
     ],
 )
 def test_bad_input(folder, capsys, arguments, told, dry):
     Path("cluster.toml").write_text('[cluster]\nkind = "slurm"\njob = 3\n')
+    Path("sound.toml").write_text('[cluster]\nkind = "slurm"\njobs = 3\n')
     if "-o" in arguments:
         assert main(["sweep", "run", "scan.toml", "-o", "other", "--set", "sweep.replicas=2"]) == 0
         capsys.readouterr()
@@ -96,6 +101,13 @@ def test_dry_run_computes_nothing(folder, capsys):
     assert main(["sweep", "run", "scan.toml", "--dry-run"]) == 0
     assert "no faults; 9 runs: problem.learning_rate (3) x spectrum.beta (3)" in capsys.readouterr().out
     assert [path.name for path in folder.iterdir()] == ["scan.toml"]
+
+
+def test_dry_run_knows_the_plan_of_the_folder(folder, capsys):
+    assert main(["sweep", "run", "scan.toml", "--runs-per-file", "3", "--shard", "0/3"]) == 0
+    assert main(["sweep", "run", "scan.toml", "--runs-per-file", "3", "--dry-run"]) == 0
+    assert main(["sweep", "run", "scan.toml", "--runs-per-file", "4", "--dry-run"]) == 2
+    assert "begun with 3 runs a file, not 4" in capsys.readouterr().err
 
 
 def test_an_interrupted_sweep_goes_on(folder, capsys, monkeypatch):

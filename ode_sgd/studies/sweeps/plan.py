@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.model import check
-from ode_sgd.model.errors import OdeSgdError, StorageError
+from ode_sgd.model.errors import OdeSgdError, StorageError, StudyError
 from ode_sgd.storage.sweep_folder import PLAN, RETRIED, Failure, SweepFolder, holds
 from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.sweeps.compute import batched, check_interrupted, integrate_alike, one_by_one, trajectories
@@ -24,6 +24,7 @@ FILE_SECONDS = 2.0  # work in one file: a file costs 15 ms, and what a kill lose
 SHARE = 16  # a sweep has at least as many files, so that every worker has something to do
 FEWEST = 32  # ... as long as that many short runs still share one: the integrator takes them side by side
 MOST = 1000
+SECTORS = "integration.sectors"
 LONG = 20.0  # seconds of a first integration that are not those of compiling: it is not done again to be timed
 TRIALS = 3
 CLASSES = 4  # classes of runs that are tried, of all that there are
@@ -127,25 +128,50 @@ def plan_of(
     """
     found = folder.plan()
     if found is None:
-        wanted = None if runs_per_file is None else check.integer("runs_per_file", runs_per_file, 1, MOST)
+        wanted = checked_runs_per_file(sweep, runs_per_file)
         compile_all(sweep, check_signals)
         seconds = {} if wanted else trial_seconds(sweep, check_signals)
         sizes = [wanted] * _count(sweep) if wanted else chosen_sizes(sweep, seconds)
         check_signals()
         found = folder.propose({"sweep": sweep.identity, "seconds_per_run": seconds, "runs_per_file": sizes})
     sizes = _sizes(sweep, folder, found)
-    if runs_per_file is not None and set(sizes) != {runs_per_file}:
+    check_same_size(folder, sizes, runs_per_file)
+    return Plan(sweep, folder, sizes)
+
+
+def checked_runs_per_file(sweep: Sweep, runs_per_file: int | None) -> int | None:
+    """The number, or InvalidProblem; StudyError where the runs of this sweep cannot share a file."""
+    if runs_per_file is None:
+        return None
+    wanted = check.integer("runs_per_file", runs_per_file, 1, MOST)
+    given = [sweep.tables.get("integration", {}).get("sectors")]
+    axes = [(axis.names.index(SECTORS), axis) for axis in sweep.axes if SECTORS in axis.names]
+    given = [values[place] for place, axis in axes for values in axis.values] or given
+    if wanted > 1 and any(given):
+        told = f"runs_per_file = {wanted}, but a file of several runs holds no sectors; give 1, or leave it out"
+        raise StudyError("--runs-per-file", [told])
+    return wanted
+
+
+def check_same_size(folder: SweepFolder, sizes: list[int], runs_per_file: int | None) -> None:
+    """StorageError if the folder was begun with another number."""
+    if runs_per_file is not None and sizes and set(sizes) != {runs_per_file}:
         raise StorageError(
             f"{folder.path} was begun with {_told(sizes)} runs a file, not {runs_per_file}; leave it out, "
             "or give another folder"
         )
-    return Plan(sweep, folder, sizes)
 
 
 def known_plan(sweep: Sweep, folder: SweepFolder) -> Plan | None:
     """The plan that holds in a folder, None before there is one."""
+    sizes = known_sizes(sweep, folder)
+    return None if sizes is None else Plan(sweep, folder, sizes)
+
+
+def known_sizes(sweep: Sweep, folder: SweepFolder) -> list[int] | None:
+    """Runs a file of the plan that holds in a folder, for every class, None before there is one."""
     found = folder.plan()
-    return None if found is None else Plan(sweep, folder, _sizes(sweep, folder, found))
+    return None if found is None else _sizes(sweep, folder, found)
 
 
 def _sizes(sweep: Sweep, folder: SweepFolder, found: Mapping[str, Any]) -> list[int]:

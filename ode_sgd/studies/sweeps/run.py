@@ -14,7 +14,7 @@ from ode_sgd.model.errors import OdeSgdError, StorageError, StudyError
 from ode_sgd.solvers.interruption import Interruption
 from ode_sgd.storage.sweep_folder import MANIFEST, Failure, SweepFolder
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
-from ode_sgd.studies.sweeps.plan import Item, Plan, known_plan, plan_of
+from ode_sgd.studies.sweeps.plan import Item, Plan, check_same_size, checked_runs_per_file, known_plan, known_sizes, plan_of
 from ode_sgd.studies.sweeps.sweep import SCHEMA, Sweep
 from ode_sgd.studies.sweeps.task import TaskResult, do
 
@@ -96,7 +96,9 @@ def run_sweep(
     StorageError
         If the folder cannot be written, is another sweep's, or another process works on the same part.
     StudyError
-        For a shard outside its range, or where the extra `cluster` is missing.
+        For a shard outside its range, for jobs > 1 beside a cluster, for several runs a file with sectors (a file of
+        several runs holds none), where the extra `cluster` or the queueing system's command is missing, or where the
+        queueing system takes no job.
     InvalidProblem
         For other arguments outside their range.
 
@@ -111,6 +113,7 @@ def run_sweep(
     part = _shard(shard)
     settings = cluster if cluster is None or isinstance(cluster, ClusterSettings) else ClusterSettings.read(cluster)
     _check_engine(jobs, settings, dashboard)
+    checked_runs_per_file(sweep, runs_per_file)
     if settings is not None:
         from ode_sgd.studies.sweeps.cluster import check_queue  # brings dask, an extra
 
@@ -147,14 +150,18 @@ def check_arguments(
     shard: str | tuple[int, int] | None,
     cluster: str | Path | None,
     *,
+    runs_per_file: int | None = None,
     dashboard: bool = False,
 ) -> None:
     """Raise what `run_sweep` would raise before it computes anything; no folder is made."""
     _shard(shard)
     settings = None if cluster is None else ClusterSettings.read(cluster)
     _check_engine(check.integer("jobs", jobs, 1), settings, dashboard)
-    if (SweepFolder(folder).path / MANIFEST).exists():
-        _check_same(SweepFolder(folder).manifest(), sweep, SweepFolder(folder))
+    checked_runs_per_file(sweep, runs_per_file)
+    place = SweepFolder(folder)
+    if (place.path / MANIFEST).exists():
+        _check_same(place.manifest(), sweep, place)
+        check_same_size(place, known_sizes(sweep, place) or [], runs_per_file)
 
 
 def open_folder(sweep: Sweep, folder: str | Path) -> SweepFolder:
@@ -228,6 +235,8 @@ def _shard(given: str | tuple[int, int] | None) -> tuple[int, int]:
 
 def _check_engine(jobs: int, settings: ClusterSettings | None, dashboard: bool) -> None:
     """Say what is missing before anything is computed."""
+    if jobs > 1 and settings is not None:
+        raise StudyError("-j", [f"{jobs} processes of this machine and --cluster: give one (a cluster file has jobs)"])
     if jobs == 1 and settings is None:
         if dashboard:
             raise StudyError("--dashboard", ["is dask's page; give -j 2 or more, or --cluster"])
