@@ -36,6 +36,7 @@ SETTINGS = {"distributed.scheduler.allowed-failures": DEATHS, "distributed.deplo
 RENEWED = 20.0  # seconds without a worker after which another takes its place
 METHOD = "distributed.worker.multiprocessing-method"
 FORKS = sys.platform == "linux"
+DEAF = "ode_sgd.studies.sweeps.deaf"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 HERE = "127.0.0.1:0"  # for dask's web servers, which otherwise listen to everybody; any free port
 PAGES = ("distributed.scheduler.http.routes", "distributed.worker.http.routes")
@@ -53,7 +54,7 @@ def prepare() -> None:
         return
     with dask.config.set({METHOD: "forkserver"}):
         get_mp_context()  # dask's own list of imports, in place of which comes ours
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["distributed.nanny", __name__])
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["distributed.nanny", __name__, DEAF])
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))  # what is forked cannot change them any more
     try:
@@ -209,6 +210,7 @@ def _local(jobs: int, *, dashboard: bool) -> Iterator[Any]:
         security=Security.temporary(),
         dashboard_address=HERE,
         worker_dashboard_address=HERE,
+        preload=[DEAF],  # where workers are not forked
         scheduler_kwargs={"dashboard": dashboard},
         silence_logs=logging.CRITICAL,
     )
