@@ -55,6 +55,14 @@ def test_the_file_opens_in_xarray_as_a_grid(done):
         np.testing.assert_array_equal(run.values, alone.generalization_error)
 
 
+@pytest.mark.parametrize(
+    "name", ["runs/000/run-00000000.h5", "runs/x.h5", "retried/a.h5", "failures/../runs/b.h5", "plan.json"]
+)
+def test_the_file_does_not_go_among_the_runs(done, name):
+    with pytest.raises(StorageError, match="the sweep's own"):
+        collect_sweep(done, done / name)
+
+
 def test_the_summary_is_that_of_find_plateau(done):
     sweep = stored_sweep(done)[0]
     with h5py.File(collect_sweep(done).path) as file:

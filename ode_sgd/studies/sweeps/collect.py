@@ -15,7 +15,7 @@ from ode_sgd.model.errors import OdeSgdError, StorageError
 from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.storage.hdf5 import load
 from ode_sgd.storage.stack import Column, put, read_stack, stack_file
-from ode_sgd.storage.sweep_folder import RETRIED, SweepFolder
+from ode_sgd.storage.sweep_folder import CHECKPOINTS, FAILURES, MANIFEST, PLAN, RETRIED, RUNS, SweepFolder
 from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.sweeps.plan import Plan
 from ode_sgd.studies.sweeps.run import stored_sweep
@@ -168,6 +168,7 @@ def collect_sweep(
     if plan is None:
         raise StorageError(f"{place.path} holds no runs yet; run the sweep first")
     path = Path(output) if output is not None else place.path / COLLECTED
+    _check_output(path, place)
     layout = _Layout(sweep, moments=moments)
     table = _Table(sweep, place, plan)
     facts = {
@@ -193,6 +194,16 @@ def collect_sweep(
         complete=int((codes == STATUS.index("complete")).sum()),
         present=int((codes < STATUS.index("failed")).sum()),
     )
+
+
+def _check_output(path: Path, place: SweepFolder) -> None:
+    """StorageError for a file that would stand among the runs: it could replace one, or pass for one."""
+    for kind in (RUNS, RETRIED, FAILURES, CHECKPOINTS):
+        if path.resolve().is_relative_to((place.path / kind).resolve()):
+            told = f"is among the sweep's own files, below {place.path / kind}"
+            raise StorageError(f"{path} {told}; give another place, such as {place.path / COLLECTED}")
+    if path.resolve() in ((place.path / name).resolve() for name in (MANIFEST, PLAN)):
+        raise StorageError(f"{path} is the sweep's own; give another name, such as {place.path / COLLECTED}")
 
 
 def _segments(runs: NDArray[np.int64]) -> Iterator[tuple[slice, slice]]:
