@@ -254,6 +254,13 @@ def test_a_damaged_description(sweep, tmp_path, damage):
             call()
 
 
+def test_the_folder_of_a_newer_version(sweep, tmp_path):
+    SweepFolder(tmp_path / "out").create({"schema": 99, "identity": sweep.identity, "sweep": sweep.document()})
+    for call in (lambda: run_sweep(sweep, tmp_path / "out"), lambda: ode_sgd.sweep_status(tmp_path / "out")):
+        with pytest.raises(StorageError, match="newer ode_sgd"):
+            call()
+
+
 def test_foreign_files_in_the_folder_are_left_alone(sweep, tmp_path):
     run_sweep(sweep, tmp_path / "out", runs_per_file=9)
     foreign = ["failures/000/notes.txt", "failures/000/run-x.json", "retried/000/run-5 (copy).h5", "runs/000/old.h5"]
@@ -478,6 +485,26 @@ def test_a_long_integration_is_timed_once(sweep, monkeypatch):
     monkeypatch.setattr(sweep_plan, "_batch_seconds", lambda study, count: counts.append(count) or 100.0)
     assert sweep_plan.trial_seconds(sweep) == {0: 100.0}
     assert counts == [1]
+
+
+def test_kernels_are_compiled_before_processes_go_on_with_a_sweep(sweep, tmp_path, monkeypatch):
+    """Otherwise each would compile them; not where nothing is left to do, nor for one process."""
+    from ode_sgd.studies.sweeps import run as sweep_run
+
+    compiled = []
+    monkeypatch.setattr(sweep_run, "compile_all", lambda sweep, check: compiled.append(len(sweep)))
+    monkeypatch.setattr(sweep_run, "_engine", lambda *arguments: lambda items: (item for item in ()))
+    pytest.importorskip("dask")
+    open_folder(sweep, tmp_path / "out").propose({"runs_per_file": [9]})
+    run_sweep(sweep, tmp_path / "out")
+    assert compiled == []
+    run_sweep(sweep, tmp_path / "out", jobs=2)
+    assert compiled == [9]
+    path = tmp_path / "out/runs/000/batch-00000000.h5"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"there")
+    run_sweep(sweep, tmp_path / "out", jobs=2)
+    assert compiled == [9]
 
 
 def test_long_runs_get_a_file_each_and_short_ones_share():

@@ -14,7 +14,16 @@ from ode_sgd.model.errors import OdeSgdError, StorageError, StudyError
 from ode_sgd.solvers.interruption import Interruption
 from ode_sgd.storage.sweep_folder import MANIFEST, Failure, SweepFolder
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
-from ode_sgd.studies.sweeps.plan import Item, Plan, check_same_size, checked_runs_per_file, known_plan, known_sizes, plan_of
+from ode_sgd.studies.sweeps.plan import (
+    Item,
+    Plan,
+    check_same_size,
+    checked_runs_per_file,
+    compile_all,
+    known_plan,
+    known_sizes,
+    plan_of,
+)
 from ode_sgd.studies.sweeps.sweep import SCHEMA, Sweep
 from ode_sgd.studies.sweeps.task import TaskResult, do
 
@@ -128,9 +137,12 @@ def run_sweep(
             prepare()
         work = None
         try:
+            planned = place.plan() is not None
             plan = plan_of(sweep, place, runs_per_file, interruption.check)
             interruption.check()
             work = _Work(plan, place, range(part[0], len(plan), part[1]), progress)
+            if planned and jobs > 1 and work.left:  # a new plan's trial has compiled already
+                compile_all(sweep, interruption.check)
             engine = _engine(sweep, place, jobs, settings, name, dashboard, interruption)
             with closing(engine(work.missing())) as results:
                 for result in results:
@@ -176,7 +188,8 @@ def open_folder(sweep: Sweep, folder: str | Path) -> SweepFolder:
 
 
 def _check_same(manifest: dict[str, Any], sweep: Sweep, place: SweepFolder) -> None:
-    """StorageError if a folder is another sweep's."""
+    """StorageError if a folder is another sweep's, or of a newer layout."""
+    _check_schema(manifest, place)
     if manifest.get("identity") != sweep.identity:
         raise StorageError(
             f"{place.path} holds another sweep ({_difference(manifest, sweep)}); give another folder, or the file that "
@@ -184,13 +197,21 @@ def _check_same(manifest: dict[str, Any], sweep: Sweep, place: SweepFolder) -> N
         )
 
 
+def _check_schema(manifest: dict[str, Any], place: SweepFolder) -> None:
+    """StorageError if a folder is of a layout that is not known here."""
+    schema = manifest.get("schema")
+    if type(schema) is not int:
+        raise StorageError(f"{place.path / MANIFEST} is damaged (schema = {schema!r}); begin the sweep anew")
+    if schema > SCHEMA:
+        raise StorageError(f"{place.path} was written by a newer ode_sgd (layout {schema}); upgrade")
+
+
 def stored_sweep(folder: str | Path) -> tuple[Sweep, SweepFolder, Plan | None]:
     """What a folder says of itself: its sweep, the folder, and the plan if there is one yet."""
     place = SweepFolder(folder)
     manifest = place.manifest()
     try:
-        if int(manifest["schema"]) > SCHEMA:
-            raise StorageError(f"{place.path} was written by a newer ode_sgd (layout {manifest['schema']}); upgrade")
+        _check_schema(manifest, place)
         sweep = Sweep.of_document(manifest["sweep"], str(place.path))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StorageError(f"{place.path / MANIFEST} is damaged ({error}); begin the sweep anew") from error
@@ -300,6 +321,11 @@ class _Work:
     def runs(self) -> int:
         """Of the sweep, or of this part of it."""
         return len(self._mine)
+
+    @property
+    def left(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self._items)
 
     def missing(self) -> Iterator[Item]:
         """The items to be done."""
