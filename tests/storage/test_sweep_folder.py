@@ -141,7 +141,9 @@ def test_an_empty_file_is_none_and_is_replaced(tmp_path):
     assert list(folder.present()) == ["run-00000000.h5"]
 
 
-@pytest.mark.parametrize("damage", ["", "[]", '{"run": 1234}', '{"run": 7, "kind": "raised", "values": {}, "message": ""}'])
+@pytest.mark.parametrize(
+    "damage", ["", "[]", '{"run": 1234}', '{"run": 7, "kind": "raised", "values": {}, "message": ""}']
+)
 def test_a_damaged_failure_is_named(tmp_path, damage):
     folder = SweepFolder(tmp_path)
     folder.record(FAILURE)

@@ -176,10 +176,10 @@ def known_sizes(sweep: Sweep, folder: SweepFolder) -> list[int] | None:
 
 def _sizes(sweep: Sweep, folder: SweepFolder, found: Mapping[str, Any]) -> list[int]:
     """Runs a file, for every class, as the plan that was read says."""
-    sizes = found.get("runs_per_file")
-    sound = isinstance(sizes, list) and all(type(size) is int and 1 <= size <= MOST for size in sizes)
-    if not sound or sizes is None or len(sizes) != _count(sweep):
-        told = f"runs_per_file = {shown(sizes)}, but there are {_count(sweep)} classes of runs"
+    given = found.get("runs_per_file")
+    sizes = [size for size in given if type(size) is int and 1 <= size <= MOST] if isinstance(given, list) else []
+    if len(sizes) != _count(sweep) or sizes != given:
+        told = f"runs_per_file = {shown(given)}, but there are {_count(sweep)} classes of runs"
         raise StorageError(f"{folder.path / PLAN} is damaged ({told}); bring it back, or begin the sweep anew")
     return sizes
 

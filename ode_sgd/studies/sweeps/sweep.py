@@ -78,13 +78,8 @@ class Sweep:
     ) -> None:
         faults: list[str] = []
         source = str(study) if isinstance(study, str | Path) else "sweep"
-        if not isinstance(study, str | Path | Mapping):
-            faults.append(f"study = {shown(study)} is none; give a file's name, or a dictionary of its tables")
-        if not isinstance(axes, Mapping | None):
-            faults.append(f'axes = {shown(axes)} are none; give a dictionary such as {{"problem.learning_rate": [0.1]}}')
         groups = list(zip) if isinstance(zip, Iterable) else [zip]
-        if not all(isinstance(group, Iterable) for group in groups):
-            faults.append(f'zip = {shown(zip)}: give a list of lists of names, such as [["a.b", "c.d"]]')
+        faults += _argument_faults(study, axes, groups)
         if faults:
             raise StudyError(source, faults)
         given = load_tables(study) if isinstance(study, str | Path) else plain(dict(study))
@@ -255,6 +250,19 @@ class Sweep:
         if faults:
             raise StudyError(source, faults)
         return self
+
+
+def _argument_faults(study: Any, axes: Any, groups: list[Any]) -> list[str]:
+    """What is wrong with the kinds of a sweep's arguments."""
+    faults = []
+    if not isinstance(study, str | Path | Mapping):
+        faults.append(f"study = {shown(study)} is none; give a file's name, or a dictionary of its tables")
+    if not isinstance(axes, Mapping | None):
+        faults.append(f'axes = {shown(axes)} are none; give a dictionary such as {{"problem.learning_rate": [0.1]}}')
+    if not all(isinstance(group, Iterable) for group in groups):
+        told = shown(groups[0] if len(groups) == 1 else groups)
+        faults.append(f'zip = {told}: give a list of lists of names, such as [["a.b", "c.d"]]')
+    return faults
 
 
 def run_identity(study: Study, values: Mapping[str, Any]) -> str:

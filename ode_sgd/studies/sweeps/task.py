@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ode_sgd.model.errors import OdeSgdError, StorageError
-from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.storage.checkpoint import Checkpoint
 from ode_sgd.storage.hdf5 import image
 from ode_sgd.storage.sweep_folder import RAISED, STORAGE, Failure, SweepFolder, holds, make_parent
