@@ -19,7 +19,7 @@ from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.theory.escape import EscapeLaw, escape_law
 from ode_sgd.theory.linear_network import noise_floor
 from ode_sgd.theory.power_laws import PowerLaw, asymptotic_exponent
-from ode_sgd.theory.saddle import plateau_height, symmetric_saddle
+from ode_sgd.theory.saddle import BRANCHES, plateau_height, symmetric_saddle
 
 T = TypeVar("T")
 STILL = 0.01  # an error that moves by less than this over the last third of the time has reached a floor
@@ -93,7 +93,7 @@ def findings(trajectory: Trajectory) -> Findings:
         theory_height=_where_it_exists(lambda: plateau_height(problem, teacher, branch)),
         theory_escape=_where_it_exists(lambda: escape_law(problem, teacher, branch)),
         theory_power_law=asymptotic_exponent(problem),
-        theory_floor=_where_it_exists(lambda: noise_floor(problem, teacher)),
+        theory_floor=_where_it_exists(lambda: noise_floor(problem, _last_state(trajectory))),
     )
 
 
@@ -102,25 +102,30 @@ def teacher_of(trajectory: Trajectory) -> OrderParameters | None:
 
     Where the last state is not kept (a mean, nodes in place of a long spectrum) every sector gets T / mu_1.
     """
-    final, spectrum = trajectory.final, trajectory.problem.spectrum
     if trajectory.T.ndim != 2:
         return None
-    if final is not None:
-        return final[0] if isinstance(final, tuple) else final
+    kept, spectrum = _last_state(trajectory), trajectory.problem.spectrum
+    if kept is not None:
+        return kept
     K, M = trajectory.problem.student_units, trajectory.problem.teacher_units
     L = spectrum.distinct
     t = np.broadcast_to(trajectory.T / spectrum.moment(1), (L, M, M))
     return OrderParameters(np.zeros((L, K, K)), np.zeros((L, K, M)), t)
 
 
+def _last_state(trajectory: Trajectory) -> OrderParameters | None:
+    """The last state kept, of the first replica; what sectors hold that do not learn cannot be had from elsewhere."""
+    return trajectory.final[0] if isinstance(trajectory.final, tuple) else trajectory.final
+
+
 def saddle_branch(trajectory: Trajectory, plateau: Plateau | None) -> str:
     """The branch of `theory.symmetric_saddle` nearer to a plateau, by the spread of the students in Q."""
     saddles = {
         branch: saddle
-        for branch in ("identical", "split")
+        for branch in BRANCHES
         if (saddle := _where_it_exists(partial(symmetric_saddle, trajectory.problem, teacher_of(trajectory), branch)))
     }
-    if plateau is None or len(saddles) < len(("identical", "split")):
+    if plateau is None or len(saddles) < len(BRANCHES):
         return next(iter(saddles), "identical")
     mean = trajectory if trajectory.replicas is None else trajectory.mean()
     on_it = np.flatnonzero((mean.alpha >= plateau.start) & (mean.alpha <= plateau.end))

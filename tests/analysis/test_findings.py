@@ -79,6 +79,17 @@ def test_the_own_teacher_counts_also_on_nodes_and_in_means():
     assert found.theory_height != pytest.approx(ode_sgd.theory.plateau_height(ode.problem), rel=1e-3)
 
 
+def test_no_floor_is_claimed_where_what_the_held_sectors_hold_is_not_kept():
+    spectrum = ode_sgd.Spectrum.power_law(300, 1.0)
+    held = {"spectrum": spectrum, "dimension": 1200, "last": 10.0, "trainable": 100, "gradient_flow": True}
+    on_nodes = run("linear", 0.1, **held)
+    assert on_nodes.final is None and ode_sgd.findings(on_nodes).theory_floor is None
+    start = ode_sgd.OrderParameters.random(on_nodes.problem, 1200, 0.01, seed=1)
+    whole = ode_sgd.integrate(on_nodes.problem, start, 10.0, nodes=None)
+    expected = ode_sgd.theory.noise_floor(on_nodes.problem, start)
+    assert ode_sgd.findings(whole).theory_floor == pytest.approx(expected, rel=1e-12)
+
+
 def test_spreads_are_printed_for_one_unstable_direction_only():
     problem = ode_sgd.Problem(
         spectrum=ode_sgd.Spectrum.isotropic(), student_units=3, teacher_units=3, learning_rate=0.5

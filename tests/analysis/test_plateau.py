@@ -162,7 +162,7 @@ def test_height_of_noisy_runs_far_from_symmetric():
     found = ode_sgd.find_plateau(sgd)
     saddle = ode_sgd.theory.plateau_height(problem, start, branch="split")
     # The height is that of the mean over replicas; 1/N of bias and the slow loss of q_ii - q_ij are left.
-    assert found is None or abs(found.height - saddle) < 0.01 * saddle + 3.0 * found.height_error
+    assert abs(found.height - saddle) < 0.01 * saddle + 3.0 * found.height_error  # measured: 0.9 %, 0.3 % stated
 
 
 @pytest.mark.parametrize("L", [1, 2, 16])

@@ -1,11 +1,8 @@
 """Running sweeps in this process: what is skipped, what fails, what is kept."""
 
 import os
-import signal
 import subprocess
 import threading
-from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -322,8 +319,8 @@ def test_two_drivers_of_one_part(sweep, tmp_path):
         run_sweep(sweep, tmp_path / "out")
 
 
-def test_a_run_that_two_computed_is_published_once(sweep, tmp_path, monkeypatch):
-    """Somebody else is faster, after the look that found nothing."""
+def faster(monkeypatch, folder, prepare=lambda patched: None):
+    """Somebody else publishes a batch of nine, after the look that found nothing and before we do."""
     original = sweep_task.integrate_alike
 
     def slow(studies):
@@ -331,31 +328,24 @@ def test_a_run_that_two_computed_is_published_once(sweep, tmp_path, monkeypatch)
         if len(studies) == 9:
             with monkeypatch.context() as patched:
                 patched.setattr(sweep_task, "integrate_alike", original)
-                parts = stored_sweep(tmp_path / "out")
+                prepare(patched)
+                parts = stored_sweep(folder)
                 sweep_task.do(parts[0], parts[1], parts[2].item(0))
         return found
 
     monkeypatch.setattr(sweep_task, "integrate_alike", slow)
+
+
+def test_a_run_that_two_computed_is_published_once(sweep, tmp_path, monkeypatch):
+    faster(monkeypatch, tmp_path / "out")
     result = run_sweep(sweep, tmp_path / "out", runs_per_file=9)
     assert (result.twice, result.complete) == (9, 9)
 
 
 def test_a_run_that_failed_for_the_faster_one_is_not_lost(sweep, tmp_path, monkeypatch):
     """The file that is there lacks a run: the one computed here is kept beside it, and counts as complete."""
-    original = sweep_task.integrate_alike
-
-    def slow(studies):
-        found = original(studies)
-        if len(studies) == 9:
-            with monkeypatch.context() as patched:
-                patched.setattr(sweep_task, "integrate_alike", original)
-                raising(patched, 5, InvalidProblem("not on this node"))
-                parts = stored_sweep(tmp_path / "out")
-                sweep_task.do(parts[0], parts[1], parts[2].item(0))
-        return found
-
     run_sweep(sweep, tmp_path / "quiet", runs_per_file=9)
-    monkeypatch.setattr(sweep_task, "integrate_alike", slow)
+    faster(monkeypatch, tmp_path / "out", lambda patched: raising(patched, 5, InvalidProblem("not on this node")))
     result = run_sweep(sweep, tmp_path / "out", runs_per_file=9)
     assert (result.twice, result.complete, result.failures) == (9, 9, ())
     assert names(tmp_path / "out") == ["batch-00000000.h5", "run-00000005.h5"]
@@ -438,95 +428,3 @@ def test_nothing_of_dask_is_needed_for_one_process(tmp_path):
         check=False,
     )
     assert done.stdout == "9\n", done.stderr
-
-
-@pytest.mark.parametrize("at", [1, 2, 3])
-def test_ctrl_c_during_the_trial_leaves_no_plan(sweep, tmp_path, monkeypatch, at):
-    """A solver takes the signal as the end of its integration; the time that it took says nothing."""
-    from ode_sgd.studies.sweeps import plan as sweep_plan
-
-    calls = []
-
-    def stopped(studies):
-        calls.append(len(studies))
-        found = sweep_compute.integrate_batch(
-            [study.problem for study in studies],
-            [study.start.overlaps(study.problem) for study in studies],
-            studies[0].integration.times,
-            moments=(1,),
-        )
-        return [replace(one, status="interrupted") for one in found] if len(calls) == at else found
-
-    monkeypatch.setattr(sweep_plan, "integrate_alike", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        run_sweep(sweep, tmp_path / "out")
-    assert len(calls) == at
-    assert SweepFolder(tmp_path / "out").plan() is None
-
-
-def test_a_signal_that_got_lost_in_the_trial_leaves_no_plan(sweep, tmp_path, monkeypatch):
-    from ode_sgd.studies.sweeps import plan as sweep_plan
-
-    def swallowed(studies):
-        with suppress(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-        raise RuntimeError("something went wrong while compiling")
-
-    monkeypatch.setattr(sweep_plan, "integrate_alike", swallowed)
-    with pytest.raises(KeyboardInterrupt):
-        run_sweep(sweep, tmp_path / "out")
-    assert SweepFolder(tmp_path / "out").plan() is None
-
-
-def test_a_long_integration_is_timed_once(sweep, monkeypatch):
-    from ode_sgd.studies.sweeps import plan as sweep_plan
-
-    counts = []
-    monkeypatch.setattr(sweep_plan, "_batch_seconds", lambda study, count: counts.append(count) or 100.0)
-    assert sweep_plan.trial_seconds(sweep) == {0: 100.0}
-    assert counts == [1]
-
-
-def test_kernels_are_compiled_before_processes_go_on_with_a_sweep(sweep, tmp_path, monkeypatch):
-    """Otherwise each would compile them; not where nothing is left to do, nor for one process."""
-    from ode_sgd.studies.sweeps import run as sweep_run
-
-    compiled = []
-    monkeypatch.setattr(sweep_run, "compile_all", lambda sweep, check: compiled.append(len(sweep)))
-    monkeypatch.setattr(sweep_run, "_engine", lambda *arguments: lambda items: (item for item in ()))
-    pytest.importorskip("dask")
-    open_folder(sweep, tmp_path / "out").propose({"runs_per_file": [9]})
-    run_sweep(sweep, tmp_path / "out")
-    assert compiled == []
-    run_sweep(sweep, tmp_path / "out", jobs=2)
-    assert compiled == [9]
-    path = tmp_path / "out/runs/000/batch-00000000.h5"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"there")
-    run_sweep(sweep, tmp_path / "out", jobs=2)
-    assert compiled == [9]
-
-
-def test_long_runs_get_a_file_each_and_short_ones_share():
-    from ode_sgd.studies.sweeps.plan import chosen_sizes
-
-    def sizes(seconds, count, axes=None):
-        sweep = Sweep(tables(), (axes or {}) | {"problem.label_noise": {"linspace": [0.0, 1.0, count]}})
-        return chosen_sizes(sweep, {0: seconds})
-
-    assert sizes(3.0, 1000) == [1]
-    assert sizes(1e-3, 100) == [32]
-    assert sizes(1e-3, 10_000) == [625]  # 16 files at least
-    assert sizes(1e-4, 100_000) == [1000]
-    assert sizes(0.1, 10_000) == [20]  # two seconds
-    # Sixteen times as many units squared: two seconds are fewer runs.
-    assert sizes(0.02, 10_000, {"problem.teacher_units": [2, 14]}) == [100, 6]
-    assert sizes(1e-3, 100, {"integration.sectors": [False, True]}) == [32, 1]
-
-
-def test_classes_are_measured_each_by_the_one_nearest_to_it():
-    from ode_sgd.studies.sweeps.plan import chosen_sizes
-
-    axes = {"spectrum.distinct": [1, 2, 40], "problem.label_noise": {"linspace": [0.0, 1.0, 1000]}}
-    sweep = Sweep(tables(), axes)
-    assert chosen_sizes(sweep, {0: 0.5, 2000: 0.01}) == [4, 4, 188]
