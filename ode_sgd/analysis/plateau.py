@@ -28,6 +28,7 @@ WINDOWS, POINTS = 200, 50  # places for the flattest stretch, and points on it
 FEWEST_TIMES = 4
 QUANTITIES = ("start", "end", "length", "height")
 NORMAL_MEDIAN = 0.6745  # of the modulus of a standard normal
+SURROUNDINGS = 20  # output times on either side of a stay, at least, from which its noise is told
 RESTLESS = 0.02  # most that a simulation may fluctuate on a plateau, of its height; more may look like anything
 ANCHORS = 300  # output times at which a plateau is looked for
 
@@ -252,11 +253,14 @@ def _flattest(alpha: Array, curve: Array, start: float, leave: float) -> tuple[f
 
 
 def _restlessness(alpha: Array, curve: Array, stay: _Stay) -> float:
-    """Standard deviation of white noise with the second differences that ln eps_g has on a stay (their median)."""
-    inside = curve[(alpha >= stay.start) & (alpha <= stay.leave)]
-    if inside.size < FEWEST_TIMES:
-        return np.inf
-    return float(np.median(np.abs(np.diff(inside, 2))) / (NORMAL_MEDIAN * np.sqrt(6.0)))
+    """Standard deviation of white noise with the second differences that ln eps_g has around a stay (their median).
+
+    On the stay alone they would be too small: a quiet stretch of noise is what a spurious stay is.
+    """
+    first, last = np.searchsorted(alpha, [stay.start, stay.leave])
+    margin = int(max(last - first, SURROUNDINGS))
+    around = curve[max(0, first - margin) : last + margin]
+    return float(np.median(np.abs(np.diff(around, 2))) / (NORMAL_MEDIAN * np.sqrt(6.0)))
 
 
 def _distinct(stays: list[_Stay]) -> list[_Stay]:

@@ -141,6 +141,15 @@ def test_height_is_that_of_the_saddle_wherever_one_is_reported(L, eta):
             assert plateau.end < 400.0 / eta
 
 
+@pytest.mark.parametrize(("noise", "judged"), [(0.005, True), (0.03, False)])
+def test_a_restless_simulation_is_not_judged_by_itself(noise, judged):
+    steady = escape(ALPHA, after=0.0)
+    rows = steady * np.exp(noise * np.random.default_rng(2).standard_normal((16, ALPHA.size)))
+    assert (ode_sgd.find_plateau(trajectory(ALPHA, rows[:1])) is not None) == judged
+    together = ode_sgd.find_plateau(trajectory(ALPHA, rows))  # their mean fluctuates a quarter as much
+    assert together.height == pytest.approx(HEIGHT, rel=0.01)
+
+
 @pytest.mark.parametrize("N", [100, 400, 1000])
 def test_fluctuations_of_a_noise_floor_are_none(N):
     problem = committee(1, 0.25, "linear", label_noise=0.3)
