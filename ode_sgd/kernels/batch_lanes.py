@@ -19,11 +19,12 @@ from ode_sgd.kernels.rosenbrock import (
     STEP_LIMIT,
     STEP_SIZE,
     Small,
+    dense_rows,
     retry_factor,
     step_factor,
     too_short,
 )
-from ode_sgd.kernels.rosenbrock_lanes import dense_rows, rosenbrock_lanes
+from ode_sgd.kernels.rosenbrock_lanes import rosenbrock_lanes
 from ode_sgd.kernels.sector_passes import Sectors, sector_passes
 
 
@@ -39,6 +40,7 @@ class Queue(NamedTuple):
     a: Array  # (B, K + M)
     noise_variance: Array  # (B,)
     weights: Array  # (B, orders, L), see rosenbrock.Outputs
+    order_one: int
     numbers: Array  # (B, 5), see rosenbrock.Control
     counts: Indices  # (B, 5)
     rows: Array  # (B, n, orders, p)
@@ -76,7 +78,7 @@ def lane_space(K: int, M: int, L: int, orders: int) -> LaneSpace:
         variance=empty(L, 1),
         z=empty(L, P),
         trial=empty(L, p),
-        stages=empty(L, STAGES, p),
+        stages=empty(STAGES, L, p),
         inverse=empty(L, K + pairs),
     )
     small = Small(
@@ -267,8 +269,7 @@ def batch_lanes(activation: str, K: int, M: int) -> Callable[..., bool]:
                         taken[0, lane] = 1.0
                         passed |= alpha[counts[b, 2]] <= numbers[b, 0]
             if passed:
-                for order in range(weights.shape[0]):
-                    dense_rows(s, weights[order], w.V, w.overlap, nothing, w.C, sums[order])
+                dense_rows(s, w, weights, x.order_one, nothing, sums)
                 for lane in range(WIDTH):
                     if taken[0, lane] > 0.0:
                         _write_outputs(x, seats[lane], lane, alpha, began[lane], sizes[0, lane], space.sums)

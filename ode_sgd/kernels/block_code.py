@@ -26,7 +26,6 @@ class BlockKernels(NamedTuple):
     couple: Callable[..., None]
     solve: Callable[..., None]
     error_ratios: Callable[..., None]
-    add_stages: Callable[..., None]
 
 
 def shape_variant(K: int, M: int, lanes: int = LANES) -> str:
@@ -41,13 +40,10 @@ def block_kernels(K: int, M: int, lanes: int = LANES) -> BlockKernels:
     """Written-out kernels where the network is small, loops otherwise; `lanes` sectors a block, LANES for the loops."""
     if shape_variant(K, M) == "any":
         loops = block_loops
-        return BlockKernels(loops.turn, loops.moments, loops.couple, loops.solve, loops.error_ratios, loops.add_stages)
+        return BlockKernels(loops.turn, loops.moments, loops.couple, loops.solve, loops.error_ratios)
     shape = _Shape(K, M, lanes)
-    written = [_compiled(shape, write(shape)) for write in (_turn, _moments, _couple, _solve, _error_ratios)]
-    # Where a row has many lanes, the loop over it vectorises; where it has one, the sums have to stay in registers.
-    add_stages = block_loops.add_stages if lanes > 1 else _compiled(shape, _add_stages(shape))
-    turn, moments, couple, solve, error_ratios = written
-    return BlockKernels(turn, moments, couple, solve, error_ratios, add_stages)
+    writers = _turn, _moments, _couple, _solve, _error_ratios
+    return BlockKernels(*(_compiled(shape, write(shape)) for write in writers))
 
 
 class _Shape:
@@ -197,11 +193,3 @@ def _error_ratios(x: _Shape) -> str:
     ]
     arguments = "z, g, trial, E, mean_size, atol, rtol, offset, worst, poison"
     return x.function("error_ratios", arguments, [], lines)
-
-
-def _add_stages(x: _Shape) -> str:
-    rows = range(x.p)
-    lines = [*x.load("out", "s", rows), "for j in range(count):", "    weight = weights[j]"]
-    lines += [f"    s{row} += weight * g[j, {x.at(row)}]" for row in rows]
-    lines += [f"out[{x.at(row)}] = s{row}" for row in rows]
-    return x.function("add_stages", "count, weights, g, out", [], lines)

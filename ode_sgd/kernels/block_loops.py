@@ -254,16 +254,3 @@ def error_ratios(
         r_ratio = np.sqrt(r_error[lane]) / (atol + rtol * np.sqrt(own * abs(teacher[lane])))
         worst[lane] = max(worst[lane], q_ratio, r_ratio)
         poison[lane] += 0.0 * (q_ratio + r_ratio)
-
-
-@kernel(sums=True)
-def add_stages(count: int, weights: Array, g: Array, out: Array) -> None:
-    """out += sum_j weights[j] g[j], j < count; four at a time, so that `out` is read and written less often."""
-    whole = count - count % 4
-    for j in range(0, whole, 4):
-        w0, w1, w2, w3 = weights[j], weights[j + 1], weights[j + 2], weights[j + 3]
-        for e in range(out.size):
-            out[e] += w0 * g[j, e] + w1 * g[j + 1, e] + w2 * g[j + 2, e] + w3 * g[j + 3, e]
-    for j in range(whole, count):
-        for e in range(out.size):
-            out[e] += weights[j] * g[j, e]

@@ -54,6 +54,7 @@ def _rotate(B: Array, V: Array, i: int, j: int, running: Array) -> None:
         B[i, m], B[j, m] = cosine * left - sine * right, sine * left + cosine * right
         left, right = V[m, i], V[m, j]
         V[m, i], V[m, j] = cosine * left - sine * right, sine * left + cosine * right
+    B[i, j] = B[j, i] = choose(turns, 0.0, B[i, j])  # what rounding left there would ask for another sweep
 
 
 @kernel()

@@ -12,16 +12,16 @@ import numpy as np
 from ode_sgd.kernels import rodas5p
 from ode_sgd.kernels.block_code import shape_variant
 from ode_sgd.kernels.blocks import LANES
-from ode_sgd.kernels.coefficients import coefficient_kernels
+from ode_sgd.kernels.coefficients import ANY, coefficient_kernels
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.differences import difference_coefficients, difference_error, difference_linearised
-from ode_sgd.kernels.eigenbasis import turn_coefficients, turn_covariance, turn_derivatives
+from ode_sgd.kernels.eigenbasis import turn_covariance, turns
 from ode_sgd.kernels.layout import Indices
 from ode_sgd.kernels.linearised import linearised_coefficients
 from ode_sgd.kernels.sector_passes import Sectors, dense_sums, sector_passes, sector_sums
 from ode_sgd.kernels.small_matrices import factorise, substitute, symmetric_eigen
 
-STAGE_A, STAGE_C, DENSE, GAMMA = rodas5p.A, rodas5p.C, rodas5p.H, rodas5p.GAMMA
+STAGE_A, STAGE_C, END, DENSE, GAMMA = rodas5p.A, rodas5p.C, rodas5p.END, rodas5p.H, rodas5p.GAMMA
 STAGES = rodas5p.STAGES
 
 # Status of a call.
@@ -71,6 +71,7 @@ class Outputs(NamedTuple):
 
     alpha: Array  # (n,), times
     weights: Array  # (orders, blocks, LANES), of sums over sectors
+    order_one: int  # which of them are `variance`, so that the sums are C
     rows: Array  # (n, orders, p), those sums at every time
     sectors: Array  # (n, blocks, p LANES), or of length 0 where they are not wanted
 
@@ -124,8 +125,32 @@ def coefficient_changes(w: Small, stage: int, dA: Array, dG: Array) -> None:
 
 
 @kernel()
+def dense_rows(s: Sectors, w: Small, weights: Array, order_one: int, nothing: Array, sums: Array) -> None:
+    """`dense_sums` turned back, so that outputs are polynomials of them; nothing (M, M) is 0. C is scratch.
+
+    Those of order one are C and the dC of the stages, which are known.
+    """
+    K, d, p = w.A.shape[0], w.A.shape[1], w.rows.size
+    dense_sums(s, weights, order_one, DENSE, sums)
+    known = sums[order_one]
+    for b in range(p):
+        known[0, b] = known[1, b] = w.rows[b]
+        known[2, b] = known[3, b] = known[4, b] = 0.0
+        for j in range(STAGES):
+            known[1, b] += END[j] * w.dC[j, b]
+            for m in range(3):
+                known[2 + m, b] += DENSE[m, j] * w.dC[j, b]
+    for order in range(sums.shape[0]):
+        for m in range(5):
+            turn_covariance(sums[order, m], w.V, w.overlap, nothing, w.C)
+            for i in range(K):
+                for c in range(i, d):
+                    sums[order, m, w.overlap[i, c]] = w.C[i, c]
+
+
+@kernel()
 def record_outputs(
-    s: Sectors, V: Array, index: Indices, counts: Indices, alpha: float, h: float, reached: float, outputs: Outputs
+    s: Sectors, w: Small, counts: Indices, alpha: float, h: float, reached: float, outputs: Outputs
 ) -> None:
     """Dense output at all times up to `reached`, the end of the step of size h from alpha."""
     first = last = counts[2]
@@ -133,21 +158,14 @@ def record_outputs(
         last += 1
     if first == last:
         return
-    K, d = V.shape[0], index.shape[0]
-    p = outputs.rows.shape[2]
-    sums, value, C = np.empty((5, p)), np.empty(p), np.zeros((d, d))
-    nothing = np.zeros((d - K, d - K))
-    for order in range(outputs.weights.shape[0]):
-        dense_sums(s, outputs.weights[order], DENSE, sums)
-        for n in range(first, last):
-            x = (outputs.alpha[n] - alpha) / h
-            for b in range(p):
-                bend = sums[2, b] + x * (sums[3, b] + x * sums[4, b])
-                value[b] = (1.0 - x) * sums[0, b] + x * (sums[1, b] + (1.0 - x) * bend)
-            turn_covariance(value, V, index, nothing, C)
-            for i in range(K):
-                for c in range(i, d):
-                    outputs.rows[n, order, index[i, c]] = C[i, c]
+    sums = np.empty((outputs.weights.shape[0], 5, w.rows.size))
+    dense_rows(s, w, outputs.weights, outputs.order_one, np.zeros(w.T.shape), sums)
+    for n in range(first, last):
+        x = (outputs.alpha[n] - alpha) / h
+        for order in range(sums.shape[0]):
+            for b in range(sums.shape[2]):
+                bend = sums[order, 2, b] + x * (sums[order, 3, b] + x * sums[order, 4, b])
+                outputs.rows[n, order, b] = (1.0 - x) * sums[order, 0, b] + x * (sums[order, 1, b] + (1.0 - x) * bend)
     counts[2] = last
 
 
@@ -205,10 +223,13 @@ def retry_factor(error: float) -> float:
 def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Callable[..., int]:
     """Kernel that advances one problem by up to `budget` attempted steps, in the form of differences.py if asked."""
     turn_all, coupling_moments, stage_pass, finish_pass, dense_sectors = sector_passes(K, M)
-    coefficients = difference_coefficients(activation) if differences else coefficient_kernels(activation).coefficients
-    eps_g = difference_error(activation) if differences else coefficient_kernels(activation).generalization_error
-    error_terms = coefficient_kernels(activation).error_terms
-    linearise = difference_linearised(activation) if differences else linearised_coefficients(activation)
+    shape = ANY if shape_variant(K, M) == "any" else (K, K + M)
+    turn_covariance, turn_coefficients, turn_derivatives = turns(shape)
+    coefficients, eps_g, error_terms, _ = coefficient_kernels(activation)
+    linearise = linearised_coefficients(activation)
+    if differences:
+        coefficients, eps_g = difference_coefficients(activation), difference_error(activation)
+        linearise = difference_linearised(activation)
 
     @kernel(f"{activation}-{shape_variant(K, M)}{'-differences' if differences else ''}")
     def advance(
@@ -231,7 +252,7 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
         p, end = base.size, times[-1]
         E, dA, dG = np.empty((K, d - K)), np.zeros((K, d)), np.zeros((K, K))
         rows, sums, half = np.empty(p), np.empty(p), np.empty((K, d))
-        back = np.empty((K, K))
+        back, table = np.empty((K, K)), STAGE_A.copy()  # not read-only, see `dense_sums`
         trace = s.variance.sum()  # mu_1
         smallest = 0.0
         for n in range(d - K):
@@ -268,17 +289,20 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                         back[i, j] = V[j, i]
             coupling_moments(s, 1.0 / (GAMMA * h), w.L, E, w.moments)
             coupling_matrix(index, w.JA, w.JG, w.moments, d - K, w.coupling)
-            error = np.inf
+            error = embedded = np.inf
             if factorise(w.coupling, w.pivots):
                 for stage in range(STAGES):
                     for b in range(p):
                         rows[b] = base[b]
                         for j in range(stage):
                             rows[b] += STAGE_A[stage, j] * dC[j, b]
-                    turn_covariance(rows, V, index, T, C)
-                    coefficients(C, a, noise_variance, A, G)
-                    turn_coefficients(A, G, V, half)
-                    stage_pass(s, stage, STAGE_A[stage], STAGE_C[stage] / h, E, dA, dG, A, G, sums)
+                    if stage > 0 or not fresh:  # otherwise they are as above
+                        turn_covariance(rows, V, index, T, C)
+                        coefficients(C, a, noise_variance, A, G)
+                        turn_coefficients(A, G, V, half)
+                    if stage == STAGES - 1:
+                        embedded = eps_g(C, a)
+                    stage_pass(s, stage, table[stage], STAGE_C[stage] / h, E, dA, dG, A, G, sums)
                     substitute(w.coupling, w.pivots, sums)
                     for b in range(p):
                         dC[stage, b] = sums[b]
@@ -289,16 +313,10 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                 if differences:
                     mean_size = max(mean_size, smallest / trace)
                 for b in range(p):
-                    rows[b] = base[b]
-                    for j in range(STAGES - 1):
-                        rows[b] += STAGE_A[STAGES - 1, j] * dC[j, b]
-                turn_covariance(rows, V, index, T, C)
-                embedded = eps_g(C, a)
-                for b in range(p):
                     rows[b] += dC[STAGES - 1, b]
                 turn_covariance(rows, V, index, T, C)
                 final = eps_g(C, a)
-                error = finish_pass(s, STAGE_A[STAGES - 1], E, dA, dG, mean_size, atol, rtol)
+                error = finish_pass(s, E, dA, dG, mean_size, atol, rtol)
                 # eps_g may be far smaller than the overlaps: hold its own error against it, down to its rounding.
                 rounding = rtol * smallest if differences else ROUNDING * error_terms(C, a)
                 off = abs(final - embedded) / (rtol * abs(final) + rounding + TINY)
@@ -316,7 +334,7 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
             for n in range(counts[2], outputs.sectors.shape[0]):
                 if times[n] <= reached:
                     dense_sectors(s, (times[n] - alpha) / h, DENSE, back, outputs.sectors[n])
-            record_outputs(s, V, index, counts, alpha, h, reached, outputs)
+            record_outputs(s, w, counts, alpha, h, reached, outputs)
             turn_all(s.trial, back, s.offset, y)
             numbers[0] = reached
             factor = step_factor(error, numbers[2])

@@ -25,6 +25,7 @@ class Stacked(NamedTuple):
     numbers: Array  # (B, 5), see Control
     counts: Indices  # (B, 5)
     weights: Array  # (B, orders, blocks, LANES), see Outputs
+    order_one: int
     rows: Array  # (B, n, orders, p)
     sectors: Array  # (B, n, blocks, p LANES), or (B, 0, ...)
 
@@ -54,7 +55,7 @@ def rosenbrock_batch(activation: str, K: int, M: int, differences: bool = False)
             for c in range(w.a.size):
                 w.a[c] = x.a[b, c]
             own = Sectors(s.offset, x.rate[b], x.noise[b], x.variance[b], s.z, s.trial, s.stages, s.inverse)
-            outputs = Outputs(alpha, x.weights[b], x.rows[b], x.sectors[b])
+            outputs = Outputs(alpha, x.weights[b], x.order_one, x.rows[b], x.sectors[b])
             control = Control(x.numbers[b], x.counts[b])
             codes[b] = advance(x.y[b], own, w, x.noise_variance[b], control, outputs, atol, rtol, budget)
 

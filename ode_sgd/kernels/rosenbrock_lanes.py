@@ -14,12 +14,11 @@ from ode_sgd.kernels import lane_matrices
 from ode_sgd.kernels.block_code import shape_variant
 from ode_sgd.kernels.coefficients import coefficient_kernels
 from ode_sgd.kernels.compile import Array, kernel
-from ode_sgd.kernels.eigenbasis import turn_covariance, turns
+from ode_sgd.kernels.eigenbasis import turns
 from ode_sgd.kernels.lanes import any_lane, choose, room, zeros
 from ode_sgd.kernels.layout import Indices
 from ode_sgd.kernels.linearised import linearised_coefficients
 from ode_sgd.kernels.rosenbrock import (
-    DENSE,
     GAMMA,
     ROUNDING,
     SLACK,
@@ -32,7 +31,7 @@ from ode_sgd.kernels.rosenbrock import (
     coefficient_changes,
     coupling_matrix,
 )
-from ode_sgd.kernels.sector_passes import Sectors, dense_sums, sector_passes, sector_sums
+from ode_sgd.kernels.sector_passes import Sectors, sector_passes, sector_sums
 
 
 class Attempt(NamedTuple):
@@ -71,17 +70,6 @@ def specialised(C: Array, y: Array, s: Sectors, overlap: Indices, floor: Array) 
                 apart = (s.rate[k, 0] > 0.0) * (abs(square) > SPECIALISED_AT * abs(teacher))
                 everywhere = choose(apart, 0.0, everywhere)
     return choose(drowned, 1.0, everywhere)
-
-
-@kernel()
-def dense_rows(s: Sectors, weight: Array, V: Array, index: Indices, nothing: Array, C: Array, sums: Array) -> None:
-    """`dense_sums` (5, p) turned back, so that outputs are polynomials of them; nothing (M, M) is 0, C scratch."""
-    dense_sums(s, weight, DENSE, sums)
-    for m in range(sums.shape[0]):
-        turn_covariance(sums[m], V, index, nothing, C)
-        for i in range(V.shape[0]):
-            for c in range(i, index.shape[0]):
-                sums[m, index[i, c]] = C[i, c]
 
 
 @functools.cache
@@ -171,7 +159,7 @@ def rosenbrock_lanes(activation: str, K: int, M: int) -> Callable[..., Attempt]:
             mean_size += base[index[i, i]]
         for b in range(p):
             size = max(size, abs(base[b])) + 0.0 * base[b]  # max loses a NaN, a sum keeps it
-        error: Any = finish_pass(s, STAGE_A[STAGES - 1], E, dA, dG, mean_size / trace, atol, rtol)
+        error: Any = finish_pass(s, E, dA, dG, mean_size / trace, atol, rtol)
         rounding = ROUNDING * error_terms(C, a)
         off = abs(final - embedded) / (rtol * abs(final) + rounding + TINY)
         error = max(error, off) + 0.0 * (error + off)

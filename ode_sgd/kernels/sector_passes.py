@@ -14,6 +14,7 @@ from ode_sgd.kernels.block_loops import Offsets
 from ode_sgd.kernels.blocks import LANES
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.lanes import room, zeros
+from ode_sgd.kernels.stage_sums import stage_sums
 
 
 class Sectors(NamedTuple):
@@ -25,7 +26,7 @@ class Sectors(NamedTuple):
     variance: Array  # (blocks, LANES), w lambda
     z: Array  # (blocks, P LANES), the state turned into the eigenbasis, and t
     trial: Array  # (blocks, p LANES), the next state, turned
-    stages: Array  # (blocks, 8, p LANES), g_1 .. g_8, turned
+    stages: Array  # (8, blocks or more, p LANES), g_1 .. g_8, turned
     inverse: Array  # (blocks, (K + K(K+1)/2) LANES), see block_loops.py
 
 
@@ -35,7 +36,7 @@ class SectorPasses(NamedTuple):
     turn_all: Callable[..., None]  # (y, V, offset, z)
     coupling_moments: Callable[..., None]  # (s, g, L, E, moments)
     stage_pass: Callable[..., None]  # (s, stage, a, c, E, dA, dG, A, G, dC)
-    finish_pass: Callable[..., float]  # (s, a, E, dA, dG, mean_size, atol, rtol) -> error norm
+    finish_pass: Callable[..., float]  # (s, E, dA, dG, mean_size, atol, rtol) -> error norm
     dense_sectors: Callable[..., None]  # (s, x, H, back, out)
 
 
@@ -63,44 +64,44 @@ def sector_sums(y: Array, weight: Array, rows: Array) -> None:
 
 
 @kernel(sums=True)
-def dense_sums(s: Sectors, weight: Array, H: Array, sums: Array) -> None:
-    """Sums over sectors with a weight (blocks, LANES) of what the dense output needs, (5, p).
+def dense_sums(s: Sectors, weights: Array, skipped: int, H: Array, sums: Array) -> None:
+    """Sums over sectors, with weights (orders, blocks, LANES), of what the dense output needs, (orders, 5, p).
 
-    The turned state before and after the step, and k_m = sum_j H_mj g_j.
+    The turned state before and after the step, and k_m = sum_j H_mj g_j. One order is left out.
     """
-    p, count = sums.shape[1], s.stages.shape[1]
-    width = weight.shape[1]
+    orders, p, count = sums.shape[0], sums.shape[2], s.stages.shape[0]
+    width = weights.shape[2]
     size = p * width
-    lanes, tile = room(sums, (count + 2, size)), room(sums, (size,))
-    lanes[:] = 0.0
-    for block in range(s.rate.shape[0]):
+    lanes, values = zeros(sums, orders * 5 * size), room(sums, (5, size))
+    nothing, tile = zeros(sums, size), room(sums, (size,))
+    h = H.copy()  # not read-only: the type that `stage_sums` is compiled for
+    for block in range(s.rate.shape[0] if orders > 1 else 0):
+        stage_sums(count, h[0], h[1], s.stages, block, nothing, values[2], values[3])
+        stage_sums(count, h[2], h[2], s.stages, block, nothing, values[4], values[0])
         for e in range(size):
-            tile[e] = weight[block, e % width]
-        for e in range(size):
-            lanes[count, e] += tile[e] * s.z[block, e]
-        for e in range(size):
-            lanes[count + 1, e] += tile[e] * s.trial[block, e]
-        for j in range(count):
-            for e in range(size):
-                lanes[j, e] += tile[e] * s.stages[block, j, e]
-    sum_lanes(lanes[count], sums[0])
-    sum_lanes(lanes[count + 1], sums[1])
-    moved = room(sums, (p,))
-    for m in range(2, 5):
-        for row in range(p):
-            sums[m, row] = 0.0
-    for j in range(count):
-        sum_lanes(lanes[j], moved)
-        for m in range(3):
-            for row in range(p):
-                sums[2 + m, row] += H[m, j] * moved[row]
+            values[0, e] = s.z[block, e]
+            values[1, e] = s.trial[block, e]
+        for order in range(orders):
+            if order != skipped:
+                total = lanes[order * 5 * size : (order + 1) * 5 * size]
+                for row in range(p):
+                    for lane in range(width):
+                        tile[row * width + lane] = weights[order, block, lane]
+                for m in range(5):
+                    for e in range(size):
+                        total[m * size + e] += tile[e] * values[m, e]
+    for order in range(orders):
+        if order != skipped:
+            for m in range(5):
+                at = (order * 5 + m) * size
+                sum_lanes(lanes[at : at + size], sums[order, m])
 
 
 @functools.cache
 def sector_passes(K: int, M: int, lanes: int = LANES) -> SectorPasses:
     """Build (or load from disk) the passes for K students and M teachers, in blocks of `lanes` sectors."""
     variant = shape_variant(K, M, lanes)
-    turn, moments, couple, solve, error_ratios, add_stages = block_kernels(K, M, lanes)
+    turn, moments, couple, solve, error_ratios = block_kernels(K, M, lanes)
 
     @kernel(variant)
     def turn_all(y: Array, V: Array, offset: Offsets, z: Array) -> None:
@@ -132,42 +133,40 @@ def sector_passes(K: int, M: int, lanes: int = LANES) -> SectorPasses:
     ) -> None:
         """Finish stage - 1 with its dA, dG; then solve `stage` without coupling and sum its dC (p,).
 
-        a and c / h are the method's coefficients of this stage, A and G the coefficients at its argument.
+        a and c / h are the method's coefficients of this stage, A and G the coefficients at its argument. That of the
+        last stage, which lacks only g_8 to be the new state, goes into `trial`.
         """
-        size = s.trial.shape[1]
+        size, last = s.trial.shape[1], s.stages.shape[0] - 1
         arg, b, totals = room(s.z, (s.z.shape[1],)), room(s.z, (size,)), zeros(s.z, size)
         for block in range(s.rate.shape[0]):
-            z, g, inverse = s.z[block], s.stages[block], s.inverse[block]
+            z, inverse = s.z[block], s.inverse[block]
             rate, noise = s.rate[block], s.noise[block]
             if stage > 0:
-                couple(z, g[stage - 1], inverse, rate, noise, E, dA, dG, s.offset)
-            for e in range(size):
-                arg[e] = z[e]
-                b[e] = 0.0
-            add_stages(stage, a, g, arg[:size])
-            add_stages(stage, c, g, b)
-            solve(z, arg, b, g[stage], inverse, rate, noise, s.variance[block], E, A, G, s.offset, totals)
+                couple(z, s.stages[stage - 1, block], inverse, rate, noise, E, dA, dG, s.offset)
+            stage_sums(stage, a, c, s.stages, block, z, arg, b)
+            if stage == last:
+                for e in range(size):
+                    s.trial[block, e] = arg[e]
+            g = s.stages[stage, block]
+            solve(z, arg, b, g, inverse, rate, noise, s.variance[block], E, A, G, s.offset, totals)
         sum_lanes(totals, dC)
 
     @kernel(variant, sums=True)
-    def finish_pass(
-        s: Sectors, a: Array, E: Array, dA: Array, dG: Array, mean_size: float, atol: float, rtol: float
-    ) -> float:
-        """Finish the last stage, form the new state in `trial`, and return the error norm: the worst sector's.
+    def finish_pass(s: Sectors, E: Array, dA: Array, dG: Array, mean_size: float, atol: float, rtol: float) -> float:
+        """Finish the last stage, form the new state in `trial`, and return the error norm.
 
-        The error of q_k (Frobenius norm) is held against atol + rtol size_k, size_k the larger of tr q_k and its mean
-        over sectors, that of r_k against atol + rtol sqrt(size_k |tr t_k|), its largest possible value. Neither changes
-        when the basis turns. Nodes that stand for a spectrum may have negative traces.
+        It is the worst sector's. The error of q_k (Frobenius norm) is held against atol + rtol size_k, size_k the
+        larger of tr q_k and its mean over sectors, that of r_k against atol + rtol sqrt(size_k |tr t_k|), its largest
+        possible value. Neither changes when the basis turns. Nodes that stand for a spectrum may have negative traces.
         """
-        size, last = s.trial.shape[1], s.stages.shape[1] - 1
+        size, last = s.trial.shape[1], s.stages.shape[0] - 1
         worst, poison = zeros(s.z, s.rate.shape[1]), zeros(s.z, s.rate.shape[1])
         for block in range(s.rate.shape[0]):
-            z, g, trial = s.z[block], s.stages[block], s.trial[block]
-            couple(z, g[last], s.inverse[block], s.rate[block], s.noise[block], E, dA, dG, s.offset)
+            z, g, trial = s.z[block], s.stages[last, block], s.trial[block]
+            couple(z, g, s.inverse[block], s.rate[block], s.noise[block], E, dA, dG, s.offset)
             for e in range(size):
-                trial[e] = z[e] + g[last, e]
-            add_stages(last, a, g, trial)
-            error_ratios(z, g[last], trial, E, mean_size, atol, rtol, s.offset, worst, poison)
+                trial[e] += g[e]
+            error_ratios(z, g, trial, E, mean_size, atol, rtol, s.offset, worst, poison)
         result = 0.0
         for lane in range(worst.size):
             result = max(result, worst[lane]) + poison[lane]
@@ -176,13 +175,15 @@ def sector_passes(K: int, M: int, lanes: int = LANES) -> SectorPasses:
     @kernel(variant, sums=True)
     def dense_sectors(s: Sectors, x: float, H: Array, back: Array, out: Array) -> None:
         """The state of every sector at the fraction x of the step, turned back with `back` = V^T, (blocks, p LANES)."""
-        value, weights = room(s.z, (s.trial.shape[1],)), np.empty(s.stages.shape[1])
+        size = s.trial.shape[1]
+        between, value, spare = room(s.z, (size,)), room(s.z, (size,)), room(s.z, (size,))
+        weights = np.empty(s.stages.shape[0])
         for j in range(weights.size):
             weights[j] = x * (1.0 - x) * (H[0, j] + x * (H[1, j] + x * H[2, j]))
         for block in range(s.rate.shape[0]):
-            for e in range(value.size):
-                value[e] = (1.0 - x) * s.z[block, e] + x * s.trial[block, e]
-            add_stages(weights.size, weights, s.stages[block], value)
+            for e in range(size):
+                between[e] = (1.0 - x) * s.z[block, e] + x * s.trial[block, e]
+            stage_sums(weights.size, weights, weights, s.stages, block, between, value, spare)
             turn(value, back, s.offset, out[block])
 
     return SectorPasses(turn_all, coupling_moments, stage_pass, finish_pass, dense_sectors)

@@ -51,6 +51,7 @@ def _rotate(B: Array, V: Array, i: int, j: int) -> None:
         B[i, m], B[j, m] = cosine * left - sine * right, sine * left + cosine * right
         left, right = V[m, i], V[m, j]
         V[m, i], V[m, j] = cosine * left - sine * right, sine * left + cosine * right
+    B[i, j] = B[j, i] = 0.0  # what rounding left there would ask for another sweep
 
 
 @kernel(sums=True)

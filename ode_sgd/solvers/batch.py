@@ -200,6 +200,7 @@ def _stacked(runs: Sequence[Run]) -> Stacked:
         numbers=np.stack([run.control.numbers for run in runs]),
         counts=np.stack([run.control.counts for run in runs]),
         weights=np.stack([run.outputs.weights for run in runs]),
+        order_one=runs[0].request.order_one,
         rows=np.stack([run.outputs.rows for run in runs]),
         sectors=np.stack([run.outputs.sectors for run in runs]),
     )

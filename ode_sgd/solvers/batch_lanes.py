@@ -55,6 +55,7 @@ def _queue(runs: Sequence[Run]) -> Queue:
         a=np.stack([system.a for system in systems]),
         noise_variance=np.array([system.noise_variance for system in systems]),
         weights=np.stack([run.request.weights for run in runs]),
+        order_one=runs[0].request.order_one,
         numbers=np.stack([run.control.numbers for run in runs]),
         counts=np.stack([run.control.counts for run in runs]),
         rows=np.stack([run.outputs.rows for run in runs]),

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ode_sgd.model.check import Array
 from ode_sgd.model.problem import Problem
@@ -56,7 +57,7 @@ def default_nodes(problem: Problem, rtol: float) -> int:
 
 def distinct_moving(problem: Problem) -> int:
     """Distinct eigenvalues among the sectors that move: what nodes can stand for."""
-    return int(np.unique(_joined(problem.spectrum.eigenvalues[_moves(problem)])).size)
+    return _clusters(problem.spectrum.eigenvalues[_moves(problem)])[1].size
 
 
 class Compression:
@@ -73,16 +74,17 @@ class Compression:
         self.eigenvalues = merged.u.size
         self._rule = _Gauss(merged if merged.u.size <= LONG else _panels(merged), most)
         self._rows = len(state)
-        shares = [(spectrum.weights * spectrum.eigenvalues**order)[~moves] for order in orders]
+        # Of order one nothing is left out of the recorded sums: they are C.
+        shares = [(spectrum.weights * spectrum.eigenvalues**order)[~moves] * (order != 1) for order in orders]
         self._constant = np.stack([state[:, ~moves] @ share for share in shares])
         self._still_variance = float(system.variance[~moves].sum())
         self._still = overlaps[:, ~moves] @ system.variance[~moves]
 
     def on(self, nodes: int) -> Compressed:
-        """The system on that many nodes; sectors with variance that do not move become one."""
+        """The system on that many nodes; sectors with variance that do not move become one, of eigenvalue 1."""
         u, weights, overlaps = self._rule.project(nodes)
         values, learns = np.exp(u), np.ones(u.size)
-        if self._still_variance > 0.0:  # this sector holds the others' part of C, and of no recorded sum
+        if self._still_variance > 0.0:  # this sector holds the others' part of C, and of no other sum
             values, weights = np.append(values, 1.0), np.append(weights, self._still_variance)
             overlaps = np.column_stack([overlaps, self._still / self._still_variance])
             learns = np.append(learns, 0.0)
@@ -99,7 +101,7 @@ class Compression:
                 noise=np.zeros_like(rate) if self._problem.gradient_flow else self._problem.learning_rate * rate,
             ),
             state=np.ascontiguousarray(overlaps[: self._rows]),
-            weights=np.stack([weights * values**order * learns for order in self._orders]),
+            weights=np.stack([weights * values**order * (learns if order != 1 else 1.0) for order in self._orders]),
             constant=self._constant,
         )
 
@@ -167,21 +169,20 @@ def _moves(problem: Problem) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
 
 def _merge(values: Array, weights: Array, overlaps: Array) -> Spectral:
     """Equal eigenvalues joined, in increasing order."""
-    distinct, place = np.unique(_joined(values), return_inverse=True)
-    total: Array = np.bincount(place, weights).astype(np.float64)
-    joined = np.stack([np.bincount(place, weights * row) for row in overlaps]) / total
-    return Spectral(np.log(distinct), total, joined)
+    order, begins = _clusters(values)
+    weights = weights[order]
+    total = np.add.reduceat(weights, begins)
+    joined = np.add.reduceat(weights * overlaps[:, order], begins, axis=1) / total
+    return Spectral(np.log(values[order][begins]), total, joined)
 
 
-def _joined(values: Array) -> Array:
-    """Eigenvalues equal to rounding made equal: each becomes the smallest of its cluster."""
-    order = np.argsort(values)
+def _clusters(values: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The order in which values increase, and where in it each cluster of values begins that are equal to rounding."""
+    order = np.argsort(values, kind="stable")
     ascending = values[order]
     begins = np.ones(values.size, bool)
     begins[1:] = np.diff(ascending) > 1e-13 * ascending[1:]
-    result = np.empty_like(values)
-    result[order] = ascending[np.flatnonzero(begins)[np.cumsum(begins) - 1]]
-    return result
+    return order, np.flatnonzero(begins)
 
 
 class _Gauss:
@@ -213,18 +214,23 @@ class _Gauss:
 
 
 def _lanczos(u: Array, start: Array, n: int) -> tuple[Array, Array, Array]:
-    """Orthonormal basis (n, L), diagonal and off-diagonal of diag(u) in it; reorthogonalised twice."""
+    """Orthonormal basis (n, L), diagonal and off-diagonal of diag(u) in it; reorthogonalised as often as it takes."""
     basis, diagonal, off = np.zeros((n, u.size)), np.zeros(n), np.zeros(n - 1)
     vector = start
     for j in range(n):
         basis[j] = vector
         vector = u * vector
         diagonal[j] = vector @ basis[j]
-        for _ in range(2):
-            vector = vector - basis[: j + 1].T @ (basis[: j + 1] @ vector)
-        if j < n - 1:
-            off[j] = np.linalg.norm(vector)
-            vector = vector / off[j]
+        if j == n - 1:
+            break
+        vector -= diagonal[j] * basis[j]
+        if j:
+            vector -= off[j - 1] * basis[j - 1]
+        before, off[j] = np.inf, np.linalg.norm(vector)
+        while off[j] < 0.7 * before:  # rounding is orthogonal enough once a pass no longer shortens the vector
+            vector -= (basis[: j + 1] @ vector) @ basis[: j + 1]
+            before, off[j] = off[j], np.linalg.norm(vector)
+        vector /= off[j]
     return basis, diagonal, off
 
 

@@ -35,7 +35,7 @@ def work_space(system: SectorSystem, K: int, L: int) -> tuple[Sectors, kernels.S
         variance=blocks.to_blocks(system.variance[None]),
         z=z,
         trial=np.zeros((len(z), p * lanes)),
-        stages=np.zeros((len(z), kernels.STAGES, p * lanes)),
+        stages=np.zeros((kernels.STAGES, len(z) | 1, p * lanes)),
         inverse=np.zeros((len(z), (K + pairs) * lanes)),
     )
     small = kernels.Small(
@@ -152,7 +152,7 @@ def begin(problem: Problem, system: SectorSystem, state: Array, request: Request
         state,
         y,
         kernels.Control(np.array([0.0, first, 1.0, floor, limit]), np.array([0, 0, 1, MAX_STEPS, 0])),
-        kernels.Outputs(alpha, _weight_blocks(weights), rows, kept),
+        kernels.Outputs(alpha, _weight_blocks(weights), request.order_one, rows, kept),
     )
 
 

@@ -80,6 +80,7 @@ def take(case, h, count=1, fractions=()):
     outputs = kernels.Outputs(
         alpha,
         s.variance[None].copy(),
+        0,
         np.zeros((alpha.size, 1, len(case.state))),
         np.zeros((alpha.size, *y.shape)),
     )
@@ -93,7 +94,7 @@ def take(case, h, count=1, fractions=()):
         state=blocks.from_blocks(y, L),
         rows=outputs.rows[1:, 0],
         sectors=blocks.from_blocks(outputs.sectors, L)[1:],
-        error=blocks.from_blocks(s.stages[:, -1], L),
+        error=blocks.from_blocks(s.stages[-1, : len(y)], L),
     )
 
 

@@ -90,18 +90,8 @@ def test_written_out_code_does_what_the_loops_do(K, M):
 
 def test_larger_networks_run_through_the_loops():
     assert shape_variant(4, 4) == shape_variant(5, 2) == "any"
-    names = ("turn", "moments", "couple", "solve", "error_ratios", "add_stages")
+    names = ("turn", "moments", "couple", "solve", "error_ratios")
     assert block_kernels(4, 4) == tuple(getattr(block_loops, name) for name in names)
-
-
-def test_sums_of_stages_written_out_for_one_sector():
-    rng = np.random.default_rng(0)
-    p = row_count(2, 2)
-    weights, g, out = rng.normal(size=8), rng.normal(size=(8, p)), rng.normal(size=p)
-    for count in (0, 1, 5, 8):
-        total = out.copy()
-        block_kernels(2, 2, 1).add_stages(count, weights, g, total)
-        np.testing.assert_allclose(total, out + weights[:count] @ g[:count], **ROUNDING)
 
 
 @pytest.mark.parametrize(("K", "M"), SHAPES)

@@ -156,14 +156,15 @@ def one_step(cases, sizes):
         T=np.array([system.T for system in systems]),
         a=np.array([system.a for system in systems]),
         noise_variance=np.array([system.noise_variance for system in systems]),
-        weights=np.array([[system.variance] for system in systems]),
+        weights=np.array([[system.variance**2, system.variance] for system in systems]),
+        order_one=1,
         numbers=np.tile([0.0, 1.0, 1.0, 0.0, 1e8], (count, 1)),
         counts=np.tile([0, 0, 1, 10**6, 1], (count, 1)),
-        rows=np.zeros((count, 3, 1, len(cases[0].state))),
+        rows=np.zeros((count, 3, 2, len(cases[0].state))),
         codes=np.full(count, RUNNING),
         seats=np.array([-1] * WIDTH + [0]),
     )
-    kernel, space = batch_lanes.batch_lanes(cases[0].activation, K, M), batch_lanes.lane_space(K, M, L, 1)
+    kernel, space = batch_lanes.batch_lanes(cases[0].activation, K, M), batch_lanes.lane_space(K, M, L, 2)
     kernel(queue, space, alpha, 1e-300, 1e-6, 1)
     return queue
 
@@ -177,8 +178,9 @@ def test_a_step_of_every_lane_is_the_dense_step():
     for number, (case, h) in enumerate(zip(cases, sizes, strict=True)):
         state, _, between = dense_step(case, h)
         np.testing.assert_allclose(queue.y[number], state, rtol=0.0, atol=1e-11)
-        np.testing.assert_allclose(queue.rows[number, 2, 0], state @ case.system.variance, rtol=0.0, atol=1e-11)
-        np.testing.assert_allclose(queue.rows[number, 1, 0], between @ case.system.variance, rtol=0.0, atol=1e-11)
+        for order, weight in enumerate((case.system.variance**2, case.system.variance)):
+            np.testing.assert_allclose(queue.rows[number, 2, order], state @ weight, rtol=0.0, atol=1e-11)
+            np.testing.assert_allclose(queue.rows[number, 1, order], between @ weight, rtol=0.0, atol=1e-11)
 
 
 def test_a_step_depends_on_nothing_beside_it():

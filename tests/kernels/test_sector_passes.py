@@ -7,9 +7,9 @@ import pytest
 
 from kernels.stepping import Case
 from ode_sgd.kernels import rodas5p
-from ode_sgd.kernels.block_loops import add_stages
 from ode_sgd.kernels.blocks import LANES, from_blocks, to_blocks
 from ode_sgd.kernels.sector_passes import dense_sums, sector_passes, sector_sums, sum_lanes
+from ode_sgd.kernels.stage_sums import stage_sums
 from ode_sgd.solvers.rosenbrock_method import work_space
 
 K, M, L = 2, 2, 19  # two blocks, the second nearly empty
@@ -36,7 +36,8 @@ def filled():
     z, trial, stages = rng.normal(size=(p, L)), rng.normal(size=(p, L)), rng.normal(size=(8, p, L))
     s.z[:, : p * LANES], s.trial[:] = to_blocks(z), to_blocks(trial)
     for j, stage in enumerate(stages):
-        s.stages[:, j] = to_blocks(stage)
+        blocks = to_blocks(stage)
+        s.stages[j, : len(blocks)] = blocks
     return Filled(case, s, z, trial, stages)
 
 
@@ -50,22 +51,32 @@ def test_sums_over_lanes_and_sectors(filled):
 
 
 @pytest.mark.parametrize("count", range(9))
-def test_add_stages(count):
+def test_stage_sums(count):
+    """Of one block, whatever the stages that have not been taken hold; `start` and `first` may go on."""
     rng = np.random.default_rng(count)
-    weights, g, out = rng.normal(size=8), rng.normal(size=(8, 40)), rng.normal(size=40)
-    expected = out + weights[:count] @ g[:count]
-    add_stages(count, weights, g, out)
-    np.testing.assert_allclose(out, expected, **ROUNDING)
+    a, c, g = rng.normal(size=8), rng.normal(size=8), rng.normal(size=(8, 3, 40))
+    a[count:] = c[count:] = 0.0
+    g[count:] = np.nan
+    start, first, second = rng.normal(size=50), np.full(50, 7.0), np.full(40, np.nan)
+    stage_sums(count, a, c, g, 1, start, first, second)
+    np.testing.assert_allclose(first[:40], start[:40] + a[:count] @ g[:count, 1], **ROUNDING)
+    np.testing.assert_allclose(second, c[:count] @ g[:count, 1], **ROUNDING)
+    assert (first[40:] == 7.0).all()
 
 
 def test_dense_output_of_sums_and_of_sectors(filled):
     s, H = filled.s, rodas5p.H
-    weight = np.random.default_rng(2).uniform(size=L)
-    sums = np.full((5, len(filled.z)), np.nan)
-    dense_sums(s, to_blocks(weight[None]), H, sums)
+    weights = np.random.default_rng(2).uniform(size=(3, L))
+    blocks = np.stack([to_blocks(weight[None]) for weight in weights])
     k = np.einsum("mj,jpl->mpl", H, filled.stages)
-    expected = np.array([filled.z @ weight, filled.trial @ weight, *(k @ weight)])
-    np.testing.assert_allclose(sums, expected, rtol=1e-11, atol=1e-11)  # weights of up to 80 cancel
+    for skipped in (0, 2):
+        sums = np.full((3, 5, len(filled.z)), 7.0)
+        dense_sums(s, blocks, skipped, H, sums)
+        for order, weight in enumerate(weights):
+            expected = np.array([filled.z @ weight, filled.trial @ weight, *(k @ weight)])
+            if order == skipped:  # the caller's to fill
+                expected = np.full_like(expected, 7.0)
+            np.testing.assert_allclose(sums[order], expected, rtol=1e-11, atol=1e-11)  # weights of up to 80 cancel
     out = np.full(s.trial.shape, np.nan)
     for x in (0.0, 0.3, 1.0):
         sector_passes(K, M).dense_sectors(s, x, H, np.eye(K), out)
@@ -74,9 +85,11 @@ def test_dense_output_of_sums_and_of_sectors(filled):
         np.testing.assert_allclose(from_blocks(out, L), between, rtol=1e-11, atol=1e-11)
 
 
-def finish(filled, a, mean_size, atol, rtol):
+def finish(filled, mean_size, atol, rtol):
+    """The norm, without coupling; `trial` holds the last stage's argument before."""
     E, dA, dG = np.zeros((K, M)), np.zeros((K, K + M)), np.zeros((K, K))
-    return sector_passes(K, M).finish_pass(filled.s, a, E, dA, dG, mean_size, atol, rtol)
+    filled.s.trial[:] = to_blocks(filled.trial)
+    return sector_passes(K, M).finish_pass(filled.s, E, dA, dG, mean_size, atol, rtol)
 
 
 def expected_norm(filled, new, mean_size, atol, rtol):
@@ -94,9 +107,8 @@ def expected_norm(filled, new, mean_size, atol, rtol):
 
 @pytest.mark.parametrize("mean_size", [0.05, 3.0])
 def test_the_error_norm_is_the_worst_sectors(filled, mean_size):
-    a = rodas5p.A[-1]
-    norm = finish(filled, a, mean_size, 1e-3, 1e-2)
-    new = filled.z + filled.stages[-1] + np.einsum("j,jpl->pl", a[:-1], filled.stages[:-1])
+    norm = finish(filled, mean_size, 1e-3, 1e-2)
+    new = filled.trial + filled.stages[-1]
     np.testing.assert_allclose(from_blocks(filled.s.trial, L), new, rtol=1e-11, atol=1e-11)
     assert norm == pytest.approx(expected_norm(filled, new, mean_size, 1e-3, 1e-2), rel=1e-10)
 
@@ -104,11 +116,10 @@ def test_the_error_norm_is_the_worst_sectors(filled, mean_size):
 @pytest.mark.parametrize("sector", [0, 15, 16, 18])
 def test_one_bad_sector_is_seen(filled, sector):
     """In any lane of any block."""
-    a = np.zeros(8)
-    calm = finish(filled, a, 1.0, 1e-3, 1e-2)
+    calm = finish(filled, 1.0, 1e-3, 1e-2)
     block, lane = divmod(sector, LANES)
-    filled.s.stages[block, -1, 5 * LANES + lane] = 1e6
-    assert finish(filled, a, 1.0, 1e-3, 1e-2) > 100.0 * calm
+    filled.s.stages[-1, block, 5 * LANES + lane] = 1e6
+    assert finish(filled, 1.0, 1e-3, 1e-2) > 100.0 * calm
 
 
 @pytest.mark.parametrize("row", [0, 5])  # of r, of q
@@ -116,17 +127,16 @@ def test_one_bad_sector_is_seen(filled, sector):
 def test_one_nan_is_seen(filled, sector, row):
     """Comparisons lose a NaN easily."""
     block, lane = divmod(sector, LANES)
-    filled.s.stages[block, -1, row * LANES + lane] = np.nan
-    assert np.isnan(finish(filled, np.zeros(8), 1.0, 1e-3, 1e-2))
+    filled.s.stages[-1, block, row * LANES + lane] = np.nan
+    assert np.isnan(finish(filled, 1.0, 1e-3, 1e-2))
 
 
 def test_filled_up_sectors_are_not_seen(filled):
     """Lanes beyond L have no variance, no rate and zero stages: neither sums nor the norm know them."""
-    a = np.zeros(8)
-    before = finish(filled, a, 1.0, 1e-3, 1e-2)
+    before = finish(filled, 1.0, 1e-3, 1e-2)
     spare = filled.s.z.reshape(2, -1, LANES)[1, :, L - LANES :]
     spare[:] = 1e3
-    assert finish(filled, a, 1.0, 1e-3, 1e-2) == before
+    assert finish(filled, 1.0, 1e-3, 1e-2) == before
     rows = np.empty(len(filled.z))
     sector_sums(np.ascontiguousarray(filled.s.z[:, : filled.s.trial.shape[1]]), filled.s.variance, rows)
     np.testing.assert_allclose(rows, filled.z @ filled.case.system.variance, **ROUNDING)
