@@ -16,82 +16,47 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ode_sgd.kernels.averages import load
 from ode_sgd.kernels.compile import Array, kernel
+from ode_sgd.kernels.difference_fields import fields_of
 from ode_sgd.kernels.layout import Indices
 from ode_sgd.kernels.linearised import linearised_coefficients
 
-# Gauss-Legendre rules on [0, 1]: (up to which |delta| / |y|, nodes). Relative errors: 1e-13, with 4 nodes 1e-11.
-RULES = ((1e-3, 2), (2e-2, 3), (1e-1, 4), (np.inf, 10))
-
-
-def _rule(count: int) -> tuple[Array, Array]:
-    x, w = np.polynomial.legendre.leggauss(count)
-    return 0.5 * (1.0 + x), 0.5 * w
-
-
-NODES_2, WEIGHTS_2 = _rule(2)
-NODES_3, WEIGHTS_3 = _rule(3)
-NODES_4, WEIGHTS_4 = _rule(4)
-NODES_10, WEIGHTS_10 = _rule(10)
-VANISHED = 1e-52  # squared differences, relative to the teacher, that set the least step of numerical derivatives
-RESOLVED = 1e-6  # |delta| above which derivatives that cancel to leading order still have ten digits
-REACH_2, REACH_3, REACH_4 = (reach**2 for reach, _ in RULES[:3])
-
-
-@kernel()
-def quadrature(C: Array) -> tuple[Array, Array]:
-    """The rule that the largest difference needs."""
-    K = C.shape[0] // 2
-    ratio = 0.0
-    for i in range(K):
-        ratio = max(ratio, C[i, i] / (1.0 + C[K + i, K + i]))
-    if ratio < REACH_2:
-        return NODES_2, WEIGHTS_2
-    if ratio < REACH_3:
-        return NODES_3, WEIGHTS_3
-    if ratio < REACH_4:
-        return NODES_4, WEIGHTS_4
-    return NODES_10, WEIGHTS_10
+# Squared differences below which derivatives are those of the leading order, in error by |delta|; above it derivatives
+# of the overlaps' form, which cancel to that order, are in error by rounding / |delta|.
+RESOLVED = 1e-8**2
 
 
 def has_difference_form(activation: str) -> bool:
     """Whether the activation's file supplies averages of differences."""
-    return hasattr(load(activation), "difference_product")
+    return hasattr(load(activation), "difference_gg")
 
 
 @functools.cache
 def difference_coefficients(activation: str) -> Callable[..., None]:
     """Kernel (C, a, noise_variance, A, G) as in coefficients.py, in difference form; noise_variance must be 0."""
     averages: Any = load(activation)
-    dgdg, product, slope = averages.dgdg, averages.difference_product, averages.difference_slope
+    dgdg, dgdggg, slopes = averages.dgdg, averages.difference_dgdggg, averages.difference_slopes
 
     @kernel(activation)
     def coefficients(C: Array, a: Array, noise_variance: float, A: Array, G: Array) -> None:
         K = A.shape[0]
-        nodes, weights = quadrature(C)
-        slopes, x = np.empty(2, np.int64), np.empty((K, K))
+        f = fields_of(C)
         for i in range(K):
-            for j in range(K):
-                x[i, j] = C[i, j] + C[i, K + j] + C[j, K + i] + C[K + i, K + j]
-        for i in range(K):
-            curvature = 0.0
+            total = 0.0
             for e in range(K):
-                curvature += a[i] * a[e] * slope(C, i, e, False, nodes, weights)
-            for j in range(K):
-                A[i, j] = a[i] * a[j] * dgdg(x, i, j)
-                A[i, K + j] = a[i] * a[j] * slope(C, i, j, True, nodes, weights)
-            A[i, i] += curvature
-            A[i, K + i] += curvature
+                curvature, slope = slopes(f, i, e)
+                total += a[i] * a[e] * curvature
+                A[i, e] = a[i] * a[e] * dgdg(f.z, i, e)
+                A[i, K + e] = a[i] * a[e] * slope
+            A[i, i] += total
+            A[i, K + i] += total
             for j in range(i + 1):
-                slopes[0], slopes[1] = i, j
                 total = 0.0
                 for c in range(K):
-                    for e in range(c + 1):
-                        twice = 1.0 if c == e else 2.0
-                        total += twice * a[c] * a[e] * product(C, slopes, c, e, nodes, weights)
+                    total += a[c] * a[c] * dgdggg(f, i, j, c, c)
+                    for e in range(c):
+                        total += 2.0 * a[c] * a[e] * dgdggg(f, i, j, c, e)
                 G[i, j] = G[j, i] = a[i] * a[j] * total
 
     return coefficients
@@ -100,18 +65,17 @@ def difference_coefficients(activation: str) -> Callable[..., None]:
 @functools.cache
 def difference_error(activation: str) -> Callable[..., float]:
     """Kernel (C, a) -> eps_g, in difference form."""
-    product: Any = load(activation).difference_product
+    gg: Any = load(activation).difference_gg
 
     @kernel(activation)
     def evaluate(C: Array, a: Array) -> float:
         K = a.size // 2
-        none = np.empty(0, np.int64)
-        nodes, weights = quadrature(C)
-        error = 0.0
+        f, total = fields_of(C), 0.0
         for c in range(K):
-            for e in range(K):
-                error += 0.5 * a[c] * a[e] * product(C, none, c, e, nodes, weights)
-        return error
+            total += 0.5 * a[c] * a[c] * gg(f, c, c)
+            for e in range(c):
+                total += a[c] * a[e] * gg(f, c, e)
+        return total
 
     return evaluate
 
@@ -120,39 +84,47 @@ def difference_error(activation: str) -> Callable[..., float]:
 def difference_linearised(activation: str) -> Callable[..., None]:
     """Kernel (C, a, noise_variance, overlap, A, G, JA, JG) as in linearised.py, in difference form.
 
-    Where differences are larger than RESOLVED the derivatives are those of linearised.py by the chain rule, with
-    q = alpha + beta + beta^T + T and r = beta + T. They cancel to leading order, so further down they are central
-    differences over steps of 1e-3 of the size that an entry has: the coefficients are nearly polynomial there, which
-    makes them good to about 1e-8 of every derivative that matters.
+    Where differences are large the derivatives are those of linearised.py by the chain rule, with
+    q = alpha + beta + beta^T + T and r = beta + T; further down, those of the leading order: F is linear in beta, G is
+    linear in alpha and quadratic in beta, D does not change.
     """
+    averages: Any = load(activation)
+    slopes_gradient, dgdggg_gradient = averages.difference_slopes_gradient, averages.difference_dgdggg_gradient
     coefficients = difference_coefficients(activation)
     linearise_overlaps = linearised_coefficients(activation)
 
     @kernel(activation)
-    def by_differences(
-        C: Array, a: Array, overlap: Indices, size: float, A: Array, G: Array, JA: Array, JG: Array
-    ) -> None:
-        K = A.shape[0]
-        teacher = 0.0
+    def by_leading_order(C: Array, a: Array, overlap: Indices, JA: Array, JG: Array) -> None:
+        K = a.size // 2
+        f = fields_of(C)
+        JA[:] = 0.0
+        JG[:] = 0.0
+        row = 0
         for i in range(K):
-            teacher += C[K + i, K + i]
-        low_A, low_G, moved = np.empty_like(A), np.empty_like(G), C.copy()
-        for i in range(K):
-            for b in range(i, 2 * K):
-                step = 1e-3 * (size if b < K else np.sqrt(size * teacher))
-                column = overlap[i, b]
-                moved[i, b] = moved[b, i] = C[i, b] - step
-                coefficients(moved, a, 0.0, low_A, low_G)
-                moved[i, b] = moved[b, i] = C[i, b] + step
-                coefficients(moved, a, 0.0, A, G)
-                moved[i, b] = moved[b, i] = C[i, b]
-                row = 0
-                for j in range(K):
-                    for c in range(2 * K):
-                        JA[j * 2 * K + c, column] = (A[j, c] - low_A[j, c]) / (2.0 * step)
-                    for m in range(j, K):
-                        JG[row, column] = (G[j, m] - low_G[j, m]) / (2.0 * step)
-                        row += 1
+            for e in range(K):
+                by_i, by_e = overlap[e, K + i], overlap[e, K + e]
+                weight = a[i] * a[e]
+                curvature_i, mixed, slope_e = slopes_gradient(f, i, e)
+                for column in (i, K + i):
+                    JA[i * 2 * K + column, by_i] += weight * curvature_i
+                    JA[i * 2 * K + column, by_e] += weight * mixed
+                JA[i * 2 * K + K + e, by_i] += weight * mixed
+                JA[i * 2 * K + K + e, by_e] += weight * slope_e
+            for j in range(i, K):
+                for c in range(K):
+                    for e in range(c + 1):
+                        weight = a[i] * a[j] * a[c] * a[e] * (1.0 if c == e else 2.0)
+                        ce, ci, cj, cc, c_e, ei, ej, e_c, ee = dgdggg_gradient(f, i, j, c, e)
+                        JG[row, overlap[c, e]] += weight * ce
+                        JG[row, overlap[c, K + i]] += weight * ci
+                        JG[row, overlap[c, K + j]] += weight * cj
+                        JG[row, overlap[c, K + c]] += weight * cc
+                        JG[row, overlap[c, K + e]] += weight * c_e
+                        JG[row, overlap[e, K + i]] += weight * ei
+                        JG[row, overlap[e, K + j]] += weight * ej
+                        JG[row, overlap[e, K + c]] += weight * e_c
+                        JG[row, overlap[e, K + e]] += weight * ee
+                row += 1
 
     @kernel(activation)
     def by_chain_rule(C: Array, a: Array, overlap: Indices, A: Array, G: Array, JA: Array, JG: Array) -> None:
@@ -178,15 +150,13 @@ def difference_linearised(activation: str) -> Callable[..., None]:
     def linearise(
         C: Array, a: Array, noise_variance: float, overlap: Indices, A: Array, G: Array, JA: Array, JG: Array
     ) -> None:
-        K, size, teacher = A.shape[0], 0.0, 0.0
-        for i in range(K):
+        size = 0.0
+        for i in range(A.shape[0]):
             size += C[i, i]
-            teacher += C[K + i, K + i]
-        size = max(size, VANISHED * teacher)  # errors may have taken vanished differences below zero
-        if size > RESOLVED**2:
+        if size > RESOLVED:
             by_chain_rule(C, a, overlap, A, G, JA, JG)
         else:
-            by_differences(C, a, overlap, size, A, G, JA, JG)
+            by_leading_order(C, a, overlap, JA, JG)
         coefficients(C, a, 0.0, A, G)
 
     return linearise

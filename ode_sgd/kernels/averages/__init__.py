@@ -16,6 +16,16 @@ gradients take every entry of C as a variable of its own, also where fields coin
     value_and_slope(x)            (g, g') without branches, for simulators that run in vector lanes
     IN_LANES = True               the averages and gradients consist of what kernels/lanes.py can do, without branches
 
+and, for tails far below rounding, with the fields of kernels/difference_fields.py and Delta_c = g(x_c) - g(y_c),
+
+    difference_gg(f, c, e)           E[Delta_c Delta_e]
+    difference_dgdggg(f, i, j, c, e)   E[g'(x_i) g'(x_j) Delta_c Delta_e]
+    difference_slopes(f, i, e)       E[g''(x_i) Delta_e], E[g'(x_i) (g'(x_e) - g'(y_e))]
+    difference_slopes_gradient(f, i, e)   to leading order in delta: of the first by Cov(delta_e, .) of y_i and y_e, of
+                                     the second by the same: two and two, of which the middle ones are equal
+    difference_dgdggg_gradient(f, i, j, c, e)   to leading order: by Cov(delta_c, delta_e), then by Cov(delta_c, .) of
+                                     y_i, y_j, y_c, y_e, then by Cov(delta_e, .) of the same
+
 A new file in this folder is a new activation; nothing else in the package knows their names.
 """
 

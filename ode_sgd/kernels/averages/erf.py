@@ -5,7 +5,7 @@ from math import asin, erf, exp, log, pi, sqrt
 import numpy as np
 
 from ode_sgd.kernels.compile import Array, kernel
-from ode_sgd.kernels.layout import Indices
+from ode_sgd.kernels.difference_fields import Fields
 
 IN_LANES = True
 _SLOPE = sqrt(2.0 / pi)
@@ -163,80 +163,91 @@ def dgdggg_gradient(
     )
 
 
-# Averages of differences, without cancellation. C is the covariance of (delta_1..delta_K, y_1..y_K), with delta_i =
-# x_i - y_i, and Delta_i = g(x_i) - g(y_i) = int_0^1 ds delta_i g'(z_i(s)) with z_i(s) = y_i + s delta_i. A product of m
-# factors g' is the Gaussian (2/pi)^(m/2) exp(-z.z/2): it multiplies averages by |1 + Cov z|^(-1/2) and tilts the
-# covariance of any u, v into Cov(u, v) - Cov(u, z) (1 + Cov z)^-1 Cov(z, v).
+# Averages of differences, without cancellation: Delta_c = g(x_c) - g(y_c) = int_0^1 ds delta_c g'(z(s)) over the fields
+# of difference_fields.py. A product of m factors g' is the Gaussian (2/pi)^(m/2) exp(-z.z/2): with M = 1 + Cov z it
+# multiplies averages by |M|^(-1/2) and tilts the covariance of any u, v into Cov(u, v) - Cov(u, z) M^-1 Cov(z, v).
 
 
-@kernel()
-def _tilt(C: Array, fields: Indices, shifts: Array, count: int, factor: Array) -> float:
-    """Cholesky factor of 1 + Cov(z_fields(shifts)) for `count` fields; returns |.|^(-1/2)."""
-    K = C.shape[0] // 2
-    scale = 1.0
-    for row in range(count):
-        a, s = fields[row], shifts[row]
-        for column in range(row + 1):
-            b, t = fields[column], shifts[column]
-            value = C[K + a, K + b] + t * C[b, K + a] + s * C[a, K + b] + s * t * C[a, b]
-            value += 1.0 if row == column else 0.0
-            for m in range(column):
-                value -= factor[row, m] * factor[column, m]
-            factor[row, column] = sqrt(value) if row == column else value / factor[column, column]
-        scale /= factor[row, row]
-    return scale
+@kernel(inline=True, always=True)
+def _tilt_2(f: Fields, a: int, b: int) -> tuple[float, float, float, float]:
+    """M^-1 (11, 12, 22) for z_a and z_b, and |M|^(-1/2)."""
+    aa, ab, bb = 1.0 + f.z[a, a], f.z[a, b], 1.0 + f.z[b, b]
+    per = 1.0 / (aa * bb - ab * ab)
+    return bb * per, -ab * per, aa * per, sqrt(per)
 
 
-@kernel()
-def _whiten_delta(C: Array, fields: Indices, shifts: Array, count: int, factor: Array, c: int, out: Array) -> None:
-    """out = factor^-1 Cov(z, delta_c)."""
-    K = C.shape[0] // 2
-    for row in range(count):
-        a, s = fields[row], shifts[row]
-        value = C[c, K + a] + s * C[a, c]
-        for m in range(row):
-            value -= factor[row, m] * out[m]
-        out[row] = value / factor[row, row]
+@kernel(inline=True, always=True)
+def _tilt_4(f: Fields, i: int, j: int, a: int, b: int, c: int) -> tuple[float, float, float, float, float]:
+    """M^-1 Cov(z, delta_c) for z_i, z_j, z_a, z_b, and |M|^(-1/2); by blocks of two."""
+    p11, p12, p22, root = _tilt_2(f, i, j)
+    ia, ib, ja, jb = f.z[i, a], f.z[i, b], f.z[j, a], f.z[j, b]
+    w11, w12, w21, w22 = p11 * ia + p12 * ja, p11 * ib + p12 * jb, p12 * ia + p22 * ja, p12 * ib + p22 * jb
+    aa, bb = 1.0 + f.z[a, a] - ia * w11 - ja * w21, 1.0 + f.z[b, b] - ib * w12 - jb * w22
+    ab = f.z[a, b] - ia * w12 - ja * w22
+    per = 1.0 / (aa * bb - ab * ab)
+    ci, cj = f.drag[i, c], f.drag[j, c]
+    ca, cb = f.drag[a, c] - w11 * ci - w21 * cj, f.drag[b, c] - w12 * ci - w22 * cj
+    ua, ub = per * (bb * ca - ab * cb), per * (aa * cb - ab * ca)
+    return (
+        p11 * ci + p12 * cj - w11 * ua - w12 * ub,
+        p12 * ci + p22 * cj - w21 * ua - w22 * ub,
+        ua,
+        ub,
+        root * sqrt(per),
+    )
 
 
-@kernel()
-def difference_product(C: Array, slopes: Indices, c: int, e: int, nodes: Array, weights: Array) -> float:
-    """E[prod_{i in slopes} g'(x_i) Delta_c Delta_e], for any number of slopes."""
-    count = slopes.size + 2
-    fields, shifts = np.empty(count, np.int64), np.ones(count)
-    factor, left, right = np.zeros((count, count)), np.empty(count), np.empty(count)
-    for row in range(slopes.size):
-        fields[row] = slopes[row]
-    fields[count - 2], fields[count - 1] = c, e
-    total = 0.0
-    for m in range(nodes.size):
-        for n in range(nodes.size):
-            shifts[count - 2], shifts[count - 1] = nodes[m], nodes[n]
-            scale = _tilt(C, fields, shifts, count, factor) * (2.0 / pi) ** (0.5 * count)
-            _whiten_delta(C, fields, shifts, count, factor, c, left)
-            _whiten_delta(C, fields, shifts, count, factor, e, right)
-            tilted = C[c, e]
-            for row in range(count):
-                tilted -= left[row] * right[row]
-            total += weights[m] * weights[n] * scale * tilted
-    return total
+@kernel(inline=True)
+def difference_gg(f: Fields, c: int, e: int) -> float:
+    K, total = f.delta.shape[0], 0.0
+    for m in range(f.weights.size):
+        for n in range(f.weights.size):
+            a, b = (1 + m) * K + c, (1 + n) * K + e
+            aa, ab, bb, scale = _tilt_2(f, a, b)
+            ca, cb, ea, eb = f.drag[a, c], f.drag[b, c], f.drag[a, e], f.drag[b, e]
+            tilted = f.delta[c, e] - ca * (aa * ea + ab * eb) - cb * (ab * ea + bb * eb)
+            total += f.weights[m] * f.weights[n] * scale * tilted
+    return 2.0 / pi * total
 
 
-@kernel()
-def difference_slope(C: Array, i: int, e: int, of_slope: bool, nodes: Array, weights: Array) -> float:
-    """E[g'(x_i) (g'(x_e) - g'(y_e))] if of_slope, else E[g''(x_i) Delta_e]; both are - int ds of a tilted covariance.
+@kernel(inline=True)
+def difference_dgdggg(f: Fields, i: int, j: int, c: int, e: int) -> float:
+    K, total = f.delta.shape[0], 0.0
+    for m in range(f.weights.size):
+        for n in range(f.weights.size):
+            a, b = (1 + m) * K + c, (1 + n) * K + e
+            ui, uj, ua, ub, scale = _tilt_4(f, i, j, a, b, e)
+            tilted = f.delta[c, e] - f.drag[i, c] * ui - f.drag[j, c] * uj - f.drag[a, c] * ua - f.drag[b, c] * ub
+            total += f.weights[m] * f.weights[n] * scale * tilted
+    return 4.0 / pi**2 * total
 
-    g'' = - z g', so the first tilts Cov(z_e(s), delta_e), the second Cov(x_i, delta_e). With z one of the tilting
-    fields, the tilted row of z against anything is that row of (1 + Cov z)^-1 Cov(z, .).
-    """
-    fields, shifts = np.array([i, e]), np.ones(2)
-    factor, white = np.zeros((2, 2)), np.empty(2)
-    total = 0.0
-    for m in range(nodes.size):
-        shifts[1] = nodes[m]
-        scale = _tilt(C, fields, shifts, 2, factor) * 2.0 / pi
-        _whiten_delta(C, fields, shifts, 2, factor, e, white)
-        second = white[1] / factor[1, 1]
-        first = (white[0] - factor[1, 0] * second) / factor[0, 0]
-        total -= weights[m] * scale * (second if of_slope else first)
-    return total
+
+@kernel(inline=True)
+def difference_slopes(f: Fields, i: int, e: int) -> tuple[float, float]:
+    """g'' = - z g', so these are tilted Cov(x_i, delta_e) and Cov(z_e, delta_e): rows of M^-1 Cov(z, delta_e)."""
+    K, curvature, slope = f.delta.shape[0], 0.0, 0.0
+    for m in range(f.weights.size):
+        b = (1 + m) * K + e
+        ii, ib, bb, scale = _tilt_2(f, i, b)
+        ei, eb = f.drag[i, e], f.drag[b, e]
+        curvature -= f.weights[m] * scale * (ii * ei + ib * eb)
+        slope -= f.weights[m] * scale * (ib * ei + bb * eb)
+    return 2.0 / pi * curvature, 2.0 / pi * slope
+
+
+@kernel(inline=True)
+def difference_slopes_gradient(f: Fields, i: int, e: int) -> tuple[float, float, float]:
+    ii, ie, ee, scale = _tilt_2(f, i, f.delta.shape[0] + e)
+    scale *= -2.0 / pi
+    return scale * ii, scale * ie, scale * ee
+
+
+@kernel(inline=True)
+def difference_dgdggg_gradient(
+    f: Fields, i: int, j: int, c: int, e: int
+) -> tuple[float, float, float, float, float, float, float, float, float]:
+    K = f.delta.shape[0]
+    ei, ej, ec, ee, scale = _tilt_4(f, i, j, K + c, K + e, e)
+    ci, cj, cc, ce, _ = _tilt_4(f, i, j, K + c, K + e, c)
+    scale *= 4.0 / pi**2
+    return scale, -scale * ei, -scale * ej, -scale * ec, -scale * ee, -scale * ci, -scale * cj, -scale * cc, -scale * ce

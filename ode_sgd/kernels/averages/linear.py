@@ -1,7 +1,7 @@
 """g(x) = x. Averages: docs/theory.md section 4."""
 
 from ode_sgd.kernels.compile import Array, kernel
-from ode_sgd.kernels.layout import Indices
+from ode_sgd.kernels.difference_fields import Fields
 
 IN_LANES = True
 
@@ -58,11 +58,28 @@ def dgdggg_gradient(
     return C[c, e], 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0
 
 
-@kernel()
-def difference_product(C: Array, slopes: Indices, c: int, e: int, nodes: Array, weights: Array) -> float:
-    return C[c, e]
+@kernel(inline=True)
+def difference_gg(f: Fields, c: int, e: int) -> float:
+    return f.delta[c, e]
 
 
-@kernel()
-def difference_slope(C: Array, i: int, e: int, of_slope: bool, nodes: Array, weights: Array) -> float:
-    return 0.0
+@kernel(inline=True)
+def difference_dgdggg(f: Fields, i: int, j: int, c: int, e: int) -> float:
+    return f.delta[c, e]
+
+
+@kernel(inline=True)
+def difference_slopes(f: Fields, i: int, e: int) -> tuple[float, float]:
+    return 0.0, 0.0
+
+
+@kernel(inline=True)
+def difference_slopes_gradient(f: Fields, i: int, e: int) -> tuple[float, float, float]:
+    return 0.0, 0.0, 0.0
+
+
+@kernel(inline=True)
+def difference_dgdggg_gradient(
+    f: Fields, i: int, j: int, c: int, e: int
+) -> tuple[float, float, float, float, float, float, float, float, float]:
+    return 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
