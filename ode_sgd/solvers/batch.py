@@ -153,7 +153,7 @@ def _on_threads(
 
 def _advance(runs: Sequence[Run], stop: threading.Event) -> None:
     """Advance all runs to their ends: first all in overlaps, then those in differences that got so far."""
-    if batch_lanes.suits(runs[0]):
+    if batch_lanes.suits(runs[0].problem, runs[0].request.keep_sectors):
         batch_lanes.advance(runs, ATTEMPTS, stop)
     else:
         _advance_alike(runs, stop)

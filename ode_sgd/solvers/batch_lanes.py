@@ -11,18 +11,18 @@ from ode_sgd.kernels.batch_lanes import Queue, batch_lanes, lane_space
 from ode_sgd.kernels.block_code import FIELDS_UP_TO
 from ode_sgd.kernels.blocks import to_blocks
 from ode_sgd.kernels.lanes import WIDTH
+from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.rosenbrock_method import Run
 
 LANES_UP_TO = 200  # eigenvalues; beyond, the stages of all lanes leave the caches
 
 
-def suits(run: Run) -> bool:
+def suits(problem: Problem, keep_sectors: bool) -> bool:
     """Whether problems of this shape run in lanes."""
-    problem = run.problem
     return (
         problem.student_units + problem.teacher_units <= FIELDS_UP_TO
         and problem.spectrum.distinct <= LANES_UP_TO
-        and not run.request.keep_sectors
+        and not keep_sectors
         and getattr(averages.load(problem.activation), "IN_LANES", False)
     )
 

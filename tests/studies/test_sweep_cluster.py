@@ -7,19 +7,22 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import psutil
 import pytest
+from distributed import KilledWorker
 
 import ode_sgd
 from ode_sgd.storage.sweep_folder import SweepFolder
 from ode_sgd.studies.sweeps import cluster as sweep_cluster
-from ode_sgd.studies.sweeps.run import run_sweep
+from ode_sgd.studies.sweeps.plan import plan_of
+from ode_sgd.studies.sweeps.run import open_folder, run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies import kills
-from tests.studies.sweeps import names, tables
+from tests.studies.sweeps import AXES, names, tables
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="looks for processes in /proc")
 
@@ -75,6 +78,43 @@ def test_a_run_that_kills_its_workers_is_given_up(tmp_path, monkeypatch):
     assert [(failure.run, failure.kind) for failure in result.failures] == [(1, "lost")]
     assert result.complete == 1
     assert SweepFolder(tmp_path / "out").failures()[1].message.startswith("its worker died")
+
+
+class Broken:
+    """A client whose workers die of run 5; the rest is done at once."""
+
+    def __init__(self):
+        self.tasks = []
+
+    def submit(self, function, folder, bundle, pure):
+        self.tasks.append([item.runs[0] for item in bundle])
+        return BrokenFuture(len(self.tasks), lambda: function(folder, bundle), 5 in self.tasks[-1])
+
+
+class BrokenFuture:
+    def __init__(self, key, work, dies):
+        self.key, self._work, self._dies = key, work, dies
+
+    def add_done_callback(self, function):
+        function(self)
+
+    def result(self, timeout):
+        if self._dies:
+            raise KilledWorker("task", SimpleNamespace(address="nowhere"), 2)
+        return self._work()
+
+
+def test_of_a_bundle_that_kills_its_workers_each_run_is_tried_by_itself(tmp_path):
+    sweep = Sweep(tables(), AXES)
+    folder = open_folder(sweep, tmp_path / "out")
+    items = tuple(plan_of(sweep, folder, 1).items(range(9)))
+    client, nothing = Broken(), lambda: None
+    found = list(sweep_cluster._fed(client, iter([items[:8], items[8:]]), sweep, folder, 2, nothing, nothing))
+    assert client.tasks == [list(range(8)), [8], *([run] for run in range(8)), *([[5]] * (sweep_cluster.ATTEMPTS - 1))]
+    lost = [result for result in found if result.failures]
+    assert [(result.runs, result.failures[0].kind) for result in lost] == [((5,), "lost")]
+    assert sorted(run for result in found for run in result.runs) == list(range(9))
+    assert len(names(tmp_path / "out")) == 8
 
 
 def test_kill_minus_nine(tmp_path, record_property):

@@ -12,6 +12,7 @@ import ode_sgd
 from ode_sgd.model.errors import InvalidProblem, StorageError, StudyError
 from ode_sgd.storage.sweep_folder import Failure, SweepFolder
 from ode_sgd.studies.sweeps import compute as sweep_compute
+from ode_sgd.studies.sweeps import run as sweep_run
 from ode_sgd.studies.sweeps import task as sweep_task
 from ode_sgd.studies.sweeps.plan import plan_of
 from ode_sgd.studies.sweeps.run import open_folder, run_sweep, stored_sweep
@@ -90,7 +91,7 @@ def test_what_is_complete_is_skipped(sweep, tmp_path, monkeypatch):
     result = run_sweep(sweep, tmp_path / "out")
     assert (result.complete, result.computed) == (9, 2)
     assert all(path.stat().st_ino == inode for path, inode in before.items())
-    monkeypatch.setattr(sweep_task, "do", None)  # nothing is left to do
+    monkeypatch.setattr(sweep_run, "do_together", None)  # nothing is left to do
     assert run_sweep(sweep, tmp_path / "out").computed == 0
 
 
@@ -132,6 +133,33 @@ def test_what_cannot_change_is_not_tried_again(sweep, tmp_path, monkeypatch):
     result = run_sweep(sweep, tmp_path / "out", runs_per_file=1)
     assert [(failure.message, failure.attempts) for failure in result.failures] == [("no such problem", 1)]
     assert len(asked) == 1
+
+
+def test_runs_with_files_of_their_own_are_computed_side_by_side(sweep, tmp_path, monkeypatch):
+    original, calls = sweep_task.integrate_alike, []
+
+    def counted(studies):
+        calls.append(len(studies))
+        return original(studies)
+
+    monkeypatch.setattr(sweep_task, "integrate_alike", counted)
+    run_sweep(sweep, tmp_path / "out", runs_per_file=1)
+    assert calls == [8]  # and the ninth by itself
+    assert len(names(tmp_path / "out")) == 9
+    run_sweep(sweep, tmp_path / "shared", runs_per_file=9)
+    np.testing.assert_array_equal(errors(tmp_path / "out"), errors(tmp_path / "shared"))
+
+
+def test_of_runs_side_by_side_those_that_are_there_are_skipped(sweep, tmp_path):
+    """Another process may have written some since the folder was looked at."""
+    folder = open_folder(sweep, tmp_path / "out")
+    items = list(plan_of(sweep, folder, 1).items(range(4)))
+    first = sweep_task.do(sweep, folder, items[1])
+    results = sweep_task.do_together(sweep, folder, items)
+    assert [result.skipped for result in results] == [False, True, False, False]
+    assert [result.runs for result in results] == [(0,), (1,), (2,), (3,)]
+    assert not first.skipped
+    assert len(names(tmp_path / "out")) == 4
 
 
 def test_a_batch_that_raises_is_tried_run_by_run(sweep, tmp_path, monkeypatch):

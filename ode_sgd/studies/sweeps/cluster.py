@@ -28,7 +28,7 @@ from ode_sgd.storage.sweep_folder import LOST, RAISED, Failure, SweepFolder, mak
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
 from ode_sgd.studies.sweeps.plan import Item
 from ode_sgd.studies.sweeps.sweep import Sweep
-from ode_sgd.studies.sweeps.task import ATTEMPTS, TaskResult, do
+from ode_sgd.studies.sweeps.task import ATTEMPTS, TaskResult, do_together
 
 AHEAD = 4  # items a worker that the scheduler knows of: enough to keep it busy, few enough to hold 1e5 runs
 DEATHS = 2  # workers that may die with an item before dask gives it up
@@ -68,7 +68,7 @@ def prepare() -> None:
 
 
 def distribute(
-    items: Iterator[Item],
+    work: Iterator[tuple[Item, ...]],
     sweep: Sweep,
     folder: SweepFolder,
     jobs: int,
@@ -78,7 +78,7 @@ def distribute(
     dashboard: bool,
     check: Callable[[], None],
 ) -> Generator[TaskResult, None, None]:
-    """Have the items done by workers; what became of each, in the order in which they end."""
+    """Have bundles of items done by workers; what became of each item, in the order in which they end."""
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(SETTINGS if dashboard else SETTINGS | {page: [] for page in PAGES}))
         stack.enter_context(dask.config.set({METHOD: "forkserver" if FORKS else "spawn"}))
@@ -93,12 +93,12 @@ def distribute(
         if dashboard:
             print(f"dashboard  {client.dashboard_link}", file=sys.stderr)
         renew = _Renewal(cluster, jobs) if settings is None else functools.partial(submissions.look, cluster)
-        yield from _fed(client, items, sweep, folder, AHEAD * workers, check, renew)
+        yield from _fed(client, work, sweep, folder, AHEAD * workers, check, renew)
 
 
 def _fed(
     client: Any,
-    items: Iterator[Item],
+    work: Iterator[tuple[Item, ...]],
     sweep: Sweep,
     folder: SweepFolder,
     ahead: int,
@@ -107,16 +107,16 @@ def _fed(
 ) -> Iterator[TaskResult]:
     """Keep the scheduler supplied, and hand on what comes; `renew` looks after the workers while nothing does."""
     done: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    under_way: dict[Any, tuple[Item, int, float]] = {}
+    under_way: dict[Any, tuple[tuple[Item, ...], int, float]] = {}
 
-    def submit(item: Item, attempt: int) -> None:
-        future = client.submit(_remote, str(folder.path), item, pure=False)
-        under_way[future.key] = item, attempt, time.time()
+    def submit(bundle: tuple[Item, ...], attempt: int) -> None:
+        future = client.submit(_remote, str(folder.path), bundle, pure=False)
+        under_way[future.key] = bundle, attempt, time.time()
         future.add_done_callback(done.put)
 
     while True:
-        while len(under_way) < ahead and (item := next(items, None)) is not None:
-            submit(item, 1)
+        while len(under_way) < ahead and (bundle := next(work, None)) is not None:
+            submit(bundle, 1)
         if not under_way:
             return
         try:
@@ -126,24 +126,30 @@ def _fed(
         finally:
             check()
             renew()
-        item, attempt, began = under_way.pop(future.key)
+        bundle, attempt, began = under_way.pop(future.key)
         try:
-            result: TaskResult = future.result(timeout=TICK)
-        except TimeoutError:  # its worker died before it could be asked for the result: the item is done again
-            under_way[future.key] = item, attempt, began
+            results: list[TaskResult] = future.result(timeout=TICK)
+        except TimeoutError:  # its worker died before it could be asked for the result: they are done again
+            under_way[future.key] = bundle, attempt, began
             future.add_done_callback(done.put)
             time.sleep(TICK)
         except KilledWorker as error:
+            if len(bundle) > 1:  # to find out which of them it is
+                for item in bundle:
+                    submit((item,), 1)
+                continue
+            (item,) = bundle
             # A long simulation that outlives its jobs gets on by its checkpoint: that is no failure.
             attempt = attempt if _got_on(folder, item, began) else attempt + 1
             if attempt > ATTEMPTS:
                 yield _given_up(sweep, folder, item, LOST, f"its worker died {ATTEMPTS * (DEATHS + 1)} times ({error})")
             else:
-                submit(item, attempt)
+                submit(bundle, attempt)
         except Exception as error:  # not of a run: those come back as results
-            yield _given_up(sweep, folder, item, RAISED, f"{type(error).__name__}: {error}")
+            for item in bundle:
+                yield _given_up(sweep, folder, item, RAISED, f"{type(error).__name__}: {error}")
         else:
-            yield result
+            yield from results
 
 
 class _Renewal:
@@ -186,10 +192,10 @@ def _given_up(sweep: Sweep, folder: SweepFolder, item: Item, kind: str, message:
     return TaskResult(runs=item.runs, failures=failures, seconds=0.0)
 
 
-def _remote(folder: str, item: Item) -> TaskResult:
-    """In a worker: do an item."""
+def _remote(folder: str, bundle: tuple[Item, ...]) -> list[TaskResult]:
+    """In a worker: do a bundle of items."""
     sweep, place = _known(folder)
-    return do(sweep, place, item)
+    return do_together(sweep, place, bundle)
 
 
 @functools.lru_cache(maxsize=4)

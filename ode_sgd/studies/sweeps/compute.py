@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ode_sgd.solvers import batch_lanes
 from ode_sgd.solvers.batch import integrate_batch
 from ode_sgd.solvers.integrate import checked_nodes
 from ode_sgd.solvers.simulate import simulate
@@ -18,6 +19,11 @@ def batched(study: Study) -> bool:
         return False
     nodes = None if plan.nodes == "whole" else plan.nodes
     return checked_nodes(study.problem, nodes, plan.sectors, plan.method, plan.rtol) is None
+
+
+def side_by_side(study: Study) -> bool:
+    """Whether several such runs take the vector lanes that one of them leaves empty."""
+    return batched(study) and batch_lanes.suits(study.problem, study.integration.sectors)
 
 
 def trajectories(study: Study, checkpoint: Checkpoint | None, progress: Progress) -> tuple[Trajectory, ...]:

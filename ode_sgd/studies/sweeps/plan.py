@@ -1,8 +1,9 @@
 """Which runs share a file: decided once, from the measured time of a run, and the same for all who work on a sweep."""
 
 import functools
+import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,11 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ode_sgd.kernels.lanes import WIDTH
 from ode_sgd.model import check
 from ode_sgd.model.errors import OdeSgdError, StorageError, StudyError
 from ode_sgd.storage.sweep_folder import PLAN, RETRIED, Failure, SweepFolder, holds
 from ode_sgd.studies.study_file import Study
-from ode_sgd.studies.sweeps.compute import batched, check_interrupted, integrate_alike, one_by_one, trajectories
+from ode_sgd.studies.sweeps.compute import (
+    batched,
+    check_interrupted,
+    integrate_alike,
+    one_by_one,
+    side_by_side,
+    trajectories,
+)
 from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.tables import shown
 
@@ -109,6 +118,21 @@ class Plan:
                 path = self._folder.retried(run)
                 if run in failures and not failures[run].stored and path.name not in retried:
                     yield Item(str(path), (run,))
+
+
+def bundles(items: Sequence[Item], sweep: Sweep, workers: int) -> Iterator[tuple[Item, ...]]:
+    """Items to be computed in one go: runs with files of their own, as many as there are vector lanes.
+
+    One of them alone would cost as much. Fewer where workers would have nothing to do.
+    """
+    classes, firsts = sweep.classes(), _firsts(sweep)
+    together = min(WIDTH, max(1, len(items) // workers))
+    suits = functools.cache(lambda kind: together > 1 and side_by_side(sweep.study(firsts[kind])))
+    for (kind, single), group in itertools.groupby(items, lambda i: (int(classes[i.runs[0]]), len(i.runs) == 1)):
+        alike, size = tuple(group), 1
+        with suppress(OdeSgdError):  # these will be named as failed runs
+            size = together if single and suits(kind) else 1
+        yield from (alike[begin : begin + size] for begin in range(0, len(alike), size))
 
 
 def plan_of(

@@ -17,6 +17,7 @@ from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
 from ode_sgd.studies.sweeps.plan import (
     Item,
     Plan,
+    bundles,
     check_same_size,
     checked_runs_per_file,
     compile_all,
@@ -25,7 +26,7 @@ from ode_sgd.studies.sweeps.plan import (
     plan_of,
 )
 from ode_sgd.studies.sweeps.sweep import SCHEMA, Sweep
-from ode_sgd.studies.sweeps.task import TaskResult, do
+from ode_sgd.studies.sweeps.task import TaskResult, do_together
 
 Progress = Callable[[int, int, int], None]
 EXTRA = "pip install 'ode-sgd[cluster]'"
@@ -144,7 +145,8 @@ def run_sweep(
             if planned and jobs > 1 and work.left:  # a new plan's trial has compiled already
                 compile_all(sweep, interruption.check)
             engine = _engine(sweep, place, jobs, settings, name, dashboard, interruption)
-            with closing(engine(work.missing())) as results:
+            workers = jobs if settings is None else settings.jobs * settings.cores
+            with closing(engine(bundles(work.items, sweep, workers))) as results:
                 for result in results:
                     work.add(result)
                     interruption.check()
@@ -273,7 +275,7 @@ def _check_engine(jobs: int, settings: ClusterSettings | None, dashboard: bool) 
         raise StudyError("--dashboard", ["needs bokeh: pip install bokeh"])
 
 
-Engine = Callable[[Iterator[Item]], Generator[TaskResult, None, None]]
+Engine = Callable[[Iterator[tuple[Item, ...]]], Generator[TaskResult, None, None]]
 
 
 def _engine(
@@ -285,20 +287,18 @@ def _engine(
     dashboard: bool,
     interruption: Interruption,
 ) -> Engine:
-    """A function that takes items and yields what became of each."""
+    """A function that takes bundles of items and yields what became of each item."""
     if jobs == 1 and settings is None:
 
-        def here(items: Iterator[Item]) -> Generator[TaskResult, None, None]:
-            for item in items:
-                yield do(sweep, folder, item, interruption.check)
+        def here(work: Iterator[tuple[Item, ...]]) -> Generator[TaskResult, None, None]:
+            for bundle in work:
+                yield from do_together(sweep, folder, bundle, interruption.check)
 
         return here
     from ode_sgd.studies.sweeps.cluster import distribute  # brings dask, an extra
 
-    def there(items: Iterator[Item]) -> Generator[TaskResult, None, None]:
-        return distribute(
-            items, sweep, folder, jobs, settings, part=part, dashboard=dashboard, check=interruption.check
-        )
+    def there(work: Iterator[tuple[Item, ...]]) -> Generator[TaskResult, None, None]:
+        return distribute(work, sweep, folder, jobs, settings, part=part, dashboard=dashboard, check=interruption.check)
 
     return there
 
@@ -309,9 +309,9 @@ class _Work:
     def __init__(self, plan: Plan, folder: SweepFolder, numbers: range, progress: Progress | None) -> None:
         self._plan, self._folder = plan, folder
         self._progress = progress or (lambda complete, runs, failed: None)
-        self._items = list(plan.missing(numbers))
+        self.items = list(plan.missing(numbers))  # to be done
         self._mine = {run for number in numbers for run in plan.item(number).runs}
-        self._complete = self._mine.difference(*(item.runs for item in self._items))
+        self._complete = self._mine.difference(*(item.runs for item in self.items))
         self._computed, self._twice = 0, 0
         self._failures: dict[int, Failure] = {}
         self._written_down()
@@ -325,11 +325,7 @@ class _Work:
     @property
     def left(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self._items)
-
-    def missing(self) -> Iterator[Item]:
-        """The items to be done."""
-        return iter(self._items)
+        return bool(self.items)
 
     def add(self, result: TaskResult) -> None:
         """Count what became of an item."""

@@ -59,27 +59,41 @@ class _Attempt:
 
 def do(sweep: Sweep, folder: SweepFolder, item: Item, check: Callable[[], None] = lambda: None) -> TaskResult:
     """Compute the runs of an item and write them, unless their file is there; `check` may raise KeyboardInterrupt."""
+    return do_together(sweep, folder, (item,), check)[0]
+
+
+def do_together(
+    sweep: Sweep, folder: SweepFolder, items: Sequence[Item], check: Callable[[], None] = lambda: None
+) -> list[TaskResult]:
+    """`do` for several items, their runs computed side by side."""
     began = time.perf_counter()
-    path = Path(item.path)
-    if holds(path):
-        return TaskResult(runs=item.runs, failures=(), seconds=0.0, skipped=True)
-    attempts = [_Attempt(run, sweep.values(run)) for run in item.runs]
+    attempts = {}
+    for item in items:
+        if not holds(Path(item.path)):
+            attempts[item.path] = [_Attempt(run, sweep.values(run)) for run in item.runs]
+            _prepare(sweep, Path(item.path), attempts[item.path], check)
+    _compute([attempt for own in attempts.values() for attempt in own if attempt.failure is None], folder, check)
+    results = []
+    for item in items:
+        own = attempts.get(item.path)
+        if own is None:
+            results.append(TaskResult(runs=item.runs, failures=(), seconds=0.0, skipped=True))
+            continue
+        present = _store(sweep, folder, Path(item.path), own)
+        failures = tuple(attempt.failure for attempt in own if attempt.failure is not None)
+        seconds = (time.perf_counter() - began) / len(attempts)
+        results.append(TaskResult(runs=item.runs, failures=failures, seconds=seconds, twice=present))
+    return results
+
+
+def _prepare(sweep: Sweep, path: Path, attempts: Sequence[_Attempt], check: Callable[[], None]) -> None:
+    """Read the studies of a file's runs; where nothing can be written, all of them have failed."""
     unwritable = _unwritable(path)
-    if unwritable is None:
-        for attempt in attempts:
+    for attempt in attempts:
+        if unwritable is None:
             _try(attempt, functools.partial(_read, attempt, sweep), check)
-        _compute(attempts, folder, check)
-    else:
-        for attempt in attempts:
+        else:
             attempt.failure = _failure(attempt, STORAGE, unwritable)
-    present = _store(sweep, folder, path, attempts)
-    failures = tuple(attempt.failure for attempt in attempts if attempt.failure is not None)
-    return TaskResult(
-        runs=item.runs,
-        failures=failures,
-        seconds=time.perf_counter() - began,
-        twice=present,
-    )
 
 
 def _compute(attempts: Sequence[_Attempt], folder: SweepFolder, check: Callable[[], None]) -> None:
