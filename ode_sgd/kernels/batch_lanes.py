@@ -12,6 +12,7 @@ from ode_sgd.kernels.lanes import WIDTH, as_lanes, choose, room
 from ode_sgd.kernels.layout import Indices, overlap_index, row_count
 from ode_sgd.kernels.rosenbrock import (
     COMPLETE,
+    DENSE,
     DIVERGED,
     RUNNING,
     SPECIALISED,
@@ -20,6 +21,7 @@ from ode_sgd.kernels.rosenbrock import (
     STEP_SIZE,
     Small,
     dense_rows,
+    dense_value,
     retry_factor,
     step_factor,
     too_short,
@@ -78,7 +80,7 @@ def lane_space(K: int, M: int, L: int, orders: int) -> LaneSpace:
         variance=empty(L, 1),
         z=empty(L, P),
         trial=empty(L, p),
-        stages=empty(STAGES, L, p),
+        stages=empty(STAGES, L | 1, p),
         inverse=empty(L, K + pairs),
     )
     small = Small(
@@ -202,9 +204,9 @@ def _write_outputs(x: Queue, b: int, lane: int, alpha: Array, began: float, h: f
         at = (alpha[n] - began) / h
         for order in range(sums.shape[0]):
             for row in range(sums.shape[2]):
-                bend = sums[order, 2, row, lane] + at * (sums[order, 3, row, lane] + at * sums[order, 4, row, lane])
-                turn = sums[order, 1, row, lane] + (1.0 - at) * bend
-                x.rows[b, n, order, row] = (1.0 - at) * sums[order, 0, row, lane] + at * turn
+                before, whole = sums[order, 0, row, lane], sums[order, 1, row, lane]
+                k1, k2, k3 = sums[order, 2, row, lane], sums[order, 3, row, lane], sums[order, 4, row, lane]
+                x.rows[b, n, order, row] = dense_value(at, before, whole, k1, k2, k3)
         n += 1
     x.counts[b, 2] = n
 
@@ -249,7 +251,7 @@ def batch_lanes(activation: str, K: int, M: int) -> Callable[..., bool]:
         swaps, weights, sums = as_lanes(space.swaps), as_lanes(space.weights), as_lanes(space.sums)
         noise_variance, floor, h = as_lanes(space.noise_variance), as_lanes(space.floor), as_lanes(space.h)
         accepted, back = as_lanes(space.accepted), room(w.V, (K, K))
-        nothing, said = room(w.T, (M, M)), np.empty((3, WIDTH))
+        nothing, said, table = room(w.T, (M, M)), np.empty((3, WIDTH)), DENSE.copy()
         report = as_lanes(said)
         nothing[:] = 0.0
         numbers, counts, codes, seats = x.numbers, x.counts, x.codes, x.seats
@@ -269,7 +271,7 @@ def batch_lanes(activation: str, K: int, M: int) -> Callable[..., bool]:
                         taken[0, lane] = 1.0
                         passed |= alpha[counts[b, 2]] <= numbers[b, 0]
             if passed:
-                dense_rows(s, w, weights, x.order_one, nothing, sums)
+                dense_rows(s, w, weights, x.order_one, nothing, table, sums)
                 for lane in range(WIDTH):
                     if taken[0, lane] > 0.0:
                         _write_outputs(x, seats[lane], lane, alpha, began[lane], sizes[0, lane], space.sums)

@@ -1,7 +1,7 @@
 """Rodas5P: an L-stable, stiffly accurate Rosenbrock method of order 5 with an error estimate of order 4, 8 stages.
 
     (1/(gamma h) - J) g_s = f(y + sum_j A_sj g_j) + (1/h) sum_j C_sj g_j
-    y_new = y + sum_j END_j g_j,   error estimate g_8
+    y_new = y + k_0,   k_0 = sum_j A_8j g_j + g_8,   error estimate g_8
     y(theta) = (1-theta) y + theta (y_new + (1-theta) (k_1 + theta (k_2 + theta k_3))),   k_m = sum_j H_mj g_j
 
 Source: G. Steinebach, Construction of Rosenbrock-Wanner method Rodas5P, BIT Numer. Math. 63, 27 (2023).
@@ -124,4 +124,4 @@ H = np.array(
         ],
     ]
 )
-END = A[-1] + np.eye(STAGES)[-1]
+DENSE = np.vstack([A[-1] + np.eye(STAGES)[-1], H])  # weights of k_0 .. k_3

@@ -21,7 +21,7 @@ from ode_sgd.kernels.linearised import linearised_coefficients
 from ode_sgd.kernels.sector_passes import Sectors, dense_sums, sector_passes, sector_sums
 from ode_sgd.kernels.small_matrices import factorise, substitute, symmetric_eigen
 
-STAGE_A, STAGE_C, END, DENSE, GAMMA = rodas5p.A, rodas5p.C, rodas5p.END, rodas5p.H, rodas5p.GAMMA
+STAGE_A, STAGE_C, DENSE, GAMMA = rodas5p.A, rodas5p.C, rodas5p.DENSE, rodas5p.GAMMA
 STAGES = rodas5p.STAGES
 
 # Status of a call.
@@ -124,24 +124,37 @@ def coefficient_changes(w: Small, stage: int, dA: Array, dG: Array) -> None:
             row += 1
 
 
+@kernel(inline=True)
+def dense_value(x: float, before: float, whole: float, first: float, second: float, third: float) -> float:
+    """At the fraction x of a step, from the state before it and from sums of its stages with the rows of DENSE."""
+    return before + x * (whole + (1.0 - x) * (first + x * (second + x * third)))
+
+
+@kernel(inline=True)
+def dense_weights(x: float, weights: Array) -> None:
+    """Of the stages in the state at the fraction x of a step."""
+    for j in range(weights.size):
+        weights[j] = dense_value(x, 0.0, DENSE[0, j], DENSE[1, j], DENSE[2, j], DENSE[3, j])
+
+
 @kernel()
-def dense_rows(s: Sectors, w: Small, weights: Array, order_one: int, nothing: Array, sums: Array) -> None:
-    """`dense_sums` turned back, so that outputs are polynomials of them; nothing (M, M) is 0. C is scratch.
+def dense_rows(s: Sectors, w: Small, weights: Array, order_one: int, nothing: Array, table: Array, sums: Array) -> None:
+    """`dense_sums` turned back; nothing (M, M) is 0. C is scratch.
 
     Those of order one are C and the dC of the stages, which are known.
     """
     K, d, p = w.A.shape[0], w.A.shape[1], w.rows.size
-    dense_sums(s, weights, order_one, DENSE, sums)
+    dense_sums(s, weights, order_one, table, sums)
     known = sums[order_one]
     for b in range(p):
-        known[0, b] = known[1, b] = w.rows[b]
-        known[2, b] = known[3, b] = known[4, b] = 0.0
-        for j in range(STAGES):
-            known[1, b] += END[j] * w.dC[j, b]
-            for m in range(3):
-                known[2 + m, b] += DENSE[m, j] * w.dC[j, b]
+        known[0, b] = w.rows[b]
+        for m in range(table.shape[0]):
+            total = 0.0 * w.rows[b]
+            for j in range(STAGES):
+                total += table[m, j] * w.dC[j, b]
+            known[1 + m, b] = total
     for order in range(sums.shape[0]):
-        for m in range(5):
+        for m in range(sums.shape[1]):
             turn_covariance(sums[order, m], w.V, w.overlap, nothing, w.C)
             for i in range(K):
                 for c in range(i, d):
@@ -152,20 +165,32 @@ def dense_rows(s: Sectors, w: Small, weights: Array, order_one: int, nothing: Ar
 def record_outputs(
     s: Sectors, w: Small, counts: Indices, alpha: float, h: float, reached: float, outputs: Outputs
 ) -> None:
-    """Dense output at all times up to `reached`, the end of the step of size h from alpha."""
+    """Dense output at all times up to `reached`, the end of the step of size h from alpha.
+
+    The weights of a few times are put together beforehand; of many, every one is a polynomial of the same four rows.
+    """
     first = last = counts[2]
     while last < outputs.alpha.size and outputs.alpha[last] <= reached:
         last += 1
     if first == last:
         return
-    sums = np.empty((outputs.weights.shape[0], 5, w.rows.size))
-    dense_rows(s, w, outputs.weights, outputs.order_one, np.zeros(w.T.shape), sums)
+    few = last - first < DENSE.shape[0]
+    table = DENSE.copy()
+    if few:
+        table = np.zeros((last - first, STAGES))
+        for m in range(last - first):
+            dense_weights((outputs.alpha[first + m] - alpha) / h, table[m])
+    sums = np.empty((outputs.weights.shape[0], 1 + table.shape[0], w.rows.size))
+    dense_rows(s, w, outputs.weights, outputs.order_one, np.zeros(w.T.shape), table, sums)
     for n in range(first, last):
         x = (outputs.alpha[n] - alpha) / h
         for order in range(sums.shape[0]):
-            for b in range(sums.shape[2]):
-                bend = sums[order, 2, b] + x * (sums[order, 3, b] + x * sums[order, 4, b])
-                outputs.rows[n, order, b] = (1.0 - x) * sums[order, 0, b] + x * (sums[order, 1, b] + (1.0 - x) * bend)
+            rows, now = sums[order], outputs.rows[n, order]
+            for b in range(now.size):
+                if few:
+                    now[b] = rows[0, b] + rows[1 + n - first, b]
+                else:
+                    now[b] = dense_value(x, rows[0, b], rows[1, b], rows[2, b], rows[3, b], rows[4, b])
     counts[2] = last
 
 
@@ -252,7 +277,8 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
         p, end = base.size, times[-1]
         E, dA, dG = np.empty((K, d - K)), np.zeros((K, d)), np.zeros((K, K))
         rows, sums, half = np.empty(p), np.empty(p), np.empty((K, d))
-        back, table = np.empty((K, K)), STAGE_A.copy()  # not read-only, see `dense_sums`
+        back, weights = np.empty((K, K)), np.empty(STAGES)
+        table = STAGE_A.copy()  # not read-only: a type of arguments the less
         trace = s.variance.sum()  # mu_1
         smallest = 0.0
         for n in range(d - K):
@@ -333,7 +359,8 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
             reached = end if h == end - alpha else alpha + h
             for n in range(counts[2], outputs.sectors.shape[0]):
                 if times[n] <= reached:
-                    dense_sectors(s, (times[n] - alpha) / h, DENSE, back, outputs.sectors[n])
+                    dense_weights((times[n] - alpha) / h, weights)
+                    dense_sectors(s, weights, back, outputs.sectors[n])
             record_outputs(s, w, counts, alpha, h, reached, outputs)
             turn_all(s.trial, back, s.offset, y)
             numbers[0] = reached

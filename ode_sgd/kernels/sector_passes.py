@@ -7,8 +7,6 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
 from ode_sgd.kernels.block_code import block_kernels, shape_variant
 from ode_sgd.kernels.block_loops import Offsets
 from ode_sgd.kernels.blocks import LANES
@@ -37,7 +35,7 @@ class SectorPasses(NamedTuple):
     coupling_moments: Callable[..., None]  # (s, g, L, E, moments)
     stage_pass: Callable[..., None]  # (s, stage, a, c, E, dA, dG, A, G, dC)
     finish_pass: Callable[..., float]  # (s, E, dA, dG, mean_size, atol, rtol) -> error norm
-    dense_sectors: Callable[..., None]  # (s, x, H, back, out)
+    dense_sectors: Callable[..., None]  # (s, weights, back, out)
 
 
 @kernel(sums=True)
@@ -63,37 +61,39 @@ def sector_sums(y: Array, weight: Array, rows: Array) -> None:
     sum_lanes(lanes, rows)
 
 
-@kernel(sums=True)
-def dense_sums(s: Sectors, weights: Array, skipped: int, H: Array, sums: Array) -> None:
-    """Sums over sectors, with weights (orders, blocks, LANES), of what the dense output needs, (orders, 5, p).
+sum_all = stage_sums()
 
-    The turned state before and after the step, and k_m = sum_j H_mj g_j. One order is left out.
+
+@kernel(sums=True)
+def dense_sums(s: Sectors, weights: Array, skipped: int, table: Array, sums: Array) -> None:
+    """Sums over sectors, with weights (orders, blocks, LANES), that dense output is made of, (orders, 1 + rows, p).
+
+    Of the turned state before the step, and of sum_j table[m, j] g_j for the rows m of table (rows, 8). One order is
+    left out.
     """
-    orders, p, count = sums.shape[0], sums.shape[2], s.stages.shape[0]
-    width = weights.shape[2]
+    orders, rows, p, width = sums.shape[0], table.shape[0], sums.shape[2], weights.shape[2]
     size = p * width
-    lanes, values = zeros(sums, orders * 5 * size), room(sums, (5, size))
+    lanes, values = zeros(sums, orders * (1 + rows) * size), room(sums, (rows + 1, size))
     nothing, tile = zeros(sums, size), room(sums, (size,))
-    h = H.copy()  # not read-only: the type that `stage_sums` is compiled for
     for block in range(s.rate.shape[0] if orders > 1 else 0):
-        stage_sums(count, h[0], h[1], s.stages, block, nothing, values[2], values[3])
-        stage_sums(count, h[2], h[2], s.stages, block, nothing, values[4], values[0])
-        for e in range(size):
-            values[0, e] = s.z[block, e]
-            values[1, e] = s.trial[block, e]
+        for m in range(0, rows, 2):
+            other = min(m + 1, rows - 1)
+            sum_all(table.shape[1], table[m], table[other], s.stages, block, nothing, values[m], values[m + 1])
         for order in range(orders):
             if order != skipped:
-                total = lanes[order * 5 * size : (order + 1) * 5 * size]
+                total = lanes[order * (1 + rows) * size : (order + 1) * (1 + rows) * size]
                 for row in range(p):
                     for lane in range(width):
                         tile[row * width + lane] = weights[order, block, lane]
-                for m in range(5):
+                for e in range(size):
+                    total[e] += tile[e] * s.z[block, e]
+                for m in range(rows):
                     for e in range(size):
-                        total[m * size + e] += tile[e] * values[m, e]
+                        total[(1 + m) * size + e] += tile[e] * values[m, e]
     for order in range(orders):
         if order != skipped:
-            for m in range(5):
-                at = (order * 5 + m) * size
+            for m in range(1 + rows):
+                at = (order * (1 + rows) + m) * size
                 sum_lanes(lanes[at : at + size], sums[order, m])
 
 
@@ -102,6 +102,7 @@ def sector_passes(K: int, M: int, lanes: int = LANES) -> SectorPasses:
     """Build (or load from disk) the passes for K students and M teachers, in blocks of `lanes` sectors."""
     variant = shape_variant(K, M, lanes)
     turn, moments, couple, solve, error_ratios = block_kernels(K, M, lanes)
+    sum_stages = stage_sums(2 if lanes > 1 else 1)  # with one sector a block, a sum in vain costs as much as another
 
     @kernel(variant)
     def turn_all(y: Array, V: Array, offset: Offsets, z: Array) -> None:
@@ -143,7 +144,7 @@ def sector_passes(K: int, M: int, lanes: int = LANES) -> SectorPasses:
             rate, noise = s.rate[block], s.noise[block]
             if stage > 0:
                 couple(z, s.stages[stage - 1, block], inverse, rate, noise, E, dA, dG, s.offset)
-            stage_sums(stage, a, c, s.stages, block, z, arg, b)
+            sum_stages(stage, a, c, s.stages, block, z, arg, b)
             if stage == last:
                 for e in range(size):
                     s.trial[block, e] = arg[e]
@@ -173,17 +174,12 @@ def sector_passes(K: int, M: int, lanes: int = LANES) -> SectorPasses:
         return result
 
     @kernel(variant, sums=True)
-    def dense_sectors(s: Sectors, x: float, H: Array, back: Array, out: Array) -> None:
-        """The state of every sector at the fraction x of the step, turned back with `back` = V^T, (blocks, p LANES)."""
+    def dense_sectors(s: Sectors, weights: Array, back: Array, out: Array) -> None:
+        """z + sum_j weights[j] g_j of every sector, turned back with `back` = V^T, (blocks, p LANES)."""
         size = s.trial.shape[1]
-        between, value, spare = room(s.z, (size,)), room(s.z, (size,)), room(s.z, (size,))
-        weights = np.empty(s.stages.shape[0])
-        for j in range(weights.size):
-            weights[j] = x * (1.0 - x) * (H[0, j] + x * (H[1, j] + x * H[2, j]))
+        value, spare = room(s.z, (size,)), room(s.z, (size,))
         for block in range(s.rate.shape[0]):
-            for e in range(size):
-                between[e] = (1.0 - x) * s.z[block, e] + x * s.trial[block, e]
-            stage_sums(weights.size, weights, weights, s.stages, block, between, value, spare)
+            sum_stages(weights.size, weights, weights, s.stages, block, s.z[block], value, spare)
             turn(value, back, s.offset, out[block])
 
     return SectorPasses(turn_all, coupling_moments, stage_pass, finish_pass, dense_sectors)
