@@ -12,7 +12,10 @@ from ode_sgd.kernels.block_loops import Offsets
 from ode_sgd.kernels.blocks import LANES
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.lanes import room, zeros
+from ode_sgd.kernels.prefetch import prefetch
 from ode_sgd.kernels.stage_sums import stage_sums
+
+BEYOND_CACHES = 1_000_000  # numbers in all stages
 
 
 class Sectors(NamedTuple):
@@ -64,6 +67,20 @@ def sector_sums(y: Array, weight: Array, rows: Array) -> None:
 sum_all = stage_sums()
 
 
+@kernel(inline=True, always=True)
+def look_ahead(s: Sectors, block: int, stages: int) -> None:
+    """Have the block after next brought near, with that many stages, where they do not fit the caches.
+
+    The processor guesses what comes next in every stream, but not while it computes.
+    """
+    later = block + 2
+    if s.stages.size > BEYOND_CACHES and later < s.rate.shape[0]:
+        for j in range(stages):
+            prefetch(s.stages[j, later])
+        prefetch(s.z[later])
+        prefetch(s.inverse[later])
+
+
 @kernel(sums=True)
 def dense_sums(s: Sectors, weights: Array, skipped: int, table: Array, sums: Array) -> None:
     """Sums over sectors, with weights (orders, blocks, LANES), that dense output is made of, (orders, 1 + rows, p).
@@ -76,6 +93,7 @@ def dense_sums(s: Sectors, weights: Array, skipped: int, table: Array, sums: Arr
     lanes, values = zeros(sums, orders * (1 + rows) * size), room(sums, (rows + 1, size))
     nothing, tile = zeros(sums, size), room(sums, (size,))
     for block in range(s.rate.shape[0] if orders > 1 else 0):
+        look_ahead(s, block, table.shape[1])
         for m in range(0, rows, 2):
             other = min(m + 1, rows - 1)
             sum_all(table.shape[1], table[m], table[other], s.stages, block, nothing, values[m], values[m + 1])
@@ -140,6 +158,7 @@ def sector_passes(K: int, M: int, lanes: int = LANES) -> SectorPasses:
         size, last = s.trial.shape[1], s.stages.shape[0] - 1
         arg, b, totals = room(s.z, (s.z.shape[1],)), room(s.z, (size,)), zeros(s.z, size)
         for block in range(s.rate.shape[0]):
+            look_ahead(s, block, stage + 1)
             z, inverse = s.z[block], s.inverse[block]
             rate, noise = s.rate[block], s.noise[block]
             if stage > 0:

@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 
 from ode_sgd import OrderParameters, Problem, Spectrum, integrate
+from ode_sgd.kernels import rodas5p
+from ode_sgd.kernels.blocks import LANES
+from ode_sgd.kernels.layout import row_count
+from ode_sgd.kernels.sector_passes import BEYOND_CACHES
 from ode_sgd.solvers import rosenbrock_method
 
 TIMES = np.concatenate([[0.0], np.geomspace(0.1, 200.0, 40)])
@@ -158,6 +162,24 @@ def test_splitting_a_sector_changes_nothing():
         for found, expected in zip(split.moment(order), whole.moment(order), strict=True):
             np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-10 * np.abs(expected).max())
     np.testing.assert_allclose(split.sectors.q[:, at], split.sectors.q[:, -1], rtol=0.0, atol=1e-14)
+
+
+def test_so_many_sectors_that_memory_is_asked_ahead():
+    """Ten copies of 2000 sectors are the 2000, beyond the caches too: sums round differently (1e-10, as above)."""
+    copies, times = 10, np.array([0.0, 0.3, 1.0, 3.0])
+    one = problem(L=2000)
+    begin = start(one)
+    weights = np.repeat(one.spectrum.weights, copies) / copies
+    many = replace(one, spectrum=Spectrum(np.repeat(one.spectrum.eigenvalues, copies), weights))
+    blocks = -(-many.spectrum.distinct // LANES)
+    assert rodas5p.STAGES * blocks * row_count(2, 2) * LANES > BEYOND_CACHES
+    repeated = OrderParameters(*(np.repeat(part, copies, axis=0) for part in (begin.q, begin.r, begin.t)))
+    whole = integrate(one, begin, times, rtol=1e-6, nodes=None)
+    found = integrate(many, repeated, times, rtol=1e-6, nodes=None)
+    assert found.stats["steps"] == whole.stats["steps"]
+    for order in (0, 1, 2):
+        for value, expected in zip(found.moment(order), whole.moment(order), strict=True):
+            np.testing.assert_allclose(value, expected, rtol=0.0, atol=1e-10 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("L", [1, 16, 33])
