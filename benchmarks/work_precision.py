@@ -103,7 +103,8 @@ def figure(data: dict[str, Curve], path: Path) -> None:
     axes.set_ylabel(r"largest relative error of $\epsilon_g$  (dimensionless)")
     axes.set_title(r"$L=32$, $\beta=1$, $K=M=2$, erf, $\eta=0.1$, to $\alpha=1000$", fontsize="medium")
     axes.grid(color="0.9")
-    axes.legend(frameon=False, fontsize="small")
+    axes.set_ylim(bottom=3e-13)  # room for the legend
+    axes.legend(frameon=False, fontsize="small", loc="lower right")
     drawing.savefig(path, dpi=150)
 
 
