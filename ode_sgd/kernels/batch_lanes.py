@@ -80,7 +80,7 @@ def lane_space(K: int, M: int, L: int, orders: int) -> LaneSpace:
         variance=empty(L, 1),
         z=empty(L, P),
         trial=empty(L, p),
-        stages=empty(STAGES, L | 1, p),
+        stages=empty(STAGES, L | 1, p),  # odd, as in rosenbrock_method.work_space
         inverse=empty(L, K + pairs),
     )
     small = Small(

@@ -22,8 +22,8 @@ from ode_sgd.kernels.difference_fields import fields_of
 from ode_sgd.kernels.layout import Indices
 from ode_sgd.kernels.linearised import linearised_coefficients
 
-# Squared differences below which derivatives are those of the leading order, in error by |delta|; above it derivatives
-# of the overlaps' form, which cancel to that order, are in error by rounding / |delta|.
+# |delta|^2 / (1 + |y|^2) below which derivatives are those of the leading order, in error by |delta|; above it those of
+# the overlaps' form, which cancel to that order, are in error by rounding / |delta|.
 RESOLVED = 1e-8**2
 
 
@@ -85,8 +85,8 @@ def difference_linearised(activation: str) -> Callable[..., None]:
     """Kernel (C, a, noise_variance, overlap, A, G, JA, JG) as in linearised.py, in difference form.
 
     Where differences are large the derivatives are those of linearised.py by the chain rule, with
-    q = alpha + beta + beta^T + T and r = beta + T; further down, those of the leading order: F is linear in beta, G is
-    linear in alpha and quadratic in beta, D does not change.
+    q = alpha + beta + beta^T + T and r = beta + T; further down, those of the leading order: F is linear in beta and
+    alpha (alike where delta is orthogonal to y), G linear in alpha and quadratic in beta, D does not change.
     """
     averages: Any = load(activation)
     slopes_gradient, dgdggg_gradient = averages.difference_slopes_gradient, averages.difference_dgdggg_gradient
@@ -102,14 +102,18 @@ def difference_linearised(activation: str) -> Callable[..., None]:
         row = 0
         for i in range(K):
             for e in range(K):
-                by_i, by_e = overlap[e, K + i], overlap[e, K + e]
                 weight = a[i] * a[e]
                 curvature_i, mixed, slope_e = slopes_gradient(f, i, e)
-                for column in (i, K + i):
-                    JA[i * 2 * K + column, by_i] += weight * curvature_i
-                    JA[i * 2 * K + column, by_e] += weight * mixed
-                JA[i * 2 * K + K + e, by_i] += weight * mixed
-                JA[i * 2 * K + K + e, by_e] += weight * slope_e
+                # Cov(delta_e, x_i) has all of alpha_ei beside beta_ei, Cov(delta_e, z_e) on average half of alpha_ee.
+                for by_i, by_e, share in (
+                    (overlap[e, K + i], overlap[e, K + e], 1.0),
+                    (overlap[e, i], overlap[e, e], 0.5),
+                ):
+                    for column in (i, K + i):
+                        JA[i * 2 * K + column, by_i] += weight * curvature_i
+                        JA[i * 2 * K + column, by_e] += weight * share * mixed
+                    JA[i * 2 * K + K + e, by_i] += weight * mixed
+                    JA[i * 2 * K + K + e, by_e] += weight * share * slope_e
             for j in range(i, K):
                 for c in range(K):
                     for e in range(c + 1):
@@ -150,10 +154,10 @@ def difference_linearised(activation: str) -> Callable[..., None]:
     def linearise(
         C: Array, a: Array, noise_variance: float, overlap: Indices, A: Array, G: Array, JA: Array, JG: Array
     ) -> None:
-        size = 0.0
-        for i in range(A.shape[0]):
-            size += C[i, i]
-        if size > RESOLVED:
+        K, ratio = A.shape[0], 0.0
+        for i in range(K):
+            ratio = max(ratio, C[i, i] / (1.0 + C[K + i, K + i]))
+        if ratio > RESOLVED:
             by_chain_rule(C, a, overlap, A, G, JA, JG)
         else:
             by_leading_order(C, a, overlap, JA, JG)

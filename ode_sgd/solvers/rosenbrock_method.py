@@ -35,6 +35,7 @@ def work_space(system: SectorSystem, K: int, L: int) -> tuple[Sectors, kernels.S
         variance=blocks.to_blocks(system.variance[None]),
         z=z,
         trial=np.zeros((len(z), p * lanes)),
+        # An odd number of blocks: at distances of many powers of two, stages would share the same lines of the cache.
         stages=np.zeros((kernels.STAGES, len(z) | 1, p * lanes)),
         inverse=np.zeros((len(z), (K + pairs) * lanes)),
     )

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from ode_sgd.studies.sweeps.task import do_together
+
 TABLES = {
     "spectrum": {"kind": "power_law", "distinct": 2, "beta": 1.0},
     "problem": {"student_units": 2, "teacher_units": 2, "learning_rate": 0.5},
@@ -35,6 +37,12 @@ def tables(**changes):
     return {name: values | changes.get(name, {}) for name, values in TABLES.items()} | {
         name: values for name, values in changes.items() if name not in TABLES
     }
+
+
+def do_item(sweep, folder, item):
+    """What became of one item that is done here."""
+    (result,) = do_together(sweep, folder, (item,))
+    return result
 
 
 def names(folder: Path) -> list[str]:

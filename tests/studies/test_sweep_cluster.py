@@ -81,38 +81,43 @@ def test_a_run_that_kills_its_workers_is_given_up(tmp_path, monkeypatch):
 
 
 class Broken:
-    """A client whose workers die of run 5; the rest is done at once."""
+    """A client to which run 5 does this error; the rest is done at once."""
 
-    def __init__(self):
-        self.tasks = []
+    def __init__(self, error):
+        self.tasks, self._error = [], error
 
     def submit(self, function, folder, bundle, pure):
         self.tasks.append([item.runs[0] for item in bundle])
-        return BrokenFuture(len(self.tasks), lambda: function(folder, bundle), 5 in self.tasks[-1])
+        error = self._error if 5 in self.tasks[-1] else None
+        return BrokenFuture(len(self.tasks), lambda: function(folder, bundle), error)
 
 
 class BrokenFuture:
-    def __init__(self, key, work, dies):
-        self.key, self._work, self._dies = key, work, dies
+    def __init__(self, key, work, error):
+        self.key, self._work, self._error = key, work, error
 
     def add_done_callback(self, function):
         function(self)
 
     def result(self, timeout):
-        if self._dies:
-            raise KilledWorker("task", SimpleNamespace(address="nowhere"), 2)
+        if self._error is not None:
+            raise self._error
         return self._work()
 
 
-def test_of_a_bundle_that_kills_its_workers_each_run_is_tried_by_itself(tmp_path):
+KILLED = KilledWorker("task", SimpleNamespace(address="nowhere"), 2)
+
+
+@pytest.mark.parametrize(("error", "kind", "times"), [(KILLED, "lost", 3), (MemoryError("none left"), "raised", 1)])
+def test_of_a_bundle_in_trouble_each_run_is_tried_by_itself(tmp_path, error, kind, times):
     sweep = Sweep(tables(), AXES)
     folder = open_folder(sweep, tmp_path / "out")
     items = tuple(plan_of(sweep, folder, 1).items(range(9)))
-    client, nothing = Broken(), lambda: None
+    client, nothing = Broken(error), lambda: None
     found = list(sweep_cluster._fed(client, iter([items[:8], items[8:]]), sweep, folder, 2, nothing, nothing))
-    assert client.tasks == [list(range(8)), [8], *([run] for run in range(8)), *([[5]] * (sweep_cluster.ATTEMPTS - 1))]
+    assert client.tasks == [list(range(8)), [8], *([run] for run in range(8)), *([[5]] * (times - 1))]
     lost = [result for result in found if result.failures]
-    assert [(result.runs, result.failures[0].kind) for result in lost] == [((5,), "lost")]
+    assert [(result.runs, result.failures[0].kind) for result in lost] == [((5,), kind)]
     assert sorted(run for result in found for run in result.runs) == list(range(9))
     assert len(names(tmp_path / "out")) == 8
 

@@ -15,8 +15,7 @@ from ode_sgd.studies.sweeps.collect import collect_sweep, sweep_status
 from ode_sgd.studies.sweeps.plot import plot_sweep
 from ode_sgd.studies.sweeps.run import open_folder, run_sweep, stored_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
-from ode_sgd.studies.sweeps.task import do
-from tests.studies.sweeps import AXES, tables
+from tests.studies.sweeps import AXES, do_item, tables
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +34,7 @@ def partial(folder, items):
     place.propose({"sweep": sweep.identity, "seconds_per_run": 1.0, "runs_per_file": [1]})
     plan = stored_sweep(folder)[2]
     for number in items:
-        do(sweep, place, plan.item(number))
+        do_item(sweep, place, plan.item(number))
 
 
 def test_the_file_opens_in_xarray_as_a_grid(done):
@@ -143,7 +142,7 @@ def test_a_damaged_file_and_one_of_another_sweep(tmp_path):
     other = Sweep(tables(integration={"rtol": 1e-8}), AXES)
     place = open_folder(other, tmp_path / "other")
     place.propose({"sweep": other.identity, "seconds_per_run": 1.0, "runs_per_file": [1]})
-    do(other, place, stored_sweep(tmp_path / "other")[2].item(1))
+    do_item(other, place, stored_sweep(tmp_path / "other")[2].item(1))
     second.write_bytes((tmp_path / "other/runs/000/run-00000001.h5").read_bytes())
     with pytest.raises(StorageError, match="a run of another sweep as run 1"):
         collect_sweep(tmp_path / "out")

@@ -3,6 +3,7 @@
 import signal
 from contextlib import suppress
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -111,8 +112,9 @@ def test_classes_are_measured_each_by_the_one_nearest_to_it():
     assert chosen_sizes(sweep, {0: 0.5, 2000: 0.01}) == [4, 4, 188]
 
 
-def told(items, sweep, workers):
-    return [[item.runs for item in bundle] for bundle in bundles(items, sweep, workers)]
+def told(items, sweep, workers, *, measured=False):
+    plan = SimpleNamespace(measured=measured)
+    return [[item.runs for item in bundle] for bundle in bundles(plan, items, sweep, workers)]
 
 
 def test_bundles_fill_the_lanes():
@@ -120,11 +122,25 @@ def test_bundles_fill_the_lanes():
     sweep = Sweep(tables(), AXES)
     items = [Item(f"{run}.h5", (run,)) for run in range(9)]
     assert list(map(len, told(items, sweep, 1))) == [8, 1]
-    assert list(map(len, told(items, sweep, 3))) == [3, 3, 3]
-    assert list(map(len, told(items, sweep, 20))) == [1] * 9
+    assert list(map(len, told(items * 4, sweep, 3))) == [3] * 12
+    assert list(map(len, told(items, sweep, 3))) == [1] * 9
     shared = [Item("b.h5", (0, 1, 2)), *items[3:5], Item("c.h5", (5, 6))]
     assert told(shared, sweep, 1) == [[(0, 1, 2)], [(3,), (4,)], [(5, 6)]]
     assert told([], sweep, 2) == []
+
+
+def test_runs_that_have_files_of_their_own_because_they_are_long_stay_by_themselves():
+    items = [Item(f"{run}.h5", (run,)) for run in range(9)]
+    assert list(map(len, told(items, Sweep(tables(), AXES), 1, measured=True))) == [1] * 9
+
+
+def test_plans_know_whether_they_were_measured(sweep, tmp_path):
+    from ode_sgd.studies.sweeps.plan import known_plan, plan_of
+
+    for runs_per_file, measured in ((None, True), (2, False)):
+        folder = open_folder(sweep, tmp_path / str(runs_per_file))
+        assert plan_of(sweep, folder, runs_per_file).measured is measured
+        assert known_plan(sweep, folder).measured is measured
 
 
 def test_bundles_are_of_one_shape_and_of_runs_that_take_lanes():

@@ -17,7 +17,7 @@ from ode_sgd.studies.sweeps import task as sweep_task
 from ode_sgd.studies.sweeps.plan import plan_of
 from ode_sgd.studies.sweeps.run import open_folder, run_sweep, stored_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
-from tests.studies.sweeps import AXES, names, tables
+from tests.studies.sweeps import AXES, do_item, names, tables
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_relative_folder_is_the_same_wherever_workers_start(sweep, tmp_path, m
     assert folder.path == tmp_path / "out"
     plan = plan_of(sweep, folder, 9)
     monkeypatch.chdir("/")
-    assert sweep_task.do(sweep, folder, plan.item(0)).failures == ()
+    assert do_item(sweep, folder, plan.item(0)).failures == ()
     assert names(tmp_path / "out") == ["batch-00000000.h5"]
 
 
@@ -144,7 +144,7 @@ def test_runs_with_files_of_their_own_are_computed_side_by_side(sweep, tmp_path,
 
     monkeypatch.setattr(sweep_task, "integrate_alike", counted)
     run_sweep(sweep, tmp_path / "out", runs_per_file=1)
-    assert calls == [8]  # and the ninth by itself
+    assert calls == [7]  # the first of eight tells how long they take; the ninth is by itself
     assert len(names(tmp_path / "out")) == 9
     run_sweep(sweep, tmp_path / "shared", runs_per_file=9)
     np.testing.assert_array_equal(errors(tmp_path / "out"), errors(tmp_path / "shared"))
@@ -154,12 +154,34 @@ def test_of_runs_side_by_side_those_that_are_there_are_skipped(sweep, tmp_path):
     """Another process may have written some since the folder was looked at."""
     folder = open_folder(sweep, tmp_path / "out")
     items = list(plan_of(sweep, folder, 1).items(range(4)))
-    first = sweep_task.do(sweep, folder, items[1])
-    results = sweep_task.do_together(sweep, folder, items)
+    first = do_item(sweep, folder, items[1])
+    results = list(sweep_task.do_together(sweep, folder, items))
     assert [result.skipped for result in results] == [False, True, False, False]
     assert [result.runs for result in results] == [(0,), (1,), (2,), (3,)]
     assert not first.skipped
     assert len(names(tmp_path / "out")) == 4
+
+
+def test_long_runs_are_not_computed_side_by_side(sweep, tmp_path, monkeypatch):
+    """Else what a kill loses would be eight of them."""
+    monkeypatch.setattr(sweep_task, "PROBED", 0.0)
+    monkeypatch.setattr(sweep_task, "integrate_alike", None)  # what takes several at a time
+    assert run_sweep(sweep, tmp_path / "out", runs_per_file=1).complete == 9
+
+
+def test_an_interruption_among_runs_side_by_side_counts_those_that_are_written(sweep, tmp_path, monkeypatch):
+    original, said = sweep_task._store, []
+
+    def store(sweep, folder, path, attempts):
+        if attempts[0].run == 5:
+            raise KeyboardInterrupt
+        return original(sweep, folder, path, attempts)
+
+    monkeypatch.setattr(sweep_task, "_store", store)
+    result = run_sweep(sweep, tmp_path / "out", runs_per_file=1, progress=lambda done, *_: said.append(done))
+    assert (result.interrupted, result.complete, result.computed) == (True, 5, 5)
+    assert len(names(tmp_path / "out")) == 5
+    assert said == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_batch_that_raises_is_tried_run_by_run(sweep, tmp_path, monkeypatch):
@@ -358,7 +380,7 @@ def faster(monkeypatch, folder, prepare=lambda patched: None):
                 patched.setattr(sweep_task, "integrate_alike", original)
                 prepare(patched)
                 parts = stored_sweep(folder)
-                sweep_task.do(parts[0], parts[1], parts[2].item(0))
+                do_item(parts[0], parts[1], parts[2].item(0))
         return found
 
     monkeypatch.setattr(sweep_task, "integrate_alike", slow)

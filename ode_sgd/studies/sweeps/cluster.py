@@ -133,21 +133,21 @@ def _fed(
             under_way[future.key] = bundle, attempt, began
             future.add_done_callback(done.put)
             time.sleep(TICK)
-        except KilledWorker as error:
-            if len(bundle) > 1:  # to find out which of them it is
+        except Exception as error:  # not of a run: those come back as results
+            if len(bundle) > 1:  # to find out which of them it is; those that are written are skipped
                 for item in bundle:
                     submit((item,), 1)
                 continue
             (item,) = bundle
+            if not isinstance(error, KilledWorker):
+                yield _given_up(sweep, folder, item, RAISED, f"{type(error).__name__}: {error}")
+                continue
             # A long simulation that outlives its jobs gets on by its checkpoint: that is no failure.
             attempt = attempt if _got_on(folder, item, began) else attempt + 1
             if attempt > ATTEMPTS:
                 yield _given_up(sweep, folder, item, LOST, f"its worker died {ATTEMPTS * (DEATHS + 1)} times ({error})")
             else:
                 submit(bundle, attempt)
-        except Exception as error:  # not of a run: those come back as results
-            for item in bundle:
-                yield _given_up(sweep, folder, item, RAISED, f"{type(error).__name__}: {error}")
         else:
             yield from results
 
@@ -189,13 +189,13 @@ def _given_up(sweep: Sweep, folder: SweepFolder, item: Item, kind: str, message:
             folder.record(failure)
         except OSError:
             break
-    return TaskResult(runs=item.runs, failures=failures, seconds=0.0)
+    return TaskResult(runs=item.runs, failures=failures)
 
 
 def _remote(folder: str, bundle: tuple[Item, ...]) -> list[TaskResult]:
     """In a worker: do a bundle of items."""
     sweep, place = _known(folder)
-    return do_together(sweep, place, bundle)
+    return list(do_together(sweep, place, bundle))
 
 
 @functools.lru_cache(maxsize=4)

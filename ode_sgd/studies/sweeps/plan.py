@@ -38,6 +38,7 @@ LONG = 20.0  # seconds of a first integration that are not those of compiling: i
 TRIALS = 3
 CLASSES = 4  # classes of runs that are tried, of all that there are
 TOGETHER = 16  # sectors that kernels take side by side
+BUNDLES = 4  # at least, for every worker
 SIDE_BY_SIDE = 2000  # eigenvalues of a spectrum taken as a whole, beyond which a run takes seconds anyway
 
 
@@ -58,10 +59,12 @@ class Plan:
     folder : SweepFolder
     runs_per_file : list of int
         For every class of runs with arrays of one shape.
+    measured : bool
+        They follow from the time that runs take, and were not asked for.
     """
 
-    def __init__(self, sweep: Sweep, folder: SweepFolder, runs_per_file: list[int]) -> None:
-        self._folder = folder
+    def __init__(self, sweep: Sweep, folder: SweepFolder, runs_per_file: list[int], *, measured: bool) -> None:
+        self._folder, self.measured = folder, measured
         classes = sweep.classes()
         self.order: NDArray[np.int64] = np.argsort(classes, kind="stable")
         counts = np.bincount(classes)
@@ -120,13 +123,15 @@ class Plan:
                     yield Item(str(path), (run,))
 
 
-def bundles(items: Sequence[Item], sweep: Sweep, workers: int) -> Iterator[tuple[Item, ...]]:
-    """Items to be computed in one go: runs with files of their own, as many as there are vector lanes.
+def bundles(plan: Plan, items: Sequence[Item], sweep: Sweep, workers: int) -> Iterator[tuple[Item, ...]]:
+    """Items to be handed out in one go: runs with files of their own, as many as the integrator takes side by side.
 
-    One of them alone would cost as much. Fewer where workers would have nothing to do.
+    Only where somebody asked for such files: runs that have them because they take long are handed out one by one, so
+    that all workers end together. Fewer where workers would have nothing to do.
     """
     classes, firsts = sweep.classes(), _firsts(sweep)
-    together = min(WIDTH, max(1, len(items) // workers))
+    together = min(WIDTH, max(1, len(items) // (BUNDLES * workers))) if workers > 1 else WIDTH
+    together = 1 if plan.measured else together
     suits = functools.cache(lambda kind: together > 1 and side_by_side(sweep.study(firsts[kind])))
     for (kind, single), group in itertools.groupby(items, lambda i: (int(classes[i.runs[0]]), len(i.runs) == 1)):
         alike, size = tuple(group), 1
@@ -160,7 +165,7 @@ def plan_of(
         found = folder.propose({"sweep": sweep.identity, "seconds_per_run": seconds, "runs_per_file": sizes})
     sizes = _sizes(sweep, folder, found)
     check_same_size(folder, sizes, runs_per_file)
-    return Plan(sweep, folder, sizes)
+    return Plan(sweep, folder, sizes, measured=bool(found.get("seconds_per_run")))
 
 
 def checked_runs_per_file(sweep: Sweep, runs_per_file: int | None) -> int | None:
@@ -188,8 +193,10 @@ def check_same_size(folder: SweepFolder, sizes: list[int], runs_per_file: int | 
 
 def known_plan(sweep: Sweep, folder: SweepFolder) -> Plan | None:
     """The plan that holds in a folder, None before there is one."""
-    sizes = known_sizes(sweep, folder)
-    return None if sizes is None else Plan(sweep, folder, sizes)
+    found = folder.plan()
+    if found is None:
+        return None
+    return Plan(sweep, folder, _sizes(sweep, folder, found), measured=bool(found.get("seconds_per_run")))
 
 
 def known_sizes(sweep: Sweep, folder: SweepFolder) -> list[int] | None:

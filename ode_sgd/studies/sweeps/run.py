@@ -146,7 +146,7 @@ def run_sweep(
                 compile_all(sweep, interruption.check)
             engine = _engine(sweep, place, jobs, settings, name, dashboard, interruption)
             workers = jobs if settings is None else settings.jobs * settings.cores
-            with closing(engine(bundles(work.items, sweep, workers))) as results:
+            with closing(engine(bundles(plan, work.items, sweep, workers))) as results:
                 for result in results:
                     work.add(result)
                     interruption.check()

@@ -4,7 +4,7 @@ import functools
 import platform
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from ode_sgd.storage.hdf5 import image
 from ode_sgd.storage.sweep_folder import RAISED, STORAGE, Failure, SweepFolder, holds, make_parent
 from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.sweeps.compute import batched, check_interrupted, integrate_alike, trajectories
-from ode_sgd.studies.sweeps.plan import Item
+from ode_sgd.studies.sweeps.plan import PROBED, Item
 from ode_sgd.studies.sweeps.stack import Computed, batch_image
 from ode_sgd.studies.sweeps.sweep import SCHEMA, SWEEP, Sweep, run_identity
 
@@ -32,7 +32,6 @@ class TaskResult:
     runs : tuple of int
         That it had.
     failures : tuple of Failure
-    seconds : float
     skipped : bool
         The file was there before anything was computed.
     twice : bool
@@ -41,7 +40,6 @@ class TaskResult:
 
     runs: tuple[int, ...]
     failures: tuple[Failure, ...]
-    seconds: float
     skipped: bool = False
     twice: bool = False
 
@@ -57,33 +55,40 @@ class _Attempt:
     failure: Failure | None = None
 
 
-def do(sweep: Sweep, folder: SweepFolder, item: Item, check: Callable[[], None] = lambda: None) -> TaskResult:
-    """Compute the runs of an item and write them, unless their file is there; `check` may raise KeyboardInterrupt."""
-    return do_together(sweep, folder, (item,), check)[0]
-
-
 def do_together(
     sweep: Sweep, folder: SweepFolder, items: Sequence[Item], check: Callable[[], None] = lambda: None
-) -> list[TaskResult]:
-    """`do` for several items, their runs computed side by side."""
-    began = time.perf_counter()
+) -> Iterator[TaskResult]:
+    """Compute the runs of items and write them, unless their file is there; what became of each, as it is known.
+
+    One after the other, until one has shown that they are short: the rest are then computed side by side. `check` may
+    raise KeyboardInterrupt.
+    """
+    left, count = list(items), 1
+    while left:
+        group, left = left[:count], left[count:]
+        began, skipped = time.perf_counter(), True
+        for result in _done(sweep, folder, group, check):
+            skipped &= result.skipped
+            yield result
+        count = len(left) if not skipped and time.perf_counter() - began < PROBED else 1
+
+
+def _done(sweep: Sweep, folder: SweepFolder, items: Sequence[Item], check: Callable[[], None]) -> Iterator[TaskResult]:
+    """Compute all runs of some items, then write one file after the other."""
     attempts = {}
     for item in items:
         if not holds(Path(item.path)):
             attempts[item.path] = [_Attempt(run, sweep.values(run)) for run in item.runs]
             _prepare(sweep, Path(item.path), attempts[item.path], check)
     _compute([attempt for own in attempts.values() for attempt in own if attempt.failure is None], folder, check)
-    results = []
     for item in items:
         own = attempts.get(item.path)
         if own is None:
-            results.append(TaskResult(runs=item.runs, failures=(), seconds=0.0, skipped=True))
+            yield TaskResult(runs=item.runs, failures=(), skipped=True)
             continue
         present = _store(sweep, folder, Path(item.path), own)
         failures = tuple(attempt.failure for attempt in own if attempt.failure is not None)
-        seconds = (time.perf_counter() - began) / len(attempts)
-        results.append(TaskResult(runs=item.runs, failures=failures, seconds=seconds, twice=present))
-    return results
+        yield TaskResult(runs=item.runs, failures=failures, twice=present)
 
 
 def _prepare(sweep: Sweep, path: Path, attempts: Sequence[_Attempt], check: Callable[[], None]) -> None:
