@@ -66,6 +66,7 @@ class Taken:
 
     state: np.ndarray  # (p, L)
     rows: np.ndarray  # (n, p), C at the output times
+    squares: np.ndarray  # (n, p), sums with the variances' squares in their place
     sectors: np.ndarray  # (n, p, L)
     error: np.ndarray  # (p, L), the last step's estimate in the eigenbasis of D
 
@@ -79,9 +80,9 @@ def take(case, h, count=1, fractions=()):
     control = kernels.Control(np.array([0.0, h, 1.0, 0.0, 1e8]), np.array([0, 0, 1, 10**6, 1]))
     outputs = kernels.Outputs(
         alpha,
-        s.variance[None].copy(),
+        np.stack([s.variance, s.variance**2]),
         0,
-        np.zeros((alpha.size, 1, len(case.state))),
+        np.zeros((alpha.size, 2, len(case.state))),
         np.zeros((alpha.size, *y.shape)),
     )
     advance = kernels.rosenbrock(case.activation, case.K, case.system.T.shape[0])
@@ -93,6 +94,7 @@ def take(case, h, count=1, fractions=()):
     return Taken(
         state=blocks.from_blocks(y, L),
         rows=outputs.rows[1:, 0],
+        squares=outputs.rows[1:, 1],
         sectors=blocks.from_blocks(outputs.sectors, L)[1:],
         error=blocks.from_blocks(s.stages[-1, : len(y)], L),
     )

@@ -28,6 +28,7 @@ def test_a_step_is_the_dense_step(activation, L, K, M, h, age):
     np.testing.assert_allclose(taken.sectors[0], between, **tolerance)
     np.testing.assert_allclose(taken.sectors[1], new, **tolerance)
     np.testing.assert_allclose(taken.rows, taken.sectors @ case.system.variance, **tolerance)
+    np.testing.assert_allclose(taken.squares, taken.sectors @ case.system.variance**2, **tolerance)
     # Turning q and r to another basis keeps their Frobenius norms.
     twice = np.concatenate([np.ones(K * M), [1.0 if i == j else 2.0 for i in range(K) for j in range(i, K)]])
     np.testing.assert_allclose(np.sqrt(twice @ taken.error**2), np.sqrt(twice @ error**2), **tolerance)
