@@ -183,7 +183,7 @@ def compression() -> None:
     whole = integrate(problem, start, 1e6, nodes=None)
     exact = integrate(problem, start, 1e6, nodes=None, rtol=1e-10)
     seconds = timed(lambda: integrate(problem, start, 1e6, nodes=None), 5).least
-    for nodes in (48, "auto"):
+    for nodes in (32, 48, "auto"):
         run = integrate(problem, start, 1e6, nodes=nodes)
         emit(
             f"L=2000 alpha=1e6 nodes={nodes} against the whole spectrum",

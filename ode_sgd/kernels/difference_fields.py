@@ -39,13 +39,19 @@ SHIFTS_10, WEIGHTS_10 = _rule(10)
 REACH_1, REACH_2, REACH_3, REACH_4 = (reach**2 for reach, _ in RULES[:4])
 
 
+@kernel(inline=True)
+def largest_difference(C: Array) -> float:
+    """The largest |delta|^2 / (1 + |y|^2)."""
+    K, largest = C.shape[0] // 2, 0.0
+    for i in range(K):
+        largest = max(largest, C[i, i] / (1.0 + C[K + i, K + i]))
+    return largest
+
+
 @kernel()
 def quadrature(C: Array) -> tuple[Array, Array]:
     """Shifts and weights of the rule that the largest difference needs."""
-    K = C.shape[0] // 2
-    ratio = 0.0
-    for i in range(K):
-        ratio = max(ratio, C[i, i] / (1.0 + C[K + i, K + i]))
+    ratio = largest_difference(C)
     if ratio < REACH_1:
         return SHIFTS_1, WEIGHTS_1
     if ratio < REACH_2:

@@ -18,12 +18,12 @@ from typing import Any
 
 from ode_sgd.kernels.averages import load
 from ode_sgd.kernels.compile import Array, kernel
-from ode_sgd.kernels.difference_fields import fields_of
+from ode_sgd.kernels.difference_fields import fields_of, largest_difference
 from ode_sgd.kernels.layout import Indices
 from ode_sgd.kernels.linearised import linearised_coefficients
 
-# |delta|^2 / (1 + |y|^2) below which derivatives are those of the leading order, in error by |delta|; above it those of
-# the overlaps' form, which cancel to that order, are in error by rounding / |delta|.
+# `largest_difference` below which derivatives are those of the leading order, in error by |delta|; above it those of the
+# overlaps' form, which cancel to that order, are in error by rounding / |delta|, more for teachers longer than one.
 RESOLVED = 1e-8**2
 
 
@@ -154,10 +154,7 @@ def difference_linearised(activation: str) -> Callable[..., None]:
     def linearise(
         C: Array, a: Array, noise_variance: float, overlap: Indices, A: Array, G: Array, JA: Array, JG: Array
     ) -> None:
-        K, ratio = A.shape[0], 0.0
-        for i in range(K):
-            ratio = max(ratio, C[i, i] / (1.0 + C[K + i, K + i]))
-        if ratio > RESOLVED:
+        if largest_difference(C) > RESOLVED:
             by_chain_rule(C, a, overlap, A, G, JA, JG)
         else:
             by_leading_order(C, a, overlap, JA, JG)

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import h5py
+
+import ode_sgd
 from ode_sgd.studies.sweeps.task import do_together
 
 TABLES = {
@@ -43,6 +46,12 @@ def do_item(sweep, folder, item):
     """What became of one item that is done here."""
     (result,) = do_together(sweep, folder, (item,))
     return result
+
+
+def errors(folder):
+    """eps_g of all runs, (run, alpha)."""
+    with h5py.File(ode_sgd.collect_sweep(folder).path) as file:
+        return file["generalization_error"][...]
 
 
 def names(folder: Path) -> list[str]:

@@ -3,13 +3,11 @@
 import signal
 from contextlib import suppress
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
 from ode_sgd.storage.sweep_folder import SweepFolder
 from ode_sgd.studies.sweeps import compute as sweep_compute
-from ode_sgd.studies.sweeps.plan import Item, bundles
 from ode_sgd.studies.sweeps.run import open_folder, run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies.sweeps import AXES, tables
@@ -110,49 +108,3 @@ def test_classes_are_measured_each_by_the_one_nearest_to_it():
     axes = {"spectrum.distinct": [1, 2, 40], "problem.label_noise": {"linspace": [0.0, 1.0, 1000]}}
     sweep = Sweep(tables(), axes)
     assert chosen_sizes(sweep, {0: 0.5, 2000: 0.01}) == [4, 4, 188]
-
-
-def told(items, sweep, workers, *, measured=False):
-    plan = SimpleNamespace(measured=measured)
-    return [[item.runs for item in bundle] for bundle in bundles(plan, items, sweep, workers)]
-
-
-def test_bundles_fill_the_lanes():
-    """Eight short runs with files of their own; fewer where a worker would have none; batches stay by themselves."""
-    sweep = Sweep(tables(), AXES)
-    items = [Item(f"{run}.h5", (run,)) for run in range(9)]
-    assert list(map(len, told(items, sweep, 1))) == [8, 1]
-    assert list(map(len, told(items * 4, sweep, 3))) == [3] * 12
-    assert list(map(len, told(items, sweep, 3))) == [1] * 9
-    shared = [Item("b.h5", (0, 1, 2)), *items[3:5], Item("c.h5", (5, 6))]
-    assert told(shared, sweep, 1) == [[(0, 1, 2)], [(3,), (4,)], [(5, 6)]]
-    assert told([], sweep, 2) == []
-
-
-def test_runs_that_have_files_of_their_own_because_they_are_long_stay_by_themselves():
-    items = [Item(f"{run}.h5", (run,)) for run in range(9)]
-    assert list(map(len, told(items, Sweep(tables(), AXES), 1, measured=True))) == [1] * 9
-
-
-def test_plans_know_whether_they_were_measured(sweep, tmp_path):
-    from ode_sgd.studies.sweeps.plan import known_plan, plan_of
-
-    for runs_per_file, measured in ((None, True), (2, False)):
-        folder = open_folder(sweep, tmp_path / str(runs_per_file))
-        assert plan_of(sweep, folder, runs_per_file).measured is measured
-        assert known_plan(sweep, folder).measured is measured
-
-
-def test_bundles_are_of_one_shape_and_of_runs_that_take_lanes():
-    few = {"problem.learning_rate": [0.1, 0.2]}
-    whole = tables(integration={"nodes": "whole"}, start={"dimension": 1200})
-    shapes = Sweep(whole, {"spectrum.distinct": [1, 2, 300], **few})  # the last has too many eigenvalues for lanes
-    items = [Item(f"{run}.h5", (run,)) for run in range(6)]
-    assert told(items, shapes, 1) == [[(0,), (1,)], [(2,), (3,)], [(4,)], [(5,)]]
-    for change in (
-        {"integration": {"method": "DOP853"}},
-        {"integration": {"sectors": True}},
-        {"simulation": {"dimension": 40, "replicas": 2}},
-        {"problem": {"student_units": 4, "teacher_units": 4}},
-    ):
-        assert told(items[:2], Sweep(tables(**change), few), 1) == [[(0,)], [(1,)]]

@@ -17,7 +17,7 @@ from ode_sgd.studies.sweeps import task as sweep_task
 from ode_sgd.studies.sweeps.plan import plan_of
 from ode_sgd.studies.sweeps.run import open_folder, run_sweep, stored_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
-from tests.studies.sweeps import AXES, do_item, names, tables
+from tests.studies.sweeps import AXES, do_item, errors, names, tables
 
 
 @pytest.fixture
@@ -28,14 +28,6 @@ def sweep():
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
     monkeypatch.setattr(sweep_task, "PAUSE", 0.0)
-
-
-def errors(folder):
-    """eps_g of all runs, (run, alpha)."""
-    import h5py
-
-    with h5py.File(ode_sgd.collect_sweep(folder).path) as file:
-        return file["generalization_error"][...]
 
 
 def raising(monkeypatch, run, error, times=10**6):
@@ -133,55 +125,6 @@ def test_what_cannot_change_is_not_tried_again(sweep, tmp_path, monkeypatch):
     result = run_sweep(sweep, tmp_path / "out", runs_per_file=1)
     assert [(failure.message, failure.attempts) for failure in result.failures] == [("no such problem", 1)]
     assert len(asked) == 1
-
-
-def test_runs_with_files_of_their_own_are_computed_side_by_side(sweep, tmp_path, monkeypatch):
-    original, calls = sweep_task.integrate_alike, []
-
-    def counted(studies):
-        calls.append(len(studies))
-        return original(studies)
-
-    monkeypatch.setattr(sweep_task, "integrate_alike", counted)
-    run_sweep(sweep, tmp_path / "out", runs_per_file=1)
-    assert calls == [7]  # the first of eight tells how long they take; the ninth is by itself
-    assert len(names(tmp_path / "out")) == 9
-    run_sweep(sweep, tmp_path / "shared", runs_per_file=9)
-    np.testing.assert_array_equal(errors(tmp_path / "out"), errors(tmp_path / "shared"))
-
-
-def test_of_runs_side_by_side_those_that_are_there_are_skipped(sweep, tmp_path):
-    """Another process may have written some since the folder was looked at."""
-    folder = open_folder(sweep, tmp_path / "out")
-    items = list(plan_of(sweep, folder, 1).items(range(4)))
-    first = do_item(sweep, folder, items[1])
-    results = list(sweep_task.do_together(sweep, folder, items))
-    assert [result.skipped for result in results] == [False, True, False, False]
-    assert [result.runs for result in results] == [(0,), (1,), (2,), (3,)]
-    assert not first.skipped
-    assert len(names(tmp_path / "out")) == 4
-
-
-def test_long_runs_are_not_computed_side_by_side(sweep, tmp_path, monkeypatch):
-    """Else what a kill loses would be eight of them."""
-    monkeypatch.setattr(sweep_task, "PROBED", 0.0)
-    monkeypatch.setattr(sweep_task, "integrate_alike", None)  # what takes several at a time
-    assert run_sweep(sweep, tmp_path / "out", runs_per_file=1).complete == 9
-
-
-def test_an_interruption_among_runs_side_by_side_counts_those_that_are_written(sweep, tmp_path, monkeypatch):
-    original, said = sweep_task._store, []
-
-    def store(sweep, folder, path, attempts):
-        if attempts[0].run == 5:
-            raise KeyboardInterrupt
-        return original(sweep, folder, path, attempts)
-
-    monkeypatch.setattr(sweep_task, "_store", store)
-    result = run_sweep(sweep, tmp_path / "out", runs_per_file=1, progress=lambda done, *_: said.append(done))
-    assert (result.interrupted, result.complete, result.computed) == (True, 5, 5)
-    assert len(names(tmp_path / "out")) == 5
-    assert said == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_batch_that_raises_is_tried_run_by_run(sweep, tmp_path, monkeypatch):

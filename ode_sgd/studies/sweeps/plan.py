@@ -163,9 +163,8 @@ def plan_of(
         sizes = [wanted] * _count(sweep) if wanted else chosen_sizes(sweep, seconds)
         check_signals()
         found = folder.propose({"sweep": sweep.identity, "seconds_per_run": seconds, "runs_per_file": sizes})
-    sizes = _sizes(sweep, folder, found)
-    check_same_size(folder, sizes, runs_per_file)
-    return Plan(sweep, folder, sizes, measured=bool(found.get("seconds_per_run")))
+    check_same_size(folder, _sizes(sweep, folder, found), runs_per_file)
+    return _read(sweep, folder, found)
 
 
 def checked_runs_per_file(sweep: Sweep, runs_per_file: int | None) -> int | None:
@@ -194,8 +193,11 @@ def check_same_size(folder: SweepFolder, sizes: list[int], runs_per_file: int | 
 def known_plan(sweep: Sweep, folder: SweepFolder) -> Plan | None:
     """The plan that holds in a folder, None before there is one."""
     found = folder.plan()
-    if found is None:
-        return None
+    return None if found is None else _read(sweep, folder, found)
+
+
+def _read(sweep: Sweep, folder: SweepFolder, found: Mapping[str, Any]) -> Plan:
+    """The plan that a folder's file says."""
     return Plan(sweep, folder, _sizes(sweep, folder, found), measured=bool(found.get("seconds_per_run")))
 
 

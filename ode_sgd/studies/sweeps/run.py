@@ -142,7 +142,7 @@ def run_sweep(
             plan = plan_of(sweep, place, runs_per_file, interruption.check)
             interruption.check()
             work = _Work(plan, place, range(part[0], len(plan), part[1]), progress)
-            if planned and jobs > 1 and work.left:  # a new plan's trial has compiled already
+            if planned and jobs > 1 and work.items:  # a new plan's trial has compiled already
                 compile_all(sweep, interruption.check)
             engine = _engine(sweep, place, jobs, settings, name, dashboard, interruption)
             workers = jobs if settings is None else settings.jobs * settings.cores
@@ -321,11 +321,6 @@ class _Work:
     def runs(self) -> int:
         """Of the sweep, or of this part of it."""
         return len(self._mine)
-
-    @property
-    def left(self) -> bool:
-        """Whether there is anything to do."""
-        return bool(self.items)
 
     def add(self, result: TaskResult) -> None:
         """Count what became of an item."""

@@ -80,7 +80,7 @@ def _done(sweep: Sweep, folder: SweepFolder, items: Sequence[Item], check: Calla
         if not holds(Path(item.path)):
             attempts[item.path] = [_Attempt(run, sweep.values(run)) for run in item.runs]
             _prepare(sweep, Path(item.path), attempts[item.path], check)
-    _compute([attempt for own in attempts.values() for attempt in own if attempt.failure is None], folder, check)
+    _compute([attempt for own in attempts.values() for attempt in own], folder, check)
     for item in items:
         own = attempts.get(item.path)
         if own is None:
