@@ -22,8 +22,8 @@ from ode_sgd.kernels.difference_fields import fields_of, largest_difference
 from ode_sgd.kernels.layout import Indices
 from ode_sgd.kernels.linearised import linearised_coefficients
 
-# `largest_difference` below which derivatives are those of the leading order, in error by |delta|; above it those of the
-# overlaps' form, which cancel to that order, are in error by rounding / |delta|, more for teachers longer than one.
+# `largest_difference` below which derivatives are those of the leading order, in error by |delta|; above it those of
+# the overlaps' form, which cancel to that order, are in error by rounding / |delta|, more for teachers longer than one.
 RESOLVED = 1e-8**2
 
 
