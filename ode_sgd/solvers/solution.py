@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.model.problem import Problem
-from ode_sgd.theory import critical_learning_rate
+from ode_sgd.theory.linear_network import critical_learning_rate
 
 
 @dataclass
