@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ode_sgd import __version__, cli_sweep
 from ode_sgd.model.errors import ComparisonError, OdeSgdError, StorageError, StudyError
+from ode_sgd.solvers.interruption import Interruption
 
 if TYPE_CHECKING:
     from ode_sgd.analysis.agreement import Agreement
@@ -74,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
-        return command(arguments)
+        with Interruption():  # also while modules load, where it may come out as another error
+            return command(arguments)
     except OdeSgdError as error:
         print(f"ode-sgd: {error}", file=sys.stderr)
         return BAD_INPUT

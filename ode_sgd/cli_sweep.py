@@ -114,6 +114,10 @@ def _folder(path: Path) -> Path:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.jobs > 1 and not arguments.dry_run:
+        from ode_sgd.studies.sweeps.forks import start_fork_server
+
+        start_fork_server()  # it loads what workers need while the driver loads its own
     from ode_sgd.studies.sweeps.sweep import Sweep
 
     sweep = Sweep.read(arguments.file, arguments.set)

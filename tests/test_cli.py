@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import ode_sgd
+from ode_sgd import cli
 from ode_sgd.cli import main
 
 STUDY = """
@@ -265,6 +266,20 @@ def test_help_teaches_by_example(command, capsys):
         main([command, "--help"] if command else ["--help"])
     assert stopped.value.code == 0
     assert f"  ode-sgd {command or 'run'}" in capsys.readouterr().out.partition("examples:")[2]
+
+
+def test_an_interruption_that_comes_out_as_another_error(monkeypatch, capsys):
+    """As one in the middle of importing numba does."""
+
+    def command(arguments):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt as cause:
+            raise ImportError("numba._devicearray failed to import") from cause
+
+    monkeypatch.setattr(cli, "_info", command)
+    assert main(["info"]) == 130
+    assert capsys.readouterr().err == "ode-sgd: interrupted; nothing was computed that could be kept\n"
 
 
 def test_version(capsys):

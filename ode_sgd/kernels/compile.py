@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numba
 import numpy as np
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
+from numba.core.registry import cpu_target
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -60,6 +61,12 @@ def cache_directory() -> Path | None:
             return folder
     except OSError:
         return None
+
+
+def load_tables() -> None:
+    """Load what Numba needs before it takes its first kernel from disk: a third of a second, mostly of imports."""
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
 
 
 class _Locator:

@@ -2,6 +2,8 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -17,6 +19,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self.asked = False
+        self._patient = False
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interruption":
@@ -33,8 +36,21 @@ class Interruption:
             raise KeyboardInterrupt from error
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        raise KeyboardInterrupt
+        first, self.asked = not self.asked, True
+        if not (first and self._patient):
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def remembered(self) -> Iterator[None]:
+        """Here the first signal is remembered only: for code of others that no exception may come into the middle of.
+
+        Whoever is in here calls `check` often; a second signal raises as ever.
+        """
+        self._patient = True
+        try:
+            yield
+        finally:
+            self._patient = False
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if a signal has come."""

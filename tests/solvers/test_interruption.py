@@ -27,6 +27,24 @@ def test_a_swallowed_signal_is_remembered():
         interruption.check()
 
 
+def test_where_it_is_remembered_the_first_raises_at_the_next_look_and_the_second_at_once():
+    with pytest.raises(KeyboardInterrupt), Interruption() as interruption, interruption.remembered():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interruption.asked
+        with pytest.raises(KeyboardInterrupt):
+            interruption.check()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        interruption.check()
+
+
+def test_after_that_it_raises_as_ever():
+    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
+        with interruption.remembered():
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def test_an_error_made_of_it_is_an_interruption():
     with pytest.raises(KeyboardInterrupt), Interruption():
         try:

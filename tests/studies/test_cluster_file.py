@@ -57,7 +57,7 @@ def test_all_faults_at_once(tmp_path):
 def test_every_kind_makes_a_job_script(tmp_path, kind):
     """Of the queueing systems only SLURM is at hand: of the others at least the script."""
     dask_jobqueue = pytest.importorskip("dask_jobqueue")
-    from ode_sgd.studies.sweeps.cluster import certificates, job_arguments
+    from ode_sgd.studies.sweeps.queueing import certificates, job_arguments
 
     settings = ClusterSettings(
         kind=kind, jobs=3, cores=2, memory="4GB", walltime="02:00", queue="long", account="physics",

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,9 @@ from distributed import KilledWorker
 
 import ode_sgd
 from ode_sgd.storage.sweep_folder import SweepFolder
-from ode_sgd.studies.sweeps import cluster as sweep_cluster
+from ode_sgd.studies.sweeps import dispatch as sweep_dispatch
+from ode_sgd.studies.sweeps import forks
+from ode_sgd.studies.sweeps import local as sweep_local
 from ode_sgd.studies.sweeps.plan import plan_of
 from ode_sgd.studies.sweeps.run import open_folder, run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
@@ -53,7 +56,7 @@ def test_a_run_that_kills_its_workers_is_given_up(tmp_path, monkeypatch):
     sweep = Sweep(tables(simulation=simulation), {"simulation.dimension": [40, 2_000_000]})
     warm = Sweep(tables(simulation=simulation | {"dimension": 40}), {"problem.learning_rate": [0.1]})
     run_sweep(warm, tmp_path / "warm")
-    monkeypatch.setattr(sweep_cluster, "ATTEMPTS", 1)
+    monkeypatch.setattr(sweep_dispatch, "ATTEMPTS", 1)
     deaths, stop = [], threading.Event()
 
     def reaper():
@@ -74,7 +77,7 @@ def test_a_run_that_kills_its_workers_is_given_up(tmp_path, monkeypatch):
     finally:
         stop.set()
         thread.join()
-    assert len(deaths) == sweep_cluster.DEATHS + 1
+    assert len(deaths) == sweep_dispatch.DEATHS + 1
     assert [(failure.run, failure.kind) for failure in result.failures] == [(1, "lost")]
     assert result.complete == 1
     assert SweepFolder(tmp_path / "out").failures()[1].message.startswith("its worker died")
@@ -114,7 +117,8 @@ def test_of_a_bundle_in_trouble_each_run_is_tried_by_itself(tmp_path, error, kin
     folder = open_folder(sweep, tmp_path / "out")
     items = tuple(plan_of(sweep, folder, 1).items(range(9)))
     client, nothing = Broken(error), lambda: None
-    found = list(sweep_cluster._fed(client, iter([items[:8], items[8:]]), sweep, folder, 2, nothing, nothing))
+    pool = sweep_dispatch.Pool(client, 1, nothing)
+    found = list(sweep_dispatch._fed(pool, iter([items[:8], items[8:]]), sweep, folder, nothing))
     assert client.tasks == [list(range(8)), [8], *([run] for run in range(8)), *([[5]] * (times - 1))]
     lost = [result for result in found if result.failures]
     assert [(result.runs, result.failures[0].kind) for result in lost] == [((5,), kind)]
@@ -165,6 +169,49 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path, everybody):
     assert 0 < status.complete == len(names(tmp_path / "out")) < 600
 
 
+def test_ctrl_c_while_everything_starts(tmp_path):
+    """The process that workers are forked from is in the middle of its imports: it is not for it to say so."""
+    (tmp_path / "scan.toml").write_text(kills.SWEEP.format(points=300))
+    driver = subprocess.Popen(
+        kills.command(tmp_path / "scan.toml", tmp_path / "out"),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        while not (servers := fork_servers(driver.pid)) and driver.poll() is None:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        os.killpg(driver.pid, signal.SIGINT)
+        _, error = driver.communicate(timeout=30)
+    finally:
+        driver.kill()
+        driver.wait()
+    assert len(servers) == 1
+    # Python ends itself by the signal where it came while a string was being evaluated.
+    assert driver.returncode in (130, -signal.SIGINT)
+    assert error == "ode-sgd: interrupted; nothing was computed that could be kept\n"
+    assert kills.gone(servers, 10.0)
+
+
+def fork_servers(driver):
+    try:
+        children = psutil.Process(driver).children()
+        return [child.pid for child in children if "forkserver" in " ".join(child.cmdline())]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def test_starting_workers_leaves_signals_and_environment_as_they_were():
+    before = dict(os.environ), signal.pthread_sigmask(signal.SIG_BLOCK, set())
+    forks.start_fork_server()
+    assert (dict(os.environ), signal.pthread_sigmask(signal.SIG_BLOCK, set())) == before
+    server = Path(f"/proc/{forkserver._forkserver._forkserver_pid}/status").read_text()
+    blocked = int(server.partition("SigBlk:")[2].split()[0], 16)
+    assert blocked & (1 << (signal.SIGINT - 1)) and not blocked & (1 << (signal.SIGTERM - 1))
+
+
 class Gone:
     """A cluster of which one worker never comes back."""
 
@@ -181,20 +228,20 @@ class Gone:
 
 def test_a_worker_that_stays_away_is_replaced(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(sweep_cluster.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(sweep_local.time, "monotonic", lambda: now[0])
     cluster = Gone()
-    renew = sweep_cluster._Renewal(cluster, 2)
-    for second in range(0, 2 * int(sweep_cluster.RENEWED) + 2):
+    renew = sweep_local._Renewal(cluster, 2)
+    for second in range(0, 2 * int(sweep_local.RENEWED) + 2):
         now[0] = float(second)
         renew()
         if cluster.scaled:
             break
-    assert now[0] == sweep_cluster.RENEWED + 1.0
+    assert now[0] == sweep_local.RENEWED + 1.0
     assert cluster.scaled == [(2, [1])]
 
 
 def test_the_scheduler_listens_to_this_machine_and_its_certificate_only(tmp_path):
-    with sweep_cluster._local(1, dashboard=False) as cluster:
+    with sweep_local._processes(1, dashboard=False) as cluster:
         assert cluster.scheduler_address.startswith("tls://127.0.0.1:")
         listening = [
             connection.laddr.ip

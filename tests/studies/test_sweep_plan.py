@@ -94,11 +94,11 @@ def test_long_runs_get_a_file_each_and_short_ones_share():
 
     assert sizes(3.0, 1000) == [1]
     assert sizes(1e-3, 100) == [32]
-    assert sizes(1e-3, 10_000) == [625]  # 16 files at least
+    assert sizes(1e-4, 10_000) == [625]  # 16 files at least
     assert sizes(1e-4, 100_000) == [1000]
-    assert sizes(0.1, 10_000) == [20]  # two seconds
-    # Sixteen times as many units squared: two seconds are fewer runs.
-    assert sizes(0.02, 10_000, {"problem.teacher_units": [2, 14]}) == [100, 6]
+    assert sizes(0.02, 10_000) == [25]  # half a second
+    # Sixteen times as many units squared: half a second is fewer runs.
+    assert sizes(0.01, 10_000, {"problem.teacher_units": [2, 14]}) == [50, 3]
     assert sizes(1e-3, 100, {"integration.sectors": [False, True]}) == [32, 1]
 
 
@@ -107,4 +107,4 @@ def test_classes_are_measured_each_by_the_one_nearest_to_it():
 
     axes = {"spectrum.distinct": [1, 2, 40], "problem.label_noise": {"linspace": [0.0, 1.0, 1000]}}
     sweep = Sweep(tables(), axes)
-    assert chosen_sizes(sweep, {0: 0.5, 2000: 0.01}) == [4, 4, 188]
+    assert chosen_sizes(sweep, {0: 0.125, 2000: 0.01}) == [4, 4, 50]

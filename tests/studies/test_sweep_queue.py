@@ -77,18 +77,18 @@ class Job:
 
 
 def test_another_job_in_place_of_one_that_was_refused_later(monkeypatch):
-    from ode_sgd.studies.sweeps import cluster as sweep_cluster
+    from ode_sgd.studies.sweeps import queueing
 
     now = [0.0]
-    monkeypatch.setattr(sweep_cluster.time, "monotonic", lambda: now[0])
-    submissions = sweep_cluster._Submissions()
+    monkeypatch.setattr(queueing.time, "monotonic", lambda: now[0])
+    submissions = queueing._Submissions()
     kind = submissions.recorded(Job)
     cluster = type("Cluster", (), {"worker_spec": {"a": {}, "b": {}, "c": {}}})
     for name in cluster.worker_spec:
         asyncio.run(kind(name).start())
     submissions.look(cluster)
     assert set(cluster.worker_spec) == {"a", "b", "c"}
-    now[0] = sweep_cluster.RENEWED + 1.0
+    now[0] = queueing.RENEWED + 1.0
     submissions.look(cluster)
     assert set(cluster.worker_spec) == {"a"}
 

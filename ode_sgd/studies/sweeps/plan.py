@@ -29,7 +29,7 @@ from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.tables import shown
 
 PROBED = 1.0  # seconds after which a trial run has shown that it is long
-FILE_SECONDS = 2.0  # work in one file: a file costs 15 ms, and what a kill loses is no more than this
+FILE_SECONDS = 0.5  # work in one file: a file costs 10 ms, and what a kill loses is no more than this
 SHARE = 16  # a sweep has at least as many files, so that every worker has something to do
 FEWEST = 32  # ... as long as that many short runs still share one: the integrator takes them side by side
 MOST = 1000
@@ -228,7 +228,8 @@ def _count(sweep: Sweep) -> int:
 def chosen_sizes(sweep: Sweep, seconds: Mapping[int, float]) -> list[int]:
     """Runs in one file, for every class, from the seconds that some runs take (PROBED: at least so many).
 
-    As many as make two seconds of work, but not so many that fewer than 16 files are left, unless that is below 32.
+    As many as make FILE_SECONDS of work, but not so many that fewer than SHARE files are left, unless that is below
+    FEWEST.
     """
     classes = sweep.classes()
     costs = {run: _cost(sweep.study(run)) for run in seconds}

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +14,7 @@ from ode_sgd.model.errors import OdeSgdError, StorageError, StudyError
 from ode_sgd.solvers.interruption import Interruption
 from ode_sgd.storage.sweep_folder import MANIFEST, Failure, SweepFolder
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
+from ode_sgd.studies.sweeps.forks import start_fork_server
 from ode_sgd.studies.sweeps.plan import (
     Item,
     Plan,
@@ -125,31 +126,31 @@ def run_sweep(
     _check_engine(jobs, settings, dashboard)
     checked_runs_per_file(sweep, runs_per_file)
     if settings is not None:
-        from ode_sgd.studies.sweeps.cluster import check_queue  # brings dask, an extra
+        from ode_sgd.studies.sweeps.queueing import check_queue  # brings dask, an extra
 
         check_queue(settings)
     place = open_folder(sweep, folder)
     name = f"shard-{part[0]}-of-{part[1]}" if shard is not None else "all"
     with place.locked(name), Interruption() as interruption:
         place.sweep_up()
-        if jobs > 1 and settings is None:
-            from ode_sgd.studies.sweeps.cluster import prepare  # brings dask, an extra
-
-            prepare()
+        if jobs > 1:
+            start_fork_server()
         work = None
         try:
             planned = place.plan() is not None
             plan = plan_of(sweep, place, runs_per_file, interruption.check)
             interruption.check()
             work = _Work(plan, place, range(part[0], len(plan), part[1]), progress)
-            if planned and jobs > 1 and work.items:  # a new plan's trial has compiled already
-                compile_all(sweep, interruption.check)
-            engine = _engine(sweep, place, jobs, settings, name, dashboard, interruption)
             workers = jobs if settings is None else settings.jobs * settings.cores
-            with closing(engine(bundles(plan, work.items, sweep, workers))) as results:
-                for result in results:
-                    work.add(result)
-                    interruption.check()
+            if planned and workers > 1 and work.items:  # a new plan's trial has compiled already
+                compile_all(sweep, interruption.check)
+            if work.items:
+                engine = _engine(sweep, place, jobs, settings, name, dashboard, interruption)
+                patience = interruption.remembered() if workers > 1 else nullcontext()  # dask has none
+                with patience, closing(engine(bundles(plan, work.items, sweep, workers))) as results:
+                    for result in results:
+                        work.add(result)
+                        interruption.check()
         except KeyboardInterrupt:
             if work is None:
                 raise
@@ -295,10 +296,18 @@ def _engine(
                 yield from do_together(sweep, folder, bundle, interruption.check)
 
         return here
-    from ode_sgd.studies.sweeps.cluster import distribute  # brings dask, an extra
+    from ode_sgd.studies.sweeps.dispatch import distribute  # brings dask, an extra
 
     def there(work: Iterator[tuple[Item, ...]]) -> Generator[TaskResult, None, None]:
-        return distribute(work, sweep, folder, jobs, settings, part=part, dashboard=dashboard, check=interruption.check)
+        if settings is None:
+            from ode_sgd.studies.sweeps.local import local_pool
+
+            workers = local_pool(jobs, dashboard=dashboard)
+        else:
+            from ode_sgd.studies.sweeps.queueing import queued_pool
+
+            workers = queued_pool(settings, folder, part, dashboard=dashboard)
+        return distribute(work, sweep, folder, workers, interruption.check)
 
     return there
 

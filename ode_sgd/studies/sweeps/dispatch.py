@@ -1,0 +1,172 @@
+"""Handing out a sweep's work to dask's workers, wherever they are, and hearing what became of it.
+
+Only the numbers of runs go to workers, and only counts and failures come back: results go through files. So nothing is
+lost with a worker, a job or the driver but what was being computed.
+"""
+
+import functools
+import queue
+import time
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from distributed import KilledWorker
+
+from ode_sgd.storage.sweep_folder import LOST, RAISED, Failure, SweepFolder
+from ode_sgd.studies.sweeps.plan import Item
+from ode_sgd.studies.sweeps.sweep import Sweep
+from ode_sgd.studies.sweeps.task import ATTEMPTS, TaskResult, do_together
+
+AHEAD = 4  # items a worker that the scheduler knows of: enough to keep it busy, few enough to hold 1e5 runs
+DEATHS = 2  # workers that may die with an item before dask gives it up
+RENEWED = 20.0  # seconds without a worker after which another takes its place
+TICK = 0.1  # seconds between looks at signals while nothing comes
+ANSWER = 0.5  # seconds in which a worker that is alive hands over a result
+SETTINGS = {
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.scheduler.allowed-failures": DEATHS,
+    "distributed.deploy.lost-worker-timeout": "5s",
+    "distributed.worker.profile.enabled": False,  # looks at the stack a hundred times a second, for a page nobody sees
+}
+HERE = "127.0.0.1:0"  # for dask's web servers, which otherwise listen to everybody; any free port
+PAGES = ("distributed.scheduler.http.routes", "distributed.worker.http.routes")
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Workers, by dask's client; `renew` looks after them while nothing comes."""
+
+    client: Any
+    workers: int
+    renew: Callable[[], None]
+
+
+def settings(*, dashboard: bool) -> dict[str, Any]:
+    """dask's, while a sweep runs."""
+    if dashboard:
+        return SETTINGS | {"distributed.worker.profile.enabled": True}
+    return SETTINGS | {page: [] for page in PAGES}
+
+
+def distribute(
+    work: Iterator[tuple[Item, ...]],
+    sweep: Sweep,
+    folder: SweepFolder,
+    workers: AbstractContextManager[Pool],
+    check: Callable[[], None],
+) -> Generator[TaskResult, None, None]:
+    """Have bundles of items done by workers; what became of each item, in the order in which they end."""
+    with ExitStack() as stack:
+        pool = _entered(stack, workers, check)
+        yield from _fed(pool, work, sweep, folder, check)
+
+
+def _entered(stack: ExitStack, workers: AbstractContextManager[Pool], check: Callable[[], None]) -> Pool:
+    """Start the workers, on a thread: they are closed only once they are there, whatever comes in between."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(stack.enter_context, workers)
+        while not coming.done():
+            wait([coming], TICK)
+            check()
+        return coming.result()
+
+
+def _fed(
+    pool: Pool, work: Iterator[tuple[Item, ...]], sweep: Sweep, folder: SweepFolder, check: Callable[[], None]
+) -> Iterator[TaskResult]:
+    """Keep workers supplied."""
+    done: queue.SimpleQueue[tuple[Any, list[TaskResult] | BaseException]] = queue.SimpleQueue()
+    under_way: dict[Any, tuple[tuple[Item, ...], int, float]] = {}
+
+    def ended(future: Any) -> None:  # on a thread of dask's
+        done.put((future, _outcome(future)))
+
+    def submit(bundle: tuple[Item, ...], attempt: int) -> None:
+        future = pool.client.submit(_remote, str(folder.path), bundle, pure=False)
+        under_way[future.key] = bundle, attempt, time.time()
+        future.add_done_callback(ended)
+
+    while True:
+        while len(under_way) < AHEAD * pool.workers and (bundle := next(work, None)) is not None:
+            submit(bundle, 1)
+        if not under_way:
+            return
+        try:
+            future, outcome = done.get(timeout=TICK)
+        except queue.Empty:
+            continue
+        finally:
+            check()
+            pool.renew()
+        bundle, attempt, began = under_way.pop(future.key)
+        if isinstance(outcome, list):
+            yield from outcome
+        elif isinstance(outcome, TimeoutError):  # its worker died before it could be asked for the result: done again
+            under_way[future.key] = bundle, attempt, began
+            future.add_done_callback(ended)
+            time.sleep(ANSWER)
+        elif not isinstance(outcome, Exception):
+            raise outcome
+        elif len(bundle) > 1:  # not of a run: those come back as results. Which of them it is turns out one by one,
+            for item in bundle:  # those that are written are skipped
+                submit((item,), 1)
+        elif not isinstance(outcome, KilledWorker):
+            yield _given_up(sweep, folder, bundle[0], RAISED, f"{type(outcome).__name__}: {outcome}")
+        else:
+            # A long simulation that outlives its jobs gets on by its checkpoint: that is no failure.
+            attempt = attempt if _got_on(folder, bundle[0], began) else attempt + 1
+            if attempt > ATTEMPTS:
+                told = f"its worker died {ATTEMPTS * (DEATHS + 1)} times ({outcome})"
+                yield _given_up(sweep, folder, bundle[0], LOST, told)
+            else:
+                submit(bundle, attempt)
+
+
+def _outcome(future: Any) -> list[TaskResult] | BaseException:
+    """What a task gave, or the error that came instead."""
+    try:
+        results: list[TaskResult] = future.result(timeout=ANSWER)
+    except BaseException as error:
+        return error
+    return results
+
+
+def _got_on(folder: SweepFolder, item: Item, since: float) -> bool:
+    """Whether a run's checkpoint was written after it was handed out."""
+    try:
+        return any(folder.checkpoint(run).stat().st_mtime > since for run in item.runs)
+    except OSError:
+        return False
+
+
+def _given_up(sweep: Sweep, folder: SweepFolder, item: Item, kind: str, message: str) -> TaskResult:
+    """The result of an item that no worker could finish."""
+    failures = tuple(
+        Failure(run=run, kind=kind, values=sweep.values(run), message=message, attempts=ATTEMPTS) for run in item.runs
+    )
+    for failure in failures:
+        try:
+            folder.record(failure)
+        except OSError:
+            break
+    return TaskResult(runs=item.runs, failures=failures)
+
+
+def _remote(folder: str, bundle: tuple[Item, ...]) -> list[TaskResult]:
+    """In a worker: do a bundle of items."""
+    sweep, place = _known(folder)
+    return list(do_together(sweep, place, bundle))
+
+
+@functools.lru_cache(maxsize=4)
+def _known(folder: str) -> tuple[Sweep, SweepFolder]:
+    """The sweep of a folder, read once in every process."""
+    place = SweepFolder(folder)
+    return Sweep.of_document(place.manifest()["sweep"], folder), place

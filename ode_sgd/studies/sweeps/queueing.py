@@ -1,0 +1,177 @@
+"""Workers in the jobs of a queueing system, by dask-jobqueue."""
+
+import functools
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Client, Status
+from distributed.security import Security
+
+from ode_sgd.model.errors import StudyError
+from ode_sgd.storage.sweep_folder import SweepFolder, make_parent
+from ode_sgd.studies.sweeps import dispatch
+from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
+from ode_sgd.studies.sweeps.dispatch import HERE, RENEWED, Pool
+
+CLUSTER = "--cluster"  # what faults are reported of
+
+
+@contextmanager
+def queued_pool(settings: ClusterSettings, folder: SweepFolder, part: str, *, dashboard: bool) -> Iterator[Pool]:
+    """Workers in as many jobs as the cluster file says."""
+    submissions = _Submissions()
+    with ExitStack() as stack:
+        stack.enter_context(dask.config.set(dispatch.settings(dashboard=dashboard)))
+        cluster = stack.enter_context(_queued(settings, folder, part, submissions, dashboard=dashboard))
+        client = stack.enter_context(Client(cluster, set_as_default=False))
+        if dashboard:
+            print(f"dashboard  {client.dashboard_link}", file=sys.stderr)
+        yield Pool(client, settings.jobs * settings.cores, functools.partial(submissions.look, cluster))
+
+
+class _Submissions:
+    """Whether the queueing system takes jobs.
+
+    dask keeps a refusal to itself, counts the job as asked for, and asks for no other: one failure of the queueing
+    system, and it would wait for ever.
+    """
+
+    def __init__(self) -> None:
+        self._taken, self._refusal = False, ""
+        self._refused: dict[str, float] = {}
+
+    def recorded(self, job: Any) -> Any:
+        """A class of jobs like the one given, of which it is known here how its submissions end."""
+
+        async def start(this: Any) -> None:
+            try:
+                await job.start(this)
+                self._taken = True
+            except Exception as error:
+                self._refusal = " ".join(str(error).split()) or type(error).__name__
+                self._refused[this.name] = time.monotonic()
+                this.status = Status.running  # for dask, which would stop replacing jobs otherwise
+
+        return type(job.__name__, (job,), {"start": start})
+
+    def look(self, cluster: Any) -> None:
+        """StudyError if a job was refused and none was ever taken; another is asked for in place of a later one."""
+        if self._refusal and not self._taken:
+            raise StudyError(CLUSTER, [f"the queueing system refuses the job: {self._refusal}"])
+        for name, since in list(self._refused.items()):
+            if time.monotonic() - since > RENEWED:
+                del self._refused[name]
+                cluster.worker_spec.pop(name, None)
+
+
+def _kind(settings: ClusterSettings) -> Any:
+    """dask-jobqueue's class."""
+    import dask_jobqueue
+
+    return {
+        "slurm": dask_jobqueue.SLURMCluster,
+        "pbs": dask_jobqueue.PBSCluster,
+        "sge": dask_jobqueue.SGECluster,
+        "lsf": dask_jobqueue.LSFCluster,
+    }[settings.kind]
+
+
+def check_queue(settings: ClusterSettings) -> None:
+    """StudyError if the queueing system's command is not on this machine."""
+    command = _kind(settings).job_cls.submit_command
+    if shutil.which(command) is None:
+        told = f"kind = {settings.kind!r} needs the command {command}, which is not on this machine's PATH"
+        raise StudyError(CLUSTER, [f"{told}; run where jobs are submitted from, or give another kind"])
+
+
+@contextmanager
+def _queued(
+    settings: ClusterSettings, folder: SweepFolder, part: str, submissions: _Submissions, *, dashboard: bool
+) -> Iterator[Any]:
+    """Jobs of a queueing system."""
+    logs = folder.path / "logs"
+    make_parent(logs / "x")
+    kind = _kind(settings)
+    with certificates(folder.path / f"certificates-{part}") as security:
+        arguments = job_arguments(settings, security, logs, dashboard=dashboard)
+        try:
+            started = kind(job_cls=submissions.recorded(kind.job_cls), **arguments)
+        except (ValueError, OSError, RuntimeError) as error:
+            told = f"{error}; look at memory, walltime, interface and driver_interface of the cluster file"
+            raise StudyError(CLUSTER, [f"cannot be started: {told}"]) from error
+        with started as cluster:
+            # adapt, not scale: a job that was cancelled or ran out of time is replaced. As many jobs as there is work
+            # for, however short its pieces: fewer only when the end is near.
+            cluster.adapt(
+                minimum_jobs=1, maximum_jobs=settings.jobs, target_duration="1ms", interval="2s", wait_count=10
+            )
+            print(f"waiting for the first job of {settings.kind}; jobs write into {logs}", file=sys.stderr)
+            yield cluster
+
+
+@contextmanager
+def certificates(place: Path) -> Iterator[Security]:
+    """A key and a certificate in files for their owner alone: whoever has them can make the workers do anything.
+
+    What a killed driver left in their place is removed.
+    """
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(mode=0o700, parents=True)
+    made = Security.temporary()
+    paths = {}
+    for name, text in (("certificate", made.tls_ca_file), ("key", made.tls_client_key)):
+        paths[name] = place / f"{name}.pem"
+        with os.fdopen(os.open(paths[name], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+    ends = ("client", "scheduler", "worker")
+    try:
+        yield Security(
+            require_encryption=True,
+            tls_ca_file=str(paths["certificate"]),
+            **{f"tls_{end}_cert": str(paths["certificate"]) for end in ends},
+            **{f"tls_{end}_key": str(paths["key"]) for end in ends},
+        )
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def job_arguments(settings: ClusterSettings, security: Security, logs: Path, *, dashboard: bool) -> dict[str, Any]:
+    """Arguments of dask-jobqueue's clusters."""
+    directives = list(settings.directives)
+    scheduler: dict[str, Any] = {"dashboard_address": HERE, "dashboard": dashboard}
+    if settings.driver_interface:
+        scheduler["interface"] = settings.driver_interface
+    arguments: dict[str, Any] = {
+        "cores": settings.cores,
+        "processes": settings.cores,
+        "memory": settings.memory,
+        "walltime": settings.walltime,
+        "interface": settings.interface or None,
+        "scheduler_options": scheduler,
+        "protocol": "tls://",
+        "security": security,
+        "log_directory": str(logs),
+        "local_directory": os.environ.get("TMPDIR", "/tmp"),
+        "job_script_prologue": list(settings.prologue),
+        "python": settings.python or sys.executable,
+        "death_timeout": 60,
+        "worker_extra_args": ["--dashboard-address", HERE, "--no-dashboard"],
+        "silence_logs": logging.CRITICAL,
+    }
+    if settings.kind == "slurm":
+        directives = ["--requeue", *directives]
+    arguments |= {"job_extra_directives": directives}
+    for name in ("queue", "account"):
+        if getattr(settings, name):
+            arguments["project" if settings.kind in ("sge", "lsf") and name == "account" else name] = getattr(
+                settings, name
+            )
+    return arguments

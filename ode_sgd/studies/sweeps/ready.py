@@ -1,0 +1,31 @@
+"""Makes a worker of this machine ready for work: imported by it, or by the process that it is forked from.
+
+Everything that a worker needs is loaded, so that what is forked has it at once. And it does not hear Ctrl-C, which a
+terminal sends to all processes of a command: the driver decides what becomes of that, and ends the workers. One that
+heard it itself would die in the middle of dask's own affairs, with a traceback for each.
+"""
+
+import gc
+import importlib
+import signal
+import threading
+
+LOADED = ("distributed.nanny", "ode_sgd.studies.sweeps.dispatch")
+
+
+def _load() -> None:
+    """Load them without the garbage collector, which takes a third of the time, finds nothing, and need not look at
+    any of it later either."""
+    gc.disable()
+    for name in LOADED:
+        importlib.import_module(name)
+    from ode_sgd.kernels.compile import load_tables
+
+    load_tables()
+    gc.freeze()
+    gc.enable()
+
+
+if threading.current_thread() is threading.main_thread():  # no other thread may set handlers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+_load()
