@@ -205,10 +205,19 @@ print(code, used.ru_utime + used.ru_stime, (own[0] if own else used.ru_maxrss) /
 """
 
 
-def test_a_dry_run_of_1e5_runs_is_quick_and_small(tmp_path, record_property):
-    (tmp_path / "scan.toml").write_text(FILE.replace("[0.1, 0.2, 0.5]", "{ linspace = [0.1, 0.9, 400] }"))
+@pytest.mark.parametrize(
+    ("rates", "more"),
+    [
+        ("{ linspace = [0.1, 0.9, 400] }", ["sweep.spectrum.beta={linspace=[0.2,2.0,50]}", "sweep.replicas=5"]),
+        (str([0.1 + 1e-6 * number for number in range(100_000)]), ["sweep.spectrum.beta=[1.0]"]),
+    ],
+    ids=["grid", "list"],
+)
+def test_a_dry_run_of_1e5_runs_is_quick_and_small(tmp_path, record_property, rates, more):
+    """Of values between two ends a part is looked at, of those that are written down every one."""
+    (tmp_path / "scan.toml").write_text(FILE.replace("[0.1, 0.2, 0.5]", rates))
     command = [sys.executable, "-c", MEASURED, "sweep", "run", str(tmp_path / "scan.toml"), "--dry-run"]
-    command += ["--set", "sweep.spectrum.beta={linspace=[0.2,2.0,50]}", "--set", "sweep.replicas=5"]
+    command += [word for setting in more for word in ("--set", setting)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert "100000 runs" in done.stdout
     code, seconds, megabytes = done.stdout.splitlines()[-1].split()

@@ -29,6 +29,7 @@ and, for tails far below rounding, with the fields of kernels/difference_fields.
 A new file in this folder is a new activation; nothing else in the package knows their names.
 """
 
+import functools
 import importlib
 import pkgutil
 from types import ModuleType
@@ -36,7 +37,13 @@ from types import ModuleType
 
 def available() -> tuple[str, ...]:
     """Names of the activations, in alphabetical order."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+    return _names(tuple(__path__))
+
+
+@functools.cache
+def _names(folders: tuple[str, ...]) -> tuple[str, ...]:
+    """The files in folders: looked for once, since every problem asks."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(folders)))
 
 
 def load(name: str) -> ModuleType:
