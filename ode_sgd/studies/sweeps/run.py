@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -141,13 +141,12 @@ def run_sweep(
             plan = plan_of(sweep, place, runs_per_file, interruption.check)
             interruption.check()
             work = _Work(plan, place, range(part[0], len(plan), part[1]), progress)
-            workers = jobs if settings is None else settings.jobs * settings.cores
-            if planned and workers > 1 and work.items:  # a new plan's trial has compiled already
-                compile_all(sweep, interruption.check)
             if work.items:
+                workers = jobs if settings is None else settings.jobs * settings.cores
+                if planned and (jobs > 1 or settings is not None):  # a new plan's trial has compiled already
+                    compile_all(sweep, interruption.check)
                 engine = _engine(sweep, place, jobs, settings, name, dashboard, interruption)
-                patience = interruption.remembered() if workers > 1 else nullcontext()  # dask has none
-                with patience, closing(engine(bundles(plan, work.items, sweep, workers))) as results:
+                with closing(engine(bundles(plan, work.items, sweep, workers))) as results:
                     for result in results:
                         work.add(result)
                         interruption.check()
@@ -307,7 +306,8 @@ def _engine(
             from ode_sgd.studies.sweeps.queueing import queued_pool
 
             workers = queued_pool(settings, folder, part, dashboard=dashboard)
-        return distribute(work, sweep, folder, workers, interruption.check)
+        with interruption.remembered():  # dask is not made for exceptions that come from anywhere
+            yield from distribute(work, sweep, folder, workers, interruption.check)
 
     return there
 
