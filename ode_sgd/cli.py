@@ -87,7 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("ode-sgd: interrupted; nothing was computed that could be kept", file=sys.stderr)
+        told = getattr(arguments, "interrupted", "interrupted; nothing was computed that could be kept")
+        print(f"ode-sgd: {told}", file=sys.stderr)
         return INTERRUPTED
 
 

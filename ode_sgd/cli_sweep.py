@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ode_sgd.studies.sweeps.run import SweepResult
     from ode_sgd.studies.sweeps.sweep import Sweep
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
+GOES_ON = "interrupted; the same command goes on"
 NAMED = 10  # failed runs that are written out
 ENDING = ".sweep"
 
@@ -67,6 +69,7 @@ def add_commands(commands: Any) -> None:
     parts = sweep.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     run = _command(parts, "run", _run, "compute the runs of a sweep that are not there yet")
+    run.set_defaults(interrupted=GOES_ON)
     run.add_argument("file", type=Path, metavar="FILE")
     run.add_argument("--set", action="append", default=[], metavar="A.B=V", help="override one key; may be repeated")
     run.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="default: the file's name with .sweep, here")
@@ -142,6 +145,11 @@ def _run(arguments: argparse.Namespace) -> int:
     finally:
         if progress is not None:
             progress.close()
+    return _told(result)
+
+
+def _told(result: "SweepResult") -> int:
+    """Print what a sweep has come to; its exit status."""
     from ode_sgd.storage.sweep_folder import first_lines
 
     print(f"{result.complete} of {result.runs} runs complete, {result.computed} of them now, in {result.seconds:.1f} s")
@@ -154,7 +162,7 @@ def _run(arguments: argparse.Namespace) -> int:
             print(f"  {line}", file=sys.stderr)
         print(f"  tracebacks are below {result.folder / 'failures'}", file=sys.stderr)
     if result.interrupted:
-        print("ode-sgd: interrupted; the same command goes on", file=sys.stderr)
+        print(f"ode-sgd: {GOES_ON}", file=sys.stderr)
         return INTERRUPTED
     return FAILED if result.failures else DONE
 

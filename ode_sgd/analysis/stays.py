@@ -61,11 +61,9 @@ class _Search:
     def __init__(self, alpha: Array, curve: Array) -> None:
         self._alpha, self._curve = alpha, curve
         falls = -np.diff(curve) / np.diff(alpha)
-        self._before: list[float] = np.minimum.accumulate(curve).tolist()
-        self._lowest: list[float] = np.minimum.accumulate(curve[::-1])[::-1].tolist()  # from here on, as the others
-        self._highest: list[float] = np.minimum.accumulate(-curve[::-1])[
-            ::-1
-        ].tolist()  # negative, so that it increases
+        self._before: list[float] = np.minimum.accumulate(curve).tolist()  # lowest up to here; the others from here on
+        self._lowest: list[float] = np.minimum.accumulate(curve[::-1])[::-1].tolist()
+        self._minus_highest: list[float] = np.minimum.accumulate(-curve[::-1])[::-1].tolist()  # increases
         self._fastest: list[float] = np.maximum.accumulate(falls[::-1])[::-1].tolist()
 
     def stay(self, anchor: int) -> Stay | None:
@@ -92,8 +90,8 @@ class _Search:
         low, high = level + float(np.log1p(-BAND)), level + float(np.log1p(BAND))
         if not low <= curve[anchor] <= high or curve[-1] >= level + np.log1p(-LEFT):
             return None
-        inside = bisect_right(self._highest, -low) - 1  # it leaves for good
-        above = bisect_left(self._highest, -high) - 1
+        inside = bisect_right(self._minus_highest, -low) - 1  # it leaves for good
+        above = bisect_left(self._minus_highest, -high) - 1
         if above >= anchor or self._lowest[inside + 1] >= level + np.log1p(-LEFT):
             return None
         first = max(above, self._last_below(low, anchor))

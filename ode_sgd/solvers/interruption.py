@@ -8,6 +8,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PATIENCE = 2  # signals that are only remembered where they may be
 
 
 class Interruption:
@@ -19,7 +20,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self.asked = False
-        self._patient = False
+        self._patient, self._heard = False, 0
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interruption":
@@ -36,15 +37,15 @@ class Interruption:
             raise KeyboardInterrupt from error
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        first, self.asked = not self.asked, True
-        if not (first and self._patient):
+        self.asked, self._heard = True, self._heard + 1
+        if not self._patient or self._heard > PATIENCE:
             raise KeyboardInterrupt
 
     @contextmanager
     def remembered(self) -> Iterator[None]:
-        """Here the first signal is remembered only: for code of others that no exception may come into the middle of.
+        """Here signals are only remembered: for code of others that no exception may come into the middle of.
 
-        Whoever is in here calls `check` often; a second signal raises as ever.
+        Whoever is in here calls `check` often. The third signal raises as ever: something hangs.
         """
         self._patient = True
         try:

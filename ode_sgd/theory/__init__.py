@@ -1,6 +1,6 @@
 """Theory to stand beside every measurement: closed forms, and what is computed from the equations alone.
 
-Names load on first use: an integration needs none of scipy, which takes a third of a second to load.
+Names load on first use: an integration needs no more than one of them, and neither scipy.optimize nor scipy.special.
 """
 
 import importlib

@@ -5,22 +5,37 @@ import pytest
 
 from ode_sgd.analysis import stays
 from ode_sgd.analysis.stays import find_stays
+from tests.reference.stays import PlainSearch
 
 
 def curves(kind):
-    """ln of decays, steps and walks over random times."""
-    rng = np.random.default_rng(kind)
-    for _ in range(20):
-        alpha = np.unique(np.append(0.0, rng.uniform(0.0, 1e3, int(rng.integers(10, 400)))))
+    """ln of decays, steps, walks, noisy steps, and flat stretches that last just long enough or just not."""
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        alpha = np.unique(np.append(0.0, rng.uniform(0.0, 1e3, int(rng.integers(10, 300)))))
         steps = sum(rng.uniform(0.01, 1.0) / (1.0 + np.exp((alpha - t) * 0.05)) for t in rng.uniform(0.0, 1e3, 4))
-        walk = np.cumsum(rng.normal(0.0, 0.05, alpha.size)) - alpha / 300.0
-        noise = rng.normal(0.0, 0.01, alpha.size)
-        yield alpha, (-alpha / rng.uniform(1.0, 500.0), np.log(steps + 1e-7), walk, np.log(steps + 1e-7) + noise)[kind]
+        if kind == "decay":
+            yield alpha, -alpha / rng.uniform(1.0, 500.0)
+        elif kind == "steps":
+            yield alpha, np.log(steps + 1e-7)
+        elif kind == "walk":
+            yield alpha, np.cumsum(rng.normal(0.0, 0.05, alpha.size)) - alpha / 300.0
+        elif kind == "noise":
+            yield alpha, np.log(steps + 1e-7) + rng.normal(0.0, 0.01, alpha.size)
+        elif kind == "rounded":
+            yield alpha, np.log(np.round(steps, 2) + 0.01)
+        else:  # flat for the time of `ratio` falls by 1.1 / 0.9, of which part of one belongs to the stay
+            ratio = stays.PERSISTENCE * (1.0 + 0.004 * (number - 6)) - np.log1p(stays.BAND) / np.log(1.1 / 0.9)
+            fall = 1.0 / np.log(1.1 / 0.9)
+            alpha = np.arange(0.0, 30.0, 0.1 + 0.01 * number)
+            yield alpha, -np.maximum(0.0, alpha - ratio) / fall
 
 
-@pytest.mark.parametrize("kind", range(4))
-def test_slopes_that_are_passed_over_quickly_hold_no_stay(kind, monkeypatch, record_property):
-    """Once with the fastest moment that comes after, once as if it were infinitely fast: then all are looked at."""
+@pytest.mark.parametrize(
+    ("kind", "some"),
+    [("decay", False), ("steps", True), ("walk", True), ("noise", True), ("rounded", True), ("edge", True)],
+)
+def test_the_plain_search_finds_the_same(kind, some, monkeypatch, record_property):
     looks, original = [0], stays._fastest_fall
 
     def fall(*arguments):
@@ -30,13 +45,15 @@ def test_slopes_that_are_passed_over_quickly_hold_no_stay(kind, monkeypatch, rec
     monkeypatch.setattr(stays, "_fastest_fall", fall)
     quick = [find_stays(*curve) for curve in curves(kind)]
     few, looks[0] = looks[0], 0
-
-    class Slow(stays._Search):
-        def __init__(self, alpha, curve):
-            super().__init__(alpha, curve)
-            self._fastest = [np.inf] * alpha.size
-
-    monkeypatch.setattr(stays, "_Search", Slow)
-    assert quick == [find_stays(*curve) for curve in curves(kind)]
-    record_property("measured", f"{few} of {looks[0]} falls looked at, {sum(map(len, quick))} stays")
+    monkeypatch.setattr(stays, "_Search", PlainSearch)
+    plain = [find_stays(*curve) for curve in curves(kind)]
+    assert quick == plain
+    assert any(plain) == some
     assert few < looks[0]
+    found = [len(each) for each in plain]
+    record_property("measured", f"{kind}: {few} of {looks[0]} falls looked at, stays {min(found)} to {max(found)}")
+
+
+def test_the_edge_is_on_both_sides():
+    found = [bool(find_stays(*curve)) for curve in curves("edge")]
+    assert any(found) and not all(found)

@@ -1,12 +1,13 @@
 """Sweeps on several processes of this machine: workers that die, drivers that are killed."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from multiprocessing import forkserver
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ import pytest
 from distributed import KilledWorker
 
 import ode_sgd
+from ode_sgd.model.errors import StudyError
 from ode_sgd.storage.sweep_folder import SweepFolder
 from ode_sgd.studies.sweeps import dispatch as sweep_dispatch
 from ode_sgd.studies.sweeps import forks
@@ -98,6 +100,7 @@ class Broken:
 class BrokenFuture:
     def __init__(self, key, work, error):
         self.key, self._work, self._error = key, work, error
+        self.status = "finished" if error is None else "error"
 
     def add_done_callback(self, function):
         function(self)
@@ -111,19 +114,81 @@ class BrokenFuture:
 KILLED = KilledWorker("task", SimpleNamespace(address="nowhere"), 2)
 
 
-@pytest.mark.parametrize(("error", "kind", "times"), [(KILLED, "lost", 3), (MemoryError("none left"), "raised", 1)])
+@pytest.mark.parametrize(
+    ("error", "kind", "times"),
+    [(KILLED, "lost", 3), (MemoryError("none left"), "raised", 1), (TimeoutError(110, "timed out"), "raised", 1)],
+)
 def test_of_a_bundle_in_trouble_each_run_is_tried_by_itself(tmp_path, error, kind, times):
     sweep = Sweep(tables(), AXES)
     folder = open_folder(sweep, tmp_path / "out")
     items = tuple(plan_of(sweep, folder, 1).items(range(9)))
     client, nothing = Broken(error), lambda: None
-    pool = sweep_dispatch.Pool(client, 1, nothing)
+    pool = sweep_dispatch.Pool(client=client, workers=1, renew=nothing)
     found = list(sweep_dispatch._fed(pool, iter([items[:8], items[8:]]), sweep, folder, nothing))
     assert client.tasks == [list(range(8)), [8], *([run] for run in range(8)), *([[5]] * (times - 1))]
     lost = [result for result in found if result.failures]
     assert [(result.runs, result.failures[0].kind) for result in lost] == [((5,), kind)]
     assert sorted(run for result in found for run in result.runs) == list(range(9))
     assert len(names(tmp_path / "out")) == 8
+
+
+class Forgetful(BrokenFuture):
+    """Its worker died with the result, which is there only when it is asked for again."""
+
+    def __init__(self, key, work):
+        super().__init__(key, work, None)
+        self.asked = 0
+
+    def result(self, timeout):
+        self.asked += 1
+        if self.asked == 1:
+            raise TimeoutError
+        return super().result(timeout)
+
+
+def test_a_result_that_is_lost_with_its_worker_is_waited_for(tmp_path):
+    sweep = Sweep(tables(), AXES)
+    folder = open_folder(sweep, tmp_path / "out")
+    items = tuple(plan_of(sweep, folder, 9).items(range(1)))
+    future = Forgetful(1, lambda: sweep_dispatch._remote(str(folder.path), items))
+    client = SimpleNamespace(submit=lambda *_, pure: future)
+    pool = sweep_dispatch.Pool(client=client, workers=1, renew=lambda: None)
+    (result,) = sweep_dispatch._fed(pool, iter([items]), sweep, folder, lambda: None)
+    assert (result.runs, result.failures, future.asked) == (tuple(range(9)), (), 2)
+
+
+@pytest.mark.parametrize(("deaths", "told"), [(2, None), (3, "the processes do not start: Nanny failed")])
+def test_workers_that_die_in_their_first_moments(tmp_path, monkeypatch, deaths, told):
+    original, tries = sweep_local._cluster, []
+
+    def cluster(jobs, *, dashboard):
+        tries.append(jobs)
+        if len(tries) <= deaths:
+            raise RuntimeError("Nanny failed to start.")
+        return original(jobs, dashboard=dashboard)
+
+    monkeypatch.setattr(sweep_local, "_cluster", cluster)
+    sweep = Sweep(tables(), AXES)
+    if told is None:
+        assert run_sweep(sweep, tmp_path / "out", jobs=2).complete == 9
+    else:
+        with pytest.raises(StudyError, match=told):
+            run_sweep(sweep, tmp_path / "out", jobs=2)
+    assert tries == [2, 2, 2]
+
+
+def test_a_fork_server_that_cannot_be_started(tmp_path):
+    """The path of its socket has a hundred letters at most."""
+    (tmp_path / "scan.toml").write_text(kills.SWEEP.format(points=3))
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    command = kills.command(tmp_path / "scan.toml", tmp_path / "out")
+    done = subprocess.run(
+        command, env=os.environ | {"TMPDIR": str(long)}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "the processes cannot be started" in done.stderr and "TMPDIR" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_kill_minus_nine(tmp_path, record_property):
@@ -182,7 +247,6 @@ def test_ctrl_c_while_everything_starts(tmp_path):
     try:
         while not (servers := fork_servers(driver.pid)) and driver.poll() is None:
             time.sleep(0.01)
-        time.sleep(0.3)
         os.killpg(driver.pid, signal.SIGINT)
         _, error = driver.communicate(timeout=30)
     finally:
@@ -191,7 +255,7 @@ def test_ctrl_c_while_everything_starts(tmp_path):
     assert len(servers) == 1
     # Python ends itself by the signal where it came while a string was being evaluated.
     assert driver.returncode in (130, -signal.SIGINT)
-    assert error == "ode-sgd: interrupted; nothing was computed that could be kept\n"
+    assert error == "ode-sgd: interrupted; the same command goes on\n"
     assert kills.gone(servers, 10.0)
 
 
@@ -203,11 +267,26 @@ def fork_servers(driver):
         return []
 
 
+def blocked():
+    """Signals that do not reach this process, and the threads that linear algebra may have."""
+    return signal.pthread_sigmask(signal.SIG_BLOCK, set()), os.environ.get("OMP_NUM_THREADS")
+
+
+def test_other_processes_of_a_program_are_not_forked_from_it(tmp_path):
+    context = multiprocessing.get_context("forkserver")
+    expected = blocked()
+    assert run_sweep(Sweep(tables(), AXES), tmp_path / "out", jobs=2).complete == 9
+    with ProcessPoolExecutor(1, mp_context=context) as others:
+        assert others.submit(blocked).result(timeout=60) == expected
+    with forks.forked_from_it(), ProcessPoolExecutor(1, mp_context=context) as ours:
+        assert ours.submit(blocked).result(timeout=60) == ({signal.SIGINT}, "1")
+
+
 def test_starting_workers_leaves_signals_and_environment_as_they_were():
     before = dict(os.environ), signal.pthread_sigmask(signal.SIG_BLOCK, set())
     forks.start_fork_server()
     assert (dict(os.environ), signal.pthread_sigmask(signal.SIG_BLOCK, set())) == before
-    server = Path(f"/proc/{forkserver._forkserver._forkserver_pid}/status").read_text()
+    server = Path(f"/proc/{forks._SERVER._forkserver_pid}/status").read_text()
     blocked = int(server.partition("SigBlk:")[2].split()[0], 16)
     assert blocked & (1 << (signal.SIGINT - 1)) and not blocked & (1 << (signal.SIGTERM - 1))
 

@@ -34,7 +34,7 @@ UNSEEN = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
     "distributed.worker.profile.enabled": False,
-    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.worker.memory.monitor-interval": "250ms",
     "distributed.scheduler.active-memory-manager.start": False,
     "distributed.admin.tick.interval": "500ms",
     "distributed.admin.system-monitor.interval": "5s",
@@ -43,17 +43,21 @@ UNSEEN = {
 HERE = "127.0.0.1:0"  # for dask's web servers, which otherwise listen to everybody; any free port
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """Workers, by dask's client; `renew` looks after them while nothing comes."""
+    """Workers, by dask's client; `renew`, called often, puts others in the place of those that are gone."""
 
     client: Any
     workers: int
     renew: Callable[[], None]
 
 
-def settings(*, dashboard: bool) -> dict[str, Any]:
-    """dask's, while a sweep runs."""
+class _NoAnswer(Exception):
+    """A worker has a result, and died before it could be asked for it."""
+
+
+def dask_settings(*, dashboard: bool) -> dict[str, Any]:
+    """What dask is told while a sweep runs."""
     return SETTINGS if dashboard else SETTINGS | UNSEEN
 
 
@@ -107,37 +111,40 @@ def _fed(
         finally:
             check()
             pool.renew()
+        if isinstance(outcome, _NoAnswer):  # it is done again, and comes again
+            future.add_done_callback(ended)
+            continue
         bundle, attempt, began = under_way.pop(future.key)
         if isinstance(outcome, list):
             yield from outcome
-        elif isinstance(outcome, TimeoutError):  # its worker died before it could be asked for the result: done again
-            under_way[future.key] = bundle, attempt, began
-            future.add_done_callback(ended)
-            time.sleep(ANSWER)
-        elif not isinstance(outcome, Exception):
-            raise outcome
-        elif len(bundle) > 1:  # not of a run: those come back as results. Which of them it is turns out one by one,
-            for item in bundle:  # those that are written are skipped
+        elif len(bundle) > 1 and isinstance(outcome, Exception):
+            for item in bundle:  # to find out which of them it is; those that are written are skipped
                 submit((item,), 1)
-        elif not isinstance(outcome, KilledWorker):
-            yield _given_up(sweep, folder, bundle[0], RAISED, f"{type(outcome).__name__}: {outcome}")
+        elif (again := _next_attempt(folder, bundle[0], attempt, began, outcome)) <= ATTEMPTS:
+            submit(bundle, again)
         else:
-            # A long simulation that outlives its jobs gets on by its checkpoint: that is no failure.
-            attempt = attempt if _got_on(folder, bundle[0], began) else attempt + 1
-            if attempt > ATTEMPTS:
-                told = f"its worker died {ATTEMPTS * (DEATHS + 1)} times ({outcome})"
-                yield _given_up(sweep, folder, bundle[0], LOST, told)
-            else:
-                submit(bundle, attempt)
+            yield _given_up(sweep, folder, bundle[0], outcome)
 
 
 def _outcome(future: Any) -> list[TaskResult] | BaseException:
-    """What a task gave, or the error that came instead."""
+    """What a task gave, or the error that came instead: not a run's, which come back as results."""
     try:
         results: list[TaskResult] = future.result(timeout=ANSWER)
+    except TimeoutError as error:
+        return error if future.status == "error" else _NoAnswer()
     except BaseException as error:
         return error
     return results
+
+
+def _next_attempt(folder: SweepFolder, item: Item, attempt: int, began: float, error: BaseException) -> int:
+    """The number of the next attempt at an item; beyond ATTEMPTS where there is to be none."""
+    if not isinstance(error, Exception):
+        raise error
+    if not isinstance(error, KilledWorker):
+        return ATTEMPTS + 1
+    # A long simulation that outlives its jobs gets on by its checkpoint: that is no failure.
+    return attempt if _got_on(folder, item, began) else attempt + 1
 
 
 def _got_on(folder: SweepFolder, item: Item, since: float) -> bool:
@@ -148,8 +155,11 @@ def _got_on(folder: SweepFolder, item: Item, since: float) -> bool:
         return False
 
 
-def _given_up(sweep: Sweep, folder: SweepFolder, item: Item, kind: str, message: str) -> TaskResult:
+def _given_up(sweep: Sweep, folder: SweepFolder, item: Item, error: BaseException) -> TaskResult:
     """The result of an item that no worker could finish."""
+    kind, message = RAISED, f"{type(error).__name__}: {error}"
+    if isinstance(error, KilledWorker):
+        kind, message = LOST, f"its worker died {ATTEMPTS * (DEATHS + 1)} times ({error})"
     failures = tuple(
         Failure(run=run, kind=kind, values=sweep.values(run), message=message, attempts=ATTEMPTS) for run in item.runs
     )

@@ -1,35 +1,48 @@
-"""The process that workers of this machine are forked from, with everything imported already.
+"""The process that workers of this machine are forked from, with everything loaded already.
 
-A worker is there in a tenth of a second then, also in place of one that died, and not in two. Nothing but imports
-happens in that process, on one thread, so that a fork of it is safe.
+A worker is there in a tenth of a second then, also in place of one that died, and not in two. That process does nothing
+but load, on one thread, so that a fork of it is safe. It is not the one that a program may use for other things: what
+is forked from it never hears Ctrl-C, and has one thread for linear algebra.
 """
 
-import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
+
+from ode_sgd.model.errors import StudyError
 
 FORKS = sys.platform == "linux"
 METHOD = "forkserver" if FORKS else "spawn"
 READY = "ode_sgd.studies.sweeps.ready"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
+_SERVER = forkserver.ForkServer()
+_OTHERS = forkserver.connect_to_new_process
+
 
 def start_fork_server() -> None:
     """Start it, and return at once; nothing where processes are not forked, or where it runs already.
 
-    It and all that is forked from it never hear Ctrl-C (ready.py says why): what blocks a signal hands that on.
+    Raises
+    ------
+    StudyError
+        If it cannot be started.
     """
     if not FORKS:
         return
-    multiprocessing.get_context("forkserver").set_forkserver_preload([READY])
+    _SERVER.set_forkserver_preload([READY])
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))  # what is forked cannot change them any more
-    resource_tracker.ensure_running()  # `forkserver` would do so, and it unblocks what is blocked
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    resource_tracker.ensure_running()  # the server would do so, and it unblocks what is blocked
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # handed on to all that comes from here
     try:
-        forkserver.ensure_running()
+        _SERVER.ensure_running()
+    except OSError as error:
+        told = f"{error}; is TMPDIR = {os.environ.get('TMPDIR', '')!r} writable, and shorter than 80 letters?"
+        raise StudyError("-j", [f"the processes cannot be started: {told}"]) from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for name, value in before.items():
@@ -37,3 +50,13 @@ def start_fork_server() -> None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def forked_from_it() -> Iterator[None]:
+    """In here multiprocessing's method "forkserver" takes its processes from it."""
+    forkserver.connect_to_new_process = _SERVER.connect_to_new_process
+    try:
+        yield
+    finally:
+        forkserver.connect_to_new_process = _OTHERS

@@ -11,29 +11,54 @@ import dask
 from distributed import Client, LocalCluster, utils
 from distributed.security import Security
 
-from ode_sgd.studies.sweeps.dispatch import HERE, RENEWED, Pool, settings
-from ode_sgd.studies.sweeps.forks import METHOD, READY
+from ode_sgd.model.errors import StudyError
+from ode_sgd.studies.sweeps.dispatch import HERE, RENEWED, Pool, dask_settings
+from ode_sgd.studies.sweeps.forks import METHOD, READY, forked_from_it
+
+STARTS = 3  # attempts
 
 
 @contextmanager
 def local_pool(jobs: int, *, dashboard: bool) -> Iterator[Pool]:
-    """As many workers."""
-    # That dask's own list of what forked processes import is set: ours is, and dask would import all of its own here.
-    utils._forkserver_preload_set = True
+    """So many processes.
+
+    Raises
+    ------
+    StudyError
+        If they do not start.
+    """
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set(settings(dashboard=dashboard)))
+        stack.enter_context(dask.config.set(dask_settings(dashboard=dashboard)))
         stack.enter_context(dask.config.set({"distributed.worker.multiprocessing-method": METHOD}))
+        stack.enter_context(forked_from_it())
+        # That dask has made its list of what forked processes import, for which it would import all of that here.
+        stack.callback(setattr, utils, "_forkserver_preload_set", utils._forkserver_preload_set)
+        utils._forkserver_preload_set = True
         cluster = stack.enter_context(_processes(jobs, dashboard=dashboard))
         client = stack.enter_context(Client(cluster, set_as_default=False))
         if dashboard:
             print(f"dashboard  {client.dashboard_link}", file=sys.stderr)
-        yield Pool(client, jobs, _Renewal(cluster, jobs))
+        yield Pool(client=client, workers=jobs, renew=_Renewal(cluster, jobs))
 
 
 @contextmanager
 def _processes(jobs: int, *, dashboard: bool) -> Iterator[Any]:
-    """dask's scheduler and workers. With certificates: on a login node others reach the same loopback device."""
-    cluster = LocalCluster(
+    """dask's scheduler and workers; again where one of them dies in its first moments, which dask takes for its end."""
+    for number in range(1, STARTS + 1):
+        try:
+            cluster = _cluster(jobs, dashboard=dashboard)
+            break
+        except (RuntimeError, OSError) as error:
+            if number == STARTS:
+                told = f'{error}; a script must call run_sweep below `if __name__ == "__main__":`'
+                raise StudyError(f"-j {jobs}", [f"the processes do not start: {told}"]) from error
+    with cluster:
+        yield cluster
+
+
+def _cluster(jobs: int, *, dashboard: bool) -> Any:
+    """With certificates: on a login node others reach the same loopback device."""
+    return LocalCluster(
         n_workers=jobs,
         threads_per_worker=1,
         host="127.0.0.1",
@@ -45,8 +70,6 @@ def _processes(jobs: int, *, dashboard: bool) -> Iterator[Any]:
         scheduler_kwargs={"dashboard": dashboard},
         silence_logs=logging.CRITICAL,
     )
-    with cluster:
-        yield cluster
 
 
 class _Renewal:

@@ -17,9 +17,8 @@ from distributed.security import Security
 
 from ode_sgd.model.errors import StudyError
 from ode_sgd.storage.sweep_folder import SweepFolder, make_parent
-from ode_sgd.studies.sweeps import dispatch
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
-from ode_sgd.studies.sweeps.dispatch import HERE, RENEWED, Pool
+from ode_sgd.studies.sweeps.dispatch import HERE, RENEWED, Pool, dask_settings
 
 CLUSTER = "--cluster"  # what faults are reported of
 
@@ -29,12 +28,13 @@ def queued_pool(settings: ClusterSettings, folder: SweepFolder, part: str, *, da
     """Workers in as many jobs as the cluster file says."""
     submissions = _Submissions()
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set(dispatch.settings(dashboard=dashboard)))
+        stack.enter_context(dask.config.set(dask_settings(dashboard=dashboard)))
         cluster = stack.enter_context(_queued(settings, folder, part, submissions, dashboard=dashboard))
         client = stack.enter_context(Client(cluster, set_as_default=False))
         if dashboard:
             print(f"dashboard  {client.dashboard_link}", file=sys.stderr)
-        yield Pool(client, settings.jobs * settings.cores, functools.partial(submissions.look, cluster))
+        renew = functools.partial(submissions.look, cluster)
+        yield Pool(client=client, workers=settings.jobs * settings.cores, renew=renew)
 
 
 class _Submissions:

@@ -14,8 +14,10 @@ LOADED = ("distributed.nanny", "ode_sgd.studies.sweeps.dispatch")
 
 
 def _load() -> None:
-    """Load them without the garbage collector, which takes a third of the time, finds nothing, and need not look at
-    any of it later either."""
+    """Load everything without the garbage collector: it would take a third of the time and find nothing.
+
+    What is there by then it need not look at later, either.
+    """
     gc.disable()
     for name in LOADED:
         importlib.import_module(name)

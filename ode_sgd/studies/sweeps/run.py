@@ -295,18 +295,19 @@ def _engine(
                 yield from do_together(sweep, folder, bundle, interruption.check)
 
         return here
-    from ode_sgd.studies.sweeps.dispatch import distribute  # brings dask, an extra
 
     def there(work: Iterator[tuple[Item, ...]]) -> Generator[TaskResult, None, None]:
-        if settings is None:
-            from ode_sgd.studies.sweeps.local import local_pool
+        with interruption.remembered():  # dask, an extra, is not made for exceptions that come from anywhere
+            from ode_sgd.studies.sweeps.dispatch import distribute
 
-            workers = local_pool(jobs, dashboard=dashboard)
-        else:
-            from ode_sgd.studies.sweeps.queueing import queued_pool
+            if settings is None:
+                from ode_sgd.studies.sweeps.local import local_pool
 
-            workers = queued_pool(settings, folder, part, dashboard=dashboard)
-        with interruption.remembered():  # dask is not made for exceptions that come from anywhere
+                workers = local_pool(jobs, dashboard=dashboard)
+            else:
+                from ode_sgd.studies.sweeps.queueing import queued_pool
+
+                workers = queued_pool(settings, folder, part, dashboard=dashboard)
             yield from distribute(work, sweep, folder, workers, interruption.check)
 
     return there
