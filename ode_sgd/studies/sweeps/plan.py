@@ -29,7 +29,7 @@ from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.tables import shown
 
 PROBED = 1.0  # seconds after which a trial run has shown that it is long
-FILE_SECONDS = 0.5  # work in one file: a file costs 10 ms, and what a kill loses is no more than this
+FILE_SECONDS = 0.5  # work in one file: a file costs 10 to 15 ms, and what a kill loses is no more than this
 SHARE = 16  # a sweep has at least as many files, so that every worker has something to do
 FEWEST = 32  # ... as long as that many short runs still share one: the integrator takes them side by side
 MOST = 1000
