@@ -11,6 +11,7 @@ import xarray
 import ode_sgd
 from ode_sgd.analysis.plateau import find_plateau
 from ode_sgd.model.errors import StorageError, StudyError
+from ode_sgd.studies.sweeps import plot as sweep_plot
 from ode_sgd.studies.sweeps.collect import collect_sweep, sweep_status
 from ode_sgd.studies.sweeps.plot import plot_sweep
 from ode_sgd.studies.sweeps.run import open_folder, run_sweep, stored_sweep
@@ -204,3 +205,15 @@ def test_figures(done, tmp_path):
         plot_sweep(done, z="final_eror")
     with pytest.raises(StorageError, match=r"ode-sgd sweep collect"):
         plot_sweep(tmp_path)
+
+
+def test_a_map_is_over_keys_that_vary_by_themselves(tmp_path, monkeypatch):
+    """Of the two that are zipped, one."""
+    axes = {"problem.learning_rate": [0.5, 1.0], "start.student_scale": [0.1, 0.2], "spectrum.beta": [0.5, 1.0]}
+    sweep = Sweep(tables(), axes, zip=[["problem.learning_rate", "start.student_scale"]])
+    run_sweep(sweep, tmp_path / "out")
+    collect_sweep(tmp_path / "out")
+    drawn = []
+    monkeypatch.setattr(sweep_plot, "plot_map", lambda axes, names, *_: drawn.append(names))
+    plot_sweep(tmp_path / "out")
+    assert drawn == [("learning_rate", "beta")]

@@ -50,8 +50,9 @@ def _processes(jobs: int, *, dashboard: bool) -> Iterator[Any]:
             break
         except (RuntimeError, OSError) as error:
             if number == STARTS:
-                told = f'{error}; a script must call run_sweep below `if __name__ == "__main__":`'
-                raise StudyError(f"-j {jobs}", [f"the processes do not start: {told}"]) from error
+                told = f"the processes do not start: {error}; they import the script that calls run_sweep, which must"
+                rule = 'be a file, and call it below `if __name__ == "__main__":`'
+                raise StudyError(f"-j {jobs}", [f"{told} {rule}"]) from error
     with cluster:
         yield cluster
 

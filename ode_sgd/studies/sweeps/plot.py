@@ -37,8 +37,8 @@ def plot_sweep(
     output : path-like or None
         PNG or PDF by its ending; None is a PNG beside the file.
     x, y : str or None
-        Swept keys, or the names of their columns. None: the first two that vary in numbers; with `x` alone a curve is
-        drawn.
+        Swept keys, or the names of their columns. None: the first two that vary in numbers, and not one with the
+        other as in a zip; with `x` alone a curve is drawn.
     z : str or None
         A column. None: the length of the plateau, or the last error where no run has a plateau.
 
@@ -64,7 +64,7 @@ def plot_sweep(
     asked = x is not None
     x = _named(x, short, columns) or _first(numeric or keys, path)
     if y is None and not asked:
-        y = next((name for name in numeric if name != x), None)
+        y = next((name for name in numeric if _independent(columns[x], columns[name])), None)
     y = _named(y, short, columns)
     for axis, name in (("-x", x), ("-y", y)):
         if name is not None and name not in short.values():
@@ -86,6 +86,13 @@ def _first(names: list[str], path: Path) -> str:
     if not names:
         raise StudyError(str(path), ["nothing varies but the seed; give -x the name of a column"])
     return names[0]
+
+
+def _independent(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether neither follows from the other, as in a zip it does."""
+    places = [np.unique(values, return_inverse=True)[1] for values in (one, other)]
+    pairs = np.unique(np.stack(places), axis=1).shape[1]
+    return bool(pairs > 1 + max(place.max() for place in places))
 
 
 def _default(columns: dict[str, NDArray[Any]]) -> str:
