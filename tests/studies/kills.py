@@ -49,18 +49,28 @@ def files(folder: Path) -> dict[str, tuple[int, str]]:
     return {path.name: (path.stat().st_ino, hashlib.sha256(path.read_bytes()).hexdigest()) for path in found}
 
 
-def workers(driver: int) -> list[int]:
-    """dask's workers that the driver started: they are forked from a process that it started for that."""
-    family = {}
+def family() -> dict[int, tuple[int, bytes]]:
+    """Parent and command line of every process."""
+    found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                family[int(entry.name)] = parent, (entry / "cmdline").read_bytes()
+                found[int(entry.name)] = parent, (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-    servers = {pid for pid, (parent, words) in family.items() if parent == driver and b"forkserver" in words}
-    return [pid for pid, (parent, _) in family.items() if parent in servers]
+    return found
+
+
+def fork_servers(driver: int) -> list[int]:
+    """What the driver started to fork workers from."""
+    return [pid for pid, (parent, words) in family().items() if parent == driver and b"forkserver" in words]
+
+
+def workers(driver: int) -> list[int]:
+    """dask's workers, forked from there."""
+    servers = fork_servers(driver)
+    return [pid for pid, (parent, _) in family().items() if parent in servers]
 
 
 def seconds(pid: int) -> float:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,10 +20,13 @@ from distributed import KilledWorker
 
 import ode_sgd
 from ode_sgd.model.errors import StudyError
+from ode_sgd.solvers.interruption import Interruption
 from ode_sgd.storage.sweep_folder import SweepFolder
 from ode_sgd.studies.sweeps import dispatch as sweep_dispatch
 from ode_sgd.studies.sweeps import forks
 from ode_sgd.studies.sweeps import local as sweep_local
+from ode_sgd.studies.sweeps import run as sweep_run
+from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
 from ode_sgd.studies.sweeps.plan import plan_of
 from ode_sgd.studies.sweeps.run import open_folder, run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
@@ -201,18 +205,28 @@ def test_kill_minus_nine(tmp_path, record_property):
     assert len(told) == 3
 
 
-@pytest.mark.parametrize("everybody", [False, True])
-def test_ctrl_c_leaves_nothing_behind(tmp_path, everybody):
-    """A terminal sends it to all processes of the command, `kill` to the driver alone."""
+@contextmanager
+def started(tmp_path, *more):
+    """A driver of 600 runs on two processes, in a session of its own; ended whatever happens."""
     (tmp_path / "scan.toml").write_text(kills.SWEEP.format(points=300))
     driver = subprocess.Popen(
-        kills.command(tmp_path / "scan.toml", tmp_path / "out", "--runs-per-file", "1"),
+        kills.command(tmp_path / "scan.toml", tmp_path / "out", *more),
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
     try:
+        yield driver
+    finally:
+        driver.kill()
+        driver.communicate()
+
+
+@pytest.mark.parametrize("everybody", [False, True])
+def test_ctrl_c_leaves_nothing_behind(tmp_path, everybody):
+    """A terminal sends it to all processes of the command, `kill` to the driver alone."""
+    with started(tmp_path, "--runs-per-file", "1") as driver:
         deadline = time.monotonic() + 60.0
         while not names(tmp_path / "out") and driver.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -224,10 +238,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path, everybody):
         else:
             driver.send_signal(signal.SIGTERM)
         _, error = driver.communicate(timeout=30)
-    finally:
-        driver.kill()
-        driver.wait()
-    assert driver.returncode == 130, error
+        assert driver.returncode == 130, error
     assert error == "ode-sgd: interrupted; the same command goes on\n"
     assert kills.gone(children, 10.0)
     status = ode_sgd.sweep_status(tmp_path / "out")
@@ -235,36 +246,36 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path, everybody):
 
 
 def test_ctrl_c_while_everything_starts(tmp_path):
-    """The process that workers are forked from is in the middle of its imports: it is not for it to say so."""
-    (tmp_path / "scan.toml").write_text(kills.SWEEP.format(points=300))
-    driver = subprocess.Popen(
-        kills.command(tmp_path / "scan.toml", tmp_path / "out"),
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        while not (servers := fork_servers(driver.pid)) and driver.poll() is None:
+    """The process that workers are forked from begins to load: it is not for it to say that it was interrupted."""
+    with started(tmp_path) as driver:
+        while not (servers := kills.fork_servers(driver.pid)) and driver.poll() is None:
             time.sleep(0.01)
         os.killpg(driver.pid, signal.SIGINT)
         _, error = driver.communicate(timeout=30)
-    finally:
-        driver.kill()
-        driver.wait()
+        # Python ends itself by the signal where it came while a string was being evaluated.
+        assert driver.returncode in (130, -signal.SIGINT)
     assert len(servers) == 1
-    # Python ends itself by the signal where it came while a string was being evaluated.
-    assert driver.returncode in (130, -signal.SIGINT)
     assert error == "ode-sgd: interrupted; the same command goes on\n"
     assert kills.gone(servers, 10.0)
 
 
-def fork_servers(driver):
-    try:
-        children = psutil.Process(driver).children()
-        return [child.pid for child in children if "forkserver" in " ".join(child.cmdline())]
-    except psutil.NoSuchProcess:
-        return []
+@pytest.mark.parametrize("settings", [None, ClusterSettings(kind="slurm", jobs=1)])
+def test_signals_are_only_remembered_while_dask_works(tmp_path, monkeypatch, settings):
+    """On one worker of a cluster, too; one process by itself has nothing to wait for."""
+    sweep, seen = Sweep(tables(), AXES), []
+
+    def distribute(work, sweep, folder, workers, check):
+        os.kill(os.getpid(), signal.SIGINT)
+        seen.append("remembered")
+        check()
+        yield
+
+    monkeypatch.setattr(sweep_dispatch, "distribute", distribute)
+    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
+        folder = open_folder(sweep, tmp_path / "out")
+        jobs = 2 if settings is None else 1
+        list(sweep_run._engine(sweep, folder, jobs, settings, "all", False, interruption)(iter(())))
+    assert seen == ["remembered"]
 
 
 def blocked():

@@ -6,14 +6,16 @@ lost with a worker, a job or the driver but what was being computed.
 
 import functools
 import queue
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from distributed import KilledWorker
+import dask
+from distributed import Client, KilledWorker
 
 from ode_sgd.storage.sweep_folder import LOST, RAISED, Failure, SweepFolder
 from ode_sgd.studies.sweeps.plan import Item
@@ -56,9 +58,16 @@ class _NoAnswer(Exception):
     """A worker has a result, and died before it could be asked for it."""
 
 
-def dask_settings(*, dashboard: bool) -> dict[str, Any]:
-    """What dask is told while a sweep runs."""
-    return SETTINGS if dashboard else SETTINGS | UNSEEN
+@contextmanager
+def pool_of(
+    cluster: AbstractContextManager[Any], workers: int, renewal: Callable[[Any], Callable[[], None]], *, dashboard: bool
+) -> Iterator[Pool]:
+    """So many workers of one of dask's clusters, and from `renewal` what looks after them."""
+    known = SETTINGS if dashboard else SETTINGS | UNSEEN
+    with dask.config.set(known), cluster as opened, Client(opened, set_as_default=False) as client:
+        if dashboard:
+            print(f"dashboard  {client.dashboard_link}", file=sys.stderr)
+        yield Pool(client=client, workers=workers, renew=renewal(opened))
 
 
 def distribute(

@@ -1,18 +1,17 @@
 """Workers on this machine, each a process of its own."""
 
 import logging
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import dask
-from distributed import Client, LocalCluster, utils
+from distributed import LocalCluster, utils
 from distributed.security import Security
 
 from ode_sgd.model.errors import StudyError
-from ode_sgd.studies.sweeps.dispatch import HERE, RENEWED, Pool, dask_settings
+from ode_sgd.studies.sweeps.dispatch import HERE, RENEWED, Pool, pool_of
 from ode_sgd.studies.sweeps.forks import METHOD, READY, forked_from_it
 
 STARTS = 3  # attempts
@@ -28,17 +27,15 @@ def local_pool(jobs: int, *, dashboard: bool) -> Iterator[Pool]:
         If they do not start.
     """
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set(dask_settings(dashboard=dashboard)))
         stack.enter_context(dask.config.set({"distributed.worker.multiprocessing-method": METHOD}))
         stack.enter_context(forked_from_it())
         # That dask has made its list of what forked processes import, for which it would import all of that here.
         stack.callback(setattr, utils, "_forkserver_preload_set", utils._forkserver_preload_set)
         utils._forkserver_preload_set = True
-        cluster = stack.enter_context(_processes(jobs, dashboard=dashboard))
-        client = stack.enter_context(Client(cluster, set_as_default=False))
-        if dashboard:
-            print(f"dashboard  {client.dashboard_link}", file=sys.stderr)
-        yield Pool(client=client, workers=jobs, renew=_Renewal(cluster, jobs))
+        processes = _processes(jobs, dashboard=dashboard)
+        yield stack.enter_context(
+            pool_of(processes, jobs, lambda cluster: _Renewal(cluster, jobs), dashboard=dashboard)
+        )
 
 
 @contextmanager

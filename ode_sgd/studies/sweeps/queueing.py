@@ -7,34 +7,32 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import dask
-from distributed import Client, Status
+from distributed import Status
 from distributed.security import Security
 
 from ode_sgd.model.errors import StudyError
 from ode_sgd.storage.sweep_folder import SweepFolder, make_parent
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
-from ode_sgd.studies.sweeps.dispatch import HERE, RENEWED, Pool, dask_settings
+from ode_sgd.studies.sweeps.dispatch import HERE, RENEWED, Pool, pool_of
 
 CLUSTER = "--cluster"  # what faults are reported of
 
 
-@contextmanager
-def queued_pool(settings: ClusterSettings, folder: SweepFolder, part: str, *, dashboard: bool) -> Iterator[Pool]:
+def queued_pool(
+    settings: ClusterSettings, folder: SweepFolder, part: str, *, dashboard: bool
+) -> AbstractContextManager[Pool]:
     """Workers in as many jobs as the cluster file says."""
     submissions = _Submissions()
-    with ExitStack() as stack:
-        stack.enter_context(dask.config.set(dask_settings(dashboard=dashboard)))
-        cluster = stack.enter_context(_queued(settings, folder, part, submissions, dashboard=dashboard))
-        client = stack.enter_context(Client(cluster, set_as_default=False))
-        if dashboard:
-            print(f"dashboard  {client.dashboard_link}", file=sys.stderr)
-        renew = functools.partial(submissions.look, cluster)
-        yield Pool(client=client, workers=settings.jobs * settings.cores, renew=renew)
+    return pool_of(
+        _queued(settings, folder, part, submissions, dashboard=dashboard),
+        settings.jobs * settings.cores,
+        lambda cluster: functools.partial(submissions.look, cluster),
+        dashboard=dashboard,
+    )
 
 
 class _Submissions:

@@ -300,14 +300,14 @@ def _engine(
         with interruption.remembered():  # dask, an extra, is not made for exceptions that come from anywhere
             from ode_sgd.studies.sweeps.dispatch import distribute
 
-            if settings is None:
-                from ode_sgd.studies.sweeps.local import local_pool
-
-                workers = local_pool(jobs, dashboard=dashboard)
-            else:
+            if settings is not None:
                 from ode_sgd.studies.sweeps.queueing import queued_pool
 
                 workers = queued_pool(settings, folder, part, dashboard=dashboard)
+            else:
+                from ode_sgd.studies.sweeps.local import local_pool
+
+                workers = local_pool(jobs, dashboard=dashboard)
             yield from distribute(work, sweep, folder, workers, interruption.check)
 
     return there
