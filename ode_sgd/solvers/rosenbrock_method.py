@@ -15,7 +15,7 @@ from ode_sgd.model.check import Array
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers import differences
 from ode_sgd.solvers.door import SectorSystem
-from ode_sgd.solvers.solution import INTERRUPTED, Request, Solution, divergence
+from ode_sgd.solvers.solution import INTERRUPTED, Request, Solution, divergence, divergence_limit
 
 MAX_STEPS = 1_000_000
 CHUNK_SECONDS = 0.03  # between two looks at the outside world
@@ -69,7 +69,8 @@ def first_step(problem: Problem, system: SectorSystem, state: Array, rtol: float
     A, G = np.empty((K, K + M)), np.empty((K, K))
     coefficient_kernels(problem.activation).coefficients(C, system.a, system.noise_variance, A, G)
     size = np.sqrt(np.trace(Q) / max(np.trace(C), TINY)) if np.trace(Q) > 0.0 else rtol
-    speed = system.rate.max() * np.abs(A).max() + system.noise.max() * np.abs(G).max() / max(np.trace(Q), rtol)
+    own = max(np.trace(Q), rtol * np.trace(C), TINY)
+    speed = system.rate.max() * np.abs(A).max() + system.noise.max() * system.variance.sum() * np.abs(G).max() / own
     return float(0.1 * rtol**0.2 * max(size, rtol) / max(speed, TINY))
 
 
@@ -144,8 +145,8 @@ def begin(problem: Problem, system: SectorSystem, state: Array, request: Request
     # (measured, L = 1e4 and 1e6): differences that small have lost rtol.
     stiffness = float(system.rate.max() / (problem.learning_rate * system.variance.sum()))
     floor = min(1e-2, 3e-16 * stiffness / request.rtol) if differences.possible(problem) else 0.0
-    scale = max(float(np.abs(state @ system.variance).max()), float(np.abs(system.T).max()), TINY)
-    limit = kernels.OVERFLOW * max(scale, float(system.variance.sum()))
+    Q, R = layout.unpack(state @ system.variance, problem.student_units, problem.teacher_units)
+    limit = divergence_limit(problem, layout.covariance(Q, R, system.T))
     return Run(
         problem,
         system,

@@ -210,6 +210,7 @@ def errors_of(problem: Problem, T: Array, solution: Solution) -> tuple[Array, fl
     """eps_g (n,) along a solution with the T (M, M) of order one, and the level of its rounding."""
     Q, R = layout.unpack(solution.rows[:, solution.order_one], problem.student_units, problem.teacher_units)
     errors, resolution = error_curve(problem, layout.covariance(Q, R, T))
+    resolution *= solution.cancelled
     if solution.errors is not None and solution.errors.size:
         errors[-solution.errors.size :] = np.maximum(solution.errors, 0.0)
         resolution = SMALLEST * float(np.trace(T))  # the difference form keeps its relative precision down to there
