@@ -9,7 +9,7 @@ from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 from ode_sgd.theory import closed_forms
-from ode_sgd.theory.escape_modes import ALIKE, Linearisation
+from ode_sgd.theory.escape_modes import Linearisation, clusters
 from ode_sgd.theory.saddle import Rest, at_rest
 
 
@@ -92,7 +92,7 @@ def escape_law(problem: Problem, start: OrderParameters | None = None, branch: s
     The plateau must be long: many 1 / lambda_esc. Source: docs/theory.md section 8.
     """
     rates = growth_rates(problem, at_rest(problem, start, branch), start)
-    directions = (problem.student_units - 1) * sum(rate > rates[0] * (1.0 - ALIKE) for rate in rates)
+    directions = (problem.student_units - 1) * len(clusters(rates)[0])
     return EscapeLaw(
         rate=rates[0],
         directions=directions,
