@@ -17,6 +17,9 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ode_sgd.model.check import Array
+from ode_sgd.model.order_parameters import OrderParameters
+from ode_sgd.model.problem import Problem
+from ode_sgd.theory.rest import Rest
 
 REAL = 1e-6  # of eigenvalues 1: imaginary parts below are rounding, those above belong to modes that oscillate
 ALIKE = 1e-6  # relative difference below which roots count as one; they are good to 1e-10
@@ -154,3 +157,33 @@ def _sorted(matrix: Array) -> Array:
     """Eigenvalues by falling real parts: those, and |imaginary parts|, do not depend on LAPACK's order."""
     values = np.linalg.eigvals(matrix)
     return np.asarray(values[np.argsort(-values.real)])
+
+
+def linearisation(problem: Problem, rest: Rest) -> Linearisation:
+    """The breaking modes at a fixed point."""
+    K, M, spectrum, there = problem.student_units, problem.teacher_units, problem.spectrum, rest.point.coefficients
+    return Linearisation(
+        K=K,
+        rates=problem.learning_rate * spectrum.eigenvalues,
+        variance=spectrum.weights * spectrum.eigenvalues,
+        teacher_sum=rest.teacher_sum,
+        noise=rest.noise,
+        D_S=there.D_S,
+        D_Delta=there.D_Delta,
+        E=there.E,
+        x=rest.x,
+        n_S=rest.common_noise,
+        n_Delta=rest.own_norm,
+        breaking=there.breaking,
+        size=M + 2 if rest.own_norm > 0.0 and K > 2 else M + 1,
+    )
+
+
+def deviations(start: OrderParameters) -> tuple[Array, Array, Array]:
+    """What differs between students of a start, in the form of symmetric.py with a sum over students: rho, pi1, pi2."""
+    K = start.q.shape[1]
+    rho = start.r - start.r.mean(axis=1, keepdims=True)
+    sums, diagonal = start.q.sum(axis=2), np.diagonal(start.q, axis1=1, axis2=2)
+    pi1 = (sums - sums.mean(axis=1, keepdims=True)) / K
+    rest = diagonal - diagonal.mean(axis=1, keepdims=True) - 2.0 * pi1
+    return rho, pi1, np.zeros_like(pi1) if K == 2 else rest / (1.0 - 2.0 / K)
