@@ -19,7 +19,8 @@ from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.theory.escape import EscapeLaw, escape_law
 from ode_sgd.theory.linear_network import noise_floor
 from ode_sgd.theory.power_laws import PowerLaw, asymptotic_exponent
-from ode_sgd.theory.saddle import BRANCHES, plateau_height, symmetric_saddle
+from ode_sgd.theory.rest import BRANCHES
+from ode_sgd.theory.saddle import plateau_height, symmetric_saddle
 
 T = TypeVar("T")
 STILL = 0.01  # an error that moves by less than this over the last third of the time has reached a floor

@@ -98,7 +98,7 @@ def _followed(problem: Problem, start: OrderParameters, identical: Rest, split: 
     limit = max(limit, 2.0 * flow.asymmetry(flow.start))
 
     def leaves(_: float, state: Array) -> float:
-        return flow.asymmetry(state) - limit
+        return float(flow.asymmetry(state) - limit)
 
     leaves.terminal, leaves.direction = True, 1.0  # type: ignore[attr-defined]
     span = (0.0, LONGEST / min(_leading_rate(problem, rest) for rest in (identical, split)))
