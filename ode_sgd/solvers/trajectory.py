@@ -82,6 +82,7 @@ class Trajectory:
         if self.sectors is not None:
             arrays += [self.sectors.q, self.sectors.r, self.sectors.t]
         for values in arrays:
+            check.refuse_masked("an array of a trajectory", values)
             values.setflags(write=False)
 
     def __repr__(self) -> str:
