@@ -30,7 +30,7 @@ from ode_sgd.theory.rest import BRANCHES, Rest, Teacher, at_rest, require_symmet
 SPREAD = 0.1  # of R: from here on students are on their way out
 LONGEST = 40.0  # in units of 1 / lambda_esc: e^-40 is a start without any asymmetry
 BINS = 48  # sectors that stand for a spectrum here; a choice between two needs no more
-PRECISION = 1e-4  # the same
+PRECISION = 1e-3  # relative, for the same reason
 
 Start = OrderParameters | Trajectory | None
 
@@ -102,7 +102,7 @@ def _followed(problem: Problem, start: OrderParameters, identical: Rest, split: 
 
     leaves.terminal, leaves.direction = True, 1.0  # type: ignore[attr-defined]
     span = (0.0, LONGEST / min(_leading_rate(problem, rest) for rest in (identical, split)))
-    run = solve_ivp(flow.slope, span, flow.start, events=leaves, rtol=PRECISION, atol=flow.resolution)
+    run = solve_ivp(flow.slope, span, flow.start, "RK23", events=leaves, rtol=PRECISION, atol=flow.resolution)
     return float(np.sum(flow.variance * flow.parts(run.y[:, -1])[2]))
 
 
