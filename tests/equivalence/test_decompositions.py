@@ -111,11 +111,12 @@ def test_rows_of_data(replaced):
     np.testing.assert_allclose(turned, rows, rtol=0.0, atol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:.*eigenvalues, merged")  # whether they differ at all is a matter of last bits
 def test_simulation_on_data(replaced):
     X = whitened()
     spectrum = ode_sgd.Spectrum.from_data(X)
     problem = ode_sgd.Problem(spectrum=spectrum, student_units=2, teacher_units=2, learning_rate=0.3)
-    start = OrderParameters.typical(problem, 0.3)
+    start = OrderParameters.random(problem, 6, student_scale=0.3, seed=1)
     runs = []
     for _ in range(2):
         runs.append(ode_sgd.simulate(problem, start, [0.0, 5.0], dimension=6, replicas=2, seed=1, inputs=X))
