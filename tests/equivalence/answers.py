@@ -137,6 +137,12 @@ def _rough():
     return problem, OrderParameters.random(problem, 900, student_scale=0.1, seed=2)
 
 
+def _wide():
+    """From here the split saddle is left."""
+    problem = Problem(spectrum=Spectrum.power_law(2, 1.0), student_units=2, teacher_units=2, learning_rate=1.2)
+    return problem, OrderParameters.random(problem, 1000, student_scale=0.15, seed=1)
+
+
 def _at_the_saddle():
     """Students alike to 1e-6, so that D has a double eigenvalue all the way."""
     problem, _ = _orthonormal()
@@ -183,6 +189,7 @@ def _law(activation):
 PROBLEMS = {
     "orthonormal": _orthonormal,
     "rough": _rough,
+    "wide": _wide,
     "at the saddle": _at_the_saddle,
     "run": _run,
     "long": _long,
@@ -316,7 +323,7 @@ ANSWERS = {
     "theory.escape_rate": Entry(_of_branches(theory.escape_rate), SADDLES),
     "theory.escape_law": Entry(_of_branches(theory.escape_law, "rate", "directions", "standard_deviation"), SADDLES),
     "theory.plateau_height": Entry(_of_branches(theory.plateau_height), SADDLES),
-    "theory.symmetric_saddle": Entry(_saddle, SADDLES),
+    "theory.symmetric_saddle": Entry(_saddle, (*SADDLES, "wide")),
     # The second order of eps_g is a difference that rounds to 1e-9.
     "theory.escape_time": Entry(_escape_time, SADDLES, 1e-7),
     "theory.critical_learning_rate": Entry(
