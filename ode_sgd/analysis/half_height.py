@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ode_sgd.analysis.floor import end_level
+from ode_sgd.analysis.plateau import Plateau
 from ode_sgd.analysis.saddle_of_run import branch_of, saddles_of, teacher_of
 from ode_sgd.analysis.stays import BAND, END, crossing
 from ode_sgd.model import check
@@ -91,13 +92,14 @@ def half_height(trajectory: Trajectory) -> HalfHeight | None:
     return search_half_height(trajectory).half_height
 
 
-def search_half_height(trajectory: Trajectory) -> HalfHeightSearch:
-    """As `half_height`, with the reason where there is none."""
+def search_half_height(trajectory: Trajectory, plateau: Plateau | None = None) -> HalfHeightSearch:
+    """As `half_height`, with the reason where there is none. On a plateau that is given the branch is told there."""
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     saddles = saddles_of(trajectory)
     if not saddles:
         return HalfHeightSearch(None, _why_none(trajectory))
-    branch = branch_of(trajectory, saddles, None)
+    stretch = None if plateau is None else (plateau.start, plateau.end, plateau.height)
+    branch = branch_of(trajectory, saddles, stretch)
     height = saddles[branch].generalization_error
     if height <= trajectory.resolution:
         return HalfHeightSearch(None, f"the saddle's height, {height:.3g}, is within the rounding of eps_g")

@@ -186,7 +186,12 @@ class Trajectory:
             for name, values in zip("QRT", overlaps, strict=True):
                 per_replica = lead if name == "T" and values.ndim == 3 else ()
                 variables[f"{name}_{order}"] = ((*per_replica, *dims[name]), values)
-        attributes = {"method": self.method, "status": self.status, "problem": self.problem.identity}
+        attributes = {
+            "method": self.method,
+            "status": self.status,
+            "resolution": self.resolution,
+            "problem": self.problem.identity,
+        }
         return xarray.Dataset(variables, coords={"alpha": self.alpha}, attrs=attributes)
 
 

@@ -19,12 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.model.errors import StorageError
-from ode_sgd.storage import files, provenance
+from ode_sgd.storage import files, provenance, seal
 from ode_sgd.storage.hdf5 import plain, write_attributes
 
 SCHEMA_VERSION = 1
 SCHEMA_ATTRIBUTE = "ode_sgd_sweep_schema"
 DIGEST_ATTRIBUTE = "content_sha256"
+TABLE_ATTRIBUTE = "table_sha256"  # in JSON, of every column of one number a run
+COLLECT = "collect the sweep again"
 ATTRIBUTES = ("long_name", "units", "key", "flag_meanings")
 CHUNK_BYTES = 2**19
 SPARE = 1.1  # free space that is asked for, in sizes of the file
@@ -50,7 +52,7 @@ def stack_image(columns: Mapping[str, Column], attributes: Mapping[str, Any]) ->
             _finish(file, dict(attributes) | {DIGEST_ATTRIBUTE: _digest(columns)})
     except (OSError, RuntimeError, ValueError) as error:
         raise StorageError(f"the batch cannot be written as HDF5: {error}") from error
-    return memory.getbuffer()
+    return seal.seal(memory)
 
 
 def read_stack(path: Path) -> tuple[dict[str, Column], dict[str, Any]]:
@@ -61,12 +63,9 @@ def read_stack(path: Path) -> tuple[dict[str, Column], dict[str, Any]]:
     StorageError
         If it is missing, damaged, or none of ours.
     """
-    try:
-        with h5py.File(io.BytesIO(path.read_bytes()), "r") as file:
-            attributes = {name: plain(value) for name, value in file.attrs.items()}
-            columns = {name: _column(file[name]) for name in file}
-    except Exception as error:  # a damaged file makes HDF5 and h5py raise nearly anything
-        raise StorageError(f"{path} is missing or damaged ({error}); remove it and run the sweep again") from error
+    with _opened(path, "remove it and run the sweep again") as file:
+        attributes = {name: plain(value) for name, value in file.attrs.items()}
+        columns = {name: _column(file[name]) for name in file}
     if SCHEMA_ATTRIBUTE not in attributes:
         raise StorageError(f"{path} is no file of a sweep")
     if DIGEST_ATTRIBUTE in attributes and attributes[DIGEST_ATTRIBUTE] != _digest(columns):
@@ -82,15 +81,37 @@ def read_columns(path: Path, *, one_dimensional: bool) -> tuple[dict[str, NDArra
     StorageError
         If it is missing, damaged, or none of ours.
     """
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            attributes = {name: plain(value) for name, value in file.attrs.items()}
-            arrays = {name: file[name][...] for name in file if not one_dimensional or file[name].ndim == 1}
-    except Exception as error:
-        raise StorageError(f"{path} is missing, damaged or no HDF5 file ({error})") from error
+    with _opened(path, COLLECT) as file:
+        attributes = {name: plain(value) for name, value in file.attrs.items()}
+        columns = {name: _column(file[name]) for name in file if not one_dimensional or _of_runs(file[name])}
     if SCHEMA_ATTRIBUTE not in attributes:
-        raise StorageError(f"{path} is no file of a sweep")
-    return arrays, attributes
+        raise StorageError(f"{path} is no file of a sweep; give what `ode-sgd sweep collect` wrote")
+    _check_table(path, columns, attributes)
+    return {name: column.values for name, column in columns.items()}, attributes
+
+
+def _check_table(path: Path, columns: Mapping[str, Column], attributes: Mapping[str, Any]) -> None:
+    """StorageError unless the columns of one number a run are those that were written; others may have been added."""
+    for name, digest in json.loads(attributes.get(TABLE_ATTRIBUTE, "{}")).items():
+        if name not in columns or _digest({name: columns[name]}) != digest:
+            raise StorageError(f"{path} is damaged or was changed: {name} does not match its checksum; {COLLECT}")
+
+
+@contextmanager
+def _opened(path: Path, remedy: str) -> Iterator[Any]:
+    """A file that was sealed and is whole, or another program's copy of one; StorageError for all that goes wrong.
+
+    From an open file: HDF5 takes no lock then, and reads the bytes that were checked, whoever replaces the file.
+    """
+    try:
+        with path.open("rb") as raw:
+            seal.sealed(raw, path, remedy)
+            with h5py.File(raw, "r") as file:
+                yield file
+    except StorageError:
+        raise
+    except Exception as error:  # a damaged file makes HDF5 and h5py raise nearly anything
+        raise StorageError(f"{path} is missing, damaged or no HDF5 file ({error}); {remedy}") from error
 
 
 @contextmanager
@@ -120,7 +141,9 @@ def stack_file(path: Path, columns: Mapping[str, Column], runs: int, attributes:
                     if "run" not in column.dimensions:
                         put(file, name, ..., column.values)
                 yield file
-                _finish(file, attributes)
+                table = {name: _digest({name: _column(file[name])}) for name in file if file[name].ndim == 1}
+                _finish(file, dict(attributes) | {TABLE_ATTRIBUTE: json.dumps(table)})
+            seal.seal_file(temporary)
             files.put_in_place(temporary, path)
     except StorageError:
         raise
@@ -196,12 +219,19 @@ def _finish(file: Any, attributes: Mapping[str, Any]) -> None:
     write_attributes(file, facts | provenance.attributes() | dict(attributes))
 
 
+def _of_runs(dataset: Any) -> bool:
+    """Whether it has one entry a run, be it a text as a row of letters."""
+    return bool(dataset.ndim == 1 or (dataset.ndim == 2 and dataset.dtype == "S1"))
+
+
 def _column(dataset: Any) -> Column:
     scales = [axis[0].name.removeprefix("/") if len(axis) else "" for axis in dataset.dims]
     if dataset.is_scale:
         scales = [dataset.name.removeprefix("/")]
     attributes = {name: plain(value) for name, value in dataset.attrs.items() if name in ATTRIBUTES}
     values = dataset[...]
+    if values.dtype == "S1" and values.ndim > 1:  # texts as xarray and netCDF write them, letter by letter
+        values, scales = np.ascontiguousarray(values).view(f"S{values.shape[-1]}")[..., 0], scales[:-1]
     return Column(tuple(scales), values.astype("S") if values.dtype.kind == "O" else values, attributes)
 
 
