@@ -26,6 +26,8 @@ def restore_frozen(value: Any, state: Sequence[Any]) -> None:
 
 def masked(value: Any) -> int:
     """How many entries of a value are masked, in NumPy's or astropy's way, also of arrays within lists and tables."""
+    if type(value) in (float, int, str):  # nearly all, in long lists too
+        return 0
     mask = getattr(value, "mask", None)
     if isinstance(mask, bool | np.bool_ | np.ndarray):
         return int(np.count_nonzero(mask))
