@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def principal_values(X: Any) -> Principal:
 
 
 def principal_axes(X: Any) -> tuple[Principal, Array]:
-    """Those eigenvalues, and the rows (samples, N) of the data in their basis.
+    """Those eigenvalues, and the rows (samples, N) of the data in their basis, in an eigenspace that of `_turned`.
 
     Raises
     ------
@@ -58,8 +59,24 @@ def principal_axes(X: Any) -> tuple[Principal, Array]:
     centred = _centred(X)
     left, singular, axes = np.linalg.svd(centred.data, full_matrices=False)
     principal, rows = _values(singular, axes, centred), np.zeros(centred.data.shape)
-    rows[:, : singular.size] = left * np.sqrt(len(rows) * principal.values[: singular.size])
+    begins = np.flatnonzero(-np.diff(principal.values[: singular.size]) > principal.levels[: singular.size - 1]) + 1
+    turned = _turned(left, axes, [0, *begins.tolist(), singular.size])
+    rows[:, : singular.size] = turned * np.sqrt(len(rows) * principal.values[: singular.size])
     return principal, rows
+
+
+def _turned(left: Array, axes: Array, cuts: list[int]) -> Array:
+    """Left vectors (samples, n) turned so that the axes (n, N) of each eigenspace are one definite basis of it.
+
+    Vectors have no sign, and inside an eigenspace no direction, of their own: they would be LAPACK's. This basis is the
+    orthonormal one nearest to fixed directions, V O with O the polar factor of V^T Omega.
+    """
+    fixed = np.random.default_rng(0).standard_normal(axes.shape[::-1])  # Omega, (N, n)
+    result = np.empty_like(left)
+    for begin, end in pairwise(cuts):
+        u, _, v = np.linalg.svd(axes[begin:end] @ fixed[:, begin:end])
+        result[:, begin:end] = left[:, begin:end] @ (u @ v)
+    return result
 
 
 def _values(singular: Array, axes: Array | None, centred: _Centred) -> Principal:

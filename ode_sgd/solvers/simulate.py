@@ -24,7 +24,7 @@ from ode_sgd.solvers.trajectory import Sectors, Trajectory, error_curve, wanted_
 METHODS = ("auto", "reduced", "explicit", "explicit-float32", "explicit-pcg64")
 RESOLVED = 1e-27  # eps_g that the reduced method still resolves, relative to Tr T / M
 SAMPLED = "sampled"  # what a trajectory of a simulation on data calls its method
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
 
 
 def simulate(
