@@ -110,7 +110,9 @@ def local_exponent(trajectory: Trajectory, width: float = 0.0) -> Array:
     return exponents
 
 
-def fit_power_law(trajectory: Trajectory, window: tuple[float, float] | None = None) -> PowerLawFit | None:
+def fit_power_law(
+    trajectory: Trajectory, window: tuple[float, float] | None = None, *, after: float = 0.0
+) -> PowerLawFit | None:
     """Fit eps_g = amplitude alpha^-exponent.
 
     Parameters
@@ -121,6 +123,9 @@ def fit_power_law(trajectory: Trajectory, window: tuple[float, float] | None = N
         First and last alpha. None takes the longest stretch, in decades of alpha and of at least half of one, on which
         the local exponent stays within 10 % of the middle of its range and is steeper than 0.05; after the last plateau
         if there is one. Exponents of simulations are those of lines over 0.3 decades.
+    after : float
+        Where no window is given, the alpha before which none is looked for, >= 0: what precedes the half-height time
+        (`half_height`) is the descent to the saddle, whose exponent is no law of learning.
 
     Returns
     -------
@@ -140,9 +145,11 @@ def fit_power_law(trajectory: Trajectory, window: tuple[float, float] | None = N
     """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     usable = _usable(trajectory)
+    after = check.number("after", after, least=0.0)
     given = window is not None
     if window is None:
-        window = _constant_window(trajectory, usable & (trajectory.alpha > _last_plateau_end(trajectory)))
+        begin = max(after, _last_plateau_end(trajectory))
+        window = _constant_window(trajectory, usable & (trajectory.alpha > begin))
         if window is None:
             return None
     low, high = _checked_window(window)
