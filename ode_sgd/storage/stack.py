@@ -25,7 +25,7 @@ from ode_sgd.storage.hdf5 import plain, write_attributes
 SCHEMA_VERSION = 1
 SCHEMA_ATTRIBUTE = "ode_sgd_sweep_schema"
 DIGEST_ATTRIBUTE = "content_sha256"
-ATTRIBUTES = ("long_name", "units", "key", "flag_meanings")
+ATTRIBUTES = ("long_name", "units", "key", "flag_meanings", "ancillary_variables", "runs_with_value")
 CHUNK_BYTES = 2**19
 SPARE = 1.1  # free space that is asked for, in sizes of the file
 
@@ -74,8 +74,8 @@ def read_stack(path: Path) -> tuple[dict[str, Column], dict[str, Any]]:
     return columns, attributes
 
 
-def read_columns(path: Path, *, one_dimensional: bool) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Arrays and attributes of a file that may be too large for memory: without those of more dimensions.
+def read_table(path: Path) -> tuple[dict[str, Column], dict[str, Any]]:
+    """What has one value a run, and the attributes, of a file that may be too large for memory.
 
     Raises
     ------
@@ -85,12 +85,30 @@ def read_columns(path: Path, *, one_dimensional: bool) -> tuple[dict[str, NDArra
     try:
         with h5py.File(path, "r", locking=False) as file:
             attributes = {name: plain(value) for name, value in file.attrs.items()}
-            arrays = {name: file[name][...] for name in file if not one_dimensional or file[name].ndim == 1}
+            columns = {name: _column(file[name]) for name in file if file[name].ndim == 1}
     except Exception as error:
         raise StorageError(f"{path} is missing, damaged or no HDF5 file ({error})") from error
     if SCHEMA_ATTRIBUTE not in attributes:
         raise StorageError(f"{path} is no file of a sweep")
-    return arrays, attributes
+    return columns, attributes
+
+
+def read_flags(path: Path, name: str) -> list[str]:
+    """The words of a column of codes, one a run; none if the file has no such column. Nothing else is read.
+
+    Raises
+    ------
+    StorageError
+        If the file is missing or damaged.
+    """
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            if name not in file:
+                return []
+            words = plain(file[name].attrs["flag_meanings"]).split()
+            return [words[code] for code in file[name][...].tolist()]
+    except Exception as error:
+        raise StorageError(f"{path} is missing or damaged ({error}); remove it and run the sweep again") from error
 
 
 @contextmanager

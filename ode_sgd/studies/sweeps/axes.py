@@ -14,6 +14,8 @@ from ode_sgd.studies.tables import Values, nearest, parameters, shown
 REPLICA = "replica"  # the axis of `replicas`, innermost
 SEEDS = ("start.seed", "simulation.seed")  # keys that `replicas` raises by one a replica
 OPTIONS = ("zip", "replicas")
+# Columns of a sweep's files whose names a swept key does not take.
+RESERVED = ("run", "alpha", "time", "status", "seconds", "reached", "resolution", "identity", "student", "teacher")
 LONGEST = 10**7  # runs; more would not fit into the tables of a folder
 
 # Everything that can be swept: the dotted name of every key of every table.
@@ -245,6 +247,15 @@ def _replicas(given: Any, single: Mapping[str, Axis], faults: list[str]) -> int:
     if replicas > 1 and both:
         faults.append(f"[sweep] replicas = {replicas} and an axis {both[0]}: runs would repeat each other; give one")
     return replicas
+
+
+def column_names(names: Sequence[str]) -> dict[str, str]:
+    """Dotted names -> names of columns: the key alone where it is unambiguous, else table_key."""
+    keys = [name.rpartition(".")[2] for name in names]
+    return {
+        name: name.replace(".", "_") if key in RESERVED or keys.count(key) > 1 else key
+        for name, key in zip(names, keys, strict=True)
+    }
 
 
 def canonical(value: Any) -> Any:

@@ -16,7 +16,8 @@ from ode_sgd.model.problem import Problem
 from ode_sgd.studies.draft import OPTIONAL, SPECTRA, STARTS, TABLES
 from ode_sgd.studies.plan import Integration, RandomStart, Simulation
 from ode_sgd.studies.study_file import Study, load_tables, override_key, parse_study
-from ode_sgd.studies.sweeps.axes import REPLICA, SEEDS, Axis, canonical, plain, read_axes
+from ode_sgd.studies.sweeps.axes import REPLICA, SEEDS, Axis, canonical, column_names, plain, read_axes
+from ode_sgd.studies.sweeps.chosen import COLLECT, Choice, read_choice
 from ode_sgd.studies.tables import Values, parameters, shown, with_defaults
 
 SCHEMA = 1  # of identities: raised when the same description comes to mean other numbers
@@ -40,7 +41,7 @@ class Sweep:
     ----------
     study : path-like or mapping
         A study file, or its tables as dictionaries: table -> key -> value. A table "sweep" in it gives `axes`, `zip`
-        and `replicas`.
+        and `replicas`, a table "collect" what `collect_sweep` puts together (docs/clusters.md).
     axes : mapping or None
         Dotted name, such as "problem.learning_rate" -> its values: a list, tuple, range or 1-d array, or one of
         {"linspace": [first, last, count]}, {"logspace": [first, last, count]} (the values themselves, both > 0) and
@@ -56,7 +57,9 @@ class Sweep:
     shape : tuple of int
         Length of every axis; `len(sweep)` is their product.
     tables : dict
-        Of the study, without [sweep].
+        Of the study, without [sweep] and [collect].
+    choice : Choice
+        The table [collect].
     source : str
         Where it was read, for messages.
 
@@ -116,13 +119,14 @@ class Sweep:
 
     def _make(self, tables: Values, source: str, faults: list[str]) -> None:
         self.source = source
-        self.tables: dict[str, Any] = {name: value for name, value in tables.items() if name != SWEEP}
+        self.tables: dict[str, Any] = {name: value for name, value in tables.items() if name not in (SWEEP, COLLECT)}
         if SWEEP not in tables:
             faults.append("[sweep] is missing; it names the keys to vary, such as problem.learning_rate = [0.1, 0.2]")
         self.axes = read_axes(tables.get(SWEEP, {}), faults) if SWEEP in tables else ()
         self.shape = tuple(len(axis) for axis in self.axes)
         self._size = int(np.prod(self.shape, dtype=np.int64)) if self.shape else 1
         self._recent: dict[str, tuple[Any, Any]] = {}
+        self.choice = self.read_choice(tables.get(COLLECT, {}), Path(source).parent, faults)
         found = _Faults(self, faults)
         found.look()
         if faults:
@@ -139,6 +143,10 @@ class Sweep:
     def names(self) -> tuple[str, ...]:
         """Names of all that varies, in the order of the axes."""
         return tuple(name for axis in self.axes for name in axis.names)
+
+    def read_choice(self, table: Any, folder: Path | None, faults: list[str]) -> Choice:
+        """A table [collect] for this sweep; `folder` is that of its file, None for no look at the files it names."""
+        return read_choice(table, folder, column_names(self.names).values(), faults)
 
     def positions(self, runs: NDArray[np.int64] | int) -> tuple[Any, ...]:
         """Position on every axis of a run, or of an array of runs."""
@@ -234,7 +242,8 @@ class Sweep:
                 axes["replicas"] = len(axis)
             else:
                 axes |= {name: [entry[n] for entry in axis.values] for n, name in enumerate(axis.names)}
-        return {**self.tables, SWEEP: axes}
+        chosen = self.choice.document
+        return {**self.tables, SWEEP: axes} | ({COLLECT: chosen} if chosen else {})
 
     @classmethod
     def of_document(cls, document: Mapping[str, Any], source: str) -> "Sweep":
@@ -242,11 +251,12 @@ class Sweep:
         self = object.__new__(cls)
         faults: list[str] = []
         self.source = source
-        self.tables = {name: value for name, value in document.items() if name != SWEEP}
+        self.tables = {name: value for name, value in document.items() if name not in (SWEEP, COLLECT)}
         self.axes = read_axes(document[SWEEP], faults)
         self.shape = tuple(len(axis) for axis in self.axes)
         self._size = int(np.prod(self.shape, dtype=np.int64)) if self.shape else 1
         self._recent = {}
+        self.choice = self.read_choice(document.get(COLLECT, {}), None, faults)
         if faults:
             raise StudyError(source, faults)
         return self

@@ -1,0 +1,277 @@
+"""The numbers of each run that are found when a sweep is collected, and why a run may lack them.
+
+What is measured together shares one column of outcomes: a word for every run, the first of which is "found".
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ode_sgd.analysis.escape import fit_escape
+from ode_sgd.analysis.floor import floor_of
+from ode_sgd.analysis.half_height import HalfHeight, half_height
+from ode_sgd.analysis.plateau import FEWEST_TIMES, OUTCOMES, Plateau, PlateauSearch, find_plateaus, longest
+from ode_sgd.analysis.power_law import fit_power_law
+from ode_sgd.analysis.saddle_of_run import teacher_of
+from ode_sgd.analysis.selection import FOUND
+from ode_sgd.model.errors import InvalidProblem
+from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.studies.sweeps.agreements import NUMBERS, WORDS, Judgement
+from ode_sgd.theory.escape import escape_rate
+
+NO_FILE = ("failed", "missing")  # the last outcomes of everything: the words of `status` for such runs
+FEW_TIMES, EARLY, NO_SADDLE, BELOW = "too_few_times", "ended_early", "no_saddle", "below_resolution"
+Found = tuple[str, tuple[float, ...]]  # an outcome, and the numbers if there are any
+
+
+class Run:
+    """One run as it is measured: the ODE as far as it got, and what several measurements share.
+
+    Parameters
+    ----------
+    ode : Trajectory
+    judge : callable
+        What `compare` says of it.
+    """
+
+    def __init__(self, ode: Trajectory, judge: Callable[[], Judgement]) -> None:
+        self.ode = ode
+        self._judge = judge
+
+    @functools.cached_property
+    def plateaus(self) -> PlateauSearch | None:
+        """The search for plateaus; None where there are too few times for it."""
+        if self.ode.alpha.size < FEWEST_TIMES and self.ode.status == "complete":
+            return None
+        return find_plateaus(self.ode)
+
+    @functools.cached_property
+    def plateau(self) -> Plateau | None:
+        """The longest one."""
+        return None if self.plateaus is None else longest(self.plateaus)
+
+    @functools.cached_property
+    def half(self) -> HalfHeight | None:
+        """The passage of the saddle's height."""
+        return half_height(self.ode)
+
+    @functools.cached_property
+    def agreement(self) -> Judgement:
+        """What `compare` says."""
+        return self._judge()
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the last eps_g is above its rounding."""
+        return bool(self.ode.generalization_error[-1] > self.ode.resolution)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """Columns that are found together.
+
+    Attributes
+    ----------
+    name : str
+        The column of outcomes is called `name`_outcome.
+    columns : mapping
+        Name of a column -> what it is.
+    outcomes : tuple of str
+        Words that `measure` gives, without those for runs that have no file.
+    measure : callable
+        Run -> outcome, and the numbers in the order of the columns; none of them: the run has none.
+    usual : bool
+        Whether it is measured unless others are asked for.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    outcomes: tuple[str, ...]
+    measure: Callable[[Run], Found]
+    usual: bool = True
+
+    @property
+    def outcome_column(self) -> str:
+        """Its name."""
+        return f"{self.name}_outcome"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Of the column of outcomes, in the order of its codes."""
+        return (*self.outcomes, *NO_FILE)
+
+
+def _final(run: Run) -> Found:
+    return (FOUND, (float(run.ode.generalization_error[-1]),)) if run.resolved else (BELOW, ())
+
+
+def _plateau(run: Run) -> Found:
+    if run.plateaus is None:
+        return FEW_TIMES, ()
+    found = run.plateau
+    return run.plateaus.outcome, () if found is None else (found.start, found.end, found.length, found.height)
+
+
+def _half_height(run: Run) -> Found:
+    if run.half is None:
+        return NO_SADDLE, ()
+    if run.half.reached:
+        return FOUND, (run.half.time,)
+    return ("not_reached" if run.ode.status == "complete" else EARLY), ()
+
+
+def _saddle(run: Run) -> Found:
+    half = run.half
+    return (NO_SADDLE, ()) if half is None else (FOUND, (half.height, half.within))
+
+
+def _escape(run: Run) -> Found:
+    """The rate after the plateau, or where there is none between the saddle's height and half of it.
+
+    In both stretches the students come close to each other and part again, and that is all that `fit_escape` asks of a
+    plateau.
+    """
+    if run.ode.problem.student_units < 2:
+        return "one_student", ()
+    stretch = run.plateau or _passage(run)
+    if stretch is None:
+        return ("not_left" if run.half is not None else NO_SADDLE), ()
+    fit = fit_escape(run.ode, stretch)
+    return ("never_alike", ()) if fit is None else (FOUND, (fit.rate, fit.error, *fit.window))
+
+
+def _passage(run: Run) -> Plateau | None:
+    """Where the run passes the saddle's height, from there to half-way down, None if it does not."""
+    half = run.half
+    if half is None or not half.reached or not half.entered < half.time:
+        return None
+    return Plateau(
+        start=half.entered,
+        end=half.time,
+        height=half.height,
+        start_error=0.0,
+        end_error=0.0,
+        length_error=0.0,
+        height_error=0.0,
+    )
+
+
+def _exponent(run: Run) -> Found:
+    fit = fit_power_law(run.ode)
+    if fit is None:
+        return "no_window", ()
+    if run.half is not None and not fit.window[1] > run.half.time:
+        return "transient", ()
+    return FOUND, (fit.exponent, fit.error, *fit.window)
+
+
+def _floor(run: Run) -> Found:
+    level = floor_of(run.ode) if run.ode.status == "complete" else 0.0
+    if level > 0.0:
+        unsure = run.plateaus is not None and run.plateaus.outcome == "not_left"
+        return ("or_plateau" if unsure else FOUND), (level,)
+    if run.ode.status != "complete":
+        return EARLY, ()
+    return ("moving" if run.resolved else BELOW), ()
+
+
+def _agreement(run: Run) -> Found:
+    judgement = run.agreement
+    return judgement.outcome, judgement.numbers if np.isfinite(judgement.ratio) else ()
+
+
+def _theory(run: Run) -> Found:
+    if run.half is None:
+        return NO_SADDLE, ()
+    try:
+        return FOUND, (escape_rate(run.ode.problem, teacher_of(run.ode), run.half.branch),)
+    except InvalidProblem:
+        return NO_SADDLE, ()
+
+
+MEASURES = (
+    Measure(
+        name="final_error",
+        columns={"final_error": "eps_g of the ODE at the last time reached"},
+        outcomes=(FOUND, BELOW),
+        measure=_final,
+    ),
+    Measure(
+        name="half_height",
+        columns={
+            "half_height_time": "first alpha at which eps_g is half-way down from the saddle's height to its floor"
+        },
+        outcomes=(FOUND, "not_reached", NO_SADDLE, EARLY),
+        measure=_half_height,
+    ),
+    Measure(
+        name="saddle",
+        columns={
+            "saddle_height": "eps_g at the symmetric saddle of the run's teacher, from theory",
+            "saddle_time": "time that eps_g spends within 10 % of saddle_height, in units of alpha",
+        },
+        outcomes=(FOUND, NO_SADDLE),
+        measure=_saddle,
+    ),
+    Measure(
+        name="plateau",
+        columns={
+            "plateau_start": "alpha from which eps_g stays within 10 % of the height of its longest plateau",
+            "plateau_end": "first alpha at which eps_g is half-way down from that height to its floor",
+            "plateau_length": "plateau_end - plateau_start",
+            "plateau_height": "eps_g on its longest plateau",
+        },
+        outcomes=(*OUTCOMES, FEW_TIMES),
+        measure=_plateau,
+    ),
+    Measure(
+        name="escape",
+        columns={
+            "escape_rate": "measured rate per unit of alpha at which the students part on leaving the saddle",
+            "escape_rate_error": "its error",
+            "escape_from": "first alpha of its window",
+            "escape_to": "last alpha of its window",
+        },
+        outcomes=(FOUND, "not_left", "never_alike", "one_student", NO_SADDLE),
+        measure=_escape,
+    ),
+    Measure(
+        name="exponent",
+        columns={
+            "exponent": "of the power law eps_g ~ alpha^-exponent, after the half-height time",
+            "exponent_error": "its error",
+            "exponent_from": "first alpha of its window",
+            "exponent_to": "last alpha of its window",
+        },
+        outcomes=(FOUND, "no_window", "transient"),
+        measure=_exponent,
+    ),
+    Measure(
+        name="floor",
+        columns={"floor": "level on which eps_g ends: it moves by less than 1 % over the last third of alpha"},
+        outcomes=(FOUND, "or_plateau", "moving", BELOW, EARLY),
+        measure=_floor,
+    ),
+    Measure(
+        name="theory_escape",
+        columns={
+            "theory_escape_rate": "rate at which the students part at the saddle of the run's branch, from theory"
+        },
+        outcomes=(FOUND, NO_SADDLE),
+        measure=_theory,
+        usual=False,
+    ),
+)
+AGREEMENT = Measure(name="agreement", columns=NUMBERS, outcomes=WORDS, measure=_agreement)  # of sweeps that simulate
+ALL = (*MEASURES, AGREEMENT)
+NAMES = tuple(name for measure in ALL for name in measure.columns)
+
+
+def measures_of(columns: Iterable[str] | None, *, simulated: bool) -> tuple[Measure, ...]:
+    """The measurements that these columns come from; None: the usual ones."""
+    if columns is None:
+        return tuple(measure for measure in ALL if measure.usual and (simulated or measure is not AGREEMENT))
+    wanted = set(columns)
+    return tuple(measure for measure in ALL if not wanted.isdisjoint(measure.columns))
