@@ -26,6 +26,9 @@ _HOME = {
     "find_plateau": "ode_sgd.analysis.plateau",
     "find_plateaus": "ode_sgd.analysis.plateau",
     "Plateau": "ode_sgd.analysis.plateau",
+    "half_height": "ode_sgd.analysis.half_height",
+    "search_half_height": "ode_sgd.analysis.half_height",
+    "HalfHeight": "ode_sgd.analysis.half_height",
     "fit_escape": "ode_sgd.analysis.escape",
     "Escape": "ode_sgd.analysis.escape",
     "asymmetry": "ode_sgd.analysis.escape",
@@ -70,6 +73,9 @@ if TYPE_CHECKING:
     from ode_sgd.analysis.findings import Findings as Findings
     from ode_sgd.analysis.findings import describe as describe
     from ode_sgd.analysis.findings import findings as findings
+    from ode_sgd.analysis.half_height import HalfHeight as HalfHeight
+    from ode_sgd.analysis.half_height import half_height as half_height
+    from ode_sgd.analysis.half_height import search_half_height as search_half_height
     from ode_sgd.analysis.plateau import Plateau as Plateau
     from ode_sgd.analysis.plateau import find_plateau as find_plateau
     from ode_sgd.analysis.plateau import find_plateaus as find_plateaus

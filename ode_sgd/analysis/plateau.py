@@ -4,11 +4,14 @@ Everything is judged on a linear clock: a curve that is flat on a logarithmic ax
 alpha << 1/eta and every power law, has no plateau.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ode_sgd.analysis.floor import LATE, STILL, end_level
+from ode_sgd.analysis.specialisation import specialisation
 from ode_sgd.analysis.stays import (
     BAND,
     END,
@@ -28,7 +31,20 @@ from ode_sgd.solvers.trajectory import Trajectory
 
 FEWEST_TIMES = 4
 QUANTITIES = ("start", "end", "length", "height")
-RESTLESS = 0.02  # most that a simulation may fluctuate on a plateau, of its height; more may look like anything
+RESTLESS = 0.02  # most that a simulation may fluctuate on a plateau, of its height above the floor; more may look like
+# anything
+FOUND = "found"
+OUTCOMES = (  # of a search
+    FOUND,
+    "too_short",  # no stay near one height lasts
+    "slope",  # one lasts, but moves while it does
+    "not_left",  # the curve ends on a level, having rested on none above it: a plateau not yet left, or a floor
+    "floor",  # the same with every student on a teacher: a floor
+    "fluctuates",  # stays of a simulation that noise may have made
+    "replicas",  # most replicas do not come back to the plateau of their mean, or do not leave it
+    "ended_early",  # diverged, interrupted or stopped before anything was seen
+    "unresolved",  # eps_g is above its rounding at too few times
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +56,9 @@ class Plateau:
     start : float
         The alpha from which eps_g stays within 10 % of `height` until it leaves.
     end : float
-        First alpha at which it is below half of `height`; before another plateau or a floor higher than that, below the
-        midst between the two.
+        First alpha at which it is half-way down from `height` to the floor; before another plateau higher than that,
+        to the midst between the two. The floor is the level on which the curve ends if it moved by less than 1 % over
+        the last third of alpha, else 0.
     height : float
         eps_g on it, dimensionless: the mean over the flattest fifth.
     start_error, end_error, length_error, height_error : float
@@ -68,10 +85,20 @@ class Plateau:
 
 @dataclass(frozen=True, slots=True)
 class PlateauSearch:
-    """All plateaus of a trajectory in order of time, and in words why there are none or some were left out."""
+    """All plateaus of a trajectory in order of time, and why there are none or some were left out.
+
+    Attributes
+    ----------
+    plateaus : tuple of Plateau
+    reason : str
+        In words; empty where nothing was left out.
+    outcome : str
+        One of `OUTCOMES`: "found", or why there are none, to count and compare by.
+    """
 
     plateaus: tuple[Plateau, ...]
     reason: str
+    outcome: str
 
 
 def find_plateau(trajectory: Trajectory) -> Plateau | None:
@@ -96,12 +123,13 @@ def find_plateau(trajectory: Trajectory) -> Plateau | None:
 
     Notes
     -----
-    A plateau is a stay of eps_g within 10 % of one height which lasts at least 6 times as long as the fastest fall by
-    the same factor (1.1 to 0.9) while it leaves, and moves by at most 0.5 % over its flattest fifth. Where ln eps_g
-    is convex, as in linear networks (docs/theory.md (7.4)), that ratio is at most 1 on any stretch. Leaving is for
-    good: down to half of the height or for as long as the stay was, and never back into the band. A curve that stays
-    to the last output time has not left: it may be a floor. Simulations must not fluctuate by more than 2 % from one
-    output time to the next (a mean over replicas fluctuates less).
+    Falls are counted as fractions of what eps_g lies above its floor (the level on which the curve ends, see
+    `Plateau`). A plateau is a stay of eps_g - floor within 10 % of one height which lasts at least 6 times as long as
+    the fastest fall by the same factor (1.1 to 0.9) while it leaves, and moves by at most 0.5 % over its flattest
+    fifth. Where its logarithm is convex, as in linear networks (docs/theory.md (7.4)), that ratio is at most 1 on any
+    stretch. Leaving is for good: half-way down to the floor or for as long as the stay was, and never back into the
+    band. The level on which a curve ends is none of its plateaus: it may be a floor. Simulations must not fluctuate by
+    more than 2 % of the height above the floor from one output time to the next (a mean over replicas fluctuates less).
     """
     return longest(find_plateaus(trajectory))
 
@@ -109,19 +137,42 @@ def find_plateau(trajectory: Trajectory) -> Plateau | None:
 def find_plateaus(trajectory: Trajectory) -> PlateauSearch:
     """All plateaus of eps_g; for parameters, errors and definitions see `find_plateau`.
 
-    Of replicas with starts of their own that do not have equally many, only the longest of each is used.
+    Of replicas with starts of their own that do not have equally many, only the longest of each is used. A run that
+    ended early with fewer than four output times is no error: its outcome is "ended_early".
     """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
-    alpha, error = trajectory.alpha, trajectory.generalization_error
+    alpha = trajectory.alpha
+    early = "" if trajectory.status == "complete" else f"the run ended at alpha = {alpha[-1]:.4g}: {trajectory.status}"
     if alpha.size < FEWEST_TIMES:
+        if early:
+            return PlateauSearch((), early, "ended_early")
         raise AnalysisError(
             f"{alpha.size} output times cannot show a plateau; give at least {FEWEST_TIMES}, better 100 or more"
         )
+    search = _search(trajectory)
+    if early and not search.plateaus:
+        return PlateauSearch((), f"{early}; until then {search.reason}", "ended_early")
+    if search.outcome == "not_left" and _all_follow(trajectory):
+        return replace(search, reason=f"{search.reason}: a floor, for every student follows a teacher", outcome="floor")
+    if search.outcome == "not_left":
+        return replace(search, reason=f"{search.reason}: a plateau not yet left, or a floor")
+    return search
+
+
+def _search(trajectory: Trajectory) -> PlateauSearch:
+    """By what the curves look like."""
+    alpha, error, resolution = trajectory.alpha, trajectory.generalization_error, trajectory.resolution
     if trajectory.replicas is None:
-        return _search_stays(alpha, error, trajectory.resolution, trajectory.dimension is not None)[0]
+        return _search_stays(Curve.of(alpha, error, resolution, trajectory.dimension is not None))[0]
     if trajectory.T.ndim == 2:
-        return _of_one_start(alpha, error, trajectory.resolution)
-    return _over_replicas([_search_stays(alpha, curve, trajectory.resolution, True)[0] for curve in error])
+        return _of_one_start(alpha, error, resolution)
+    return _over_replicas([_search_stays(Curve.of(alpha, curve, resolution, True))[0] for curve in error])
+
+
+def _all_follow(trajectory: Trajectory) -> bool:
+    """Whether at the end every student follows a teacher, in most replicas."""
+    follow = (specialisation(trajectory).teacher >= 0).all(axis=-1)
+    return bool(np.mean(follow) > 0.5)
 
 
 def longest(search: PlateauSearch) -> Plateau | None:
@@ -129,38 +180,70 @@ def longest(search: PlateauSearch) -> Plateau | None:
     return max(search.plateaus, key=lambda plateau: plateau.length, default=None)
 
 
-def _search_stays(alpha: Array, error: Array, resolution: float, fluctuates: bool) -> tuple[PlateauSearch, list[Stay]]:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Curve:
+    """What is searched: one eps_g(alpha) as far as it is above its resolution, and its height above the floor."""
+
+    alpha: Array
+    logarithm: Array  # ln eps_g
+    above: Array  # ln(eps_g - floor)
+    floor: float
+    fluctuates: bool
+
+    @classmethod
+    def of(cls, alpha: Array, error: Array, resolution: float, fluctuates: bool) -> "Curve":
+        """A curve that comes down to its resolution has no floor, and what comes after is left out."""
+        usable = error > resolution
+        last = error.size if usable.all() else int(np.argmin(usable))
+        floor = end_level(alpha, error, resolution, fluctuates) if last == error.size else 0.0
+        # The floor is known to STILL of itself, and so is what lies no further above it.
+        above = np.maximum(error[:last] - floor, STILL * floor)
+        return cls(
+            alpha=alpha[:last],
+            logarithm=np.log(error[:last]),
+            above=np.log(above),
+            floor=floor,
+            fluctuates=fluctuates,
+        )
+
+    def height(self, stay: Stay) -> float:
+        """eps_g on a stay, of which the search knows its height above the floor."""
+        return self.floor + stay.height
+
+    def near_its_end_since(self, band: float) -> float:
+        """The output time since when ln eps_g is within `band` of its last value."""
+        elsewhere = np.flatnonzero(np.abs(self.logarithm - self.logarithm[-1]) > band)
+        return 0.0 if not elsewhere.size else float(self.alpha[elsewhere[-1]])
+
+    def restless(self, stay: Stay) -> bool:
+        """Whether a simulation fluctuates too much around a stay, against what it will fall, to be judged there."""
+        larger = self.height(stay) / stay.height
+        return self.fluctuates and restlessness(self.alpha, self.logarithm, stay) * larger > RESTLESS
+
+
+def _search_stays(curve: Curve) -> tuple[PlateauSearch, list[Stay]]:
     """The plateaus of one curve, and the stays behind them."""
-    last = _last_usable(error, resolution)
-    if last < FEWEST_TIMES:
-        return PlateauSearch((), "eps_g is above its resolution at fewer than four output times"), []
-    alpha, curve = alpha[:last], np.log(error[:last])
-    found = find_stays(alpha, curve)
-    if fluctuates:
-        found = [stay for stay in found if restlessness(alpha, curve, stay) <= RESTLESS]
-    stays = distinct([stay for stay in found if stay.drift <= FLAT])
+    if curve.alpha.size < FEWEST_TIMES:
+        return PlateauSearch((), "eps_g is above its resolution at fewer than four output times", "unresolved"), []
+    found = find_stays(curve.alpha, curve.above)
+    steady = [stay for stay in found if not curve.restless(stay)]
+    stays = distinct([stay for stay in steady if stay.drift <= FLAT])
     if not stays:
-        nearest = min(found, key=lambda stay: stay.drift, default=None)
-        return PlateauSearch((), _why_none(alpha, curve, nearest)), []
-    plateaus = tuple(_plateau(alpha, curve, stays, number) for number in range(len(stays)))
-    return PlateauSearch(plateaus, ""), stays
+        return PlateauSearch((), *_why_none(curve, found, steady)), []
+    plateaus = tuple(_plateau(curve, stays, number) for number in range(len(stays)))
+    return PlateauSearch(plateaus, "", FOUND), stays
 
 
-def _last_usable(error: Array, resolution: float) -> int:
-    """How many output times come before eps_g first is within its resolution."""
-    usable = error > resolution
-    return error.size if usable.all() else int(np.argmin(usable))
-
-
-def _plateau(alpha: Array, curve: Array, stays: list[Stay], number: int) -> Plateau:
+def _plateau(curve: Curve, stays: list[Stay], number: int) -> Plateau:
     """What is reported of one stay among all."""
-    stay = stays[number]
-    end = _first_below(alpha, curve, stay.leave, _end_level(alpha, curve, stays, number))
-    start_error, end_error = _spacing(alpha, stay.start), _spacing(alpha, end)
+    stay, alpha = stays[number], curve.alpha
+    start = _start(curve, stays, number)
+    end = _first_below(alpha, curve.logarithm, stay.leave, _end_level(curve, stays, number))
+    start_error, end_error = _spacing(alpha, start), _spacing(alpha, end)
     return Plateau(
-        start=stay.start,
+        start=start,
         end=end,
-        height=stay.height,
+        height=curve.height(stay),
         start_error=start_error,
         end_error=end_error,
         length_error=float(np.hypot(start_error, end_error)),
@@ -168,11 +251,28 @@ def _plateau(alpha: Array, curve: Array, stays: list[Stay], number: int) -> Plat
     )
 
 
-def _end_level(alpha: Array, curve: Array, stays: list[Stay], number: int) -> float:
-    """ln of what eps_g has to fall below: half of the height, or half-way to what follows if that lies higher."""
-    height, after = stays[number].height, alpha > stays[number].leave
-    lowest = stays[number + 1].height if number + 1 < len(stays) else float(np.exp(curve[after].min()))
-    return float(np.log(END * height if lowest < END * height else 0.5 * (height + lowest)))
+def _start(curve: Curve, stays: list[Stay], number: int) -> float:
+    """When eps_g comes within 10 % of the whole height, which is earlier than of that above a floor."""
+    stay, earliest = stays[number], stays[number - 1].leave if number else float(curve.alpha[0])
+    if curve.floor == 0.0:
+        return stay.start
+    level = np.log(curve.height(stay))
+    before = curve.logarithm[curve.alpha <= stay.start]
+    outside = np.flatnonzero((before > level + np.log1p(BAND)) | (before < level + np.log1p(-BAND)))
+    if not outside.size:
+        return earliest
+    last = int(outside[-1])
+    bound = level + np.log1p(BAND if before[last] > level else -BAND)
+    return max(earliest, crossing(curve.alpha, curve.logarithm, last, float(bound)))
+
+
+def _end_level(curve: Curve, stays: list[Stay], number: int) -> float:
+    """ln of what eps_g has to fall below: half-way down to the floor, or to what follows if that lies higher."""
+    height, after = curve.height(stays[number]), curve.alpha > stays[number].leave
+    following = number + 1 < len(stays)
+    lowest = curve.height(stays[number + 1]) if following else float(np.exp(curve.logarithm[after].min()))
+    half = curve.floor + END * (height - curve.floor)
+    return float(np.log(half if lowest < half else 0.5 * (height + lowest)))
 
 
 def _first_below(alpha: Array, curve: Array, time: float, level: float) -> float:
@@ -188,61 +288,76 @@ def _spacing(alpha: Array, time: float) -> float:
     return 0.5 * float(alpha[after] - alpha[after - 1])
 
 
-def _why_none(alpha: Array, curve: Array, nearest: Stay | None) -> str:
-    """Why no plateau was found: by the flattest of the stays that last, or what the end of the curve looks like."""
+def _why_none(curve: Curve, found: list[Stay], steady: list[Stay]) -> tuple[str, str]:
+    """Why no plateau was found, in words and as an outcome: by the stays that last, or by the end of the curve."""
+    counted = "" if curve.floor == 0.0 else f" above the floor {curve.floor:.3g}"
+    nearest = min(steady or found, key=lambda stay: stay.drift, default=None)
     if nearest is not None:
-        return (
+        stays = (
             f"from alpha = {nearest.start:.4g} to {nearest.leave:.4g} eps_g stays within {BAND:.0%} of "
-            f"{nearest.height:.3g}, but it moves by {nearest.drift:.1%} over the flattest fifth of that, more than "
-            f"{FLAT:.1%}: a slope"
+            f"{curve.height(nearest):.3g}{counted} and "
         )
-    elsewhere = np.flatnonzero(np.abs(curve - curve[-1]) > BAND)
-    if elsewhere.size == 0 or alpha[elsewhere[-1]] < 0.5 * alpha[-1]:
-        return "eps_g stays near its last value: a floor, or a plateau not yet left; a later last alpha would tell"
+        if steady:
+            return (
+                f"{stays}moves by {nearest.drift:.1%} over the flattest fifth of that, more than {FLAT:.1%}: a slope",
+                ("slope"),
+            )
+        return (
+            f"{stays}fluctuates by more than {RESTLESS:.0%} of that from one output time to the next; the mean over "
+            "more replicas, or a larger dimension, would tell"
+        ), "fluctuates"
+    since = curve.near_its_end_since(BAND)
+    if since < 0.5 * curve.alpha[-1]:
+        return (
+            f"eps_g ends within {BAND:.0%} of {np.exp(curve.logarithm[-1]):.3g}, where it is since alpha = "
+            f"{since:.4g}, and rested on no higher level before"
+        ), "not_left"
+    unsettled = curve.floor == 0.0 and since < LATE * curve.alpha[-1]
     return (
-        f"no stay within {BAND:.0%} of a height lasts {PERSISTENCE:g} times as long as the fastest fall by the same "
-        "factor after it"
-    )
+        f"no stay within {BAND:.0%} of a height{counted} lasts {PERSISTENCE:g} times as long as the fastest fall by "
+        "the same factor after it"
+        + ("; eps_g has not come to rest at its end: a later last alpha may tell" if unsettled else "")
+    ), "too_short"
 
 
 def _of_one_start(alpha: Array, errors: Array, resolution: float) -> PlateauSearch:
     """Plateaus of the mean over replicas; start and end of each as the replicas have them."""
-    mean = errors.mean(axis=0)
-    last = _last_usable(mean, resolution)
-    search, stays = _search_stays(alpha, mean, resolution, True)
+    curve = Curve.of(alpha, errors.mean(axis=0), resolution, True)
+    search, stays = _search_stays(curve)
     if not stays or len(errors) == 1:
         return replace(search, plateaus=tuple(replace(plateau, replicas=len(errors)) for plateau in search.plateaus))
-    alpha, curves = alpha[:last], np.log(np.maximum(errors[:, :last], np.finfo(float).tiny))
+    errors = errors[:, : curve.alpha.size]
+    singles = np.log(np.maximum(errors, np.finfo(float).tiny))
     found, missing = [], 0
     for number, stay in enumerate(stays):
-        level = _end_level(alpha, np.log(mean[:last]), stays, number)
-        spans = [span for curve in curves if (span := _span(alpha, curve, stay, level)) is not None]
-        missing = max(missing, len(curves) - len(spans))
-        if 2 * len(spans) >= len(curves):
-            found.append(_mean_span(np.array(spans), errors[:, :last], alpha, stay))
+        level = _end_level(curve, stays, number)
+        spans = [span for single in singles if (span := _span(curve, single, stay, level)) is not None]
+        missing = max(missing, len(errors) - len(spans))
+        if 2 * len(spans) >= len(errors):
+            found.append(_mean_span(np.array(spans), errors, curve, stay))
     reason = f"{missing} of {len(errors)} replicas are not back within it or do not leave" if missing else search.reason
-    return PlateauSearch(tuple(found), reason)
+    return PlateauSearch(tuple(found), reason, FOUND if found else "replicas")
 
 
-def _span(alpha: Array, curve: Array, stay: Stay, level: float) -> tuple[float, float] | None:
+def _span(curve: Curve, single: Array, stay: Stay, level: float) -> tuple[float, float] | None:
     """When one replica comes within 10 % of the common height, last before the middle of the stay, and when it ends."""
-    high = np.log(stay.height) + np.log1p(BAND)
+    alpha, high = curve.alpha, np.log(curve.height(stay)) + np.log1p(BAND)
     middle = int(np.searchsorted(alpha, stay.middle, side="right"))
-    above, below = np.flatnonzero(curve[:middle] > high), np.flatnonzero(curve[middle:] < level)
+    above, below = np.flatnonzero(single[:middle] > high), np.flatnonzero(single[middle:] < level)
     if not below.size or (above.size and above[-1] == middle - 1):
         return None
-    start = crossing(alpha, curve, int(above[-1]), high) if above.size else float(alpha[0])
-    return start, _first_below(alpha, curve, float(alpha[middle - 1]), level)
+    start = crossing(alpha, single, int(above[-1]), high) if above.size else float(alpha[0])
+    return start, _first_below(alpha, single, float(alpha[middle - 1]), level)
 
 
-def _mean_span(spans: Array, errors: Array, alpha: Array, stay: Stay) -> Plateau:
-    flat = np.abs(alpha - stay.middle) <= 0.5 * FLATTEST * (stay.leave - stay.start)
-    heights = errors[:, flat].mean(axis=1) if flat.any() else np.full(len(errors), stay.height)
+def _mean_span(spans: Array, errors: Array, curve: Curve, stay: Stay) -> Plateau:
+    flat = np.abs(curve.alpha - stay.middle) <= 0.5 * FLATTEST * (stay.leave - stay.start)
+    heights = errors[:, flat].mean(axis=1) if flat.any() else np.full(len(errors), curve.height(stay))
     lengths = spans[:, 1] - spans[:, 0]
     return Plateau(
         start=float(spans[:, 0].mean()),
         end=float(spans[:, 1].mean()),
-        height=stay.height,
+        height=curve.height(stay),
         start_error=_standard_error(spans[:, 0]),
         end_error=_standard_error(spans[:, 1]),
         length_error=_standard_error(lengths),
@@ -258,14 +373,18 @@ def _standard_error(values: Array) -> float:
 def _over_replicas(searches: list[PlateauSearch]) -> PlateauSearch:
     """Means and standard errors, plateau by plateau, of runs with starts of their own."""
     found = [search.plateaus for search in searches if search.plateaus]
+    left_out = len(searches) - len(found)
     if 2 * len(found) < len(searches) or not found:
-        missing = next(search.reason for search in searches if not search.plateaus)
-        return PlateauSearch((), f"{len(searches) - len(found)} of {len(searches)} replicas have none: {missing}")
+        outcomes = Counter(search.outcome for search in searches if not search.plateaus)
+        usual = outcomes.most_common(1)[0][0]
+        example = next(search.reason for search in searches if search.outcome == usual)
+        return PlateauSearch(
+            (), f"{left_out} of {len(searches)} replicas have none, most as this one: {example}", usual
+        )
     if len({len(plateaus) for plateaus in found}) > 1:
         found = [(max(plateaus, key=lambda plateau: plateau.length),) for plateaus in found]
-    left_out = len(searches) - len(found)
     reason = f"{left_out} of {len(searches)} replicas have none and are left out" if left_out else ""
-    return PlateauSearch(tuple(_mean(alike) for alike in zip(*found, strict=True)), reason)
+    return PlateauSearch(tuple(_mean(alike) for alike in zip(*found, strict=True)), reason, FOUND)
 
 
 def _mean(plateaus: Sequence[Plateau]) -> Plateau:

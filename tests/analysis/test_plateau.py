@@ -58,7 +58,8 @@ def test_no_plateau_in_a_power_law_or_before_anything_has_happened():
 
 def test_a_floor_is_no_plateau():
     search = ode_sgd.find_plateaus(trajectory(ALPHA, HEIGHT * (1.0 + np.exp(-ALPHA / 50.0))))
-    assert search.plateaus == () and "floor, or a plateau not yet left" in search.reason
+    assert search.plateaus == () and search.outcome == "not_left"
+    assert "a plateau not yet left, or a floor" in search.reason
 
 
 def test_values_under_the_resolution_do_not_count():

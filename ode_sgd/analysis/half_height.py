@@ -1,0 +1,194 @@
+"""When eps_g is half-way down from the saddle's height to its floor: a time that every run has, plateau or not."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ode_sgd.analysis.floor import end_level
+from ode_sgd.analysis.saddle_of_run import branch_of, saddles_of, teacher_of
+from ode_sgd.analysis.stays import BAND, END, crossing
+from ode_sgd.model import check
+from ode_sgd.model.check import Array
+from ode_sgd.model.errors import AnalysisError, InvalidProblem
+from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.theory.saddle import symmetric_saddle
+
+STILL_THERE = 0.02  # a floor within this fraction of the height is the saddle itself, not yet left (both known to 1 %)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HalfHeight:
+    """How a run passes the height that theory gives for its symmetric saddle.
+
+    Attributes
+    ----------
+    height : float
+        eps_g at `theory.symmetric_saddle` with the run's own teacher (replicas with teachers of their own: an
+        orthonormal one); dimensionless.
+    branch : str
+        "identical" or "split": of the two saddles the one whose students are alike as those of the run are while it
+        is within 10 % of the height.
+    entered : float
+        First alpha at which eps_g is within 10 % of `height`; NaN: never.
+    within : float
+        Time that eps_g spends within 10 % of it, in units of alpha, over the whole run.
+    time : float
+        First alpha at which eps_g is below floor + (height - floor) / 2; NaN: not reached, or the run ends on the
+        saddle.
+    floor : float
+        The level on which eps_g ends if it moved by less than 1 % over the last third of alpha, else 0; of
+        replicas the median over those that have left the saddle.
+    time_error : float
+        Half the distance between the output times around `time`; over replicas its standard error.
+    reached : int
+        How many curves have a `time`: of one curve 0 or 1. The mean is over these, and NaN if they are less than half.
+    replicas : int or None
+        Of how many replicas; None without that axis.
+    """
+
+    height: float
+    branch: str
+    entered: float
+    within: float
+    time: float
+    floor: float
+    time_error: float
+    reached: int
+    replicas: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HalfHeightSearch:
+    """What `half_height` found, and in words why there is none: the problem has no symmetric saddle."""
+
+    half_height: HalfHeight | None
+    reason: str
+
+
+def half_height(trajectory: Trajectory) -> HalfHeight | None:
+    """Height of the run's saddle, time near it, and when eps_g is half-way from there down to the floor.
+
+    Unlike a plateau (`find_plateau`), which a run may pass too fast to have, this is there for every problem with a
+    symmetric saddle, so that means over many runs do not select.
+
+    Parameters
+    ----------
+    trajectory : Trajectory
+        ODE or simulation; replicas are taken one by one, against one height; those of one start against one floor,
+        those with starts of their own each against its own. Times are interpolated linearly in ln eps_g.
+
+    Returns
+    -------
+    HalfHeight or None
+        None where the problem has no symmetric saddle (one student, students of unequal weights, linear activation,
+        sectors that do not learn); `search_half_height` says why.
+
+    Raises
+    ------
+    AnalysisError
+        If `trajectory` is none.
+    """
+    return search_half_height(trajectory).half_height
+
+
+def search_half_height(trajectory: Trajectory) -> HalfHeightSearch:
+    """As `half_height`, with the reason where there is none."""
+    check.instance("trajectory", trajectory, Trajectory, AnalysisError)
+    saddles = saddles_of(trajectory)
+    if not saddles:
+        return HalfHeightSearch(None, _why_none(trajectory))
+    branch = branch_of(trajectory, saddles, None)
+    height = saddles[branch].generalization_error
+    if height <= trajectory.resolution:
+        return HalfHeightSearch(None, f"the saddle's height, {height:.3g}, is within the rounding of eps_g")
+    return HalfHeightSearch(_passage(trajectory, height, branch), "")
+
+
+def _why_none(trajectory: Trajectory) -> str:
+    """Theory's own words, without what it begins with."""
+    try:
+        symmetric_saddle(trajectory.problem, teacher_of(trajectory))
+    except InvalidProblem as error:
+        return str(error)
+    return ""
+
+
+def _passage(trajectory: Trajectory, height: float, branch: str) -> HalfHeight:
+    """The numbers of every curve, and their means over replicas."""
+    alpha, error = trajectory.alpha, np.atleast_2d(trajectory.generalization_error)
+    levels = [end_level(alpha, curve, trajectory.resolution, trajectory.dimension is not None) for curve in error]
+    left = [level for level in levels if _below(level, height)]
+    floor = float(np.median(left or levels))
+    floors = levels if trajectory.T.ndim == 3 else [floor if level in left else level for level in levels]
+    curves = np.log(np.maximum(error, np.finfo(float).tiny))
+    near = np.array([_near(alpha, curve, height) for curve in curves])
+    times = np.array([_half(alpha, curve, height, low) for curve, low in zip(curves, floors, strict=True)])
+    time, time_error, reached = _mean_time(alpha, times)
+    return HalfHeight(
+        height=height,
+        branch=branch,
+        entered=_mean_of_most(near[:, 0]),
+        within=float(near[:, 1].mean()),
+        time=time,
+        floor=floor,
+        time_error=time_error,
+        reached=reached,
+        replicas=trajectory.replicas,
+    )
+
+
+def _near(alpha: Array, curve: Array, height: float) -> tuple[float, float]:
+    """First time at which ln eps_g is within 10 % of the height, NaN if never, and for how long altogether."""
+    low, high = np.log(height) + np.log1p(-BAND), np.log(height) + np.log1p(BAND)
+    if alpha.size < 2:
+        return (float(alpha[0]) if low <= curve[0] <= high else np.nan), 0.0
+    begin, step = curve[:-1], np.diff(curve)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = np.sort(np.clip(np.array([low - begin, high - begin]) / step, 0.0, 1.0), axis=0)
+    level = step == 0.0  # wholly inside or wholly outside
+    inside = level & (begin >= low) & (begin <= high)
+    ends[:, level] = 0.0
+    ends[1, inside] = 1.0
+    share = ends[1] - ends[0]
+    met = np.flatnonzero(share > 0.0)
+    if not met.size:
+        return np.nan, 0.0
+    first, spacing = met[0], np.diff(alpha)
+    return float(alpha[first] + ends[0, first] * spacing[first]), float(share @ spacing)
+
+
+def _below(floor: float, height: float) -> bool:
+    """Whether a curve that ends on this floor has left the saddle."""
+    return height - floor >= STILL_THERE * height
+
+
+def _half(alpha: Array, curve: Array, height: float, floor: float) -> float:
+    """First time at which ln eps_g is below the level half-way from the height to the floor; NaN if it never is."""
+    if not _below(floor, height):
+        return float("nan")
+    level = float(np.log(floor + END * (height - floor)))
+    below = np.flatnonzero(curve < level)
+    if not below.size:
+        return float("nan")
+    after = int(below[0])
+    if after == 0:
+        return float(alpha[0])
+    return crossing(alpha, curve, after - 1, level)
+
+
+def _mean_of_most(values: Array) -> float:
+    """The mean of those that are not NaN; NaN if they are less than half."""
+    there = values[~np.isnan(values)]
+    return float(there.mean()) if 0 < there.size >= 0.5 * values.size else float("nan")
+
+
+def _mean_time(alpha: Array, times: Array) -> tuple[float, float, int]:
+    """Mean of the times, its error, and of how many."""
+    there = times[~np.isnan(times)]
+    time = _mean_of_most(times)
+    if np.isnan(time):
+        return time, float("nan"), there.size
+    if times.size > 1:
+        return time, float(there.std(ddof=1) / np.sqrt(there.size)) if there.size > 1 else float("inf"), there.size
+    after = int(np.clip(np.searchsorted(alpha, time), 1, alpha.size - 1))
+    return time, 0.5 * float(alpha[after] - alpha[after - 1]), 1

@@ -1,0 +1,102 @@
+"""half_height: what every run passes, whether it has a plateau or not."""
+
+import numpy as np
+import pytest
+
+import ode_sgd
+from tests.analysis.curves import trajectory
+
+ALPHA = np.linspace(0.0, 3000.0, 3001)
+
+
+def problem(eta=0.1, distinct=1, **changes):
+    changes = {"student_units": 2, "teacher_units": 2, **changes}
+    return ode_sgd.Problem(spectrum=ode_sgd.Spectrum.power_law(distinct, 1.0), learning_rate=eta, **changes)
+
+
+def saddle_height():
+    return ode_sgd.theory.plateau_height(problem(), branch="split")  # Q is filled in with students that are unlike
+
+
+def passing(height, floor, rate=0.02, left=1000.0, alpha=ALPHA):
+    """Arrival e^(-alpha/10) at the height, and a logistic fall from there to the floor, half-way at `left`."""
+    return floor + (height - floor) * (1.0 + 4.0 * np.exp(-alpha / 10.0)) / (1.0 + np.exp(rate * (alpha - left)))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.8])
+def test_numbers_of_a_known_curve(share):
+    height = saddle_height()
+    floor = share * height
+    found = ode_sgd.half_height(trajectory(ALPHA, passing(height, floor)))
+    assert found.height == pytest.approx(height, rel=1e-12) and found.branch == "split"
+    # Half-way by construction; times lie 1 apart, over which ln eps_g bends by less than rate^2 = 4e-4.
+    assert found.time == pytest.approx(1000.0, abs=0.01)
+    assert found.floor == pytest.approx(floor, rel=1e-9, abs=1e-9)
+    entered = 10.0 * np.log(4.0 * (height - floor) / (0.1 * height))
+    assert found.entered == pytest.approx(entered, abs=0.5)
+    # It leaves the band where (h - f) / (1 + e^x) = 0.9 h - f.
+    left = 1000.0 + np.log((height - floor) / (0.9 * height - floor) - 1.0) / 0.02
+    assert found.within == pytest.approx(left - entered, abs=1.0)
+    assert found.reached == 1 and found.replicas is None and found.time_error == 0.5
+
+
+def test_a_run_too_steep_for_a_plateau_has_it():
+    curve = trajectory(ALPHA, passing(saddle_height(), 0.0, left=30.0))
+    assert ode_sgd.find_plateau(curve) is None
+    found = ode_sgd.half_height(curve)
+    assert 20.0 < found.time < 40.0 and 0.0 < found.within < 20.0
+
+
+def test_a_run_that_ends_on_the_saddle_has_not_reached_it():
+    found = ode_sgd.half_height(trajectory(ALPHA, passing(saddle_height(), 0.0, left=1e5)))
+    assert np.isnan(found.time) and found.reached == 0
+    assert found.within == pytest.approx(3000.0 - found.entered, abs=1e-6)
+
+
+def test_a_run_that_never_comes_near_it():
+    found = ode_sgd.half_height(trajectory(ALPHA, 0.4 * saddle_height() * np.exp(-ALPHA / 100.0) + 1e-9))
+    assert np.isnan(found.entered) and found.within == 0.0 and found.time == 0.0
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_replicas(own):
+    lefts = [800.0, 900.0, 1100.0, 1e5]
+    rows = [passing(saddle_height(), 0.0, left=left) for left in lefts]
+    found = ode_sgd.half_height(trajectory(ALPHA, rows, own_teachers=own))
+    assert (found.reached, found.replicas) == (3, 4)
+    assert found.time == pytest.approx(np.mean(lefts[:3]), rel=1e-4)
+    assert found.time_error == pytest.approx(np.std(lefts[:3], ddof=1) / np.sqrt(3.0), rel=1e-3)
+    few = ode_sgd.half_height(trajectory(ALPHA, [rows[0], *rows[3:] * 3], own_teachers=own))
+    assert np.isnan(few.time) and np.isnan(few.time_error) and few.reached == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"activation": "linear"}, "linear"),
+        ({"student_units": 1, "teacher_units": 1}, "one student"),
+        ({"student_weights": [1.0, 2.0]}, "unequal weights"),
+        ({"distinct": 3, "trainable": 1}, "do not learn"),
+    ],
+)
+def test_none_where_there_is_no_saddle(changes, word):
+    case = problem(**changes)
+    start = ode_sgd.OrderParameters.random(case, 600, 0.1, seed=1)
+    run = ode_sgd.integrate(case, start, 10.0)
+    assert ode_sgd.half_height(run) is None
+    assert word in ode_sgd.search_half_height(run).reason
+
+
+def test_it_is_that_of_the_own_teacher_and_of_the_branch_the_students_are_on():
+    wide = problem(eta=1.0)
+    start = ode_sgd.OrderParameters.random(wide, 10**4, 0.3, seed=175)
+    found = ode_sgd.half_height(ode_sgd.integrate(wide, start, 1000.0))
+    assert found.branch == "split"
+    assert found.height == pytest.approx(ode_sgd.theory.plateau_height(wide, start, "split"), rel=1e-12)
+    small = ode_sgd.OrderParameters.random(wide, 10**4, 0.001, seed=175)
+    assert ode_sgd.half_height(ode_sgd.integrate(wide, small, 1000.0)).branch == "identical"
+
+
+def test_bad_input():
+    with pytest.raises(ode_sgd.AnalysisError, match="Trajectory"):
+        ode_sgd.half_height([1.0])
