@@ -263,4 +263,10 @@ def _plot(arguments: argparse.Namespace) -> int:
     drawn = plot_sweep(arguments.file, arguments.output, x=arguments.x, y=arguments.y, z=arguments.z)
     print(f"figure  {drawn.path}")
     print(drawn.selection.sentence)
+    if 2 * drawn.selection.count < drawn.selection.runs:
+        print(
+            "ode-sgd: what is drawn selects: most runs do not have it, and the points are those that do; "
+            "-z half_height_time, say, has more",
+            file=sys.stderr,
+        )
     return DONE

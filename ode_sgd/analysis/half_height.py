@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ode_sgd.analysis.floor import end_level
-from ode_sgd.analysis.saddle_of_run import branch_of, saddles_of, teacher_of
+from ode_sgd.analysis.saddle_of_run import saddle_passed, teacher_of
 from ode_sgd.analysis.stays import BAND, END, crossing
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
@@ -94,14 +94,13 @@ def half_height(trajectory: Trajectory) -> HalfHeight | None:
 def search_half_height(trajectory: Trajectory) -> HalfHeightSearch:
     """As `half_height`, with the reason where there is none."""
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
-    saddles = saddles_of(trajectory)
-    if not saddles:
+    saddle = saddle_passed(trajectory)
+    if saddle is None:
         return HalfHeightSearch(None, _why_none(trajectory))
-    branch = branch_of(trajectory, saddles, None)
-    height = saddles[branch].generalization_error
+    height = saddle.generalization_error
     if height <= trajectory.resolution:
         return HalfHeightSearch(None, f"the saddle's height, {height:.3g}, is within the rounding of eps_g")
-    return HalfHeightSearch(_passage(trajectory, height, branch), "")
+    return HalfHeightSearch(_passage(trajectory, height, saddle.branch), "")
 
 
 def _why_none(trajectory: Trajectory) -> str:

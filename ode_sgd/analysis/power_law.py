@@ -110,7 +110,9 @@ def local_exponent(trajectory: Trajectory, width: float = 0.0) -> Array:
     return exponents
 
 
-def fit_power_law(trajectory: Trajectory, window: tuple[float, float] | None = None) -> PowerLawFit | None:
+def fit_power_law(
+    trajectory: Trajectory, window: tuple[float, float] | None = None, after: float | None = None
+) -> PowerLawFit | None:
     """Fit eps_g = amplitude alpha^-exponent.
 
     Parameters
@@ -121,6 +123,8 @@ def fit_power_law(trajectory: Trajectory, window: tuple[float, float] | None = N
         First and last alpha. None takes the longest stretch, in decades of alpha and of at least half of one, on which
         the local exponent stays within 10 % of the middle of its range and is steeper than 0.05; after the last plateau
         if there is one. Exponents of simulations are those of lines over 0.3 decades.
+    after : float or None
+        Where that stretch begins at the earliest; None looks for the last plateau.
 
     Returns
     -------
@@ -142,7 +146,8 @@ def fit_power_law(trajectory: Trajectory, window: tuple[float, float] | None = N
     usable = _usable(trajectory)
     given = window is not None
     if window is None:
-        window = _constant_window(trajectory, usable & (trajectory.alpha > _last_plateau_end(trajectory)))
+        begin = _last_plateau_end(trajectory) if after is None else check.number("after", after, least=0.0)
+        window = _constant_window(trajectory, usable & (trajectory.alpha > begin))
         if window is None:
             return None
     low, high = _checked_window(window)

@@ -31,7 +31,7 @@ SYMBOLS = {
     "plateau_start": r"begin of the plateau  $\alpha$",
     "plateau_end": r"end of the plateau  $\alpha$",
     "plateau_height": r"$\epsilon_g$ on the plateau",
-    "half_height_time": r"time to half of the saddle's height  $\alpha_{1/2}$",
+    "half_height_time": r"half-height time  $\alpha_{1/2}$",
     "saddle_height": r"$\epsilon_g$ at the symmetric saddle",
     "saddle_time": r"time near the saddle's height  $\Delta\alpha$",
     "escape_rate": "rate of escape, measured",
@@ -142,7 +142,8 @@ def _wrapped(selection: Selection) -> str:
 def plot_curve(axes: Axes, name: str, x: Array, quantity: str, z: Array) -> Axes:
     """A quantity against one key: median over the other runs, bars between the quartiles where there are several.
 
-    Points are filled where all their runs have the quantity, and open where it is some of them.
+    Points are filled where all their runs have the quantity, and open where it is some of them; a line joins those for
+    which at least half of the runs stand.
 
     Parameters
     ----------
@@ -156,10 +157,11 @@ def plot_curve(axes: Axes, name: str, x: Array, quantity: str, z: Array) -> Axes
     there, whole = points.count > 0, points.count == points.total
     keys, median = points.keys[:, 0], points.median
     bars = np.stack([median - points.lower, points.upper - median])
-    axes.plot(keys[there], median[there], "-", color=COLOURS[0], linewidth=0.8)
+    most = there & (2 * points.count >= points.total)
+    axes.plot(keys, np.where(most, median, np.nan), "-", color=COLOURS[0], linewidth=0.8)
     several = int(points.total.max(initial=0)) > 1
     for chosen, filled in ((there & whole, True), (there & ~whole, False)):
-        told = ("all" if filled else "some") + " of the runs at this point"
+        told = "all runs of a point" if filled else "some runs of a point"
         axes.errorbar(
             keys[chosen],
             median[chosen],

@@ -70,7 +70,7 @@ def stored_agreements(path: Path) -> list[str]:
     if path.name.startswith("batch"):
         return read_flags(path, OUTCOME)
     try:
-        facts = stored_config(path)["sweep"].get(AGREEMENT)
+        facts = (stored_config(path) or {})["sweep"].get(AGREEMENT)
     except (AttributeError, KeyError) as error:
         raise StorageError(f"{path} is not a run of a sweep; remove it and run again") from error
     return [] if facts is None else [str(facts["outcome"])]

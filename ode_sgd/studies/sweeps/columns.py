@@ -159,12 +159,15 @@ def _passage(run: Run) -> Plateau | None:
 
 
 def _exponent(run: Run) -> Found:
-    fit = fit_power_law(run.ode)
-    if fit is None:
-        return "no_window", ()
-    if run.half is not None and not fit.window[1] > run.half.time:
-        return "transient", ()
-    return FOUND, (fit.exponent, fit.error, *fit.window)
+    """After the last plateau and half of the saddle's height: before that, a power law is that of the start."""
+    linear = run.ode.problem.activation == "linear"  # without plateaus in the sense of a stay before an escape
+    ends = [plateau.end for plateau in run.plateaus.plateaus] if run.plateaus is not None and not linear else []
+    if run.half is not None:
+        if not run.half.reached:
+            return "not_left", ()
+        ends.append(run.half.time)
+    fit = fit_power_law(run.ode, after=max(ends, default=0.0))
+    return ("no_window", ()) if fit is None else (FOUND, (fit.exponent, fit.error, *fit.window))
 
 
 def _floor(run: Run) -> Found:
@@ -245,7 +248,7 @@ MEASURES = (
             "exponent_from": "first alpha of its window",
             "exponent_to": "last alpha of its window",
         },
-        outcomes=(FOUND, "no_window", "transient"),
+        outcomes=(FOUND, "no_window", "not_left"),
         measure=_exponent,
     ),
     Measure(

@@ -103,15 +103,13 @@ def plot_sweep(
 def selection_of(columns: Mapping[str, Column], name: str) -> Selection:
     """Which runs have a number in a column, and why the others do not, as far as the file says."""
     column = columns[name]
-    outcome = columns.get(str(column.attributes.get(ANCILLARY, "")))
-    codes, words = columns["status"].values.astype(np.int64), (NO_REASON, *STATUS[1:])
-    if outcome is not None:
-        codes, words = outcome.values.astype(np.int64), tuple(str(outcome.attributes[MEANINGS]).split())
     has = np.isfinite(column.values) if column.values.dtype.kind == "f" else np.ones(column.values.shape, dtype=bool)
-    if outcome is None:  # how the runs that have it ended is no reason
-        codes = np.where(has, len(words), codes)
-        words = (*words, FOUND)
-    return Selection(name=name, has=has, codes=codes, words=words)
+    outcome = columns.get(str(column.attributes.get(ANCILLARY, "")))
+    if outcome is not None:
+        words = tuple(str(outcome.attributes[MEANINGS]).split())
+        return Selection(name=name, has=has, codes=outcome.values.astype(np.int64), words=words)
+    codes = np.where(has, 0, 1 + columns["status"].values.astype(np.int64))  # how a run ended that has it is no reason
+    return Selection(name=name, has=has, codes=codes, words=(FOUND, NO_REASON, *STATUS[1:]))
 
 
 def _first(names: list[str], path: Path) -> str:
