@@ -26,6 +26,7 @@ COLLECT = "collect"
 KEYS = ("columns", "quantities")
 ENTRY = re.compile(r"(\w+)\s*\[\s*(-?\d+(?:\s*,\s*-?\d+)*)\s*\]")
 FUNCTION = re.compile(r"(.+\.py)\s*:\s*(\w+)")
+ARRAY = re.compile(r"(sgd_)?(generalization_error|[QRT]_\d)")  # R_11 is what a user calls an entry, not a moment
 ABSENT, NONE, RAISED = "absent", "none", "raised"  # outcomes of quantities
 Function = Callable[[Trajectory], float | None]
 FORMS = 'give an entry of an array, such as "R_1[-1, 0, 0]", or a function, such as "measures.py:overlap"'
@@ -116,7 +117,7 @@ def name_fault(name: str, taken: Iterable[str]) -> str:
     if not (isinstance(name, str) and name.isidentifier() and name.isascii()):
         return "a name is of letters, digits and _, and does not begin with a digit"
     own = {outcome for measure in ALL for outcome in (*measure.columns, measure.outcome_column)}
-    if name in own or name in RESERVED or name in taken or schema.known(name.removeprefix("sgd_")):
+    if name in own or name in RESERVED or name in taken or ARRAY.fullmatch(name):
         return "the file has a column of this name already; give another"
     return ""
 

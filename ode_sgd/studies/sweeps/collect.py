@@ -105,6 +105,8 @@ def collect_sweep(
     measures = chosen_measures(sweep, columns, quantities, notes)
     layout = _Layout(sweep, moments=moments)
     table = Table(sweep, place, plan, measures)
+    if both := sorted(layout.samples.keys() & table.samples.keys()):
+        raise StudyError(COLLECT, [f"{both[0]} names an array of the runs, too; call the quantity otherwise"])
     facts = {
         "sweep_identity": sweep.identity,
         "study_json": json.dumps(sweep.tables),
