@@ -1,6 +1,7 @@
 """What is measured on the runs of a sweep: columns, what they stand for, and those that a sweep file asks for."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import h5py
@@ -11,9 +12,10 @@ import xarray
 import ode_sgd
 from ode_sgd.analysis.plateau import find_plateaus
 from ode_sgd.cli import main
-from ode_sgd.model.errors import StudyError
+from ode_sgd.model.errors import ComparisonError, StudyError
 from ode_sgd.studies.sweeps import task as sweep_task
 from ode_sgd.studies.sweeps.collect import collect_sweep
+from ode_sgd.studies.sweeps.compute import trajectories
 from ode_sgd.studies.sweeps.plot import plot_sweep
 from ode_sgd.studies.sweeps.run import run_sweep, stored_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
@@ -257,3 +259,50 @@ def test_faults_of_the_table(folder, capsys, text, told):
         sweep_file(text)
     assert main(["sweep", "run", "scan.toml", "--dry-run"]) == 2
     assert told in capsys.readouterr().err
+
+
+SIMULATED = {
+    "problem": {"learning_rate": 0.5},
+    "integration": {"alpha": [0.0, 1.0, 2.0, 5.0]},
+    "simulation": {"dimension": 40, "points": 5},
+}
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_what_compare_says_is_kept_with_the_run(tmp_path, monkeypatch, together, capsys):
+    """Found out when a run is computed, counted by status, collected with the ratio; older files are compared later."""
+    sweep = Sweep(tables(**SIMULATED), {"simulation.replicas": [3, 8]}, replicas=3)
+    run_sweep(sweep, tmp_path / "out", runs_per_file=together)
+    with monkeypatch.context() as patched:
+        patched.setattr(sweep_task, "judged", lambda trajectories: None)  # as files were before
+        run_sweep(sweep, tmp_path / "old", runs_per_file=together)
+    expected = [compared(sweep.study(run)) for run in range(6)]
+    assert {outcome for outcome, _, _ in expected[:3]} == {"not_compared"}
+    for folder in ("old", "out"):
+        with xarray.open_dataset(collect_sweep(tmp_path / folder).path, engine="h5netcdf") as dataset:
+            words = dataset.agreement_outcome.attrs["flag_meanings"].split()
+            assert [words[code] for code in dataset.agreement_outcome.values] == [outcome for outcome, _, _ in expected]
+            numbers = np.stack([dataset.error_ratio.values, dataset.error_ratio_error.values], axis=1)
+            np.testing.assert_array_equal(numbers, [pair for _, *pair in expected])
+    counts = ode_sgd.sweep_status(tmp_path / "out").agreements
+    assert counts == Counter(outcome for outcome, _, _ in expected)
+    assert ode_sgd.sweep_status(tmp_path / "old").agreements == {}
+    assert main(["sweep", "status", str(tmp_path / "out")]) == 0
+    assert "ODE and SGD  3 not compared, " in capsys.readouterr().out
+
+
+def compared(study):
+    """Outcome, ratio and its error of a run by itself."""
+    found = trajectories(study, None, lambda stage, fraction: None)
+    try:
+        agreement = ode_sgd.compare(*found)
+    except ComparisonError:
+        return "not_compared", np.nan, np.nan
+    return agreement.outcome, agreement.ratio, agreement.ratio_error
+
+
+def test_a_study_that_does_not_simulate_has_no_verdicts(rates):
+    assert ode_sgd.sweep_status(rates).agreements == {}
+    with h5py.File(collect_sweep(rates, columns=["error_ratio"]).path) as file:
+        words = file["agreement_outcome"].attrs["flag_meanings"].decode().split()
+        assert {words[code] for code in file["agreement_outcome"][...]} == {"not_simulated"}
