@@ -22,7 +22,7 @@ _HOME = {
     "extrapolate": "ode_sgd.analysis.extrapolation",
     "Findings": "ode_sgd.analysis.findings",
     "findings": "ode_sgd.analysis.findings",
-    "describe": "ode_sgd.analysis.findings",
+    "describe": "ode_sgd.analysis.description",
     "find_plateau": "ode_sgd.analysis.plateau",
     "find_plateaus": "ode_sgd.analysis.plateau",
     "Plateau": "ode_sgd.analysis.plateau",
@@ -65,13 +65,13 @@ if TYPE_CHECKING:
     from ode_sgd.analysis import plots as plots
     from ode_sgd.analysis.agreement import Agreement as Agreement
     from ode_sgd.analysis.agreement import compare as compare
+    from ode_sgd.analysis.description import describe as describe
     from ode_sgd.analysis.escape import Escape as Escape
     from ode_sgd.analysis.escape import asymmetry as asymmetry
     from ode_sgd.analysis.escape import fit_escape as fit_escape
     from ode_sgd.analysis.extrapolation import Extrapolation as Extrapolation
     from ode_sgd.analysis.extrapolation import extrapolate as extrapolate
     from ode_sgd.analysis.findings import Findings as Findings
-    from ode_sgd.analysis.findings import describe as describe
     from ode_sgd.analysis.findings import findings as findings
     from ode_sgd.analysis.half_height import HalfHeight as HalfHeight
     from ode_sgd.analysis.half_height import half_height as half_height

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from ode_sgd.solvers.trajectory import Trajectory
     from ode_sgd.studies.execution import StudyResult
 
-DONE, FAILED, BAD_INPUT, DISAGREE, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED, BAD_INPUT, DISAGREE, UNDECIDED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 EXIT_CODES = """exit status:
   0    done; ODE and SGD agree where they were compared
   1    the run ended early by itself (diverged, step size collapsed); the file holds what was computed
   2    bad input: arguments, study file, or a file that cannot be read or written
   3    done, but ODE and SGD disagree
+  4    done, but the comparison is too loose to tell: the verdict says what would
   130  interrupted by Ctrl-C or SIGTERM; the file holds what was computed
 """
 
@@ -222,7 +223,9 @@ def _report(result: "StudyResult", *, quiet: bool) -> int:
 
 
 def _verdict(agreement: "Agreement | None") -> int:
-    return DISAGREE if agreement is not None and not agreement.agrees else DONE
+    if agreement is None:
+        return DONE
+    return {"agree": DONE, "disagree": DISAGREE, "undecided": UNDECIDED}[agreement.outcome]
 
 
 def _compare(arguments: argparse.Namespace) -> int:
@@ -281,7 +284,8 @@ def _check_figure(path: Path, sources: "list[Path]") -> None:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from ode_sgd.analysis.findings import describe, findings
+    from ode_sgd.analysis.description import describe
+    from ode_sgd.analysis.findings import findings
     from ode_sgd.analysis.plateau import FEWEST_TIMES
     from ode_sgd.analysis.report import table
     from ode_sgd.storage.hdf5 import load
@@ -295,7 +299,7 @@ def _show(arguments: argparse.Namespace) -> int:
         print(f"  [{name}] " + ", ".join(f"{key} = {value}" for key, value in values.items()))
     print("\n" + table(stored.ode, stored.sgd))
     for name, run in (("ODE", stored.ode), ("SGD", stored.sgd)):
-        if run is not None and run.alpha.size >= FEWEST_TIMES:
+        if run is not None and (run.alpha.size >= FEWEST_TIMES or run.status != "complete"):
             print(f"\n{name}\n" + describe(findings(run)))
     return DONE
 

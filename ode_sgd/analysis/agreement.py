@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit  # the quantile of Student's t, without the second that scipy.stats takes to load
 
+from ode_sgd.analysis.evidence import AGREE, DISAGREE, LOOSE, MIXED, UNDECIDED, Evidence, Ratio, weigh
 from ode_sgd.analysis.extrapolation import Extrapolation, extrapolate
 from ode_sgd.analysis.quantities import FALSE_ALARM, RMS_LIMIT, Deviation, common_times, quantities
 from ode_sgd.analysis.specialisation import field_correlation, followed_teacher
 from ode_sgd.model.check import Array
+from ode_sgd.model.errors import ComparisonError
 from ode_sgd.solvers.trajectory import Trajectory
 
 
@@ -43,8 +46,17 @@ class Agreement:
     extrapolation : Extrapolation or None
         What is left of the deviations at N -> infinity, where simulations at several N were given; all else is about
         the largest N.
-    agrees : bool
-        rms <= 2 and worst within worst_allowed; with several N also the extrapolation.
+    ratio, ratio_error, ratio_alpha : float
+        The ratio of eps_g, SGD mean over ODE, that is furthest from 1 (in its logarithm), its standard error, and the
+        alpha at which it is; NaN where eps_g is nowhere above its resolution.
+    evidence : Evidence
+        How far eps_g deviates beyond chance, and when: the times that decide.
+    outcome : str
+        "disagree": rms > 2 or worst beyond worst_allowed; with several N also where the extrapolation disagrees.
+        "undecided": not so, but eps_g deviates by more than chance and, at most of the times that decide, passes only
+        because the bias allowed for exceeds a quarter of it; or its standard error exceeds a quarter of it at every
+        time; or more than 5 % of the replicas are otherwise paired and it is not eps_g that disagrees. "agree":
+        everything else.
     """
 
     alpha: Array
@@ -59,25 +71,85 @@ class Agreement:
     otherwise_paired: int
     replicas: int
     dimension: int
-    agrees: bool
+    method: str
+    evidence: Evidence
+    outcome: str
     extrapolation: Extrapolation | None = None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the outcome is "agree"."""
+        return self.outcome == AGREE
+
+    @property
+    def ratio(self) -> float:
+        return self.evidence.largest.value
+
+    @property
+    def ratio_error(self) -> float:
+        return self.evidence.largest.error
+
+    @property
+    def ratio_alpha(self) -> float:
+        return self.evidence.largest.alpha
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the mean over replicas is one over two outcomes."""
+        return self.otherwise_paired > MIXED * self.replicas
 
     @property
     def verdict(self) -> str:
         """The result in words."""
         text = (
-            f"ODE and SGD {'agree' if self.agrees else 'DISAGREE'}: "
+            f"{WORDS[self.outcome]}: "
             f"rms z = {self.rms:.2f} over {len(self.z)} quantities at {self.alpha.size} times, worst "
             f"{self.worst.z:+.2f} ({self.worst.quantity} at alpha = {self.worst.alpha:.4g}; allowed "
             f"{self.worst_allowed:.2f}), {self.replicas} replicas at N = {self.dimension}, a bias of up to 1/"
-            f"{self.effective_dimension:.4g} of each quantity's scale allowed for"
+            f"{self.effective_dimension:.4g} of each quantity's scale allowed for; largest error ratio SGD/ODE "
+            f"{_ratio(self.evidence.largest)} at alpha = {self.ratio_alpha:.4g}"
         )
+        if self.outcome == UNDECIDED:
+            text += self._what_would_tell()
         if self.otherwise_paired:
             text += (
                 f"; {self.otherwise_paired} of {self.replicas} replicas paired students and teachers otherwise than "
                 "the ODE, so their mean mixes two outcomes: draw a start further from symmetric, at a smaller dimension"
             )
         return text if self.extrapolation is None else f"{text}\n{self.extrapolation.verdict}"
+
+    def _what_would_tell(self) -> str:
+        """Why the comparison is too loose, and which N and how many replicas would make it tight; "" if it is not."""
+        evidence, allowance = self.evidence, self.bias_allowance["generalization_error"]
+        if evidence.is_loose(allowance):
+            row = evidence.clearest
+            text = (
+                f"; at alpha = {evidence.alpha[row]:.4g} the ratio is {_ratio(evidence.ratio_at(row))}, "
+                f"{abs(evidence.chance[row]):.1f} standard errors from 1, but the bias allowed for is "
+            )
+        elif evidence.is_noise(evidence.error):
+            row = evidence.quietest
+            text = f"; even at alpha = {evidence.alpha[row]:.4g}, where chance is smallest, the bias allowed for is "
+        else:
+            return ""
+        bias, noise = allowance / evidence.theory[row], evidence.error[row] / evidence.theory[row]
+        text += f"{bias:.2g} of eps_g and the standard error {noise:.2g}: "
+        larger = int(np.ceil(self.dimension * max(1.0, bias / LOOSE)))
+        replicas = int(np.ceil(self.replicas * max(1.0, (2.0 * noise / LOOSE) ** 2)))
+        if self.method == "sampled":
+            text += "N is that of the data, but Gaussian inputs of the same spectrum, "
+        return f"{text}N >= {larger} and {replicas} replicas or more would tell"
+
+
+WORDS = {
+    AGREE: "ODE and SGD agree",
+    DISAGREE: "ODE and SGD DISAGREE",
+    UNDECIDED: "UNDECIDED: too loose to tell whether ODE and SGD agree",
+}
+
+
+def _ratio(ratio: Ratio) -> str:
+    return f"{ratio.value:.4g} +- {ratio.error:.1g}"
 
 
 def compare(ode: Trajectory, sgd: Trajectory | Sequence[Trajectory]) -> Agreement:
@@ -108,11 +180,30 @@ def compare(ode: Trajectory, sgd: Trajectory | Sequence[Trajectory]) -> Agreemen
     return compare_pairs([(ode, single) for single in sgd])
 
 
+def compare_if_possible(ode: Trajectory, sgd: Trajectory) -> tuple[Agreement | None, str]:
+    """The agreement, or None and in words why the two cannot be compared: for programs that go through many runs."""
+    try:
+        return compare(ode, sgd), ""
+    except ComparisonError as error:
+        return None, f"ODE and SGD are not compared: {error}"
+
+
 def compare_pairs(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Agreement:
-    """As `compare` with simulations at several N, each beside an ODE of its own that holds its times."""
+    """As `compare` with simulations at several N, each beside an ODE of its own that holds its times.
+
+    The extrapolation is free of the bias that the largest N alone has to allow for: where that is undecided for its
+    allowance, the extrapolation decides, unless its own standard error exceeds a quarter of eps_g at the same times.
+    """
     extrapolation = extrapolate(pairs)
     agreement = _compare(*max(pairs, key=lambda pair: pair[1].dimension or 0))
-    return replace(agreement, extrapolation=extrapolation, agrees=agreement.agrees and extrapolation.agrees)
+    outcome = agreement.outcome
+    if not extrapolation.agrees:
+        outcome = DISAGREE
+    elif outcome == UNDECIDED and not agreement.mixed:
+        error = extrapolation.error["generalization_error"]
+        loose = agreement.evidence.is_loose(error) or agreement.evidence.is_noise(error)
+        outcome = UNDECIDED if loose else AGREE
+    return replace(agreement, extrapolation=extrapolation, outcome=outcome)
 
 
 def _compare(ode: Trajectory, sgd: Trajectory) -> Agreement:
@@ -138,39 +229,57 @@ def _compare(ode: Trajectory, sgd: Trajectory) -> Agreement:
     theirs = followed_teacher(field_correlation(sgd.Q[:, -1], sgd.R[:, -1], sgd.T))
     own = followed_teacher(field_correlation(ode.Q[rows[-1]], ode.R[rows[-1]], ode.T))
     otherwise = ((theirs != own) & (theirs >= 0) & (own >= 0)).any(axis=-1)
-    return _judge(sgd, z, allowance, largest, effective, int(otherwise.sum()))
+    scored = _scored(sgd, z)
+    evidence = weigh(
+        sgd.alpha[1:],
+        ode.generalization_error[rows[1:]],
+        mean.generalization_error[1:],
+        error.generalization_error[1:],
+        max(ode.resolution, sgd.resolution),
+        scored["worst_allowed"],
+    )
+    paired = int(otherwise.sum())
+    return Agreement(
+        **scored,
+        bias_allowance=allowance,
+        effective_dimension=effective,
+        largest=largest,
+        otherwise_paired=paired,
+        evidence=evidence,
+        outcome=_outcome(scored, evidence, allowance["generalization_error"], paired),
+    )
 
 
-def _judge(
-    sgd: Trajectory,
-    z: dict[str, Array],
-    allowance: dict[str, float],
-    largest: dict[str, tuple[float, float]],
-    effective: float,
-    otherwise_paired: int,
-) -> Agreement:
+def _scored(sgd: Trajectory, z: dict[str, Array]) -> dict[str, Any]:
+    """What the z-scores amount to, by the names of `Agreement`."""
     scores = np.array(list(z.values()))
     name, time = np.unravel_index(np.argmax(np.abs(scores)), scores.shape)
     groups = {"generalization_error": ["generalization_error"]}
     groups |= {letter: [key for key in z if key.startswith(f"{letter}_")] for letter in "QR"}
     replicas = sgd.replicas or 0
-    allowed = -float(stdtrit(replicas - 1, FALSE_ALARM / 2.0 / scores.size))
-    rms = float(np.sqrt(np.mean(scores**2)))
-    worst = Deviation(list(z)[name], float(sgd.alpha[1:][time]), float(scores[name, time]))
-    return Agreement(
-        alpha=sgd.alpha[1:],
-        z=z,
-        rms=rms,
-        rms_by_quantity={
+    return {
+        "alpha": sgd.alpha[1:],
+        "z": z,
+        "rms": float(np.sqrt(np.mean(scores**2))),
+        "rms_by_quantity": {
             group: float(np.sqrt(np.mean([z[key] ** 2 for key in keys]))) for group, keys in groups.items()
         },
-        worst=worst,
-        worst_allowed=allowed,
-        bias_allowance=allowance,
-        effective_dimension=effective,
-        largest=largest,
-        otherwise_paired=otherwise_paired,
-        replicas=replicas,
-        dimension=sgd.dimension or 0,
-        agrees=rms <= RMS_LIMIT and abs(worst.z) <= allowed,
-    )
+        "worst": Deviation(list(z)[name], float(sgd.alpha[1:][time]), float(scores[name, time])),
+        "worst_allowed": -float(stdtrit(replicas - 1, FALSE_ALARM / 2.0 / scores.size)),
+        "replicas": replicas,
+        "dimension": sgd.dimension or 0,
+        "method": sgd.method,
+    }
+
+
+def _outcome(scored: dict[str, Any], evidence: Evidence, allowance: float, otherwise_paired: int) -> str:
+    """ "agree", "disagree" or "undecided", as `Agreement.outcome` defines them."""
+    allowed, mixed = scored["worst_allowed"], otherwise_paired > MIXED * scored["replicas"]
+    error_alone = scored["rms_by_quantity"]["generalization_error"], scored["z"]["generalization_error"]
+    if mixed:  # the mean of R is one over two outcomes; eps_g does not see which student follows which teacher
+        rms, worst = error_alone[0], float(np.abs(error_alone[1]).max())
+    else:
+        rms, worst = scored["rms"], abs(scored["worst"].z)
+    if rms > RMS_LIMIT or worst > allowed:
+        return DISAGREE
+    return UNDECIDED if mixed or evidence.is_loose(allowance) or evidence.is_noise(evidence.error) else AGREE

@@ -77,6 +77,12 @@ def fit_escape(trajectory: Trajectory, plateau: Plateau | None = None) -> Escape
     From a random start the rate may lie some per cent below `theory.escape_rate`: slow sectors are still moving, and a
     teacher that is not orthonormal splits the rate for K > 2, so that the mode is a mixture (10 % at K = 5).
     """
+    fit = escape_or_reason(trajectory, plateau)
+    return fit if isinstance(fit, Escape) else None
+
+
+def escape_or_reason(trajectory: Trajectory, plateau: Plateau | None = None) -> Escape | str:
+    """As `fit_escape`, with the reason in words in place of None."""
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     if trajectory.problem.student_units < 2:
         raise AnalysisError("student_units = 1: the escape breaks a symmetry between students; it needs at least 2")
@@ -84,28 +90,36 @@ def fit_escape(trajectory: Trajectory, plateau: Plateau | None = None) -> Escape
         check.instance("plateau", plateau, Plateau, AnalysisError)
     found = plateau or find_plateau(trajectory)
     if found is None:
-        return None
+        return "there is no plateau to escape from"
     curves = trajectory.R if trajectory.replicas is not None else trajectory.R[None]
-    fits = [fit for R in curves if (fit := _fit(trajectory.alpha, R, found)) is not None]
-    if 2 * len(fits) < len(curves):
-        return None
-    return fits[0] if trajectory.replicas is None else _mean(fits)
+    fits = [_fit(trajectory.alpha, R, found) for R in curves]
+    good = [fit for fit in fits if isinstance(fit, Escape)]
+    if 2 * len(good) < len(fits):
+        reason = next(fit for fit in fits if isinstance(fit, str))
+        return reason if trajectory.replicas is None else f"in {len(fits) - len(good)} of {len(fits)} replicas {reason}"
+    return good[0] if trajectory.replicas is None else _mean(good)
 
 
 def _differences(R: Array) -> Array:
     return np.asarray(R - R.mean(axis=-2, keepdims=True))
 
 
-def _fit(alpha: Array, R: Array, plateau: Plateau) -> Escape | None:
-    """The rate in one curve R (n, K, M)."""
+def _fit(alpha: Array, R: Array, plateau: Plateau) -> Escape | str:
+    """The rate in one curve R (n, K, M), or why there is none."""
     begin = int(np.searchsorted(alpha, plateau.start))
     difference, size = _differences(R), np.sqrt(np.mean(R**2, axis=(1, 2)))
     spread = np.sqrt(np.mean(difference**2, axis=(1, 2))) / size
     until = max(int(np.searchsorted(alpha, plateau.end)), begin + 1)
     begin += int(np.argmin(spread[begin:until]))  # from a wide start the students first become more alike
-    grown = np.flatnonzero(spread[begin:] > (SATURATED if R.shape[1] == 2 else SATURATED_MANY))
-    if not grown.size or grown[0] < 2:
-        return None
+    saturated = SATURATED if R.shape[1] == 2 else SATURATED_MANY
+    grown = np.flatnonzero(spread[begin:] > saturated)
+    if not grown.size:
+        return f"the students do not part: their spread in R stays below {saturated:g} of it to the last alpha"
+    if grown[0] < 2:
+        return (
+            f"the students are not alike enough on the plateau: their spread in R is {spread[begin]:.2g} of it at "
+            f"least, and must come below {saturated:g} for two output times or more"
+        )
     end = begin + int(grown[0])
     direction = difference[end] / np.linalg.norm(difference[end])
     mode = np.tensordot(difference[begin : end + 1], direction, axes=2)
@@ -114,12 +128,15 @@ def _fit(alpha: Array, R: Array, plateau: Plateau) -> Escape | None:
     return _line(alpha[begin : end + 1], mode)
 
 
-def _line(alpha: Array, mode: Array) -> Escape | None:
+def _line(alpha: Array, mode: Array) -> Escape | str:
     """Straight line through ln of the mode in the second half of the time; its error also from the first."""
     middle, positive = 0.5 * (alpha[0] + alpha[-1]), mode > 0.0
     later, earlier = positive & (alpha >= middle), positive & (alpha < middle)
-    if later.sum() < 3 or mode[later][-1] < LEAST_GROWTH * mode[later][0]:
-        return None
+    if later.sum() < 3:
+        return f"{int(later.sum())} output times are in the window of the fit, which needs 3"
+    growth = float(mode[later][-1] / mode[later][0])
+    if growth < LEAST_GROWTH:
+        return f"the mode grows by a factor {growth:.2g} in the window of the fit, less than {LEAST_GROWTH:g}"
     slope, noise = _even_line(alpha[later], np.log(mode[later]))
     before = _even_line(alpha[earlier], np.log(mode[earlier]))[0] if earlier.sum() >= 3 else slope
     half = 0.5 * (alpha[later][0] + alpha[-1])
@@ -129,7 +146,7 @@ def _line(alpha: Array, mode: Array) -> Escape | None:
         rate=slope,
         error=float(np.sqrt(noise**2 + 0.25 * (drift[1] - drift[0]) ** 2 + 0.25 * (slope - before) ** 2)),
         window=(float(alpha[later][0]), float(alpha[-1])),
-        growth=float(mode[later][-1] / mode[later][0]),
+        growth=growth,
     )
 
 

@@ -1,28 +1,23 @@
 """What a run shows, measured, and beside each number what theory says of it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
 
 import numpy as np
 
-from ode_sgd.analysis.escape import Escape, fit_escape
+from ode_sgd.analysis.escape import Escape, escape_or_reason
+from ode_sgd.analysis.floor import LATE, floor_of
+from ode_sgd.analysis.half_height import HalfHeightSearch, search_half_height
 from ode_sgd.analysis.plateau import FEWEST_TIMES, Plateau, PlateauSearch, find_plateau, find_plateaus, longest
 from ode_sgd.analysis.power_law import Crossover, PowerLawFit, find_crossover, fit_power_law
+from ode_sgd.analysis.saddle_of_run import branch_of, last_state, saddles_of, teacher_of, where_it_exists
 from ode_sgd.analysis.specialisation import Specialisation, specialisation
 from ode_sgd.model import check
-from ode_sgd.model.check import Array
-from ode_sgd.model.errors import AnalysisError, InvalidProblem
-from ode_sgd.model.order_parameters import OrderParameters
+from ode_sgd.model.errors import AnalysisError
 from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.theory.escape import EscapeLaw, escape_law
 from ode_sgd.theory.linear_network import noise_floor
 from ode_sgd.theory.power_laws import PowerLaw, asymptotic_exponent
-from ode_sgd.theory.saddle import BRANCHES, plateau_height, symmetric_saddle
-
-T = TypeVar("T")
-STILL = 0.01  # an error that moves by less than this over the last third of the time has reached a floor
+from ode_sgd.theory.saddle import plateau_height
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,19 +26,30 @@ class Findings:
 
     Attributes
     ----------
+    ended : str
+        "" for a complete run; else when and how it ended.
     plateaus : PlateauSearch
+    half_height : HalfHeightSearch
+        Theory's height, the time within 10 % of it and the half-height time, plateau or not.
     escape : Escape or None
+    escape_reason : str
+        Why there is no escape rate; "" where there is one.
     power_law : PowerLawFit or None
+    transient : bool
+        Whether the window of the power law ends before eps_g is half-way down from the saddle: then it is that of the
+        first descent and no law of learning.
     crossover : Crossover or None
     rest : float or None
-        The last eps_g, where it moved by less than 1 % over the last third of alpha: a floor, or, while students do
-        not yet follow teachers, perhaps a plateau.
+        The level on which eps_g ends, where it moved by less than 1 % over the last third of alpha: a floor, or, while
+        students do not yet follow teachers, perhaps a plateau.
+    moved : float
+        By what fraction of its last value eps_g moved over the last third of alpha.
     specialisation : Specialisation
     own_teachers : bool
         Whether every replica has a teacher of its own; theory is then that of an orthonormal one.
     branch : str
         "identical" or "split": the saddle whose spread of students, mean Q_ii - mean Q_ij, is nearer to the measured
-        one on the longest plateau; "identical" without a plateau.
+        one on the longest plateau, or else while eps_g is within 10 % of its height; "identical" where it never is.
     theory_height : float or None
         `theory.plateau_height` on that branch.
     theory_escape : EscapeLaw or None
@@ -53,11 +59,16 @@ class Findings:
         `theory.noise_floor`.
     """
 
+    ended: str
     plateaus: PlateauSearch
+    half_height: HalfHeightSearch
     escape: Escape | None
+    escape_reason: str
     power_law: PowerLawFit | None
+    transient: bool
     crossover: Crossover | None
     rest: float | None
+    moved: float
     specialisation: Specialisation
     own_teachers: bool
     branch: str
@@ -79,61 +90,68 @@ def findings(trajectory: Trajectory) -> Findings:
     problem, teacher = trajectory.problem, teacher_of(trajectory)
     plateaus = find_plateaus(trajectory)
     plateau = longest(plateaus)
-    branch = saddle_branch(trajectory, plateau)
+    half = search_half_height(trajectory, plateau)
+    branch = half.half_height.branch if half.half_height is not None else saddle_branch(trajectory, plateau)
+    escape = _escape(trajectory, plateau)
     power_law = fit_power_law(trajectory)
     return Findings(
+        ended=_ended(trajectory),
         plateaus=plateaus,
-        escape=fit_escape(trajectory, plateau) if plateau is not None and problem.student_units > 1 else None,
+        half_height=half,
+        escape=escape if isinstance(escape, Escape) else None,
+        escape_reason=escape if isinstance(escape, str) else "",
         power_law=power_law,
+        transient=power_law is not None and _is_transient(power_law, half),
         crossover=find_crossover(trajectory, power_law) if power_law else None,
-        rest=_rest(trajectory),
+        rest=floor_of(trajectory) or None,
+        moved=_moved(trajectory),
         specialisation=specialisation(trajectory),
         own_teachers=trajectory.T.ndim == 3,
         branch=branch,
-        theory_height=_where_it_exists(lambda: plateau_height(problem, teacher, branch)),
-        theory_escape=_where_it_exists(lambda: escape_law(problem, teacher, branch)),
+        theory_height=where_it_exists(lambda: plateau_height(problem, teacher, branch)),
+        theory_escape=where_it_exists(lambda: escape_law(problem, teacher, branch)),
         theory_power_law=asymptotic_exponent(problem),
-        theory_floor=_where_it_exists(lambda: noise_floor(problem, _last_state(trajectory))),
+        theory_floor=where_it_exists(lambda: noise_floor(problem, last_state(trajectory))),
     )
 
 
-def teacher_of(trajectory: Trajectory) -> OrderParameters | None:
-    """Order parameters that hold the run's own teacher; None where every replica has its own.
-
-    Where the last state is not kept (a mean, nodes in place of a long spectrum) every sector gets T / mu_1.
-    """
-    if trajectory.T.ndim != 2:
-        return None
-    kept, spectrum = _last_state(trajectory), trajectory.problem.spectrum
-    if kept is not None:
-        return kept
-    K, M = trajectory.problem.student_units, trajectory.problem.teacher_units
-    L = spectrum.distinct
-    t = np.broadcast_to(trajectory.T / spectrum.moment(1), (L, M, M))
-    return OrderParameters(np.zeros((L, K, K)), np.zeros((L, K, M)), t)
+def _ended(trajectory: Trajectory) -> str:
+    """When and how a run ended that is not complete."""
+    if trajectory.status == "complete":
+        return ""
+    text = f"at alpha = {trajectory.alpha[-1]:.4g}: {trajectory.status}"
+    return f"{text} ({trajectory.message})" if trajectory.message else text
 
 
-def _last_state(trajectory: Trajectory) -> OrderParameters | None:
-    """The last state kept, of the first replica; what sectors hold that do not learn cannot be had from elsewhere."""
-    return trajectory.final[0] if isinstance(trajectory.final, tuple) else trajectory.final
+def _escape(trajectory: Trajectory, plateau: Plateau | None) -> Escape | str:
+    """The rate, or why there is none."""
+    if trajectory.problem.student_units < 2:
+        return "one student has nobody to part from"
+    if plateau is None:
+        return "there is no plateau to escape from"
+    return escape_or_reason(trajectory, plateau)
+
+
+def _is_transient(fit: PowerLawFit, half: HalfHeightSearch) -> bool:
+    """Whether a fit ends before the saddle is left; where there is none, nothing can be told."""
+    found = half.half_height
+    return found is not None and not fit.window[1] > found.time
+
+
+def _moved(trajectory: Trajectory) -> float:
+    error = trajectory.generalization_error
+    curve = error if error.ndim == 1 else error.mean(axis=0)
+    late = np.append(
+        curve[trajectory.alpha >= LATE * trajectory.alpha[-1]],
+        np.interp(LATE * trajectory.alpha[-1], trajectory.alpha, curve),
+    )
+    return float(np.ptp(late) / curve[-1]) if curve[-1] > 0.0 else float("inf")
 
 
 def saddle_branch(trajectory: Trajectory, plateau: Plateau | None) -> str:
     """The branch of `theory.symmetric_saddle` nearer to a plateau, by the spread of the students in Q."""
-    saddles = {
-        branch: saddle
-        for branch in BRANCHES
-        if (saddle := _where_it_exists(partial(symmetric_saddle, trajectory.problem, teacher_of(trajectory), branch)))
-    }
-    if plateau is None or len(saddles) < len(BRANCHES):
-        return next(iter(saddles), "identical")
-    mean = trajectory if trajectory.replicas is None else trajectory.mean()
-    on_it = np.flatnonzero((mean.alpha >= plateau.start) & (mean.alpha <= plateau.end))
-    if not on_it.size:
-        return "identical"
-    row = on_it[np.argmin(np.abs(mean.generalization_error[on_it] - plateau.height))]
-    measured = _spread(mean.Q[row])
-    return min(saddles, key=lambda branch: abs(_spread(saddles[branch].Q) - measured))
+    stretch = None if plateau is None else (plateau.start, plateau.end, plateau.height)
+    return branch_of(trajectory, saddles_of(trajectory), stretch)
 
 
 def plateau_and_height(trajectory: Trajectory) -> tuple[Plateau | None, float | None]:
@@ -142,100 +160,4 @@ def plateau_and_height(trajectory: Trajectory) -> tuple[Plateau | None, float | 
     if plateau is None:
         return None, None
     branch, teacher = saddle_branch(trajectory, plateau), teacher_of(trajectory)
-    return plateau, _where_it_exists(lambda: plateau_height(trajectory.problem, teacher, branch))
-
-
-def _spread(Q: Array) -> float:
-    """Mean of Q_ii less that of Q_ij."""
-    K = len(Q)
-    return float(np.trace(Q) / K - (Q.sum() - np.trace(Q)) / (K * (K - 1)))
-
-
-def _where_it_exists(compute: Callable[[], T]) -> T | None:
-    try:
-        return compute()
-    except InvalidProblem:
-        return None
-
-
-def _rest(trajectory: Trajectory) -> float | None:
-    errors = np.atleast_2d(trajectory.generalization_error).mean(axis=0)
-    late = trajectory.alpha >= trajectory.alpha[-1] * 2.0 / 3.0
-    if late.sum() < 2 or errors[-1] <= trajectory.resolution or trajectory.status != "complete":
-        return None
-    return float(errors[-1]) if np.ptp(errors[late]) < STILL * errors[-1] else None
-
-
-def describe(found: Findings) -> str:
-    """The findings as a few lines of text, no trailing newline. Raises AnalysisError for anything else."""
-    check.instance("found", found, Findings, AnalysisError)
-    return "\n".join([_plateau(found), _escape(found), _exponent(found), _floors(found), _students(found)])
-
-
-def _line(name: str, measured: str, theory: str | None) -> str:
-    return f"{name:<10}{measured}" + (f"; theory {theory}" if theory else "")
-
-
-def _plateau(found: Findings) -> str:
-    plateau = longest(found.plateaus)
-    if plateau is None:
-        return _line("plateau", f"none: {found.plateaus.reason}", None)
-    text = (
-        f"alpha = {plateau.start:.5g} to {plateau.end:.5g}, length {plateau.length:.4g} +- {plateau.length_error:.2g}, "
-        f"height {plateau.height:.5g} +- {plateau.height_error:.1g}"
-    )
-    if found.plateaus.reason:
-        text += f" ({found.plateaus.reason})"
-    theory = None if found.theory_height is None else f"height {found.theory_height:.5g}"
-    if theory and found.branch == "split":
-        theory += " (split students)"
-    if theory and found.own_teachers:
-        theory += " (orthonormal teacher)"
-    if theory and found.theory_escape and found.theory_escape.directions == 1:
-        theory += f", length from start to start +- {found.theory_escape.standard_deviation:.3g} whatever N"
-    return _line("plateau", text, theory)
-
-
-def _escape(found: Findings) -> str:
-    fit, law = found.escape, found.theory_escape
-    text = (
-        "rate not measured: no plateau, or students never alike enough on it"
-        if fit is None
-        else f"rate {fit.rate:.5g} +- {fit.error:.1g}"
-    )
-    if fit is not None:
-        text += f" on alpha = {fit.window[0]:.4g} to {fit.window[1]:.4g}"
-    return _line("escape", text, None if law is None else f"{law.rate:.5g}")
-
-
-def _exponent(found: Findings) -> str:
-    fit, law = found.power_law, found.theory_power_law
-    text = "no power law over half a decade"
-    if fit is not None:
-        text = (
-            f"{fit.exponent:.4g} +- {fit.error:.1g} on alpha = {fit.window[0]:.3g} to {fit.window[1]:.3g} "
-            f"({fit.decades:.1f} decades)"
-        )
-    if found.crossover is not None:
-        text += f", exponential from {found.crossover.alpha:.3g}"
-    theory = None if law is None else f"{law.exponent:.4g} on {law.window[0]:.3g} to {law.window[1]:.3g}"
-    return _line("exponent", text, theory)
-
-
-def _floors(found: Findings) -> str:
-    text = "not reached" if found.rest is None else f"eps_g = {found.rest:.5g}"
-    if found.rest is not None and found.theory_floor is None and (found.specialisation.teacher < 0).any():
-        text += ", or a plateau that is not yet left"
-    return _line("floor", text, None if found.theory_floor is None else f"{found.theory_floor:.5g}")
-
-
-def _students(found: Findings) -> str:
-    teacher, since = found.specialisation.teacher, found.specialisation.alpha
-    if teacher.ndim == 2:
-        settled = int((teacher >= 0).all(axis=1).sum())
-        return _line("students", f"all follow a teacher in {settled} of {len(teacher)} replicas", None)
-    pairs = [
-        f"{i + 1} follows teacher {n + 1} since alpha = {a:.4g}" if n >= 0 else f"{i + 1} follows none"
-        for i, (n, a) in enumerate(zip(teacher, since, strict=True))
-    ]
-    return _line("students", ", ".join(pairs), None)
+    return plateau, where_it_exists(lambda: plateau_height(trajectory.problem, teacher, branch))

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ode_sgd.analysis.floor import LATE, STILL, end_level
+from ode_sgd.analysis.curve import RESTLESS, Curve
+from ode_sgd.analysis.floor import LATE
 from ode_sgd.analysis.specialisation import specialisation
 from ode_sgd.analysis.stays import (
     BAND,
@@ -22,7 +23,6 @@ from ode_sgd.analysis.stays import (
     crossing,
     distinct,
     find_stays,
-    restlessness,
 )
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
@@ -31,8 +31,6 @@ from ode_sgd.solvers.trajectory import Trajectory
 
 FEWEST_TIMES = 4
 QUANTITIES = ("start", "end", "length", "height")
-RESTLESS = 0.02  # most that a simulation may fluctuate on a plateau, of its height above the floor; more may look like
-# anything
 FOUND = "found"
 OUTCOMES = (  # of a search
     FOUND,
@@ -152,6 +150,10 @@ def find_plateaus(trajectory: Trajectory) -> PlateauSearch:
     search = _search(trajectory)
     if early and not search.plateaus:
         return PlateauSearch((), f"{early}; until then {search.reason}", "ended_early")
+    if search.outcome == "not_left" and trajectory.problem.activation == "linear":
+        return replace(
+            search, reason=f"{search.reason}: a floor, for linear networks have no plateaus", outcome="floor"
+        )
     if search.outcome == "not_left" and _all_follow(trajectory):
         return replace(search, reason=f"{search.reason}: a floor, for every student follows a teacher", outcome="floor")
     if search.outcome == "not_left":
@@ -178,47 +180,6 @@ def _all_follow(trajectory: Trajectory) -> bool:
 def longest(search: PlateauSearch) -> Plateau | None:
     """The longest of the plateaus found, if any."""
     return max(search.plateaus, key=lambda plateau: plateau.length, default=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Curve:
-    """What is searched: one eps_g(alpha) as far as it is above its resolution, and its height above the floor."""
-
-    alpha: Array
-    logarithm: Array  # ln eps_g
-    above: Array  # ln(eps_g - floor)
-    floor: float
-    fluctuates: bool
-
-    @classmethod
-    def of(cls, alpha: Array, error: Array, resolution: float, fluctuates: bool) -> "Curve":
-        """A curve that comes down to its resolution has no floor, and what comes after is left out."""
-        usable = error > resolution
-        last = error.size if usable.all() else int(np.argmin(usable))
-        floor = end_level(alpha, error, resolution, fluctuates) if last == error.size else 0.0
-        # The floor is known to STILL of itself, and so is what lies no further above it.
-        above = np.maximum(error[:last] - floor, STILL * floor)
-        return cls(
-            alpha=alpha[:last],
-            logarithm=np.log(error[:last]),
-            above=np.log(above),
-            floor=floor,
-            fluctuates=fluctuates,
-        )
-
-    def height(self, stay: Stay) -> float:
-        """eps_g on a stay, of which the search knows its height above the floor."""
-        return self.floor + stay.height
-
-    def near_its_end_since(self, band: float) -> float:
-        """The output time since when ln eps_g is within `band` of its last value."""
-        elsewhere = np.flatnonzero(np.abs(self.logarithm - self.logarithm[-1]) > band)
-        return 0.0 if not elsewhere.size else float(self.alpha[elsewhere[-1]])
-
-    def restless(self, stay: Stay) -> bool:
-        """Whether a simulation fluctuates too much around a stay, against what it will fall, to be judged there."""
-        larger = self.height(stay) / stay.height
-        return self.fluctuates and restlessness(self.alpha, self.logarithm, stay) * larger > RESTLESS
 
 
 def _search_stays(curve: Curve) -> tuple[PlateauSearch, list[Stay]]:
@@ -311,6 +272,7 @@ def _why_none(curve: Curve, found: list[Stay], steady: list[Stay]) -> tuple[str,
         return (
             f"eps_g ends within {BAND:.0%} of {np.exp(curve.logarithm[-1]):.3g}, where it is since alpha = "
             f"{since:.4g}, and rested on no higher level before"
+            + ("" if curve.floor else " (it still moves by more than 1 % over the last third of alpha)")
         ), "not_left"
     unsettled = curve.floor == 0.0 and since < LATE * curve.alpha[-1]
     return (

@@ -13,10 +13,7 @@ from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.theory.saddle import BRANCHES, Saddle, symmetric_saddle
 
 T = TypeVar("T")
-ALIKE = (
-    0.02  # spread of the students, of their norm, below which the identical branch is theirs: the heights of the two
-)
-# differ by less than 4e-4 where the split one has twice that, and to find it takes several times as long
+ALIKE = 0.02  # spread of the students, of their norm, that is none; see `saddle_passed`
 NEAR = 0.1  # within this fraction of a saddle's height a run is looked at for how alike its students are
 
 
@@ -56,17 +53,22 @@ def saddles_of(trajectory: Trajectory) -> dict[str, Saddle]:
     return {branch: saddle for branch, saddle in found.items() if saddle is not None}
 
 
-def saddle_passed(trajectory: Trajectory) -> Saddle | None:
-    """The saddle that a run passes, on the branch of `branch_of`, if there is one."""
+def saddle_passed(trajectory: Trajectory, stretch: tuple[float, float, float] | None) -> Saddle | None:
+    """The saddle that a run passes, on the branch of `branch_of`, if there is one.
+
+    To find the split saddle takes several times as long as the identical one. It is not looked for where the students'
+    spread is below ALIKE of their norm: where the split saddle has twice that, the two heights differ by 4e-4.
+    """
     problem, teacher = trajectory.problem, teacher_of(trajectory)
     identical = where_it_exists(partial(symmetric_saddle, problem, teacher, BRANCHES[0]))
     if identical is not None:
         mean = trajectory if trajectory.replicas is None else trajectory.mean()
-        row = _passing(mean, identical.generalization_error)
+        height = identical.generalization_error
+        row = _passing(mean, height) if stretch is None else _on_stretch(mean, *stretch)
         if row is not None and _spread(mean.Q[row]) < ALIKE * np.trace(mean.Q[row]) / len(mean.Q[row]):
             return identical
     saddles = saddles_of(trajectory)
-    return saddles[branch_of(trajectory, saddles, None)] if saddles else None
+    return saddles[branch_of(trajectory, saddles, stretch)] if saddles else None
 
 
 def branch_of(trajectory: Trajectory, saddles: dict[str, Saddle], stretch: tuple[float, float, float] | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ode_sgd.model.errors import ComparisonError, StorageError
+from ode_sgd.model.errors import StorageError
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.solvers.integrate import integrate
 from ode_sgd.solvers.interruption import Interruption
@@ -206,12 +206,9 @@ def _judged(ode: Trajectory, sgd: Trajectory | None = None) -> "tuple[Agreement 
     """The agreement, or why there is none."""
     if sgd is None:
         return None, ""
-    from ode_sgd.analysis.agreement import compare  # brings scipy.stats, which an integration alone can do without
+    from ode_sgd.analysis.agreement import compare_if_possible  # brings scipy, which an integration can do without
 
-    try:
-        return compare(ode, sgd), ""
-    except ComparisonError as error:
-        return None, f"ODE and SGD are not compared: {error}"
+    return compare_if_possible(ode, sgd)
 
 
 def _drawn(output: Path, ode: Trajectory, sgd: Trajectory | None = None) -> tuple[Path, ...]:

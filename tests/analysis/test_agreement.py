@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import ode_sgd
+from ode_sgd.analysis.agreement import compare_if_possible
+from tests.analysis.curves import trajectory
 
 
 def test_agrees_with_the_right_theory(pair):
@@ -39,7 +41,7 @@ def test_disagrees_with_a_wrong_theory(pair, change):
     start = ode_sgd.OrderParameters.random(ode.problem, 400, 0.5, 1.0, seed=3)
     wrong = ode_sgd.integrate(replace(ode.problem, **change), start, sgd.alpha)
     agreement = ode_sgd.compare(replace(wrong, problem=ode.problem), sgd)
-    assert not agreement.agrees
+    assert agreement.outcome == "disagree" and not agreement.agrees
     assert "DISAGREE" in agreement.verdict
 
 
@@ -114,3 +116,116 @@ def test_replicas_that_end_in_another_pairing_are_counted(specialised):
     mixed = ode_sgd.compare(ode, replace(sgd, moments=sgd.moments | {1: (Q, swapped, T)}))
     assert mixed.otherwise_paired == 3
     assert "3 of 4 replicas paired" in mixed.verdict
+
+
+ALPHA = np.linspace(0.0, 10.0, 21)
+FALL = np.exp(-0.4 * ALPHA)  # to 2 % of the start
+
+
+def beside(factor, dimension, noise=0.03, replicas=16, method="given"):
+    """An ODE that falls as FALL, and a simulation of `factor` (n,) times it whose replicas scatter by `noise` of it."""
+    scatter = noise * np.random.default_rng(0).standard_normal((replicas, ALPHA.size))
+    scatter -= scatter.mean(axis=0)
+    scatter[:, 0] = 0.0
+    sgd = trajectory(ALPHA, FALL * (factor + scatter))
+    ode = replace(trajectory(ALPHA, FALL), dimension=None)
+    return ode, replace(sgd, dimension=dimension, method=method)
+
+
+def late(factor):
+    """1 at first, `factor` in the second half."""
+    return np.where(ALPHA > 5.0, factor, 1.0)
+
+
+def test_twice_the_error_is_no_agreement_because_much_is_allowed():
+    # Allowed for: 1 / 40 of the scale, more than a quarter of eps_g where that is below a tenth: at alpha > 5.8.
+    ode, sgd = beside(late(2.16), dimension=40, noise=0.5)
+    agreement = ode_sgd.compare(ode, sgd)
+    assert agreement.rms < 2.0 and abs(agreement.worst.z) < agreement.worst_allowed
+    assert agreement.outcome == "undecided" and not agreement.agrees
+    assert agreement.ratio == pytest.approx(2.16)
+    assert "too loose to tell" in agreement.verdict and "2.16 +- 0." in agreement.verdict
+    # At N = 4000 the allowance is 2.5e-4, at most 1.4 % of eps_g, and the same curve disagrees.
+    assert ode_sgd.compare(*beside(late(2.16), dimension=4000, noise=0.5)).outcome == "disagree"
+
+
+def test_an_allowance_that_nothing_needs_takes_no_agreement_away():
+    agreement = ode_sgd.compare(*beside(np.ones(ALPHA.size), dimension=40))
+    assert agreement.outcome == "agree"
+    assert not agreement.evidence.beyond_chance
+
+
+def test_a_small_deviation_where_the_allowance_is_tight_agrees():
+    early = np.where((ALPHA > 0.0) & (ALPHA < 2.0), 1.02, 1.0)  # 8 standard errors of 0.25 %, allowed for: 2.5 %
+    agreement = ode_sgd.compare(*beside(early, dimension=40, noise=0.01))
+    assert agreement.evidence.beyond_chance and agreement.outcome == "agree"
+
+
+def test_where_chance_hides_everything_more_replicas_would_tell():
+    agreement = ode_sgd.compare(*beside(np.ones(ALPHA.size), dimension=4000, noise=4.0))
+    # Standard errors are about eps_g itself; two of them must come to a quarter: some 16 (2 / 0.25)^2 replicas.
+    assert agreement.outcome == "undecided" and "N >= 4000 and" in agreement.verdict
+    assert 400 < int(agreement.verdict.split("N >= 4000 and ")[1].split()[0]) < 1100
+
+
+def test_what_would_tell_for_data_is_another_simulation():
+    agreement = ode_sgd.compare(*beside(late(2.16), dimension=40, noise=0.5, method="sampled"))
+    assert agreement.outcome == "undecided" and "Gaussian inputs of the same spectrum" in agreement.verdict
+
+
+def test_the_ratio_is_the_largest_one_either_way(pair):
+    ode, sgd = pair
+    agreement = ode_sgd.compare(ode, sgd)
+    mean, rows = sgd.generalization_error.mean(axis=0)[1:], ode.generalization_error[1:]
+    row = np.argmax(np.abs(np.log(mean / rows)))
+    assert agreement.ratio == pytest.approx(mean[row] / rows[row], rel=1e-12)
+    assert agreement.ratio_alpha == sgd.alpha[1 + row]
+    spread = sgd.generalization_error[:, 1 + row].std(ddof=1) / np.sqrt(sgd.replicas)
+    assert agreement.ratio_error == pytest.approx(spread / rows[row], rel=1e-12)
+    assert f"largest error ratio SGD/ODE {agreement.ratio:.4g} +- " in agreement.verdict
+    below = ode_sgd.compare(*beside(np.where(ALPHA > 5.0, 0.5, 1.2), dimension=10**6))
+    assert below.ratio == pytest.approx(0.5)
+
+
+def test_no_ratio_under_the_resolution():
+    ode, sgd = beside(late(3.0), dimension=4000)
+    agreement = ode_sgd.compare(replace(ode, resolution=FALL[10]), sgd)  # alpha > 5 is below it
+    assert agreement.ratio == pytest.approx(1.0) and agreement.ratio_alpha <= 5.0
+
+
+def paired(ode, sgd, swapped):
+    """The same with the teachers exchanged in the first `swapped` replicas, behind the start."""
+    Q, R, T = sgd.moment(1)
+    R = R.copy()
+    R[:swapped, 1:] = R[:swapped, 1:, :, ::-1]
+    return ode, replace(sgd, moments={1: (Q, R, T)})
+
+
+def followed(factor=1.0, replicas=16):
+    """Students on their teachers at the end, eps_g a factor off."""
+    ode, sgd = beside(late(factor), dimension=4000, replicas=replicas)
+    grow = np.minimum(ALPHA / 10.0, 0.95)[:, None, None] * np.eye(2)
+    Q, _, T = ode.moment(1)
+    noise = 1e-3 * (ALPHA > 0.0)[:, None, None] * np.random.default_rng(1).standard_normal((replicas, 21, 2, 2))
+    ode = replace(ode, moments={1: (Q, grow, T)})
+    return ode, replace(sgd, moments={1: (sgd.moment(1)[0], grow + noise, T)})
+
+
+@pytest.mark.parametrize(
+    ("swapped", "replicas", "outcome"), [(0, 16, "agree"), (6, 16, "undecided"), (1, 16, "undecided"), (1, 40, "agree")]
+)
+def test_replicas_that_pair_otherwise_leave_it_undecided(swapped, replicas, outcome):
+    agreement = ode_sgd.compare(*paired(*followed(replicas=replicas), swapped))
+    assert agreement.otherwise_paired == swapped
+    assert agreement.outcome == outcome
+
+
+def test_an_error_that_disagrees_does_so_whoever_follows_whom():
+    assert ode_sgd.compare(*paired(*followed(2.0), 6)).outcome == "disagree"
+
+
+def test_programs_get_a_reason_in_place_of_an_error(pair):
+    ode, sgd = pair
+    assert compare_if_possible(ode, sgd)[0].outcome == "agree"
+    none, reason = compare_if_possible(ode, ode)
+    assert none is None and "not compared: give the ODE first" in reason

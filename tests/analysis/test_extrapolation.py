@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import ode_sgd
+from ode_sgd.analysis.agreement import compare_pairs
 from tests.analysis.curves import trajectory
 
 ALPHA = np.linspace(0.0, 4.0, 5)
@@ -118,3 +119,23 @@ def test_compare_takes_simulations_at_several_dimensions():
     assert np.all(agreement.extrapolation.slope["Q_11"] > 0.1)  # the bias is there ...
     assert agreement.extrapolation.rms < 2.0  # ... and gone at N -> infinity
     assert "extrapolated" in agreement.verdict
+
+
+def test_an_extrapolation_decides_what_the_allowance_leaves_open():
+    # The bias is 60 / N of eps_g, far beyond chance; 1 / N is allowed for, a small part of eps_g = 1, or, if eps_g
+    # begins at 200, half of it.
+    def falling(run):
+        error = run.generalization_error.copy()
+        error[..., 0] = 200.0
+        return replace(run, generalization_error=error)
+
+    pairs = [(falling(ode()), falling(made(N, 0.0, 60.0))) for N in (100, 200, 400)]
+    alone = ode_sgd.compare(*pairs[-1])
+    assert alone.outcome == "undecided" and alone.ratio == pytest.approx(1.15, abs=0.01)
+    together = compare_pairs(pairs)
+    assert together.outcome == "agree" and together.agrees
+    stays = [(falling(ode()), falling(made(N, 0.05, 60.0))) for N in (100, 200, 400)]
+    assert compare_pairs(stays).outcome == "disagree"
+    # Noise of 5 per replica leaves errors of about 1 at N -> infinity: the extrapolation cannot tell either.
+    noisy = [(falling(ode()), falling(made(N, 0.0, 60.0, noise=0.02, replicas=8, seed=2))) for N in (100, 101, 102)]
+    assert ode_sgd.compare(*noisy[-1]).outcome == "undecided" and compare_pairs(noisy).outcome == "undecided"

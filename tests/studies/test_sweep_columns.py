@@ -111,7 +111,7 @@ def test_the_escape_is_measured_without_a_plateau(rates, alone):
     assert np.isfinite(measured[slow]).sum() > 12
     # The linearised flow is left by up to a tenth, and slow sectors still move: 12 % at most (docs/theory.md 10).
     np.testing.assert_allclose((measured / theory)[slow & np.isfinite(measured)], 1.0, atol=0.15)
-    assert lacking <= {"not_left", "never_alike"}
+    assert lacking <= {"not_left", "no_window"}
 
 
 def test_the_figure_draws_what_most_runs_have_and_counts_it(rates, tmp_path, capsys):

@@ -139,7 +139,7 @@ def _escape(run: Run) -> Found:
     if stretch is None:
         return ("not_left" if run.half is not None else NO_SADDLE), ()
     fit = fit_escape(run.ode, stretch)
-    return ("never_alike", ()) if fit is None else (FOUND, (fit.rate, fit.error, *fit.window))
+    return ("no_window", ()) if fit is None else (FOUND, (fit.rate, fit.error, *fit.window))
 
 
 def _passage(run: Run) -> Plateau | None:
@@ -237,7 +237,7 @@ MEASURES = (
             "escape_from": "first alpha of its window",
             "escape_to": "last alpha of its window",
         },
-        outcomes=(FOUND, "not_left", "never_alike", "one_student", NO_SADDLE),
+        outcomes=(FOUND, "not_left", "no_window", "one_student", NO_SADDLE),
         measure=_escape,
     ),
     Measure(
