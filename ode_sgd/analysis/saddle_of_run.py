@@ -60,15 +60,19 @@ def saddle_passed(trajectory: Trajectory, stretch: tuple[float, float, float] | 
     spread is below ALIKE of their norm: where the split saddle has twice that, the two heights differ by 4e-4.
     """
     problem, teacher = trajectory.problem, teacher_of(trajectory)
-    identical = where_it_exists(partial(symmetric_saddle, problem, teacher, BRANCHES[0]))
-    if identical is not None:
-        mean = trajectory if trajectory.replicas is None else trajectory.mean()
-        height = identical.generalization_error
-        row = _passing(mean, height) if stretch is None else _on_stretch(mean, *stretch)
-        if row is not None and _spread(mean.Q[row]) < ALIKE * np.trace(mean.Q[row]) / len(mean.Q[row]):
-            return identical
-    saddles = saddles_of(trajectory)
-    return saddles[branch_of(trajectory, saddles, stretch)] if saddles else None
+    find = partial(symmetric_saddle, problem, teacher)
+    identical = where_it_exists(partial(find, BRANCHES[0]))
+    if identical is None:
+        return where_it_exists(partial(find, BRANCHES[1]))
+    mean = trajectory if trajectory.replicas is None else trajectory.mean()
+    row = _passing(mean, identical.generalization_error) if stretch is None else _on_stretch(mean, *stretch)
+    if row is not None and _spread(mean.Q[row]) < ALIKE * np.trace(mean.Q[row]) / len(mean.Q[row]):
+        return identical
+    split = where_it_exists(partial(find, BRANCHES[1]))
+    if split is None:
+        return identical
+    saddles = dict(zip(BRANCHES, (identical, split), strict=True))
+    return saddles[branch_of(trajectory, saddles, stretch)]
 
 
 def branch_of(trajectory: Trajectory, saddles: dict[str, Saddle], stretch: tuple[float, float, float] | None) -> str:

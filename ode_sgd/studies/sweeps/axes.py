@@ -8,7 +8,7 @@ import numpy as np
 
 from ode_sgd.model import check
 from ode_sgd.model.errors import InvalidProblem
-from ode_sgd.studies.draft import HOMES, TABLES, TARGETS
+from ode_sgd.studies.draft import HOMES, OPTIONAL, TABLES, TARGETS
 from ode_sgd.studies.tables import Values, nearest, parameters, shown
 
 REPLICA = "replica"  # the axis of `replicas`, innermost
@@ -267,3 +267,19 @@ def canonical(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [canonical(entry) for entry in value]
     return value
+
+
+def with_values(tables: dict[str, Values], values: Mapping[str, Any]) -> dict[str, Values]:
+    """Tables in which the dotted names have these values."""
+    for name, value in values.items():
+        if name == REPLICA:
+            for seed in SEEDS:
+                table, _, key = seed.partition(".")
+                if table in tables and (table == OPTIONAL or tables[table].get("kind") == "random"):
+                    first = tables[table].get(key, 0)
+                    if type(first) is int:  # what else it may be is a fault that the study's own checks name
+                        tables[table][key] = first + value
+        else:
+            table, _, key = name.partition(".")
+            tables.setdefault(table, {})[key] = value
+    return tables
