@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ode_sgd.analysis.plots import COLOURS, MARKERS
@@ -319,7 +320,7 @@ def _cells(
     )
     figure = axes.get_figure()
     if figure is not None:
-        figure.colorbar(drawn, ax=axes, label=told)
+        figure.colorbar(drawn, ax=axes, label=told, ticks=MaxNLocator(integer=True) if cmap else None)
     axes.set(xlabel=label(names[0]), ylabel=label(names[1]))
     axes.set(xscale="log" if logarithmic(columns) else "linear", yscale="log" if logarithmic(rows) else "linear")
 

@@ -7,20 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.analysis.agreement import compare
 from ode_sgd.model.errors import ComparisonError, StorageError
 from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.storage.hdf5 import stored_config
 from ode_sgd.storage.stack import read_flags
+from ode_sgd.studies.sweeps.catalogue import CATALOGUE, outcome_column
 
 AGREEMENT = "agreement"  # the key of a run's config, and before the names of columns
-OUTCOME = f"{AGREEMENT}_outcome"
+OUTCOME = outcome_column(AGREEMENT)
 NOT_COMPARED, NOT_SIMULATED = "not_compared", "not_simulated"
 WORDS = ("agree", "disagree", "undecided", NOT_COMPARED, NOT_SIMULATED)
-NUMBERS = {
-    "error_ratio": "ratio of eps_g, mean over replicas to ODE, at the time at which it is furthest from 1",
-    "error_ratio_error": "standard error of that ratio",
-}
+NUMBERS = CATALOGUE[AGREEMENT]  # a run's, in this order
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +49,8 @@ def judged(trajectories: Sequence[Trajectory]) -> Judgement:
     """What the comparison of an ODE and a simulation comes to, if there is one."""
     if len(trajectories) < 2:
         return Judgement(NOT_SIMULATED)
+    from ode_sgd.analysis.agreement import compare  # brings SciPy, which integrations alone can do without
+
     try:
         agreement = compare(*trajectories)
     except ComparisonError:

@@ -17,8 +17,9 @@ from ode_sgd.storage.sweep_folder import CHECKPOINTS, FAILURES, MANIFEST, PLAN, 
 from ode_sgd.studies.draft import OPTIONAL
 from ode_sgd.studies.study_file import Study, load_tables
 from ode_sgd.studies.sweeps.axes import column_names
-from ode_sgd.studies.sweeps.chosen import COLLECT, Function, loaded_functions, name_fault, quantity_measures
+from ode_sgd.studies.sweeps.chosen import COLLECT, name_fault
 from ode_sgd.studies.sweeps.columns import Measure, measures_of
+from ode_sgd.studies.sweeps.quantities import Function, loaded_functions, quantity_measures
 from ode_sgd.studies.sweeps.run import stored_sweep
 from ode_sgd.studies.sweeps.stack import SGD, STATUS, Computed, columns_of
 from ode_sgd.studies.sweeps.sweep import Sweep

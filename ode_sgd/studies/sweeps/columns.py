@@ -18,7 +18,8 @@ from ode_sgd.analysis.saddle_of_run import teacher_of
 from ode_sgd.analysis.selection import FOUND
 from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.solvers.trajectory import Trajectory
-from ode_sgd.studies.sweeps.agreements import NUMBERS, WORDS, Judgement
+from ode_sgd.studies.sweeps.agreements import WORDS, Judgement
+from ode_sgd.studies.sweeps.catalogue import CATALOGUE, outcome_column
 from ode_sgd.theory.escape import escape_rate
 
 NO_FILE = ("failed", "missing")  # the last outcomes of everything: the words of `status` for such runs
@@ -82,20 +83,17 @@ class Measure:
         Words that `measure` gives, without those for runs that have no file.
     measure : callable
         Run -> outcome, and the numbers in the order of the columns; none of them: the run has none.
-    usual : bool
-        Whether it is measured unless others are asked for.
     """
 
     name: str
     columns: Mapping[str, str]
     outcomes: tuple[str, ...]
     measure: Callable[[Run], Found]
-    usual: bool = True
 
     @property
     def outcome_column(self) -> str:
         """Its name."""
-        return f"{self.name}_outcome"
+        return outcome_column(self.name)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -194,87 +192,26 @@ def _theory(run: Run) -> Found:
         return NO_SADDLE, ()
 
 
+def _measure(name: str, outcomes: tuple[str, ...], measure: Callable[[Run], Found]) -> Measure:
+    return Measure(name=name, columns=CATALOGUE[name], outcomes=outcomes, measure=measure)
+
+
+AGREEMENT = _measure("agreement", WORDS, _agreement)  # of sweeps that simulate
+THEORY = _measure("theory_escape", (FOUND, NO_SADDLE), _theory)  # only if asked for: it takes as long as all others
 MEASURES = (
-    Measure(
-        name="final_error",
-        columns={"final_error": "eps_g of the ODE at the last time reached"},
-        outcomes=(FOUND, BELOW),
-        measure=_final,
-    ),
-    Measure(
-        name="half_height",
-        columns={
-            "half_height_time": "first alpha at which eps_g is half-way down from the saddle's height to its floor"
-        },
-        outcomes=(FOUND, "not_reached", NO_SADDLE, EARLY),
-        measure=_half_height,
-    ),
-    Measure(
-        name="saddle",
-        columns={
-            "saddle_height": "eps_g at the symmetric saddle of the run's teacher, from theory",
-            "saddle_time": "time that eps_g spends within 10 % of saddle_height, in units of alpha",
-        },
-        outcomes=(FOUND, NO_SADDLE),
-        measure=_saddle,
-    ),
-    Measure(
-        name="plateau",
-        columns={
-            "plateau_start": "alpha from which eps_g stays within 10 % of the height of its longest plateau",
-            "plateau_end": "first alpha at which eps_g is half-way down from that height to its floor",
-            "plateau_length": "plateau_end - plateau_start",
-            "plateau_height": "eps_g on its longest plateau",
-        },
-        outcomes=(*OUTCOMES, FEW_TIMES),
-        measure=_plateau,
-    ),
-    Measure(
-        name="escape",
-        columns={
-            "escape_rate": "measured rate per unit of alpha at which the students part on leaving the saddle",
-            "escape_rate_error": "its error",
-            "escape_from": "first alpha of its window",
-            "escape_to": "last alpha of its window",
-        },
-        outcomes=(FOUND, "not_left", "no_window", "one_student", NO_SADDLE),
-        measure=_escape,
-    ),
-    Measure(
-        name="exponent",
-        columns={
-            "exponent": "of the power law eps_g ~ alpha^-exponent, after the half-height time",
-            "exponent_error": "its error",
-            "exponent_from": "first alpha of its window",
-            "exponent_to": "last alpha of its window",
-        },
-        outcomes=(FOUND, "no_window", "not_left"),
-        measure=_exponent,
-    ),
-    Measure(
-        name="floor",
-        columns={"floor": "level on which eps_g ends: it moves by less than 1 % over the last third of alpha"},
-        outcomes=(FOUND, "or_plateau", "moving", BELOW, EARLY),
-        measure=_floor,
-    ),
-    Measure(
-        name="theory_escape",
-        columns={
-            "theory_escape_rate": "rate at which the students part at the saddle of the run's branch, from theory"
-        },
-        outcomes=(FOUND, NO_SADDLE),
-        measure=_theory,
-        usual=False,
-    ),
+    _measure("final_error", (FOUND, BELOW), _final),
+    _measure("half_height", (FOUND, "not_reached", NO_SADDLE, EARLY), _half_height),
+    _measure("saddle", (FOUND, NO_SADDLE), _saddle),
+    _measure("plateau", (*OUTCOMES, FEW_TIMES), _plateau),
+    _measure("escape", (FOUND, "not_left", "no_window", "one_student", NO_SADDLE), _escape),
+    _measure("exponent", (FOUND, "no_window", "not_left"), _exponent),
+    _measure("floor", (FOUND, "or_plateau", "moving", BELOW, EARLY), _floor),
 )
-AGREEMENT = Measure(name="agreement", columns=NUMBERS, outcomes=WORDS, measure=_agreement)  # of sweeps that simulate
-ALL = (*MEASURES, AGREEMENT)
-NAMES = tuple(name for measure in ALL for name in measure.columns)
 
 
 def measures_of(columns: Iterable[str] | None, *, simulated: bool) -> tuple[Measure, ...]:
-    """The measurements that these columns come from; None: the usual ones."""
+    """The measurements that these columns come from; None: all but theory's, and what `compare` says if it can."""
     if columns is None:
-        return tuple(measure for measure in ALL if measure.usual and (simulated or measure is not AGREEMENT))
+        return (*MEASURES, AGREEMENT) if simulated else MEASURES
     wanted = set(columns)
-    return tuple(measure for measure in ALL if not wanted.isdisjoint(measure.columns))
+    return tuple(measure for measure in (*MEASURES, THEORY, AGREEMENT) if not wanted.isdisjoint(measure.columns))
