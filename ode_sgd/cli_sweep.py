@@ -264,9 +264,6 @@ def _plot(arguments: argparse.Namespace) -> int:
     print(f"figure  {drawn.path}")
     print(drawn.selection.sentence)
     if 2 * drawn.selection.count < drawn.selection.runs:
-        print(
-            "ode-sgd: what is drawn selects: most runs do not have it, and the points are those that do; "
-            "-z half_height_time, say, has more",
-            file=sys.stderr,
-        )
+        more = "" if drawn.fuller is None else f"; {drawn.fuller.count} have {drawn.fuller.name}, which -z draws"
+        print(f"ode-sgd: what is drawn selects: most runs do not have {drawn.selection.name}{more}", file=sys.stderr)
     return DONE

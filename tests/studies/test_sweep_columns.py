@@ -121,7 +121,8 @@ def test_the_figure_draws_what_most_runs_have_and_counts_it(rates, tmp_path, cap
     assert main(["sweep", "plot", str(rates), "-z", "plateau_length", "-o", str(tmp_path / "length.png")]) == 0
     shown = capsys.readouterr()
     assert " of 24 runs; " in shown.out and "slope" in shown.out and "too short" in shown.out
-    assert "what is drawn selects" in shown.err
+    assert "what is drawn selects: most runs do not have plateau_length; " in shown.err
+    assert " have half_height_time, which -z draws" in shown.err
     assert main(["sweep", "collect", str(rates)]) == 0
     assert "  plateau: " in capsys.readouterr().out
 

@@ -28,10 +28,11 @@ NO_REASON = "no_reason_recorded"  # by the version that collected the file
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnSweep:
-    """The figure of a sweep, and which runs it stands for."""
+    """The figure of a sweep, which runs it stands for, and another column that more of them have, or None."""
 
     path: Path
     selection: Selection
+    fuller: Selection | None
 
 
 def plot_sweep(
@@ -57,7 +58,7 @@ def plot_sweep(
         other as in a zip; with `x` alone a curve is drawn.
     z : str or None
         A column. None: the first of half_height_time, plateau_length and final_error that at least half of the runs
-        have, or else the one that most of them have.
+        have, or else the one that most of them have; seconds if the file has none of them.
 
     Raises
     ------
@@ -97,7 +98,8 @@ def plot_sweep(
     else:
         sweep_map(figure, (x, y), _numbers(columns, x), _numbers(columns, y), _numbers(columns, z), selection)
     written = write_figure(figure, output, f"ode_sgd sweep {attributes.get('sweep_identity', '')}")
-    return DrawnSweep(path=written, selection=selection)
+    usual = selection_of(columns, _default(columns))
+    return DrawnSweep(path=written, selection=selection, fuller=usual if usual.count > selection.count else None)
 
 
 def selection_of(columns: Mapping[str, Column], name: str) -> Selection:
@@ -127,9 +129,8 @@ def _independent(one: NDArray[np.generic], other: NDArray[np.generic]) -> bool:
 
 def _default(columns: Mapping[str, Column]) -> str:
     shares = {name: float(np.isfinite(columns[name].values).mean()) for name in DEFAULTS if name in columns}
-    if not shares:
-        raise StudyError("plot", [f"the file has none of {', '.join(DEFAULTS)}; give -z the name of a column"])
-    return next((name for name, share in shares.items() if share >= 0.5), max(shares, key=lambda name: shares[name]))
+    most = max(shares, key=lambda name: shares[name], default="seconds")
+    return next((name for name, share in shares.items() if share >= 0.5), most)
 
 
 def _named(name: str | None, short: Mapping[str, str], columns: Mapping[str, Column]) -> str | None:
