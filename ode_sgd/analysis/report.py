@@ -72,8 +72,14 @@ def _rows(ode: Trajectory | None, sgd: Trajectory | None) -> list[str]:
         if ode is not None:
             row = int(np.searchsorted(ode.alpha, times[n]))
             known = row < ode.alpha.size and ode.alpha[row] == times[n]
-            line += f"{ode.generalization_error[row]:>16.6e}" if known else f"{'-':>16}"
-        if mean is not None:
-            line += f"{mean[n]:>16.6e}" + (f"{error[n]:>12.1e}" if error is not None else f"{'-':>12}")
+            line += f"{_shown(ode.generalization_error[row], ode) if known else '-':>16}"
+        if sgd is not None and mean is not None:
+            spread = f"{error[n]:.1e}" if error is not None and mean[n] > sgd.resolution else "-"
+            line += f"{_shown(mean[n], sgd):>16}{spread:>12}"
         lines.append(line)
     return lines
+
+
+def _shown(error: float, run: Trajectory) -> str:
+    """eps_g as it is printed: a bound where its value would be rounding."""
+    return f"{error:.6e}" if error > run.resolution else f"< {run.resolution:.1e}"

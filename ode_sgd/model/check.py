@@ -1,7 +1,7 @@
 """Validation of public arguments: every function returns the clean value or raises, naming what was given."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
@@ -24,8 +24,34 @@ def restore_frozen(value: Any, state: Sequence[Any]) -> None:
         object.__setattr__(value, field.name, content)
 
 
+def masked(value: Any) -> int:
+    """How many entries of a value are masked, in NumPy's or astropy's way, also of arrays within lists and tables."""
+    mask = getattr(value, "mask", None)
+    if isinstance(mask, bool | np.bool_ | np.ndarray):
+        return int(np.count_nonzero(mask))
+    if isinstance(value, Mapping):
+        return sum(map(masked, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(masked, value))
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return sum(map(masked, value.flat))
+    return 0
+
+
+def refuse_masked(name: str, value: Any, error: type[OdeSgdError] = InvalidProblem) -> None:
+    """Raise if an entry is masked: the number that lies under a mask means nothing."""
+    count = masked(value)
+    if count:
+        entries = "1 entry" if count == 1 else f"{count} entries"
+        raise error(
+            f"{name} has {entries} masked, as missing; leave these out, or give numbers for them (a mask without True "
+            "may stay)"
+        )
+
+
 def integer(name: str, value: Any, least: int, most: int | None = None) -> int:
     """An integer >= least and <= most; booleans and fractions are refused."""
+    refuse_masked(name, value)
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise InvalidProblem(f"{name} = {value!r} is not an integer; give an integer >= {least}")
     if value < least:
@@ -50,19 +76,24 @@ def instance(name: str, value: Any, kind: type, error: type[OdeSgdError] = Inval
 
 def generator(seed: Any) -> np.random.Generator:
     """As `numpy.random.default_rng`."""
+    refuse_masked("seed", seed)
     try:
         return np.random.default_rng(seed)
     except (TypeError, ValueError):
         raise InvalidProblem(f"seed = {seed!r} seeds nothing; give an integer >= 0 or a numpy SeedSequence") from None
 
 
-def number(name: str, value: Any, *, above: float = -math.inf, least: float = -math.inf) -> float:
-    """A finite float with value > above and value >= least."""
+def number(
+    name: str, value: Any, *, above: float = -math.inf, least: float = -math.inf, below: float = math.inf
+) -> float:
+    """A finite float with value > above, value >= least and value < below."""
     allowed = f"a finite number > {above:g}" if above > -math.inf else f"a finite number >= {least:g}"
+    allowed += f" and < {below:g}" if below < math.inf else ""
+    refuse_masked(name, value)
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise InvalidProblem(f"{name} = {value!r} is not a number; give {allowed}")
     try:
-        fits = math.isfinite(value) and value > above and value >= least
+        fits = math.isfinite(value) and value > above and value >= least and value < below
     except OverflowError:  # an integer beyond all floats
         fits = False
     if not fits:
@@ -80,7 +111,8 @@ def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
 
 
 def array(name: str, value: Any, shape: str, dimensions: int, error: type[OdeSgdError] = InvalidProblem) -> Array:
-    """A read-only, contiguous float64 copy with the given number of dimensions, all entries finite."""
+    """A read-only, contiguous float64 copy with the given number of dimensions, all entries finite and none masked."""
+    refuse_masked(name, value, error)
     try:
         given = np.asarray(value)
     except (TypeError, ValueError):
@@ -98,6 +130,7 @@ def array(name: str, value: Any, shape: str, dimensions: int, error: type[OdeSgd
 
 def times(alpha: Any) -> Array:
     """Output times: an increasing 1-d array from 0, or the 400-point logarithmic grid up to a number."""
+    refuse_masked("alpha", alpha)
     if isinstance(alpha, np.ndarray) and alpha.ndim == 0:
         alpha = alpha.item()
     if isinstance(alpha, str) or not isinstance(alpha, Sequence | np.ndarray):

@@ -89,6 +89,7 @@ class OrderParameters:
         """
         self = object.__new__(cls)
         for name, value in (("q", q), ("r", r), ("t", t)):
+            check.refuse_masked(name, value, InvalidStart)
             copy = np.array(value, dtype=np.float64, order="C")
             copy.setflags(write=False)
             object.__setattr__(self, name, copy)

@@ -1,6 +1,7 @@
 """The spectrum of the data covariance: L sectors, each one eigenvalue on its own eigenspace."""
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import lcm
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.model import check, inputs
+from ode_sgd.model import check, inputs, rounding
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem
 
@@ -89,20 +90,50 @@ class Spectrum:
         return cls(np.ones(1), np.ones(1))
 
     @classmethod
-    def from_eigenvalues(cls, values: Any) -> "Spectrum":
-        """The spectrum of a covariance matrix from its N eigenvalues (N,), >= 0: equal ones merged, largest first.
+    def from_eigenvalues(cls, values: Any, tolerance: float | None = None) -> "Spectrum":
+        """The spectrum of a covariance matrix from its N eigenvalues: equal ones merged, largest first.
 
-        Negative ones at the rounding level of the largest count as 0.
+        Parameters
+        ----------
+        values : array_like, shape (N,)
+            >= 0 up to rounding, in any order.
+        tolerance : float or None
+            Differences up to this fraction of the largest eigenvalue, 0 <= tolerance < 1, count as rounding: such
+            values are merged into their mean, and those around zero count as 0. 0 merges only what is equal and takes
+            nothing below 0. None is eps (48 + 3 sqrt N), with eps of the type of `values`: 1.2e-7 for float32, 2.2e-16
+            for float64 and all others.
+
+        Raises
+        ------
+        InvalidProblem
+            If an eigenvalue is negative beyond rounding, or all are 0.
+
+        Warns
+        -----
+        UserWarning
+            If values were merged or set to 0 that are not equal; it says how many.
+
+        Notes
+        -----
+        A diagonalisation scatters equal eigenvalues by its rounding. Only groups of values are merged that lie within
+        the tolerance as a whole and further than that from all others: the dense tail of a power law stays as it is.
+        What merging changes is below the tolerance, absolutely; the trace is kept, apart from what counts as 0.
         """
-        checked = check.array("eigenvalues", values, "(N,)", 1)
-        # What a solver returns for a rank-deficient matrix: zeros, up to its rounding.
-        rounding = checked.size * np.finfo(float).eps * np.abs(checked).max()
-        checked = np.where((checked < 0.0) & (checked >= -rounding), 0.0, checked)
-        distinct, counts = np.unique(checked, return_counts=True)
-        return cls(distinct[::-1], counts[::-1] / counts.sum())
+        checked = np.sort(check.array("eigenvalues", values, "(N,)", 1))[::-1]
+        given = rounding.checked_tolerance(tolerance)
+        relative = rounding.solver_level(values) if given is None else given
+        level = relative * np.abs(checked).max()
+        if checked[-1] < -level:
+            raise InvalidProblem(
+                f"eigenvalue {checked[-1]:g} is negative; all must be >= 0, up to rounding (here {level:.2g}). If that "
+                "of your computation is larger, give a tolerance, or clip them with numpy.clip(values, 0, None)"
+            )
+        merged = rounding.merged(checked, level)
+        _notify(merged, relative)
+        return cls(merged.eigenvalues, merged.counts / checked.size)
 
     @classmethod
-    def from_data(cls, X: Any) -> "Spectrum":
+    def from_data(cls, X: Any, tolerance: float | None = None) -> "Spectrum":
         """The spectrum of a data set's sample covariance, scaled by one factor to Tr Sigma / N = 1.
 
         Parameters
@@ -110,17 +141,31 @@ class Spectrum:
         X : array_like, shape (samples, features)
             Finite, any units, at least two samples. Columns are centred; those without variance are dropped, with a
             warning that says which.
+        tolerance : float or None
+            As for `from_eigenvalues`. None follows from the type of X, its size and how far its mean is from 0
+            (docs/howto.md); it is far finer than that of eigenvalues, since the data themselves are decomposed.
 
         Raises
         ------
         InvalidProblem
             If X is not such a matrix or nothing varies.
 
+        Warns
+        -----
+        UserWarning
+            For columns that were dropped, and for eigenvalues that were merged or set to 0 by their rounding.
+
         Notes
         -----
         With fewer samples than features the directions that the samples do not span get the eigenvalue 0.
         """
-        return cls.from_eigenvalues(inputs.principal_values(X))
+        given = rounding.checked_tolerance(tolerance)
+        data = inputs.principal_values(X)
+        merged = rounding.merged(data.values, data.levels if given is None else given * data.values[0])
+        if given is None:
+            merged = replace(merged, zeroed=merged.zeroed + data.unresolved)
+        _notify(merged, float(data.levels[0] / data.values[0]) if given is None else given)
+        return cls(merged.eigenvalues, merged.counts / data.values.size)
 
     @property
     def distinct(self) -> int:
@@ -176,3 +221,10 @@ class Spectrum:
             if step > 10**12:
                 return "no dimension up to 1e12 fits these weights; give weights that are multiples of 1/N"
         return f"the nearest that fits is {max(1, round(dimension / step)) * step}"
+
+
+def _notify(merged: rounding.Merged, level: float) -> None:
+    """Warn, at the line that asked for a spectrum, of eigenvalues that were changed."""
+    notice = merged.notice(level)
+    if notice:
+        warnings.warn(notice, stacklevel=3)

@@ -188,6 +188,8 @@ def check_sizes(problem: Problem, sizes: Sizes) -> None:
     if small.size:
         named = ", ".join(f"{k + 1} (N_k = {sizes[k]})" for k in small[:5]) + (", ..." if small.size > 5 else "")
         raise InvalidProblem(
-            f'method="reduced" needs sectors of at least K + M = {needed} inputs; too small: sector {named}. Raise the '
-            'dimension, or use method="explicit"'
+            f'method="reduced" needs sectors of at least K + M = {needed} inputs, but of the {sizes.size} distinct '
+            f"eigenvalues {small.size} have fewer: sector {named}. Raise the dimension, or use "
+            'method="explicit". If eigenvalues differ by rounding only, merge them: Spectrum.from_eigenvalues and '
+            "Spectrum.from_data take a tolerance"
         )

@@ -82,6 +82,7 @@ class Trajectory:
         if self.sectors is not None:
             arrays += [self.sectors.q, self.sectors.r, self.sectors.t]
         for values in arrays:
+            check.refuse_masked("an array of a trajectory", values)
             values.setflags(write=False)
 
     def __repr__(self) -> str:
@@ -185,7 +186,12 @@ class Trajectory:
             for name, values in zip("QRT", overlaps, strict=True):
                 per_replica = lead if name == "T" and values.ndim == 3 else ()
                 variables[f"{name}_{order}"] = ((*per_replica, *dims[name]), values)
-        attributes = {"method": self.method, "status": self.status, "problem": self.problem.identity}
+        attributes = {
+            "method": self.method,
+            "status": self.status,
+            "resolution": self.resolution,
+            "problem": self.problem.identity,
+        }
         return xarray.Dataset(variables, coords={"alpha": self.alpha}, attrs=attributes)
 
 

@@ -2,16 +2,16 @@
 
 import io
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ode_sgd.model.errors import StorageError
-from ode_sgd.storage import files
+from ode_sgd.storage import files, seal
 
 TEXT = "text_"  # prefix of what is no array
+BEGIN = "remove it to begin anew"
 
 
 class Checkpoint:
@@ -29,7 +29,8 @@ class Checkpoint:
 
     Notes
     -----
-    Written by temporary file, fsync and os.replace: a run killed at any moment leaves the old state or the new one.
+    Written by temporary file, fsync and os.replace: a run killed at any moment leaves the old state or the new one. It
+    is what `numpy.savez` writes, and a line with a checksum behind it.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -42,7 +43,7 @@ class Checkpoint:
         Raises
         ------
         StorageError
-            If the file is damaged, or none of ours.
+            If a single bit of the file has changed, or it is none of ours.
         """
         try:
             data = self.path.read_bytes()
@@ -50,11 +51,17 @@ class Checkpoint:
             return None
         except OSError as error:
             raise StorageError(f"{self.path} cannot be read: {error.strerror or error}") from error
+        if not seal.sealed(io.BytesIO(data), self.path, BEGIN):
+            # Without the checksum nothing vouches for the numbers, and a version that wrote none had other kernels.
+            raise StorageError(
+                f"{self.path} is damaged or no checkpoint of this ode_sgd: it does not end with a checksum; {BEGIN}, "
+                "or go on with the version that wrote it"
+            )
         try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as held:
+            with np.load(io.BytesIO(data[: -seal.LENGTH]), allow_pickle=False) as held:
                 state: dict[str, Any] = {name: held[name] for name in held.files}
-        except (ValueError, TypeError, OSError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
-            raise StorageError(f"{self.path} is damaged or no checkpoint ({error}); remove it to begin anew") from error
+        except Exception as error:  # zipfile and NumPy raise nearly anything
+            raise StorageError(f"{self.path} cannot be read as a checkpoint ({error}); {BEGIN}") from error
         return {name.removeprefix(TEXT): str(v) if name.startswith(TEXT) else v for name, v in state.items()}
 
     def write(self, state: dict[str, Any]) -> None:
@@ -70,7 +77,7 @@ class Checkpoint:
             f"{TEXT}{name}" if isinstance(value, str) else name: np.asarray(value) for name, value in state.items()
         }
         np.savez(memory, **arrays)
-        files.write_whole(self.path, memory.getbuffer())
+        files.write_whole(self.path, seal.seal(memory))
 
     def remove(self) -> None:
         """Remove the file, once what it led to is stored elsewhere."""

@@ -15,7 +15,7 @@ from ode_sgd.model.check import Array
 from ode_sgd.model.errors import StorageError
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.trajectory import Trajectory
-from ode_sgd.storage import contents, files, provenance, schema
+from ode_sgd.storage import contents, files, provenance, schema, seal
 from ode_sgd.storage.contents import Contents, Value
 from ode_sgd.storage.files import check_writable
 from ode_sgd.storage.schema import GROUPS, MC, ODE, ROOT
@@ -115,13 +115,15 @@ def load(path: str | os.PathLike[str]) -> StoredRun:
     ------
     StorageError
         For a file that is missing, not HDF5, not written by `save`, written by a newer version, never completed, or
-        damaged anywhere: everything read is compared with a checksum.
+        damaged anywhere: its bytes and everything read from them are compared with checksums. Of a copy that another
+        program wrote only the contents are.
     """
     source = Path(path)
-    _check_signature(source)
+    # In memory: HDF5 takes no lock then (they fail on NFS), and does not mind another reader in this process.
+    data = io.BytesIO(_bytes(source))
+    seal.sealed(data, source, AGAIN)  # a copy by another program has no seal
     try:
-        # From memory: HDF5 takes no lock then (they fail on NFS), and does not mind another reader in this process.
-        with h5py.File(io.BytesIO(source.read_bytes()), "r") as file:
+        with h5py.File(data, "r") as file:
             _check_schema(source, file.attrs)
             held = _read(file)
         intact = held.attributes[ROOT].get(schema.DIGEST_ATTRIBUTE) == held.digest()
@@ -145,7 +147,7 @@ def load(path: str | os.PathLike[str]) -> StoredRun:
 
 
 def stored_config(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """The `config` of a file that `save` wrote, and nothing else of it: no checksum is looked at.
+    """The `config` of a file that `save` wrote, and nothing else of it.
 
     Raises
     ------
@@ -153,9 +155,10 @@ def stored_config(path: str | os.PathLike[str]) -> dict[str, Any] | None:
         For a file that is missing, damaged, or of another kind.
     """
     source = Path(path)
-    _check_signature(source)
+    data = io.BytesIO(_bytes(source))
+    seal.sealed(data, source, AGAIN)
     try:
-        with h5py.File(source, "r", locking=False) as file:
+        with h5py.File(data, "r") as file:
             text = file.attrs.get("config_json")
             return None if text is None else json.loads(plain(text))
     except Exception as error:  # a damaged file makes HDF5 and h5py raise nearly anything
@@ -178,7 +181,7 @@ def _image(held: Contents) -> memoryview:
                 if name != ROOT:
                     write_attributes(group, held.attributes[name])
         write_attributes(file, held.attributes[ROOT])  # ends with status, the sign of a complete file
-    return memory.getbuffer()
+    return seal.seal(memory)
 
 
 def write_attributes(group: Any, attributes: Mapping[str, Any]) -> None:
@@ -229,17 +232,17 @@ def _write_array(group: Any, name: str, dimensions: tuple[str, ...], values: Any
     return dataset
 
 
-def _check_signature(source: Path) -> None:
-    """StorageError unless the file is there and begins as HDF5 does."""
+def _bytes(source: Path) -> bytes:
+    """What the file holds; StorageError unless it is there and begins as HDF5 does."""
     try:
-        with source.open("rb") as file:
-            start = file.read(len(SIGNATURE))
+        data = source.read_bytes()
     except FileNotFoundError as error:
         raise StorageError(f"{source.absolute()} does not exist; give a file that ode_sgd.save wrote") from error
     except OSError as error:
         raise StorageError(f"{source} cannot be read: {error.strerror}; give a file that ode_sgd.save wrote") from error
-    if start != SIGNATURE:
+    if not data.startswith(SIGNATURE):
         raise StorageError(f"{source} is not an HDF5 file; give a file that ode_sgd.save wrote")
+    return data
 
 
 def _check_schema(source: Path, attributes: Any) -> None:
@@ -267,11 +270,21 @@ def _read(file: Any) -> Contents:
             group = file[name]
             known = [attribute for attribute in schema.ATTRIBUTES[name] if attribute in group.attrs]
             held.attributes[name] = {attribute: plain(group.attrs[attribute]) for attribute in known}
-            held.variables[name] = {variable: group[variable][...] for variable in group if schema.known(variable)}
+            held.variables[name] = {variable: _array(group[variable]) for variable in group if schema.known(variable)}
     return held
 
 
+def _array(dataset: Any) -> Any:
+    """The values, in the byte order that they were written in."""
+    values = dataset[...]
+    return values.astype(values.dtype.newbyteorder("<"), copy=False)
+
+
 def plain(value: Any) -> Any:
-    """Python's own number or text."""
+    """Python's own number or text, also where another program has made an array of it, as netCDF's do."""
+    if isinstance(value, h5py.Empty):
+        return "" if value.dtype.kind in "SO" else None
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
     value = value.item() if isinstance(value, np.generic) else value
-    return value.decode() if isinstance(value, bytes) else value
+    return value.rstrip(b"\0").decode() if isinstance(value, bytes) else value

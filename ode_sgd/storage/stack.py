@@ -19,12 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.model.errors import StorageError
-from ode_sgd.storage import files, provenance
+from ode_sgd.storage import files, provenance, seal
 from ode_sgd.storage.hdf5 import plain, write_attributes
 
 SCHEMA_VERSION = 1
 SCHEMA_ATTRIBUTE = "ode_sgd_sweep_schema"
 DIGEST_ATTRIBUTE = "content_sha256"
+TABLE_ATTRIBUTE = "table_sha256"  # in JSON, of every column of one number a run
+COLLECT = "collect the sweep again"
 ATTRIBUTES = ("long_name", "units", "key", "flag_meanings", "ancillary_variables", "runs_with_value")
 CHUNK_BYTES = 2**19
 SPARE = 1.1  # free space that is asked for, in sizes of the file
@@ -50,7 +52,7 @@ def stack_image(columns: Mapping[str, Column], attributes: Mapping[str, Any]) ->
             _finish(file, dict(attributes) | {DIGEST_ATTRIBUTE: _digest(columns)})
     except (OSError, RuntimeError, ValueError) as error:
         raise StorageError(f"the batch cannot be written as HDF5: {error}") from error
-    return memory.getbuffer()
+    return seal.seal(memory)
 
 
 def read_stack(path: Path) -> tuple[dict[str, Column], dict[str, Any]]:
@@ -61,12 +63,9 @@ def read_stack(path: Path) -> tuple[dict[str, Column], dict[str, Any]]:
     StorageError
         If it is missing, damaged, or none of ours.
     """
-    try:
-        with h5py.File(io.BytesIO(path.read_bytes()), "r") as file:
-            attributes = {name: plain(value) for name, value in file.attrs.items()}
-            columns = {name: _column(file[name]) for name in file}
-    except Exception as error:  # a damaged file makes HDF5 and h5py raise nearly anything
-        raise StorageError(f"{path} is missing or damaged ({error}); remove it and run the sweep again") from error
+    with _opened(path, "remove it and run the sweep again") as file:
+        attributes = {name: plain(value) for name, value in file.attrs.items()}
+        columns = {name: _column(file[name]) for name in file}
     if SCHEMA_ATTRIBUTE not in attributes:
         raise StorageError(f"{path} is no file of a sweep")
     if DIGEST_ATTRIBUTE in attributes and attributes[DIGEST_ATTRIBUTE] != _digest(columns):
@@ -74,22 +73,26 @@ def read_stack(path: Path) -> tuple[dict[str, Column], dict[str, Any]]:
     return columns, attributes
 
 
-def read_table(path: Path) -> tuple[dict[str, Column], dict[str, Any]]:
-    """What has one value a run, and the attributes, of a file that may be too large for memory.
+def read_columns(path: Path, *, one_dimensional: bool) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """As `read_table`, the arrays alone."""
+    columns, attributes = read_table(path, one_dimensional=one_dimensional)
+    return {name: column.values for name, column in columns.items()}, attributes
+
+
+def read_table(path: Path, *, one_dimensional: bool = True) -> tuple[dict[str, Column], dict[str, Any]]:
+    """Columns and attributes of a file that may be too large for memory: without those of more dimensions.
 
     Raises
     ------
     StorageError
         If it is missing, damaged, or none of ours.
     """
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            attributes = {name: plain(value) for name, value in file.attrs.items()}
-            columns = {name: _column(file[name]) for name in file if file[name].ndim == 1}
-    except Exception as error:
-        raise StorageError(f"{path} is missing, damaged or no HDF5 file ({error})") from error
+    with _opened(path, COLLECT) as file:
+        attributes = {name: plain(value) for name, value in file.attrs.items()}
+        columns = {name: _column(file[name]) for name in file if not one_dimensional or _of_runs(file[name])}
     if SCHEMA_ATTRIBUTE not in attributes:
-        raise StorageError(f"{path} is no file of a sweep")
+        raise StorageError(f"{path} is no file of a sweep; give what `ode-sgd sweep collect` wrote")
+    _check_table(path, columns, attributes)
     return columns, attributes
 
 
@@ -101,14 +104,35 @@ def read_flags(path: Path, name: str) -> list[str]:
     StorageError
         If the file is missing or damaged.
     """
+    with _opened(path, "remove it and run the sweep again") as file:
+        if name not in file:
+            return []
+        words = plain(file[name].attrs["flag_meanings"]).split()
+        return [words[code] for code in file[name][...].tolist()]
+
+
+def _check_table(path: Path, columns: Mapping[str, Column], attributes: Mapping[str, Any]) -> None:
+    """StorageError unless the columns of one number a run are those that were written; others may have been added."""
+    for name, digest in json.loads(attributes.get(TABLE_ATTRIBUTE, "{}")).items():
+        if name not in columns or _digest({name: columns[name]}) != digest:
+            raise StorageError(f"{path} is damaged or was changed: {name} does not match its checksum; {COLLECT}")
+
+
+@contextmanager
+def _opened(path: Path, remedy: str) -> Iterator[Any]:
+    """A file that was sealed and is whole, or another program's copy of one; StorageError for all that goes wrong.
+
+    From an open file: HDF5 takes no lock then, and reads the bytes that were checked, whoever replaces the file.
+    """
     try:
-        with h5py.File(path, "r", locking=False) as file:
-            if name not in file:
-                return []
-            words = plain(file[name].attrs["flag_meanings"]).split()
-            return [words[code] for code in file[name][...].tolist()]
-    except Exception as error:
-        raise StorageError(f"{path} is missing or damaged ({error}); remove it and run the sweep again") from error
+        with path.open("rb") as raw:
+            seal.sealed(raw, path, remedy)
+            with h5py.File(raw, "r") as file:
+                yield file
+    except StorageError:
+        raise
+    except Exception as error:  # a damaged file makes HDF5 and h5py raise nearly anything
+        raise StorageError(f"{path} is missing, damaged or no HDF5 file ({error}); {remedy}") from error
 
 
 @contextmanager
@@ -138,7 +162,9 @@ def stack_file(path: Path, columns: Mapping[str, Column], runs: int, attributes:
                     if "run" not in column.dimensions:
                         put(file, name, ..., column.values)
                 yield file
-                _finish(file, attributes)
+                table = {name: _digest({name: _column(file[name])}) for name in file if file[name].ndim == 1}
+                _finish(file, dict(attributes) | {TABLE_ATTRIBUTE: json.dumps(table)})
+            seal.seal_file(temporary)
             files.put_in_place(temporary, path)
     except StorageError:
         raise
@@ -214,12 +240,19 @@ def _finish(file: Any, attributes: Mapping[str, Any]) -> None:
     write_attributes(file, facts | provenance.attributes() | dict(attributes))
 
 
+def _of_runs(dataset: Any) -> bool:
+    """Whether it has one entry a run, be it a text as a row of letters."""
+    return bool(dataset.ndim == 1 or (dataset.ndim == 2 and dataset.dtype == "S1"))
+
+
 def _column(dataset: Any) -> Column:
     scales = [axis[0].name.removeprefix("/") if len(axis) else "" for axis in dataset.dims]
     if dataset.is_scale:
         scales = [dataset.name.removeprefix("/")]
     attributes = {name: plain(value) for name, value in dataset.attrs.items() if name in ATTRIBUTES}
     values = dataset[...]
+    if values.dtype == "S1" and values.ndim > 1:  # texts as xarray and netCDF write them, letter by letter
+        values, scales = np.ascontiguousarray(values).view(f"S{values.shape[-1]}")[..., 0], scales[:-1]
     return Column(tuple(scales), values.astype("S") if values.dtype.kind == "O" else values, attributes)
 
 

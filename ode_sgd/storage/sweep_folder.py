@@ -10,6 +10,7 @@
 A file is never changed once it is there, and a folder holds at most 1000.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -31,6 +32,7 @@ except ImportError:  # not on this platform: nothing warns of two drivers then, 
 IN_A_FOLDER = 1000
 MANIFEST, PLAN, LOCKS = "sweep.json", "plan.json", "locks"
 RUNS, RETRIED, FAILURES, CHECKPOINTS = "runs", "retried", "failures", "checkpoints"
+DIGEST = "sha256"  # key of what a file of JSON holds besides
 OURS = re.compile(r"(run|batch)-\d{8,}\.(h5|json)")  # names of files, beside temporary ones
 STALE = 3600.0  # seconds after which a temporary file is of a process that was killed
 RAISED, LOST, STORAGE = "raised", "lost", "storage"  # kinds of failure that leave no file; others are a run's status
@@ -95,7 +97,7 @@ class SweepFolder:
             raise StorageError(f"{self.path} holds files, but no sweep ({foreign[0]}, ...); give a new or empty folder")
         files.check_writable(self.path / MANIFEST)
         if not (self.path / MANIFEST).exists():
-            files.write_new(self.path / MANIFEST, json.dumps(manifest).encode())
+            files.write_new(self.path / MANIFEST, _text(manifest))
         return self.manifest()
 
     def manifest(self) -> dict[str, Any]:
@@ -117,18 +119,24 @@ class SweepFolder:
 
     def propose(self, plan: Mapping[str, Any]) -> dict[str, Any]:
         """Write a plan unless there is one; the one that holds."""
-        files.write_new(self.path / PLAN, json.dumps(plan).encode())
+        files.write_new(self.path / PLAN, _text(plan))
         return self.plan() or dict(plan)
 
-    def _read(self, path: Path) -> dict[str, Any] | None:
+    def _read(
+        self, path: Path, remedy: str = "bring an intact copy back, or begin the sweep anew"
+    ) -> dict[str, Any] | None:
+        """What `_text` wrote, None if there is no such file."""
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            raise StorageError(f"{path} cannot be read ({error}); give an intact sweep folder") from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise StorageError(f"{path} cannot be read ({error}); {remedy}") from error
         if not isinstance(found, dict):
             raise StorageError(f"{path} is none of ours; give the folder of `ode-sgd sweep run`")
+        digest = found.pop(DIGEST, None)
+        if digest is not None and digest != _digest(found):
+            raise StorageError(f"{path} is damaged: its contents do not match their checksum; {remedy}")
         return found
 
     def file(self, number: int, first: int, count: int) -> Path:
@@ -186,7 +194,7 @@ class SweepFolder:
         path = self._of_run(FAILURES, failure.run, ".json")
         make_parent(path)
         facts = {name: getattr(failure, name) for name in Failure.__dataclass_fields__}
-        files.write_whole(path, json.dumps(facts | {"time": time.time()}, default=str).encode())
+        files.write_whole(path, _text(facts | {"time": time.time()}))
 
     def resolve(self, run: int) -> None:
         """Forget a failure: the run is complete by now."""
@@ -205,17 +213,17 @@ class SweepFolder:
 
     def failure(self, run: int) -> Failure | None:
         """What is written down of a run, None for nothing."""
-        path = self._of_run(FAILURES, run, ".json")
-        facts = self._read(path)
+        path, again = self._of_run(FAILURES, run, ".json"), f"remove it, and run {run} is tried again"
+        facts = self._read(path, again)
         if facts is None:
             return None
         known = {name: facts[name] for name in Failure.__dataclass_fields__ if name in facts}
         try:
             failure = Failure(**known)
         except TypeError as error:
-            raise StorageError(f"{path} is damaged ({error}); remove it, and run {run} is tried again") from error
+            raise StorageError(f"{path} is damaged ({error}); {again}") from error
         if failure.run != run or not isinstance(failure.values, Mapping):
-            raise StorageError(f"{path} is damaged (of run {failure.run!r}); remove it, and run {run} is tried again")
+            raise StorageError(f"{path} is damaged (of run {failure.run!r}); {again}")
         return failure
 
     def sweep_up(self) -> None:
@@ -258,6 +266,16 @@ class SweepFolder:
             file.write(f"process {os.getpid()} on {os.uname().nodename if hasattr(os, 'uname') else 'this machine'}\n")
             file.flush()
             yield
+
+
+def _text(facts: Mapping[str, Any]) -> bytes:
+    """A file of JSON that holds a checksum of itself."""
+    plain = json.loads(json.dumps(facts, default=str))
+    return json.dumps({**plain, DIGEST: _digest(plain)}).encode()
+
+
+def _digest(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def holds(path: Path) -> bool:

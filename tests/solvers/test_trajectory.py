@@ -112,4 +112,5 @@ def test_to_xarray(ode, sgd):
         np.testing.assert_array_equal(data["R_1"], run.R)
         np.testing.assert_array_equal(data["Q_2"], run.moment(2)[0])
         assert data.attrs["problem"] == run.problem.identity
+        assert data.attrs["resolution"] == run.resolution
     assert own_starts(2).to_xarray()["T_1"].dims == ("replica", "teacher", "teacher_2")

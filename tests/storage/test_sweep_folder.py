@@ -156,3 +156,41 @@ def test_a_lock_that_cannot_be_opened(tmp_path):
     (tmp_path / "locks/all.lock").mkdir(parents=True)
     with pytest.raises(StorageError, match=r"all\.lock cannot be opened"), SweepFolder(tmp_path).locked("all"):
         pass
+
+
+def changed(path, old, new):
+    """A file that still is JSON, and says something else."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_changed_word_or_number_is_noticed(tmp_path):
+    """JSON has no checksum of its own: one bit makes another digit of a digit."""
+    folder = SweepFolder(tmp_path)
+    folder.create({"schema": 1, "identity": "abc", "sweep": {"learning_rate": [0.1, 0.25]}})
+    folder.propose({"runs_per_file": [16], "seconds_per_run": {0: 0.125}})
+    folder.record(Failure(run=3, kind="raised", values={"learning_rate": 0.25}, message="it was cold"))
+    assert folder.manifest() == {"schema": 1, "identity": "abc", "sweep": {"learning_rate": [0.1, 0.25]}}
+    assert folder.plan() == {"runs_per_file": [16], "seconds_per_run": {"0": 0.125}}
+    failure = tmp_path / "failures/000/run-00000003.json"
+    again = "bring an intact copy back, or begin the sweep anew"
+    for path, old, new, read, told in (
+        (tmp_path / "sweep.json", "0.25", "0.35", folder.manifest, again),
+        (tmp_path / "plan.json", "[16]", "[17]", folder.plan, again),
+        (failure, "it was cold", "it was gold", lambda: folder.failure(3), "remove it, and run 3 is tried again"),
+    ):
+        changed(path, old, new)
+        with pytest.raises(StorageError, match=rf"{path.name} is damaged: its contents do not match.*; {told}"):
+            read()
+
+
+def test_files_of_json_from_before_the_checksum(tmp_path):
+    (tmp_path / "plan.json").write_text('{"runs_per_file": [16]}')
+    assert SweepFolder(tmp_path).plan() == {"runs_per_file": [16]}
+
+
+def test_json_nested_without_end(tmp_path):
+    (tmp_path / "sweep.json").write_text("[" * 100_000)
+    with pytest.raises(StorageError, match=r"sweep\.json cannot be read.*; bring an intact copy back"):
+        SweepFolder(tmp_path).manifest()

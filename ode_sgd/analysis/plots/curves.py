@@ -126,18 +126,19 @@ def _draw(
     later = slice(1, None) if trajectory.alpha.size > 1 else slice(None)  # alpha = 0 has no place on a log axis
     values: Array = getattr(trajectory, name)[(..., later, *entry)]
     colour, turn = COLOURS[number % len(COLOURS)], number // len(COLOURS)  # colours again, in other styles
+    mean = values if trajectory.replicas is None else values.mean(axis=0)
+    if name == "generalization_error":
+        mean, label = _resolved(mean, trajectory, label)
     style: dict[str, Any] = {"color": colour, "label": label, "zorder": 2}
     if trajectory.replicas is None:
-        if name == "generalization_error":
-            values = np.where(values > trajectory.resolution, values, np.nan)  # rounding, not error
-        axes.plot(trajectory.alpha[later], values, STYLES[(number + turn) % len(STYLES)], **style)
+        axes.plot(trajectory.alpha[later], mean, STYLES[(number + turn) % len(STYLES)], **style)
         return
     count = len(values)
     error = values.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros_like(values[0])
     marker = MARKERS[(number + turn) % len(MARKERS)]
     axes.errorbar(
         trajectory.alpha[later],
-        values.mean(axis=0),
+        mean,
         error,
         fmt=marker,
         ms=3.5,
@@ -145,3 +146,11 @@ def _draw(
         lw=0.9,
         **style | {"zorder": 3},
     )
+
+
+def _resolved(error: Array, trajectory: Trajectory, label: str | None) -> tuple[Array, str | None]:
+    """eps_g (n,) with NaN where it would be rounding, and a label that says how many values are left out."""
+    below = ~(error > trajectory.resolution)
+    if label is not None and below.any():
+        label += f"\n({below.sum()} of {below.size} values below {trajectory.resolution:.1g} left out)"
+    return np.where(below, np.nan, error), label

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.model.errors import ComparisonError, StorageError
+from ode_sgd.model.errors import StorageError
 from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.storage.hdf5 import stored_config
 from ode_sgd.storage.stack import read_flags
@@ -49,13 +49,14 @@ def judged(trajectories: Sequence[Trajectory]) -> Judgement:
     """What the comparison of an ODE and a simulation comes to, if there is one."""
     if len(trajectories) < 2:
         return Judgement(NOT_SIMULATED)
-    from ode_sgd.analysis.agreement import compare  # brings SciPy, which integrations alone can do without
+    from ode_sgd.analysis.agreement import compare_if_possible  # brings SciPy, which integrations can do without
 
-    try:
-        agreement = compare(*trajectories)
-    except ComparisonError:
-        return Judgement(NOT_COMPARED)
-    return Judgement(agreement.outcome, agreement.ratio, agreement.ratio_error)
+    agreement, _ = compare_if_possible(*trajectories)
+    return (
+        Judgement(NOT_COMPARED)
+        if agreement is None
+        else Judgement(agreement.outcome, agreement.ratio, agreement.ratio_error)
+    )
 
 
 def stored_agreements(path: Path) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.model import check
-from ode_sgd.model.errors import OdeSgdError, StudyError
+from ode_sgd.model.errors import InvalidProblem, OdeSgdError, StudyError
 from ode_sgd.model.problem import Problem
 from ode_sgd.studies.draft import OPTIONAL, SPECTRA, STARTS, TABLES
 from ode_sgd.studies.plan import Integration, RandomStart, Simulation
@@ -267,6 +267,11 @@ def _argument_faults(study: Any, axes: Any, groups: list[Any]) -> list[str]:
         faults.append(f"study = {shown(study)} is none; give a file's name, or a dictionary of its tables")
     if not isinstance(axes, Mapping | None):
         faults.append(f'axes = {shown(axes)} are none; give a dictionary such as {{"problem.learning_rate": [0.1]}}')
+    for name, given in (("study", study), ("axes", axes)):
+        try:
+            check.refuse_masked(name, given)
+        except InvalidProblem as error:
+            faults.append(str(error))
     if not all(isinstance(group, Iterable) for group in groups):
         told = shown(groups[0] if len(groups) == 1 else groups)
         faults.append(f'zip = {told}: give a list of lists of names, such as [["a.b", "c.d"]]')

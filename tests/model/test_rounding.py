@@ -1,0 +1,221 @@
+"""Eigenvalues that rounding has scattered: merged, set to 0, and said; exact ones are left alone."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ode_sgd
+from ode_sgd import InvalidProblem, Spectrum
+
+EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
+SIZES = [10, 30, 100]
+
+
+def rotated(values, kind, seed=0):
+    """A symmetric matrix with these eigenvalues, rounded to a type."""
+    Q = np.linalg.qr(np.random.default_rng(seed).standard_normal((len(values), len(values))))[0]
+    C = ((Q * values) @ Q.T).astype(kind)
+    return (C + C.T) / kind(2)
+
+
+def noticed(words, function, *arguments, **options):
+    """The result of a call that warns with these words, at its own line."""
+    with pytest.warns(UserWarning, match=words) as caught:
+        result = function(*arguments, **options)
+    assert caught[0].filename == __file__
+    return result
+
+
+def scattered(kind, size):
+    """Three eigenvalues, each a third of all, as a diagonalisation returns them."""
+    values = np.resize([2.0, 1.0, 0.5], size)
+    return np.linalg.eigvalsh(rotated(values, kind)), values
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("size", SIZES)
+def test_multiplets_are_merged(kind, size):
+    found, values = scattered(kind, size)
+    spectrum = noticed(rf"of {size} eigenvalues, merged \d+ into [123]", Spectrum.from_eigenvalues, found)
+    np.testing.assert_array_equal(spectrum.sector_dimensions(size), np.unique(values, return_counts=True)[1][::-1])
+    # The mean of each is as good as its members.
+    np.testing.assert_allclose(spectrum.eigenvalues, [2.0, 1.0, 0.5], atol=2.0 * size * np.finfo(kind).eps)
+    assert spectrum.moment(1) == pytest.approx(found.astype(float).mean(), rel=1e-14)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("size", SIZES)
+def test_zeros_of_a_rank_deficient_covariance(kind, size):
+    rank = size * 3 // 10
+    A = np.random.default_rng(0).standard_normal((size, rank)).astype(kind)
+    values = np.linalg.eigvalsh(A @ A.T / kind(rank))
+    spectrum = noticed(rf"set {size - rank} to 0", Spectrum.from_eigenvalues, values)
+    assert spectrum.distinct == rank + 1
+    assert spectrum.eigenvalues[-1] == 0.0
+    assert spectrum.sector_dimensions(size)[-1] == size - rank
+
+
+def test_the_type_of_the_values_decides():
+    """The same numbers are zeros in single precision, and an error in double."""
+    values = np.array([1.0, 0.5, -1e-7], np.float32)
+    assert noticed("set 1 to 0", Spectrum.from_eigenvalues, values).eigenvalues.tolist() == [1.0, 0.5, 0.0]
+    assert noticed("set 1 to 0", Spectrum.from_eigenvalues, list(values)).distinct == 3
+    with pytest.raises(InvalidProblem, match=r"eigenvalue -1e-07 is negative.*clip them with numpy.clip"):
+        Spectrum.from_eigenvalues(values.astype(float))
+    assert noticed("set 1 to 0", Spectrum.from_eigenvalues, values.astype(float), tolerance=1e-6).distinct == 3
+    with pytest.raises(InvalidProblem, match="is negative"):
+        Spectrum.from_eigenvalues(np.array([1.0, -1e-3], np.float32))
+
+
+def test_exact_equals_are_merged_without_a_word():
+    spectrum = Spectrum.from_eigenvalues([1 / 3, 1 / 7, 1 / 3, 0.0, 1 / 7, 1 / 7, 0.0])
+    assert spectrum.eigenvalues.tolist() == [1 / 3, 1 / 7, 0.0]  # to the bit: no mean is taken
+    np.testing.assert_allclose(spectrum.weights, np.array([2, 3, 2]) / 7)
+
+
+@pytest.mark.parametrize("exponent", [2.0, 3.0, 5.0])
+def test_a_power_law_computed_exactly_stays_as_it_is(exponent):
+    """Neighbours of its tail are far closer than the rounding of the largest eigenvalue, yet they are no multiplet."""
+    values = np.arange(1.0, 1e5 + 1.0) ** -exponent
+    assert (np.diff(values) > -1e-14).sum() > 4e4
+    np.testing.assert_array_equal(Spectrum.from_eigenvalues(values).eigenvalues, values)
+
+
+def test_a_dense_spectrum_stays_as_it_is():
+    values = np.linalg.eigvalsh(np.cov(np.random.default_rng(1).standard_normal((400, 200)).T))
+    np.testing.assert_array_equal(Spectrum.from_eigenvalues(values).eigenvalues, values[::-1])
+
+
+def test_a_tail_below_zero_in_single_precision_is_cut_there():
+    """What rounding has pushed below 0 is one sector; the dense tail above keeps its values."""
+    values = np.concatenate([np.arange(1.0, 400.0) ** -2.0, -np.geomspace(1e-9, 1e-7, 50)]).astype(np.float32)
+    spectrum = noticed("set 50 to 0", Spectrum.from_eigenvalues, values)
+    assert spectrum.distinct == 400
+    assert spectrum.weights[-1] == pytest.approx(50 / 449)
+
+
+def test_a_small_bulk_below_a_large_eigenvalue_keeps_its_trace():
+    """Closer to 0 than single precision resolves, but nothing says that it is 0."""
+    values = np.concatenate([[1000.0], np.linspace(1e-3, 4e-3, 99)]).astype(np.float32)
+    spectrum = noticed("merged 99 into 1", Spectrum.from_eigenvalues, values)
+    assert spectrum.eigenvalues[-1] == pytest.approx(2.5e-3, rel=1e-6)
+    assert spectrum.moment(1) == pytest.approx(values.astype(float).mean(), rel=1e-14)
+
+
+def test_tolerance_zero_merges_equal_ones_only():
+    found, _ = scattered(np.float64, 30)
+    spectrum = Spectrum.from_eigenvalues(found, tolerance=0)
+    np.testing.assert_array_equal(np.repeat(spectrum.eigenvalues, spectrum.sector_dimensions(30)), found[::-1])
+    with pytest.raises(InvalidProblem, match="negative"):
+        Spectrum.from_eigenvalues([1.0, -1e-18], tolerance=0)
+
+
+@pytest.mark.parametrize("tolerance", [-1e-3, 1.0, np.nan, "0.1", True])
+@pytest.mark.parametrize("make", [Spectrum.from_eigenvalues, lambda X, **o: Spectrum.from_data([X, X[::-1]], **o)])
+def test_a_tolerance_outside_its_range(make, tolerance):
+    with pytest.raises(InvalidProblem, match=r"tolerance = .*give a finite number >= 0 and < 1"):
+        make([1.0, 0.5], tolerance=tolerance)
+
+
+@given(
+    st.lists(st.floats(0.0, 1e3), min_size=1, max_size=40).filter(any),
+    st.sampled_from([None, 0.0, 1e-12, 1e-3, 0.3]),
+)
+@EXAMPLES
+def test_merging_keeps_order_weights_and_trace(values, tolerance):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        spectrum = Spectrum.from_eigenvalues(values, tolerance=tolerance)
+    level = max(values) * (eps_level(len(values)) if tolerance is None else tolerance)
+    assert (np.diff(spectrum.eigenvalues) < 0.0).all()
+    assert spectrum.weights.sum() == pytest.approx(1.0, rel=1e-12)
+    assert spectrum.sector_dimensions(len(values)).sum() == len(values)
+    # No eigenvalue moves by more than the tolerance, so the trace does not either.
+    moved = np.repeat(spectrum.eigenvalues, spectrum.sector_dimensions(len(values))) - np.sort(values)[::-1]
+    assert np.abs(moved).max() <= level
+    zeros = moved[np.repeat(spectrum.eigenvalues == 0.0, spectrum.sector_dimensions(len(values)))]
+    assert moved.sum() == pytest.approx(zeros.sum(), abs=1e-12 * sum(values))
+
+
+def eps_level(size):
+    """The level that docs/howto.md gives for float64."""
+    return 2.0**-52 * (48.0 + 3.0 * size**0.5)
+
+
+# --- data -----------------------------------------------------------------------------------------------------------
+
+
+def whitened(samples, features, kind):
+    X = np.random.default_rng(2).standard_normal((samples, features))
+    Z = (X - X.mean(axis=0)).astype(kind)
+    factor = np.linalg.cholesky(np.cov(Z.T, bias=True, dtype=kind))
+    return Z @ np.linalg.inv(factor).T
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(300, 20), (2000, 50)])
+def test_whitened_data_are_one_sector(kind, shape):
+    X = whitened(*shape, kind)
+    spectrum = noticed(f"merged {shape[1]} into 1", Spectrum.from_data, X)
+    assert spectrum.eigenvalues == pytest.approx([1.0], rel=1e-12)
+    assert Spectrum.from_data(X, tolerance=0).distinct > 1
+
+
+def test_data_whitened_less_exactly_take_a_tolerance():
+    X = whitened(300, 20, np.float64) * (1.0 + 1e-9 * np.arange(20))
+    assert Spectrum.from_data(X).distinct == 20
+    assert noticed("merged 20 into 1", Spectrum.from_data, X, tolerance=1e-7).distinct == 1
+
+
+@pytest.mark.parametrize(("kind", "offset"), [(np.float32, 0.0), (np.float32, 300.0), (np.float64, 1e6)])
+def test_columns_that_depend_on_each_other_up_to_rounding(kind, offset):
+    X = np.random.default_rng(4).standard_normal((200, 6)) + offset
+    X = np.column_stack([X, X[:, 0] + X[:, 1], 0.7 * X[:, 2] - X[:, 3]]).astype(kind)
+    spectrum = noticed("of 8 eigenvalues, set 2 to 0", Spectrum.from_data, X)
+    assert spectrum.distinct == 7
+    assert spectrum.eigenvalues[-1] == 0.0
+
+
+def test_small_variances_of_exact_data_stay():
+    X = np.random.default_rng(5).standard_normal((500, 8)) * np.geomspace(1.0, 1e-9, 8)
+    spectrum = Spectrum.from_data(X)
+    assert spectrum.distinct == 8
+    assert 0.0 < spectrum.eigenvalues[-1] < 1e-16
+
+
+def test_a_simulation_takes_data_whose_spectrum_was_merged():
+    X = whitened(300, 20, np.float32)
+    spectrum = noticed("merged", Spectrum.from_data, X)
+    problem = ode_sgd.Problem(spectrum=spectrum, student_units=2, teacher_units=2, learning_rate=0.2)
+    start = ode_sgd.OrderParameters.random(problem, 20, 0.3, seed=1)
+    assert ode_sgd.simulate(problem, start, [0.0, 0.5], inputs=X, seed=1).status == "complete"
+
+
+def test_a_simulation_refuses_data_merged_too_coarsely():
+    X = np.random.default_rng(6).standard_normal((300, 3)) * [1.0, 0.99, 0.1]
+    spectrum = noticed("merged 2 into 1", Spectrum.from_data, X, tolerance=0.5)
+    problem = ode_sgd.Problem(spectrum=spectrum, student_units=1, teacher_units=1, learning_rate=0.2)
+    start = ode_sgd.OrderParameters.random(problem, 3, 0.3, seed=1)
+    with pytest.raises(InvalidProblem, match="tolerance, if you give one, may not exceed 1e-6"):
+        ode_sgd.simulate(problem, start, [0.0, 0.5], inputs=X, seed=1)
+
+
+def test_the_reduced_method_says_why_it_is_refused():
+    found, _ = scattered(np.float64, 30)
+    for tolerance, refused in ((0, True), (1e-10, False)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            spectrum = Spectrum.from_eigenvalues(found, tolerance=tolerance)
+        problem = ode_sgd.Problem(spectrum=spectrum, student_units=2, teacher_units=2, learning_rate=0.2)
+        start = ode_sgd.OrderParameters.typical(problem, 0.3)
+        if refused:
+            told = f"of the {spectrum.distinct} distinct eigenvalues {spectrum.distinct} have fewer: sector 1 (N_k = 1)"
+            with pytest.raises(InvalidProblem, match=re.escape(told) + ".*rounding.*tolerance"):
+                ode_sgd.simulate(problem, start, [0.0, 0.5], dimension=30, seed=1, method="reduced")
+        else:
+            run = ode_sgd.simulate(problem, start, [0.0, 0.5], dimension=30, seed=1, method="reduced")
+            assert run.method == "reduced"

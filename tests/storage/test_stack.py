@@ -1,0 +1,101 @@
+"""Many runs in one file: its table is checked, whoever wrote the copy that is read."""
+
+import h5py
+import numpy as np
+import pytest
+import xarray
+
+from ode_sgd import StorageError
+from ode_sgd.storage import seal
+from ode_sgd.storage.stack import TABLE_ATTRIBUTE, Column, put, read_columns, read_stack, stack_file, stack_image
+
+OUTPUTS = np.array([b"committee", b"mean_field", "übung".encode()])
+COLUMNS = {
+    "run": Column(("run",), np.arange(3), {"long_name": "number of the run"}),
+    "output": Column(("run",), OUTPUTS, {"key": "problem.output"}),
+    "final_error": Column(("run",), np.array([0.5, np.nan, 5e-324]), {}),
+    "generalization_error": Column(("run", "alpha"), np.arange(6.0).reshape(3, 2), {}),
+}
+
+
+@pytest.fixture
+def collected(tmp_path):
+    path = tmp_path / "collected.h5"
+    with stack_file(path, COLUMNS, 3, {"axes_json": '["problem.output"]'}) as file:
+        for name, column in COLUMNS.items():
+            put(file, name, ..., column.values)
+    return path
+
+
+def assert_table(path):
+    columns, attributes = read_columns(path, one_dimensional=True)
+    assert "generalization_error" not in columns
+    for name in ("run", "output", "final_error"):
+        assert columns[name].dtype == COLUMNS[name].values.dtype
+        assert columns[name].tobytes() == COLUMNS[name].values.tobytes()
+    assert attributes["axes_json"] == '["problem.output"]'
+
+
+def test_the_table_comes_back(collected):
+    assert_table(collected)
+    columns, _ = read_columns(collected, one_dimensional=False)
+    assert columns["generalization_error"].tolist() == [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
+
+
+def test_a_copy_of_xarray(collected, tmp_path):
+    """It writes texts letter by letter, and attributes in other shapes."""
+    copy = tmp_path / "copy.h5"
+    xarray.load_dataset(collected, engine="h5netcdf").to_netcdf(copy, engine="h5netcdf")
+    with h5py.File(copy) as file:
+        assert file["output"].shape == (3, 10)
+    assert_table(copy)
+
+
+@pytest.mark.parametrize(("name", "value"), [("final_error", 0.25), ("output", b"mean_field"), ("run", 7)])
+def test_a_changed_number_is_noticed(collected, name, value):
+    with h5py.File(collected, "r+") as file:
+        file[name][0] = value
+    with pytest.raises(StorageError, match=f"{name} does not match its checksum; collect the sweep again"):
+        read_columns(collected, one_dimensional=True)
+
+
+def test_a_missing_column_is_noticed_and_a_new_one_is_not(collected):
+    with h5py.File(collected, "r+") as file:
+        file["mine"] = np.arange(3)
+    assert_table(collected)
+    with h5py.File(collected, "r+") as file:
+        del file["final_error"]
+    with pytest.raises(StorageError, match="final_error does not match"):
+        read_columns(collected, one_dimensional=True)
+
+
+def test_files_from_before_the_checksums(collected):
+    collected.write_bytes(collected.read_bytes()[: -seal.LENGTH])
+    assert_table(collected)
+    with h5py.File(collected, "r+") as file:
+        del file.attrs[TABLE_ATTRIBUTE]
+    assert_table(collected)
+
+
+@pytest.mark.parametrize("place", [100, -200])
+def test_damage_is_named_before_hdf5_sees_it(collected, tmp_path, place, monkeypatch):
+    batch = tmp_path / "batch.h5"
+    batch.write_bytes(stack_image(COLUMNS, {}))
+    assert read_stack(batch)[0]["final_error"].values[0] == 0.5
+    monkeypatch.setattr("ode_sgd.storage.stack.h5py.File", lambda *_: pytest.fail("HDF5 was given damaged bytes"))
+    for path, told in ((collected, "collect the sweep again"), (batch, "remove it and run the sweep again")):
+        damaged = bytearray(path.read_bytes())
+        damaged[place] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(StorageError, match=f"its bytes do not match their checksum; {told}"):
+            read_columns(path, one_dimensional=True) if path == collected else read_stack(path)
+
+
+def test_what_is_no_file_of_a_sweep(tmp_path):
+    path = tmp_path / "other.h5"
+    with pytest.raises(StorageError, match=r"missing, damaged or no HDF5 file.*; collect the sweep again"):
+        read_columns(path, one_dimensional=True)
+    with h5py.File(path, "w"):
+        pass
+    with pytest.raises(StorageError, match="is no file of a sweep; give what"):
+        read_columns(path, one_dimensional=True)
