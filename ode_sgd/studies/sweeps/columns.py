@@ -158,13 +158,10 @@ def _passage(run: Run) -> Plateau | None:
 
 def _exponent(run: Run) -> Found:
     """After the last plateau and half of the saddle's height: before that, a power law is that of the start."""
-    linear = run.ode.problem.activation == "linear"  # without plateaus in the sense of a stay before an escape
-    ends = [plateau.end for plateau in run.plateaus.plateaus] if run.plateaus is not None and not linear else []
-    if run.half is not None:
-        if not run.half.reached:
-            return "not_left", ()
-        ends.append(run.half.time)
-    fit = fit_power_law(run.ode, after=max(ends, default=0.0))
+    half = run.half
+    if half is not None and not half.reached:
+        return "not_left", ()
+    fit = fit_power_law(run.ode, after=0.0 if half is None else half.time, plateaus=run.plateaus)
     return ("no_window", ()) if fit is None else (FOUND, (fit.exponent, fit.error, *fit.window))
 
 
