@@ -119,7 +119,8 @@ def _passage(trajectory: Trajectory, height: float, branch: str) -> HalfHeight:
     levels = [end_level(alpha, curve, trajectory.resolution, trajectory.dimension is not None) for curve in error]
     left = [level for level in levels if _below(level, height)]
     floor = float(np.median(left or levels))
-    floors = levels if trajectory.T.ndim == 3 else [floor if level in left else level for level in levels]
+    own = trajectory.T.ndim == 3  # then each has a floor of its own, but where it is lost in fluctuations that of most
+    floors = [(own and level) or floor if level in left else level for level in levels]
     curves = np.log(np.maximum(error, np.finfo(float).tiny))
     near = np.array([_near(alpha, curve, height) for curve in curves])
     times = np.array([_half(alpha, curve, height, low) for curve, low in zip(curves, floors, strict=True)])

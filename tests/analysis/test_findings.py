@@ -145,7 +145,7 @@ def test_an_exponent_from_before_specialisation_is_called_so():
     short = run(eta=0.75, spectrum=ode_sgd.Spectrum.power_law(4, 1.0), scale=0.3, last=30.0, dimension=40)
     found = ode_sgd.findings(short)
     assert found.transient and "initial transient, before specialisation" in ode_sgd.describe(found)
-    linear = run("linear", 1e-3, spectrum=ode_sgd.Spectrum.power_law(200, 1.0), last=1e4, gradient_flow=True)
+    linear = run("linear", 1e-3, spectrum=ode_sgd.Spectrum.power_law(200, 1.0), last=1e4, dimension=1000)
     assert not ode_sgd.findings(linear).transient  # no saddle, no specialisation
 
 
