@@ -53,6 +53,11 @@ def test_a_run_that_ends_on_the_saddle_has_not_reached_it():
     assert found.within == pytest.approx(3000.0 - found.entered, abs=1e-6)
 
 
+def test_a_level_as_near_as_the_height_is_known_is_the_saddle():
+    found = ode_sgd.half_height(trajectory(ALPHA, passing(saddle_height(), 0.985 * saddle_height())))
+    assert np.isnan(found.time) and found.floor == pytest.approx(0.985 * saddle_height())
+
+
 def test_a_run_that_never_comes_near_it():
     found = ode_sgd.half_height(trajectory(ALPHA, 0.4 * saddle_height() * np.exp(-ALPHA / 100.0) + 1e-9))
     assert np.isnan(found.entered) and found.within == 0.0 and found.time == 0.0
