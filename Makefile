@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export MPLBACKEND := Agg
 
-.PHONY: demo test check lint bench kills docs clean
+.PHONY: demo test check lint bench kills flips battery processors docs clean
 .DEFAULT_GOAL := demo
 
 # The install is skipped while nothing that it depends on has changed.
@@ -42,6 +42,18 @@ bench: $(VENV)/.installed-test
 # 20 kills of drivers and workers during a sweep of 200 runs; the tests have a smaller one.
 kills: $(VENV)/.installed-test
 	$(BIN)/python -m tests.studies.kills
+
+# 2000 flipped bits in every kind of file; the tests have a smaller number.
+flips: $(VENV)/.installed-test
+	$(BIN)/python -m tests.storage.flips
+
+# The error of 1000 random problems against a plain integration at 1e-13; the tests have a sample.
+battery: $(VENV)/.installed-test
+	PYTHONPATH=tests $(BIN)/python -m solvers.battery
+
+# Theory, analysis and model with other linear algebra kernels, and compiled for another kind of processor.
+processors: $(VENV)/.installed-test
+	$(BIN)/python -m tests.processors
 
 $(VENV)/.installed-docs: $(VENV)/.installed
 	@$(PIP) -e '.[docs]'
