@@ -45,7 +45,7 @@ _HOME = {
     "run_sweep": "ode_sgd.studies.sweeps.run",
     "SweepResult": "ode_sgd.studies.sweeps.run",
     "collect_sweep": "ode_sgd.studies.sweeps.collect",
-    "sweep_status": "ode_sgd.studies.sweeps.collect",
+    "sweep_status": "ode_sgd.studies.sweeps.status",
     "Checkpoint": "ode_sgd.storage.checkpoint",
     "StoredRun": "ode_sgd.storage.hdf5",
     "OdeSgdError": "ode_sgd.model.errors",
@@ -105,9 +105,9 @@ if TYPE_CHECKING:
     from ode_sgd.storage.hdf5 import load as load
     from ode_sgd.storage.hdf5 import save as save
     from ode_sgd.studies.sweeps.collect import collect_sweep as collect_sweep
-    from ode_sgd.studies.sweeps.collect import sweep_status as sweep_status
     from ode_sgd.studies.sweeps.run import SweepResult as SweepResult
     from ode_sgd.studies.sweeps.run import run_sweep as run_sweep
+    from ode_sgd.studies.sweeps.status import sweep_status as sweep_status
     from ode_sgd.studies.sweeps.sweep import Sweep as Sweep
 
 

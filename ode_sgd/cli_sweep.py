@@ -43,15 +43,34 @@ again.
 
 """,
     "status": """examples:
-  ode-sgd sweep status scan.sweep                how many runs are complete, how many a second, how long still
+  ode-sgd sweep status scan.sweep                how many runs are complete, how many a second, how long still; where
+                                                 the study simulates, for how many ODE and SGD agree
 """,
     "collect": """examples:
   ode-sgd sweep collect scan.sweep               writes scan.sweep/collected.h5: all runs in one file, for xarray
   ode-sgd sweep collect scan.sweep -o scan.h5 --no-moments
+  ode-sgd sweep collect scan.sweep --columns half_height_time,escape_rate
+  ode-sgd sweep collect scan.toml                into scan.sweep/, with what [collect] in the file says now
+  ode-sgd sweep collect results/scan --file scan.toml
+
+Numbers that not every run has come with how many have them, and why the others do not. What is measured stands in the
+sweep file, if not everything is wanted, or more:
+
+  [collect]
+  columns = ["half_height_time", "escape_rate"]  # default: all
+
+  [collect.quantities]                           # columns of your own
+  overlap = "R_1[-1, 0, 0]"                      # an entry of an array: R of order one at the last time
+  spread = "measures.py:spread"                  # a function in a file beside this one: Trajectory -> number
+
+Functions are run only if the sweep file is given that names them: a folder runs no code.
 """,
     "plot": """examples:
   ode-sgd sweep plot scan.sweep                  a heat map over the first two axes, or a curve over one
-  ode-sgd sweep plot scan.sweep -x learning_rate -z final_error -o fig.pdf
+  ode-sgd sweep plot scan.sweep -x learning_rate -z plateau_length -o fig.pdf
+
+Each point is the median over the runs that have what is drawn. Where some do not, a second panel says how many do, and
+why the others do not.
 """,
 }
 
@@ -85,7 +104,9 @@ def add_commands(commands: Any) -> None:
     status.add_argument("folder", type=Path, metavar="FOLDER")
 
     collect = _command(parts, "collect", _collect, "stack the runs of a sweep into one file")
-    collect.add_argument("folder", type=Path, metavar="FOLDER")
+    collect.add_argument("folder", type=Path, metavar="FOLDER|FILE")
+    collect.add_argument("--file", type=Path, metavar="FILE", help="sweep file whose [collect] says what is measured")
+    collect.add_argument("--columns", metavar="A,B", help="measure these only; default: what the sweep file said")
     collect.add_argument("-o", "--output", type=Path, metavar="OUT.h5", help="default: collected.h5 in the folder")
     collect.add_argument("--no-moments", action="store_true", help="keep eps_g and the summary of each run only")
 
@@ -93,7 +114,7 @@ def add_commands(commands: Any) -> None:
     plot.add_argument("file", type=Path, metavar="FOLDER|OUT.h5")
     plot.add_argument("-x", metavar="NAME", help="horizontal axis; default: the first that varies")
     plot.add_argument("-y", metavar="NAME", help="vertical axis of a map; default: the second, if there is one")
-    plot.add_argument("-z", metavar="NAME", help="what is drawn; default: plateau_length, or final_error")
+    plot.add_argument("-z", metavar="NAME", help="what is drawn; default: half_height_time, if most runs have it")
     plot.add_argument("-o", "--output", type=Path, metavar="FIG", help="ends in .png or .pdf")
 
 
@@ -187,7 +208,7 @@ def _dry(sweep: "Sweep", folder: Path, arguments: argparse.Namespace) -> int:
 
 def _status(arguments: argparse.Namespace) -> int:
     from ode_sgd.studies.progress import duration
-    from ode_sgd.studies.sweeps.collect import sweep_status
+    from ode_sgd.studies.sweeps.status import sweep_status
 
     folder = _folder(arguments.folder)
     status = sweep_status(folder)
@@ -198,18 +219,26 @@ def _status(arguments: argparse.Namespace) -> int:
     elif left:
         since = "" if status.last is None else f" (the last file is {duration(status.last)} old)"
         print(f"at rest{since}; `ode-sgd sweep run` goes on")
+    if status.agreements:
+        told = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in status.agreements.items())
+        print(f"ODE and SGD  {told}")
     return DONE
 
 
 def _collect(arguments: argparse.Namespace) -> int:
     from ode_sgd.studies.progress import SweepProgress
-    from ode_sgd.studies.sweeps.collect import collect_sweep
+    from ode_sgd.studies.sweeps.collect import asked_for, collect_sweep
 
+    folder = _folder(arguments.folder)
+    file = arguments.file or (arguments.folder if arguments.folder.suffix == ".toml" else None)
+    columns, quantities = asked_for(folder, file, arguments.columns)
     progress = SweepProgress("collecting")
     try:
         found = collect_sweep(
-            _folder(arguments.folder),
+            folder,
             arguments.output,
+            columns=columns,
+            quantities=quantities,
             moments=not arguments.no_moments,
             progress=lambda done, runs: progress(done, runs, 0),
         )
@@ -217,14 +246,24 @@ def _collect(arguments: argparse.Namespace) -> int:
         progress.close()
     missing = found.runs - found.present
     print(f"{found.present} of {found.runs} runs, {found.complete} complete")
+    for selection in found.selections:
+        if not selection.whole:
+            print(f"  {selection.sentence}")
     print(f"file    {found.path}")
     if missing:
         print(f"ode-sgd: {missing} runs are not there; their rows are NaN, and status says why", file=sys.stderr)
+    for note in found.notes:
+        print(f"ode-sgd: {note}", file=sys.stderr)
     return DONE
 
 
 def _plot(arguments: argparse.Namespace) -> int:
     from ode_sgd.studies.sweeps.plot import plot_sweep
 
-    print(f"figure  {plot_sweep(arguments.file, arguments.output, x=arguments.x, y=arguments.y, z=arguments.z)}")
+    drawn = plot_sweep(arguments.file, arguments.output, x=arguments.x, y=arguments.y, z=arguments.z)
+    print(f"figure  {drawn.path}")
+    print(drawn.selection.sentence)
+    if 2 * drawn.selection.count < drawn.selection.runs:
+        more = "" if drawn.fuller is None else f"; {drawn.fuller.count} have {drawn.fuller.name}, which -z draws"
+        print(f"ode-sgd: what is drawn selects: most runs do not have {drawn.selection.name}{more}", file=sys.stderr)
     return DONE

@@ -114,8 +114,10 @@ class Agreement:
         if self.otherwise_paired:
             text += (
                 f"; {self.otherwise_paired} of {self.replicas} replicas paired students and teachers otherwise than "
-                "the ODE, so their mean mixes two outcomes: draw a start further from symmetric, at a smaller dimension"
+                "the ODE, so their mean mixes two outcomes"
             )
+        if self.mixed:
+            text += ": draw a start further from symmetric, at a smaller dimension"
         return text if self.extrapolation is None else f"{text}\n{self.extrapolation.verdict}"
 
     def _what_would_tell(self) -> str:

@@ -21,9 +21,10 @@ class Curve:
     above: Array  # ln(eps_g - floor)
     floor: float
     fluctuates: bool
+    left: bool  # whether it is known not to end on a plateau
 
     @classmethod
-    def of(cls, alpha: Array, error: Array, resolution: float, fluctuates: bool) -> "Curve":
+    def of(cls, alpha: Array, error: Array, *, resolution: float, fluctuates: bool, left: bool) -> "Curve":
         """A curve that comes down to its resolution has no floor, and what comes after is left out."""
         usable = error > resolution
         last = error.size if usable.all() else int(np.argmin(usable))
@@ -36,6 +37,7 @@ class Curve:
             above=np.log(above),
             floor=floor,
             fluctuates=fluctuates,
+            left=left,
         )
 
     def height(self, stay: Stay) -> float:

@@ -23,7 +23,10 @@ def _line(name: str, measured: str, theory: str | None) -> str:
 def _plateau(found: Findings) -> str:
     plateau = longest(found.plateaus)
     if plateau is None:
-        return _line("plateau", f"none: {found.plateaus.reason}", None)
+        half = found.half_height.half_height
+        passed = half is not None and half.within > 0.0 and found.plateaus.outcome not in ("not_left", "ended_early")
+        text = f"none: {found.plateaus.reason}"
+        return _line("plateau", f"{text}; how it passes the saddle is the next line" if passed else text, None)
     text = (
         f"alpha = {plateau.start:.5g} to {plateau.end:.5g}, length {plateau.length:.4g} +- {plateau.length_error:.2g}, "
         f"height {plateau.height:.5g} +- {plateau.height_error:.1g}"
@@ -40,7 +43,8 @@ def _plateau(found: Findings) -> str:
 
 def _which_saddle(found: Findings) -> str:
     """What distinguishes the saddle whose height is printed, where it is not the usual one."""
-    return " (split students)" * (found.branch == "split") + " (orthonormal teacher)" * found.own_teachers
+    unusual = ["split students"] * (found.branch == "split") + ["orthonormal teacher"] * found.own_teachers
+    return f" ({', '.join(unusual)})" if unusual else ""
 
 
 def _saddle(found: Findings) -> str:
@@ -93,10 +97,12 @@ def _exponent(found: Findings) -> str:
 
 
 def _floors(found: Findings) -> str:
-    if found.rest is None:
-        text = (
-            f"not reached: eps_g moved by {found.moved:.2g} of itself over the last third of alpha, at rest it is 0.01"
-        )
+    if found.ended:
+        text = "not known: the run ended early"
+    elif found.moved == np.inf:
+        text = "none above the rounding of eps_g"
+    elif found.rest is None:
+        text = f"not reached: eps_g still moves, by a factor {found.moved:.3g} over the last third of alpha"
     else:
         text = f"eps_g = {found.rest:.5g}"
         if found.plateaus.outcome == "not_left":

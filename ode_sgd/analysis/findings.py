@@ -36,14 +36,14 @@ class Findings:
         Why there is no escape rate; "" where there is one.
     power_law : PowerLawFit or None
     transient : bool
-        Whether the window of the power law ends before eps_g is half-way down from the saddle: then it is that of the
-        first descent and no law of learning.
+        Whether the window of the power law begins before eps_g is half-way down from the saddle, for want of one after
+        that: then it is that of the first descent, and no law of learning.
     crossover : Crossover or None
     rest : float or None
         The level on which eps_g ends, where it moved by less than 1 % over the last third of alpha: a floor, or, while
         students do not yet follow teachers, perhaps a plateau.
     moved : float
-        By what fraction of its last value eps_g moved over the last third of alpha.
+        Largest over smallest eps_g over the last third of alpha; inf where it came down to its resolution there.
     specialisation : Specialisation
     own_teachers : bool
         Whether every replica has a teacher of its own; theory is then that of an orthonormal one.
@@ -93,7 +93,11 @@ def findings(trajectory: Trajectory) -> Findings:
     half = search_half_height(trajectory, plateau)
     branch = half.half_height.branch if half.half_height is not None else saddle_branch(trajectory, plateau)
     escape = _escape(trajectory, plateau)
-    power_law = fit_power_law(trajectory)
+    half_time = half.half_height.time if half.half_height is not None else 0.0
+    power_law = fit_power_law(trajectory, after=half_time) if half_time >= 0.0 else None
+    transient = power_law is None and half_time != 0.0
+    if transient:
+        power_law = fit_power_law(trajectory)
     return Findings(
         ended=_ended(trajectory),
         plateaus=plateaus,
@@ -101,8 +105,8 @@ def findings(trajectory: Trajectory) -> Findings:
         escape=escape if isinstance(escape, Escape) else None,
         escape_reason=escape if isinstance(escape, str) else "",
         power_law=power_law,
-        transient=power_law is not None and _is_transient(power_law, half),
-        crossover=find_crossover(trajectory, power_law) if power_law else None,
+        transient=transient and power_law is not None,
+        crossover=find_crossover(trajectory, power_law) if power_law and not transient else None,
         rest=floor_of(trajectory) or None,
         moved=_moved(trajectory),
         specialisation=specialisation(trajectory),
@@ -132,20 +136,13 @@ def _escape(trajectory: Trajectory, plateau: Plateau | None) -> Escape | str:
     return escape_or_reason(trajectory, plateau)
 
 
-def _is_transient(fit: PowerLawFit, half: HalfHeightSearch) -> bool:
-    """Whether a fit ends before the saddle is left; where there is none, nothing can be told."""
-    found = half.half_height
-    return found is not None and not fit.window[1] > found.time
-
-
 def _moved(trajectory: Trajectory) -> float:
-    error = trajectory.generalization_error
+    """Largest over smallest eps_g in the last third of the time."""
+    alpha, error = trajectory.alpha, trajectory.generalization_error
     curve = error if error.ndim == 1 else error.mean(axis=0)
-    late = np.append(
-        curve[trajectory.alpha >= LATE * trajectory.alpha[-1]],
-        np.interp(LATE * trajectory.alpha[-1], trajectory.alpha, curve),
-    )
-    return float(np.ptp(late) / curve[-1]) if curve[-1] > 0.0 else float("inf")
+    begin = LATE * alpha[-1]
+    late = np.append(curve[alpha >= begin], np.interp(begin, alpha, curve))
+    return float(late.max() / late.min()) if late.min() > trajectory.resolution else float("inf")
 
 
 def saddle_branch(trajectory: Trajectory, plateau: Plateau | None) -> str:

@@ -8,7 +8,7 @@ from ode_sgd.solvers.trajectory import Trajectory
 STILL = 0.01  # a curve that moves by less than this over the last third of the time has come to rest
 LATE = 2.0 / 3.0  # where the last third begins
 BLOCKS, FEWEST_BLOCKS = 10, 4  # of output times, whose means tell a drift from fluctuations
-DEVIATIONS = 2.0  # standard errors of the drift that count as fluctuation ...
+DEVIATIONS = 3.0  # standard errors of the drift that count as fluctuation ...
 MOST_NOISE = 0.1  # ... unless they are more than this: then nothing is known
 
 
@@ -22,7 +22,7 @@ def end_level(alpha: Array, error: Array, resolution: float, fluctuates: bool) -
         Of eps_g; a curve that comes down to it has no floor.
     fluctuates : bool
         Whether the curve is one of a simulation. Then the level is the mean over the last third, and what moves is a
-        straight line through the means of ten blocks; two of its standard errors are forgiven.
+        straight line through the means of ten blocks; three of its standard errors, 10 % at most, are forgiven.
     """
     late = alpha >= LATE * alpha[-1]
     values = error[late]

@@ -6,7 +6,7 @@ import numpy as np
 
 from ode_sgd.analysis.floor import end_level
 from ode_sgd.analysis.plateau import Plateau
-from ode_sgd.analysis.saddle_of_run import branch_of, saddles_of, teacher_of
+from ode_sgd.analysis.saddle_of_run import saddle_passed, teacher_of
 from ode_sgd.analysis.stays import BAND, END, crossing
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
@@ -28,7 +28,7 @@ class HalfHeight:
         orthonormal one); dimensionless.
     branch : str
         "identical" or "split": of the two saddles the one whose students are alike as those of the run are while it
-        is within 10 % of the height.
+        is within 10 % of the height; "identical" where the students' spread there is below 2 % of their norm.
     entered : float
         First alpha at which eps_g is within 10 % of `height`; NaN: never.
     within : float
@@ -95,15 +95,13 @@ def half_height(trajectory: Trajectory) -> HalfHeight | None:
 def search_half_height(trajectory: Trajectory, plateau: Plateau | None = None) -> HalfHeightSearch:
     """As `half_height`, with the reason where there is none. On a plateau that is given the branch is told there."""
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
-    saddles = saddles_of(trajectory)
-    if not saddles:
+    saddle = saddle_passed(trajectory, None if plateau is None else (plateau.start, plateau.end, plateau.height))
+    if saddle is None:
         return HalfHeightSearch(None, _why_none(trajectory))
-    stretch = None if plateau is None else (plateau.start, plateau.end, plateau.height)
-    branch = branch_of(trajectory, saddles, stretch)
-    height = saddles[branch].generalization_error
+    height = saddle.generalization_error
     if height <= trajectory.resolution:
         return HalfHeightSearch(None, f"the saddle's height, {height:.3g}, is within the rounding of eps_g")
-    return HalfHeightSearch(_passage(trajectory, height, branch), "")
+    return HalfHeightSearch(_passage(trajectory, height, saddle.branch), "")
 
 
 def _why_none(trajectory: Trajectory) -> str:
@@ -121,7 +119,8 @@ def _passage(trajectory: Trajectory, height: float, branch: str) -> HalfHeight:
     levels = [end_level(alpha, curve, trajectory.resolution, trajectory.dimension is not None) for curve in error]
     left = [level for level in levels if _below(level, height)]
     floor = float(np.median(left or levels))
-    floors = levels if trajectory.T.ndim == 3 else [floor if level in left else level for level in levels]
+    own = trajectory.T.ndim == 3  # then each has a floor of its own, but where it is lost in fluctuations that of most
+    floors = [(own and level) or floor if level in left else level for level in levels]
     curves = np.log(np.maximum(error, np.finfo(float).tiny))
     near = np.array([_near(alpha, curve, height) for curve in curves])
     times = np.array([_half(alpha, curve, height, low) for curve, low in zip(curves, floors, strict=True)])

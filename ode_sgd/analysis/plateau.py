@@ -7,6 +7,7 @@ alpha << 1/eta and every power law, has no plateau.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -36,8 +37,7 @@ OUTCOMES = (  # of a search
     FOUND,
     "too_short",  # no stay near one height lasts
     "slope",  # one lasts, but moves while it does
-    "not_left",  # the curve ends on a level, having rested on none above it: a plateau not yet left, or a floor
-    "floor",  # the same with every student on a teacher: a floor
+    "not_left",  # the curve ends near a level, having rested on none above it: a plateau not yet left, or a floor
     "fluctuates",  # stays of a simulation that noise may have made
     "replicas",  # most replicas do not come back to the plateau of their mean, or do not leave it
     "ended_early",  # diverged, interrupted or stopped before anything was seen
@@ -150,31 +150,25 @@ def find_plateaus(trajectory: Trajectory) -> PlateauSearch:
     search = _search(trajectory)
     if early and not search.plateaus:
         return PlateauSearch((), f"{early}; until then {search.reason}", "ended_early")
-    if search.outcome == "not_left" and trajectory.problem.activation == "linear":
-        return replace(
-            search, reason=f"{search.reason}: a floor, for linear networks have no plateaus", outcome="floor"
-        )
-    if search.outcome == "not_left" and _all_follow(trajectory):
-        return replace(search, reason=f"{search.reason}: a floor, for every student follows a teacher", outcome="floor")
-    if search.outcome == "not_left":
-        return replace(search, reason=f"{search.reason}: a plateau not yet left, or a floor")
     return search
 
 
 def _search(trajectory: Trajectory) -> PlateauSearch:
-    """By what the curves look like."""
-    alpha, error, resolution = trajectory.alpha, trajectory.generalization_error, trajectory.resolution
+    """By what the curves look like, and by whether there is anything left to leave."""
+    alpha, error, left = trajectory.alpha, trajectory.generalization_error, _left(trajectory)
+    make = partial(Curve.of, alpha, resolution=trajectory.resolution, left=left)
     if trajectory.replicas is None:
-        return _search_stays(Curve.of(alpha, error, resolution, trajectory.dimension is not None))[0]
+        return _search_stays(make(error, fluctuates=trajectory.dimension is not None))[0]
     if trajectory.T.ndim == 2:
-        return _of_one_start(alpha, error, resolution)
-    return _over_replicas([_search_stays(Curve.of(alpha, curve, resolution, True))[0] for curve in error])
+        return _of_one_start(make(error.mean(axis=0), fluctuates=True), error)
+    return _over_replicas([_search_stays(make(curve, fluctuates=True))[0] for curve in error])
 
 
-def _all_follow(trajectory: Trajectory) -> bool:
-    """Whether at the end every student follows a teacher, in most replicas."""
-    follow = (specialisation(trajectory).teacher >= 0).all(axis=-1)
-    return bool(np.mean(follow) > 0.5)
+def _left(trajectory: Trajectory) -> bool:
+    """Whether the run does not end on a plateau: in most replicas a student follows a teacher, or it is linear."""
+    if trajectory.problem.activation == "linear":
+        return True
+    return bool(np.mean((specialisation(trajectory).teacher >= 0).any(axis=-1)) > 0.5)
 
 
 def longest(search: PlateauSearch) -> Plateau | None:
@@ -268,11 +262,12 @@ def _why_none(curve: Curve, found: list[Stay], steady: list[Stay]) -> tuple[str,
             "more replicas, or a larger dimension, would tell"
         ), "fluctuates"
     since = curve.near_its_end_since(BAND)
-    if since < 0.5 * curve.alpha[-1]:
+    if since < 0.5 * curve.alpha[-1] and not curve.left:
         return (
             f"eps_g ends within {BAND:.0%} of {np.exp(curve.logarithm[-1]):.3g}, where it is since alpha = "
             f"{since:.4g}, and rested on no higher level before"
             + ("" if curve.floor else " (it still moves by more than 1 % over the last third of alpha)")
+            + ": a plateau not yet left, or a floor"
         ), "not_left"
     unsettled = curve.floor == 0.0 and since < LATE * curve.alpha[-1]
     return (
@@ -282,9 +277,8 @@ def _why_none(curve: Curve, found: list[Stay], steady: list[Stay]) -> tuple[str,
     ), "too_short"
 
 
-def _of_one_start(alpha: Array, errors: Array, resolution: float) -> PlateauSearch:
+def _of_one_start(curve: Curve, errors: Array) -> PlateauSearch:
     """Plateaus of the mean over replicas; start and end of each as the replicas have them."""
-    curve = Curve.of(alpha, errors.mean(axis=0), resolution, True)
     search, stays = _search_stays(curve)
     if not stays or len(errors) == 1:
         return replace(search, plateaus=tuple(replace(plateau, replicas=len(errors)) for plateau in search.plateaus))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.analysis.plateau import FEWEST_TIMES, find_plateaus
+from ode_sgd.analysis.plateau import FEWEST_TIMES, PlateauSearch, find_plateaus
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import AnalysisError
@@ -110,7 +110,13 @@ def local_exponent(trajectory: Trajectory, width: float = 0.0) -> Array:
     return exponents
 
 
-def fit_power_law(trajectory: Trajectory, window: tuple[float, float] | None = None) -> PowerLawFit | None:
+def fit_power_law(
+    trajectory: Trajectory,
+    window: tuple[float, float] | None = None,
+    *,
+    after: float = 0.0,
+    plateaus: PlateauSearch | None = None,
+) -> PowerLawFit | None:
     """Fit eps_g = amplitude alpha^-exponent.
 
     Parameters
@@ -121,6 +127,11 @@ def fit_power_law(trajectory: Trajectory, window: tuple[float, float] | None = N
         First and last alpha. None takes the longest stretch, in decades of alpha and of at least half of one, on which
         the local exponent stays within 10 % of the middle of its range and is steeper than 0.05; after the last plateau
         if there is one. Exponents of simulations are those of lines over 0.3 decades.
+    after : float
+        Where no window is given, the alpha before which none is looked for, >= 0: what precedes the half-height time
+        (`half_height`) is the descent to the saddle, whose exponent is no law of learning.
+    plateaus : PlateauSearch or None
+        What `find_plateaus` gives; None searches.
 
     Returns
     -------
@@ -140,9 +151,11 @@ def fit_power_law(trajectory: Trajectory, window: tuple[float, float] | None = N
     """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     usable = _usable(trajectory)
+    after = check.number("after", after, least=0.0)
     given = window is not None
     if window is None:
-        window = _constant_window(trajectory, usable & (trajectory.alpha > _last_plateau_end(trajectory)))
+        begin = max(after, _last_plateau_end(trajectory, plateaus))
+        window = _constant_window(trajectory, usable & (trajectory.alpha > begin))
         if window is None:
             return None
     low, high = _checked_window(window)
@@ -235,11 +248,11 @@ def _even(trajectory: Trajectory, inside: Mask, curve: Array) -> tuple[Array, Ar
     return points, np.interp(points, x, np.log(curve[inside]))
 
 
-def _last_plateau_end(trajectory: Trajectory) -> float:
+def _last_plateau_end(trajectory: Trajectory, plateaus: PlateauSearch | None) -> float:
     """What falls towards a plateau is no asymptotic law; 0 without one."""
     if trajectory.problem.activation == "linear" or trajectory.alpha.size < FEWEST_TIMES:
         return 0.0
-    return max((plateau.end for plateau in find_plateaus(trajectory).plateaus), default=0.0)
+    return max((plateau.end for plateau in (plateaus or find_plateaus(trajectory)).plateaus), default=0.0)
 
 
 def _constant_window(trajectory: Trajectory, usable: Mask) -> tuple[float, float] | None:

@@ -14,6 +14,7 @@ from ode_sgd.theory.rest import BRANCHES
 from ode_sgd.theory.saddle import Saddle, symmetric_saddle
 
 T = TypeVar("T")
+ALIKE = 0.02  # spread of the students, of their norm, that is none; see `saddle_passed`
 NEAR = 0.1  # within this fraction of a saddle's height a run is looked at for how alike its students are
 
 
@@ -51,6 +52,28 @@ def saddles_of(trajectory: Trajectory) -> dict[str, Saddle]:
     problem, teacher = trajectory.problem, teacher_of(trajectory)
     found = {branch: where_it_exists(partial(symmetric_saddle, problem, teacher, branch)) for branch in BRANCHES}
     return {branch: saddle for branch, saddle in found.items() if saddle is not None}
+
+
+def saddle_passed(trajectory: Trajectory, stretch: tuple[float, float, float] | None) -> Saddle | None:
+    """The saddle that a run passes, on the branch of `branch_of`, if there is one.
+
+    To find the split saddle takes several times as long as the identical one. It is not looked for where the students'
+    spread is below ALIKE of their norm: where the split saddle has twice that, the two heights differ by 4e-4.
+    """
+    problem, teacher = trajectory.problem, teacher_of(trajectory)
+    find = partial(symmetric_saddle, problem, teacher)
+    identical = where_it_exists(partial(find, BRANCHES[0]))
+    if identical is None:
+        return where_it_exists(partial(find, BRANCHES[1]))
+    mean = trajectory if trajectory.replicas is None else trajectory.mean()
+    row = _passing(mean, identical.generalization_error) if stretch is None else _on_stretch(mean, *stretch)
+    if row is not None and _spread(mean.Q[row]) < ALIKE * np.trace(mean.Q[row]) / len(mean.Q[row]):
+        return identical
+    split = where_it_exists(partial(find, BRANCHES[1]))
+    if split is None:
+        return identical
+    saddles = dict(zip(BRANCHES, (identical, split), strict=True))
+    return saddles[branch_of(trajectory, saddles, stretch)]
 
 
 def branch_of(trajectory: Trajectory, saddles: dict[str, Saddle], stretch: tuple[float, float, float] | None) -> str:

@@ -1,4 +1,7 @@
-"""Stays of a curve in a narrow band around one height: what plateaus are told by (docs/theory.md section 10)."""
+"""Stays of a curve in a narrow band around one height: what plateaus are told by (docs/theory.md section 10).
+
+The curve is ln(eps_g - floor), so that all falls are fractions of what lies above the floor on which eps_g ends.
+"""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -12,7 +15,7 @@ BAND = 0.1  # a curve is on a plateau while within this fraction of its height
 LEFT = 0.2  # it has left when this fraction below it; from there its last moment in the band is looked for
 END = 0.5  # the plateau has ended when the curve is below this fraction of it
 # Time in the band over the shortest time in which the curve, while it leaves, falls by the same factor 1.1 / 0.9. Where
-# ln eps_g is convex (linear networks without noise) this is at most 1, an escape e^(2 lambda alpha) after a stay of
+# the curve is convex (linear networks) this is at most 1, an escape e^(2 lambda alpha) after a stay of
 # some 1 / lambda gives 10.
 PERSISTENCE = 6.0
 FLATTEST = 0.2  # the height is the mean over the flattest stretch, of this fraction of the time in the band
@@ -27,18 +30,18 @@ ROUNDING = 1e-9  # relative; what two ways to compute a time may differ by
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stay:
-    """One stay of a curve in a band around `height`: from `start` to `leave`."""
+    """One stay of a curve in a band around `height`, above the floor: from `start` to `leave`."""
 
     start: float
     leave: float
     height: float
     middle: float  # of the flattest fifth
-    drift: float  # of ln eps_g over it
-    noise: float  # standard error of the mean of ln eps_g over it
+    drift: float  # of the curve over it
+    noise: float  # standard error of the curve's mean over it
 
 
 def find_stays(alpha: Array, curve: Array) -> list[Stay]:
-    """Stays of ln eps_g that last and end, and nearly the same ones again; also those on slopes."""
+    """Stays of ln(eps_g - floor) that last and end, and nearly the same ones again; also those on slopes."""
     found: list[Stay] = []
     search = _Search(alpha, curve)
     for anchor in _anchors(alpha):
@@ -123,13 +126,13 @@ class _Search:
 
 
 def crossing(alpha: Array, curve: Array, index: int, level: float) -> float:
-    """Where the curve passes `level` between two output times, interpolated linearly in ln eps_g."""
+    """Where the curve, a logarithm, passes `level` between two output times, interpolated linearly."""
     step = curve[index + 1] - curve[index]
     return float(alpha[index] + (alpha[index + 1] - alpha[index]) * (level - curve[index]) / step)
 
 
 def _fastest_fall(alpha: Array, curve: Array, drop: float) -> float:
-    """The shortest time in which the curve's running minimum falls by `drop` in ln eps_g."""
+    """The shortest time in which the curve's running minimum falls by `drop`."""
     lowest = np.minimum.accumulate(curve)
     keep = np.concatenate([[True], np.diff(lowest) < 0.0])
     depth, time = -lowest[keep], alpha[keep]
@@ -143,7 +146,7 @@ def _fastest_fall(alpha: Array, curve: Array, drop: float) -> float:
 
 
 def _flattest(alpha: Array, curve: Array, start: float, leave: float) -> tuple[float, float, float, float]:
-    """Of the flattest fifth of a stay: mean of ln eps_g, middle, drift, and standard error of that mean.
+    """Of the flattest fifth of a stay: mean of the curve, middle, drift, and standard error of that mean.
 
     Drift and scatter are those of a straight line through points even in alpha, of which no more count as independent
     than there are output times.

@@ -13,7 +13,7 @@ from ode_sgd.model.errors import InvalidProblem, OdeSgdError
 
 Array = NDArray[np.float64]
 
-SHORTEST = 1e-240  # last output time; its grid begins 1e4 times earlier
+SHORTEST = 1e-280  # last output time; its grid begins 1e4 times earlier, where the inverse of a step is still a number
 
 
 def restore_frozen(value: Any, state: Sequence[Any]) -> None:

@@ -1,6 +1,7 @@
 """Runs in HDF5: one file a run, written whole, never changed, readable without this package."""
 
 import io
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -145,6 +146,25 @@ def load(path: str | os.PathLike[str]) -> StoredRun:
     )
 
 
+def stored_config(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """The `config` of a file that `save` wrote, and nothing else of it.
+
+    Raises
+    ------
+    StorageError
+        For a file that is missing, damaged, or of another kind.
+    """
+    source = Path(path)
+    data = io.BytesIO(_bytes(source))
+    seal.sealed(data, source, AGAIN)
+    try:
+        with h5py.File(data, "r") as file:
+            text = file.attrs.get("config_json")
+            return None if text is None else json.loads(plain(text))
+    except Exception as error:  # a damaged file makes HDF5 and h5py raise nearly anything
+        raise StorageError(f"{source} is damaged or cut short ({error}); {AGAIN}") from error
+
+
 def _image(held: Contents) -> memoryview:
     """The bytes of the file.
 
@@ -164,8 +184,8 @@ def _image(held: Contents) -> memoryview:
     return seal.seal(memory)
 
 
-def write_attributes(group: Any, attributes: Mapping[str, Value]) -> None:
-    """Numbers as 64 bits, texts as UTF-8.
+def write_attributes(group: Any, attributes: Mapping[str, Any]) -> None:
+    """Numbers as 64 bits, arrays as they are, texts as UTF-8.
 
     Texts of variable length would lie in a heap without checksum, and HDF5 2.0 loops for ever over damage there.
     """
@@ -173,6 +193,8 @@ def write_attributes(group: Any, attributes: Mapping[str, Value]) -> None:
         if isinstance(value, str):
             text = value.encode()
             group.attrs.create(name, np.bytes_(text), dtype=h5py.string_dtype("utf-8", max(1, len(text))))
+        elif isinstance(value, np.ndarray):
+            group.attrs.create(name, value)
         else:
             group.attrs.create(name, value, dtype=np.int64 if isinstance(value, int) else np.float64)
 

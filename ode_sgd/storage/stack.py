@@ -27,7 +27,7 @@ SCHEMA_ATTRIBUTE = "ode_sgd_sweep_schema"
 DIGEST_ATTRIBUTE = "content_sha256"
 TABLE_ATTRIBUTE = "table_sha256"  # in JSON, of every column of one number a run
 COLLECT = "collect the sweep again"
-ATTRIBUTES = ("long_name", "units", "key", "flag_meanings")
+ATTRIBUTES = ("long_name", "units", "key", "flag_meanings", "ancillary_variables", "runs_with_value")
 CHUNK_BYTES = 2**19
 SPARE = 1.1  # free space that is asked for, in sizes of the file
 
@@ -74,7 +74,13 @@ def read_stack(path: Path) -> tuple[dict[str, Column], dict[str, Any]]:
 
 
 def read_columns(path: Path, *, one_dimensional: bool) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Arrays and attributes of a file that may be too large for memory: without those of more dimensions.
+    """As `read_table`, the arrays alone."""
+    columns, attributes = read_table(path, one_dimensional=one_dimensional)
+    return {name: column.values for name, column in columns.items()}, attributes
+
+
+def read_table(path: Path, *, one_dimensional: bool = True) -> tuple[dict[str, Column], dict[str, Any]]:
+    """Columns and attributes of a file that may be too large for memory: without those of more dimensions.
 
     Raises
     ------
@@ -87,7 +93,22 @@ def read_columns(path: Path, *, one_dimensional: bool) -> tuple[dict[str, NDArra
     if SCHEMA_ATTRIBUTE not in attributes:
         raise StorageError(f"{path} is no file of a sweep; give what `ode-sgd sweep collect` wrote")
     _check_table(path, columns, attributes)
-    return {name: column.values for name, column in columns.items()}, attributes
+    return columns, attributes
+
+
+def read_flags(path: Path, name: str) -> list[str]:
+    """The words of a column of codes, one a run; none if the file has no such column. Nothing else is read.
+
+    Raises
+    ------
+    StorageError
+        If the file is missing or damaged.
+    """
+    with _opened(path, "remove it and run the sweep again") as file:
+        if name not in file:
+            return []
+        words = plain(file[name].attrs["flag_meanings"]).split()
+        return [words[code] for code in file[name][...].tolist()]
 
 
 def _check_table(path: Path, columns: Mapping[str, Column], attributes: Mapping[str, Any]) -> None:

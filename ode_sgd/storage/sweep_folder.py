@@ -148,6 +148,11 @@ class SweepFolder:
         """File of a run computed after its batch."""
         return self._of_run(RETRIED, run, ".h5")
 
+    def retried_runs(self) -> list[int]:
+        """The runs that have such a file."""
+        names = (name.removeprefix("run-").removesuffix(".h5") for name in self.present(RETRIED))
+        return sorted(int(name) for name in names)
+
     def checkpoint(self, run: int) -> Path:
         """Checkpoint of a run."""
         return self._of_run(CHECKPOINTS, run, ".checkpoint")

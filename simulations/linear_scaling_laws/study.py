@@ -129,7 +129,7 @@ def in_time(case: Case, curves: Axes, ratios: Axes, number: int) -> bool:
 
 
 def by_sgd(case: Case, curves: Axes, number: int) -> bool:
-    """The same by SGD at a length that it can afford: whether it agrees with the ODE, and its exponent with the law."""
+    """The same by SGD at a length that it can afford: whether its exponent is the law's, the ODE not denied."""
     problem = problem_of(case.beta, case.simulated, case.rate)
     start, window = start_of(problem), theory.linear_time_window(problem, case.allowed)
     alpha = np.unique(np.concatenate([[0.0], np.geomspace(window[0] / 20.0, window[0], 8), np.geomspace(*window, 24)]))
@@ -157,7 +157,7 @@ def by_sgd(case: Case, curves: Axes, number: int) -> bool:
     style = {"fmt": MARKERS[number], "ms": 4.0, "mfc": "white", "lw": 0.9, "color": colour, "zorder": 3}
     curves.errorbar(unit * sgd.alpha[1::2], mean[1::2], spread[1::2], label=label, **style)
     curves.plot(unit * sgd.alpha[1:], closed[1:], color=colour, lw=0.7)
-    return holds and agreement.agrees
+    return holds and agreement.outcome != "disagree"
 
 
 def floors(problem: ode_sgd.Problem, start: ode_sgd.OrderParameters, features: Array) -> Array:

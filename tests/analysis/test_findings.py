@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import ode_sgd
+from tests.analysis.curves import trajectory
 
 
 def run(activation="erf", eta=0.1, scale=0.01, last=4000.0, dimension=1024, seed=1, **changes):
@@ -111,3 +112,70 @@ def test_bad_input():
         ode_sgd.findings(np.ones(3))
     with pytest.raises(ode_sgd.AnalysisError, match="Findings"):
         ode_sgd.describe(3)
+
+
+def test_a_run_that_diverged_at_once_says_so():
+    ode = run("linear", 50.0, last=100.0)
+    assert ode.status == "diverged"
+    few = replace(
+        ode,
+        alpha=ode.alpha[:2].copy(),
+        generalization_error=ode.generalization_error[:2].copy(),
+        moments={order: (Q[:2].copy(), R[:2].copy(), T) for order, (Q, R, T) in ode.moments.items()},
+    )
+    for each in (ode, few):
+        text = ode_sgd.describe(ode_sgd.findings(each))
+        assert text.startswith("ended") and "diverged" in text.splitlines()[0] and "beyond critical" in text
+        assert "floor     not known: the run ended early" in text
+
+
+def test_a_passage_too_short_for_a_plateau_is_printed_with_its_numbers():
+    ode = run(eta=1.5, spectrum=ode_sgd.Spectrum.power_law(8, 1.0), last=2000.0, dimension=1000)
+    found = ode_sgd.findings(ode)
+    half = found.half_height.half_height
+    assert found.plateaus.outcome == "too_short" and half.within > 0.0
+    text = ode_sgd.describe(found)
+    assert "how it passes the saddle is the next line" in text
+    assert f"within 10 % of theory's height {half.height:.5g} for {half.within:.4g}" in text
+    assert f"half-way down to zero at alpha = {half.time:.5g}" in text
+    assert "escape    rate not measured: there is no plateau to escape from" in text
+
+
+def test_an_exponent_from_before_specialisation_is_called_so():
+    short = run(eta=0.75, spectrum=ode_sgd.Spectrum.power_law(4, 1.0), scale=0.3, last=30.0, dimension=40)
+    found = ode_sgd.findings(short)
+    assert found.transient and "initial transient, before specialisation" in ode_sgd.describe(found)
+    linear = run("linear", 1e-3, spectrum=ode_sgd.Spectrum.power_law(200, 1.0), last=1e4, dimension=1000)
+    assert not ode_sgd.findings(linear).transient  # no saddle, no specialisation
+
+
+def test_where_there_is_one_the_law_after_the_saddle_is_reported():
+    ode = run(eta=1.5, spectrum=ode_sgd.Spectrum.power_law(8, 1.0), last=2000.0, dimension=1000)
+    found = ode_sgd.findings(ode)
+    assert not found.transient
+    assert found.power_law.window[0] > found.half_height.half_height.time
+    assert ode_sgd.fit_power_law(ode).window[1] < found.half_height.half_height.time  # the longest is the transient's
+    with pytest.raises(ode_sgd.OdeSgdError, match="after"):
+        ode_sgd.fit_power_law(ode, after=-1.0)
+
+
+def test_floors_are_not_both_announced_and_denied():
+    for last in (100.0, 300.0, 600.0, 1000.0, 3000.0):
+        text = ode_sgd.describe(ode_sgd.findings(run(last=last, scale=0.1, dimension=1000, label_noise=1.1)))
+        plateau, floor = text.splitlines()[0], next(line for line in text.splitlines() if line.startswith("floor"))
+        if "not reached" in floor:
+            assert "rested on no higher level" not in plateau or "still moves by more than 1 %" in plateau
+        assert ("not yet left" in plateau and "not reached" not in floor) == ("plateau that is not yet left" in floor)
+
+
+def test_why_an_escape_is_not_measured():
+    assert "students do not part" in ode_sgd.describe(ode_sgd.findings(still_together()))
+    wide = ode_sgd.findings(run(eta=0.1, scale=1.0, last=3000.0, dimension=100))
+    assert wide.escape is not None or wide.escape_reason
+
+
+def still_together():
+    """A plateau of eps_g that is left while R stays what it was."""
+    alpha = np.linspace(0.0, 3000.0, 1501)
+    error = 0.02 * (1.0 + 4.0 * np.exp(-alpha / 10.0)) / (1.0 + np.exp(0.02 * (alpha - 1000.0)))
+    return trajectory(alpha, error, R=np.full((alpha.size, 2, 2), 0.4))

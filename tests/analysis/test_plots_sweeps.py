@@ -1,9 +1,20 @@
 """Figures of sweeps: what is drawn where."""
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 
-from ode_sgd.analysis.plots.sweeps import averaged, logarithmic, plot_curve, plot_map
+from ode_sgd.analysis.plots.sweeps import (
+    logarithmic,
+    plot_count_map,
+    plot_counts,
+    plot_curve,
+    plot_map,
+    summarised,
+    sweep_curve,
+    sweep_map,
+)
+from ode_sgd.analysis.selection import Selection
 
 
 def test_scales_follow_the_values():
@@ -12,16 +23,16 @@ def test_scales_follow_the_values():
     assert not logarithmic(np.array([0.0, 0.1, 1.0]))
 
 
-def test_means_and_errors_over_equal_keys():
-    keys = np.array([[1.0], [1.0], [2.0], [2.0], [3.0]])
-    distinct, mean, error, count = averaged(keys, np.array([1.0, 3.0, 5.0, np.nan, np.nan]))
-    assert distinct[:, 0].tolist() == [1.0, 2.0, 3.0]
-    assert count.tolist() == [2, 1, 0]
-    assert mean[:2].tolist() == [2.0, 5.0] and np.isnan(mean[2])
-    assert error[0] == 1.0 and not np.isfinite(error[1])  # sqrt(2) / sqrt(2)
+def test_medians_and_quartiles_over_equal_keys():
+    keys = np.array([[1.0], [1.0], [1.0], [2.0], [2.0], [3.0]])
+    points = summarised(keys, np.array([1.0, 3.0, 100.0, 5.0, np.nan, np.nan]))
+    assert points.keys[:, 0].tolist() == [1.0, 2.0, 3.0]
+    assert (points.count.tolist(), points.total.tolist()) == ([3, 1, 0], [3, 2, 1])
+    assert points.median[:2].tolist() == [3.0, 5.0] and np.isnan(points.median[2])
+    assert (points.lower[0], points.upper[0]) == (2.0, 51.5)  # half-way between neighbours
 
 
-def test_a_map_puts_every_mean_into_its_cell():
+def test_a_map_puts_every_median_into_its_cell():
     x = np.repeat([1.0, 10.0, 100.0], 4)
     y = np.tile([0.0, 0.0, 1.0, 1.0], 3)
     z = 10.0 * np.log10(x) + y + np.tile([-0.5, 0.5], 6)
@@ -33,9 +44,67 @@ def test_a_map_puts_every_mean_into_its_cell():
     assert r"\eta" in axes.get_xlabel() and r"\beta" in axes.get_ylabel()
 
 
-def test_a_curve_shows_means_with_bars():
-    x, z = np.repeat([1.0, 2.0, 3.0], 2), np.array([1.0, 3.0, 2.0, 4.0, 5.0, np.nan])
+def test_a_curve_shows_medians_and_which_points_are_of_a_part_of_the_runs():
+    x, z = np.repeat([1.0, 2.0, 3.0, 4.0], 3), np.array([1.0, 3.0, 9.0, 2.0, 4.0, np.nan, 5.0, *[np.nan] * 5])
     axes = plot_curve(Figure().subplots(), "beta", x, "plateau_length", z)
-    line = axes.containers[0].lines[0]
-    np.testing.assert_array_equal(line.get_ydata(), [2.0, 3.0, 5.0])
-    assert "2 runs" in axes.get_title()
+    whole, part = (container.lines[0] for container in axes.containers)
+    assert (whole.get_xdata().tolist(), whole.get_ydata().tolist()) == ([1.0], [3.0])
+    assert (part.get_xdata().tolist(), part.get_ydata().tolist()) == ([2.0, 3.0], [3.0, 5.0])
+    assert (whole.get_markerfacecolor(), part.get_markerfacecolor()) == (whole.get_color(), "white")
+    joined = axes.lines[0].get_ydata()
+    np.testing.assert_array_equal(joined, [3.0, 3.0, np.nan, np.nan])  # one of three runs is no point of a curve
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "median and quartiles of all runs of a point",
+        "median and quartiles of some runs of a point",
+    ]
+
+
+@pytest.fixture
+def selection():
+    """Of nine runs at three places all, one and none have it; two reasons."""
+    has = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0], dtype=bool)
+    codes = np.array([0, 0, 0, 0, 1, 2, 1, 1, 1])
+    return Selection(name="plateau_length", has=has, codes=codes, words=("found", "too_short", "slope"))
+
+
+def test_bars_count_the_runs_of_every_point(selection):
+    axes = plot_counts(Figure().subplots(), "beta", np.repeat([1.0, 2.0, 3.0], 3), selection)
+    heights = [[bar.get_height() for bar in bars] for bars in axes.containers]
+    assert heights == [[3, 1, 0], [0, 1, 3], [0, 1, 0]]
+    assert [text.get_text() for text in axes.texts] == ["3/3", "1/3", "0/3"]
+    assert axes.get_legend_handles_labels()[1] == ["have it (4)", "too short (4)", "slope (1)"]
+
+
+def test_rare_reasons_are_counted_together():
+    codes = np.array([0, 1, 1, 2, 2, 3, 4])
+    some = Selection(name="z", has=codes == 0, codes=codes, words=("found", "a", "b", "c", "d"))
+    parts = some.shares(np.zeros(7, dtype=int), 1, most=3)
+    assert [(word, number.tolist()) for word, number in parts] == [
+        ("found", [1]),
+        ("a", [2]),
+        ("b", [2]),
+        ("others", [2]),
+    ]
+
+
+def test_a_figure_has_a_second_panel_only_where_runs_are_missing(selection):
+    x, z = np.repeat([1.0, 2.0, 3.0], 3), np.where(selection.has, 5.0, np.nan)
+    figure = Figure(layout="constrained")
+    sweep_curve(figure, "beta", x, z, selection)
+    assert len(figure.axes) == 2
+    assert figure.axes[0].get_title(loc="left") == "plateau_length: 4 of 9 runs; 4 too short, 1 slope"
+    whole = Selection(name="final_error", has=np.ones(9, dtype=bool), codes=np.zeros(9, dtype=int), words=("found",))
+    figure = Figure(layout="constrained")
+    sweep_curve(figure, "beta", x, np.ones(9), whole)
+    assert len(figure.axes) == 1 and figure.axes[0].get_title(loc="left") == "final_error: 9 of 9 runs"
+
+
+def test_a_map_counts_the_runs_of_every_cell_and_marks_why_others_lack_it(selection):
+    x, y = np.repeat([1.0, 2.0, 3.0], 3), np.zeros(9)
+    axes = plot_count_map(Figure().subplots(), ("learning_rate", "beta"), x, y, selection)
+    (mesh,) = axes.collections
+    assert mesh.get_array().ravel().tolist() == [3, 1, 0]
+    assert [line.get_xdata().tolist() for line in axes.lines] == [[2.0, 3.0], []]
+    figure = Figure(layout="constrained")
+    sweep_map(figure, ("learning_rate", "beta"), x, y, np.where(selection.has, 5.0, np.nan), selection)
+    assert "plateau_length: 4 of 9 runs" in figure.get_suptitle()

@@ -22,6 +22,8 @@ def curves(kind):
             yield alpha, np.cumsum(rng.normal(0.0, 0.05, alpha.size)) - alpha / 300.0
         elif kind == "noise":
             yield alpha, np.log(steps + 1e-7) + rng.normal(0.0, 0.01, alpha.size)
+        elif kind == "floored":  # as above a floor, from which nothing nearer than 1 % of it is told
+            yield alpha, np.log(np.maximum(steps, 0.01))
         elif kind == "rounded":
             yield alpha, np.log(np.round(steps, 2) + 0.01)
         else:  # flat for the time of `ratio` falls by 1.1 / 0.9, of which part of one belongs to the stay
@@ -33,7 +35,15 @@ def curves(kind):
 
 @pytest.mark.parametrize(
     ("kind", "some"),
-    [("decay", False), ("steps", True), ("walk", True), ("noise", True), ("rounded", True), ("edge", True)],
+    [
+        ("decay", False),
+        ("steps", True),
+        ("walk", True),
+        ("noise", True),
+        ("floored", True),
+        ("rounded", True),
+        ("edge", True),
+    ],
 )
 def test_the_plain_search_finds_the_same(kind, some, monkeypatch, record_property):
     looks, original = [0], stays._fastest_fall

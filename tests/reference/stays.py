@@ -1,4 +1,4 @@
-"""The search for stays without its shortcuts: every question is asked of the whole curve."""
+"""The search for stays without its shortcuts: every question is asked of the whole curve, ln(eps_g - floor)."""
 
 import numpy as np
 

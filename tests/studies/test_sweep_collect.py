@@ -12,9 +12,10 @@ import ode_sgd
 from ode_sgd.analysis.plateau import find_plateau
 from ode_sgd.model.errors import StorageError, StudyError
 from ode_sgd.studies.sweeps import plot as sweep_plot
-from ode_sgd.studies.sweeps.collect import collect_sweep, sweep_status
+from ode_sgd.studies.sweeps.collect import collect_sweep
 from ode_sgd.studies.sweeps.plot import plot_sweep
 from ode_sgd.studies.sweeps.run import open_folder, run_sweep, stored_sweep
+from ode_sgd.studies.sweeps.status import sweep_status
 from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies.sweeps import AXES, do_item, tables
 
@@ -199,8 +200,8 @@ def test_rate_and_time_left(tmp_path):
 
 def test_figures(done, tmp_path):
     collect_sweep(done)
-    assert plot_sweep(done).read_bytes()[:4] == b"\x89PNG"
-    assert plot_sweep(done, tmp_path / "curve.pdf", x="problem.learning_rate", z="final_error").exists()
+    assert plot_sweep(done).path.read_bytes()[:4] == b"\x89PNG"
+    assert plot_sweep(done, tmp_path / "curve.pdf", x="problem.learning_rate", z="final_error").path.exists()
     with pytest.raises(StudyError, match=r"did you mean 'final_error'\?"):
         plot_sweep(done, z="final_eror")
     with pytest.raises(StorageError, match=r"ode-sgd sweep collect"):
@@ -214,6 +215,6 @@ def test_a_map_is_over_keys_that_vary_by_themselves(tmp_path, monkeypatch):
     run_sweep(sweep, tmp_path / "out")
     collect_sweep(tmp_path / "out")
     drawn = []
-    monkeypatch.setattr(sweep_plot, "plot_map", lambda axes, names, *_: drawn.append(names))
+    monkeypatch.setattr(sweep_plot, "sweep_map", lambda figure, names, *_: drawn.append(names))
     plot_sweep(tmp_path / "out")
     assert drawn == [("learning_rate", "beta")]

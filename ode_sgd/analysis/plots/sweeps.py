@@ -1,13 +1,21 @@
-"""Figures of a sweep: a quantity over one swept key, or over two as a map. No pyplot."""
+"""Figures of a sweep: a quantity over one swept key, or over two as a map, and how many runs each point stands for.
 
+No pyplot.
+"""
+
+import textwrap
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from ode_sgd.analysis.plots import COLOURS
+from ode_sgd.analysis.plots import COLOURS, MARKERS
+from ode_sgd.analysis.selection import FOUND, Selection
 from ode_sgd.model.check import Array
 
 SYMBOLS = {
@@ -24,13 +32,25 @@ SYMBOLS = {
     "plateau_start": r"begin of the plateau  $\alpha$",
     "plateau_end": r"end of the plateau  $\alpha$",
     "plateau_height": r"$\epsilon_g$ on the plateau",
+    "half_height_time": r"half-height time  $\alpha_{1/2}$",
+    "saddle_height": r"$\epsilon_g$ at the symmetric saddle",
+    "saddle_time": r"time near the saddle's height  $\Delta\alpha$",
+    "escape_rate": "rate of escape, measured",
+    "theory_escape_rate": "rate of escape, theory",
+    "exponent": r"exponent of $\epsilon_g(\alpha)$",
+    "floor": r"floor of $\epsilon_g$",
+    "error_ratio": r"largest ratio of $\epsilon_g$, SGD over ODE",
 }
+UNITS = {"seconds": "s"}
+# Of bars: runs that have what is drawn, then those that do not, by reason; told apart in grey by their hatching.
+FILLS = ((COLOURS[0], ""), (COLOURS[4], "//"), (COLOURS[5], ".."), (COLOURS[3], "xx"), ("white", ""))
+MOST_NUMBERS = 20  # bars that have their numbers above them; more would overlap
 WIDE = 30.0  # ratio of largest to smallest from which a logarithmic scale is used for what is drawn
 
 
 def label(name: str) -> str:
     """A name as it stands on an axis."""
-    return f"{SYMBOLS.get(name, name.replace('_', ' '))}  (dimensionless)"
+    return f"{SYMBOLS.get(name, name.replace('_', ' '))}  ({UNITS.get(name, 'dimensionless')})"
 
 
 def logarithmic(values: Array) -> bool:
@@ -42,20 +62,89 @@ def logarithmic(values: Array) -> bool:
     return bool(ratios.std() / ratios.mean() < steps.std() / steps.mean())
 
 
-def averaged(keys: NDArray[Any], values: Array) -> tuple[NDArray[Any], Array, Array, NDArray[np.int64]]:
-    """Distinct rows of keys (runs, d), and of the finite values (runs,) there: mean, standard error and number."""
-    distinct, place = np.unique(keys, axis=0, return_inverse=True)
-    place, finite = place.reshape(-1), np.isfinite(values)
-    count = np.bincount(place[finite], minlength=len(distinct))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.bincount(place[finite], values[finite], minlength=len(distinct)) / count
-        squares = np.bincount(place[finite], (values[finite] - mean[place[finite]]) ** 2, minlength=len(distinct))
-        error = np.sqrt(squares / (count - 1.0) / count)
-    return distinct, mean, error, count
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Points:
+    """What runs with equal keys come to.
+
+    Attributes
+    ----------
+    keys : (p, d)
+        Distinct rows of the keys.
+    places : (runs,)
+        Point of each run.
+    median, lower, upper : (p,)
+        Of the runs that have the number: median and quartiles; NaN where none has.
+    count, total : (p,)
+        How many have it, and how many there are.
+    """
+
+    keys: NDArray[Any]
+    places: NDArray[np.int64]
+    median: Array
+    lower: Array
+    upper: Array
+    count: NDArray[np.int64]
+    total: NDArray[np.int64]
+
+
+def summarised(keys: NDArray[Any], values: Array) -> Points:
+    """Medians of `values` (runs,), NaN left out, over runs with equal rows of `keys` (runs, d).
+
+    Lengths of plateaus and times of escape are spread by a factor, with a tail to one side: a mean would be that of the
+    slowest few.
+    """
+    distinct, places = np.unique(keys, axis=0, return_inverse=True)
+    places, finite = places.reshape(-1), np.isfinite(values)
+    quartiles = np.full((3, len(distinct)), np.nan)
+    for point in np.unique(places[finite]):
+        quartiles[:, point] = np.quantile(values[finite & (places == point)], [0.25, 0.5, 0.75])
+    return Points(
+        keys=distinct,
+        places=places,
+        median=quartiles[1],
+        lower=quartiles[0],
+        upper=quartiles[2],
+        count=np.bincount(places[finite], minlength=len(distinct)),
+        total=np.bincount(places, minlength=len(distinct)),
+    )
+
+
+def sweep_curve(figure: Figure, name: str, x: Array, z: Array, selection: Selection) -> None:
+    """A quantity against one key; below it, where runs are missing, how many each point stands for and why.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+        Empty, with constrained layout.
+    name : str
+        Of x.
+    x, z : (runs,)
+        z is NaN for runs that do not have it.
+    selection : Selection
+        Of z.
+    """
+    if selection.whole:
+        axes = figure.subplots()
+        plot_curve(axes, name, x, selection.name, z)
+    else:
+        axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+        plot_curve(axes, name, x, selection.name, z)
+        axes.set_xlabel("")
+        plot_counts(below, name, x, selection)
+        handles, labels = below.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small", frameon=False)
+    axes.set_title(_wrapped(selection), fontsize="small", loc="left")
+
+
+def _wrapped(selection: Selection) -> str:
+    return "\n".join(textwrap.wrap(selection.sentence, 95))
 
 
 def plot_curve(axes: Axes, name: str, x: Array, quantity: str, z: Array) -> Axes:
-    """A quantity against one key: mean over the other runs, bars of one standard error where there are several.
+    """A quantity against one key: median over the other runs, bars between the quartiles where there are several.
+
+    Points are filled where all their runs have the quantity, and open where it is some of them; a line joins those for
+    which at least half of the runs stand.
 
     Parameters
     ----------
@@ -65,20 +154,104 @@ def plot_curve(axes: Axes, name: str, x: Array, quantity: str, z: Array) -> Axes
     x, z : (runs,)
         z may be NaN: such runs are left out.
     """
-    keys, mean, error, count = averaged(np.asarray(x)[:, None], np.asarray(z))
-    bars = np.where(np.isfinite(error), error, 0.0)
-    axes.errorbar(keys[:, 0], mean, yerr=bars, fmt="o-", color=COLOURS[0], markersize=4, capsize=2, linewidth=1)
+    points = summarised(np.asarray(x)[:, None], np.asarray(z))
+    there, whole = points.count > 0, points.count == points.total
+    keys, median = points.keys[:, 0], points.median
+    bars = np.stack([median - points.lower, points.upper - median])
+    most = there & (2 * points.count >= points.total)
+    axes.plot(keys, np.where(most, median, np.nan), "-", color=COLOURS[0], linewidth=0.8)
+    several = int(points.total.max(initial=0)) > 1
+    for chosen, filled in ((there & whole, True), (there & ~whole, False)):
+        told = "all runs of a point" if filled else "some runs of a point"
+        axes.errorbar(
+            keys[chosen],
+            median[chosen],
+            yerr=bars[:, chosen] if several else None,
+            fmt="o",
+            color=COLOURS[0],
+            markerfacecolor=COLOURS[0] if filled else "white",
+            markersize=4,
+            capsize=2,
+            linewidth=1,
+            label=f"median and quartiles of {told}" if several else told,
+        )
     axes.set(xlabel=label(name), ylabel=label(quantity), xscale="log" if logarithmic(x) else "linear")
-    if _wide(mean):
+    if _wide(median):
         axes.set_yscale("log")
-    several = int(count.max(initial=0))
-    if several > 1:
-        axes.set_title(f"mean and standard error of up to {several} runs", fontsize="small")
+    if several:
+        handles, labels = axes.get_legend_handles_labels()
+        drawn = [(there & whole).any(), (there & ~whole).any()]
+        kept = [pair for pair, shown in zip(zip(handles, labels, strict=True), drawn, strict=True) if shown]
+        axes.legend([handle for handle, _ in kept], [text for _, text in kept], fontsize="small", frameon=False)
     return axes
 
 
+def plot_counts(axes: Axes, name: str, x: Array, selection: Selection) -> Axes:
+    """Bars of the runs at every x: those that have the quantity, and above them the others, by what they lack it for.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    name : str
+        Of x.
+    x : (runs,)
+    selection : Selection
+    """
+    values, places = np.unique(x, return_inverse=True)
+    edges, bottom = _edges(values), np.zeros(values.size)
+    parts = selection.shares(places.reshape(-1), values.size, len(FILLS) - 1)
+    for (word, number), (colour, hatch) in zip(parts, FILLS, strict=False):
+        axes.bar(
+            edges[:-1],
+            number,
+            0.9 * np.diff(edges),
+            bottom,
+            align="edge",
+            color=colour,
+            hatch=hatch,
+            edgecolor="black",
+            linewidth=0.3,
+            label=f"{'have it' if word == FOUND else word} ({number.sum()})",
+        )
+        bottom += number
+    if values.size <= MOST_NUMBERS:
+        for left, right, found, total in zip(edges[:-1], edges[1:], parts[0][1], bottom, strict=True):
+            middle = np.sqrt(left * right) if logarithmic(x) else 0.5 * (left + right)
+            axes.text(middle, total, f"{found}/{total:.0f}", ha="center", va="bottom", fontsize=6)
+    axes.set(xlabel=label(name), ylabel="runs", ylim=(0.0, 1.3 * bottom.max()))
+    axes.set_xscale("log" if logarithmic(x) else "linear")
+    return axes
+
+
+def sweep_map(figure: Figure, names: tuple[str, str], x: Array, y: Array, z: Array, selection: Selection) -> None:
+    """A quantity over two keys; beside it, where runs are missing, how many each cell stands for and why.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+        Empty, with constrained layout.
+    names : tuple of str
+        Of x and y.
+    x, y, z : (runs,)
+        z is NaN for runs that do not have it.
+    selection : Selection
+        Of z.
+    """
+    if selection.whole:
+        plot_map(figure.subplots(), names, x, y, selection.name, z)
+    else:
+        figure.set_size_inches(9.6, 4.8)
+        left, right = figure.subplots(1, 2)
+        plot_map(left, names, x, y, selection.name, z)
+        plot_count_map(right, names, x, y, selection)
+        handles, labels = right.get_legend_handles_labels()
+        if handles:
+            figure.legend(handles, labels, loc="outside lower right", ncols=4, fontsize="small", frameon=False)
+    figure.suptitle(f"median over the runs of a cell; {_wrapped(selection)}", fontsize="small")
+
+
 def plot_map(axes: Axes, names: tuple[str, str], x: Array, y: Array, quantity: str, z: Array) -> Axes:
-    """A quantity over two keys in colour: mean over the other runs; points where no run has it stay empty.
+    """A quantity over two keys in colour: median over the other runs; cells where no run has it stay grey.
 
     Parameters
     ----------
@@ -90,23 +263,66 @@ def plot_map(axes: Axes, names: tuple[str, str], x: Array, y: Array, quantity: s
     quantity : str
         Name of z.
     """
-    columns, rows = np.unique(x), np.unique(y)
-    keys, mean, _, _ = averaged(np.stack([x, y], axis=1), np.asarray(z))
-    grid = np.full((rows.size, columns.size), np.nan)
-    grid[np.searchsorted(rows, keys[:, 1]), np.searchsorted(columns, keys[:, 0])] = mean
-    finite = mean[np.isfinite(mean)]
+    points = summarised(np.stack([x, y], axis=1), np.asarray(z))
+    finite = points.median[np.isfinite(points.median)]
     limits = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    norm = LogNorm(*limits) if _wide(mean) else Normalize(*limits)
+    norm = LogNorm(*limits) if _wide(points.median) else Normalize(*limits)
+    _cells(axes, names, points, points.median, norm, label(quantity))
+    return axes
+
+
+def plot_count_map(axes: Axes, names: tuple[str, str], x: Array, y: Array, selection: Selection) -> Axes:
+    """How many runs of each cell have the quantity, in grey, and a sign for what most of the others lack it for.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    names : tuple of str
+        Of x and y.
+    x, y : (runs,)
+    selection : Selection
+    """
+    points = summarised(np.stack([x, y], axis=1), np.where(selection.has, 1.0, np.nan))
+    most = int(points.total.max())
+    _cells(axes, names, points, points.count, Normalize(0, most), f"runs of {most} that have it", "Greys")
+    parts = selection.shares(points.places, len(points.keys), len(FILLS) - 1)[1:]
+    frequent = np.argmax([number for _, number in parts], axis=0)
+    for place, (word, number) in enumerate(parts):
+        here = (frequent == place) & (number > 0)
+        told = f"{word} ({number.sum()})"
+        axes.plot(
+            *points.keys[here].T,
+            MARKERS[place],
+            color=FILLS[place + 1][0],
+            markersize=4,
+            markeredgecolor="black",
+            markeredgewidth=0.4,
+            label=told,
+        )
+    return axes
+
+
+def _cells(
+    axes: Axes, names: tuple[str, str], points: Points, values: NDArray[Any], norm: Normalize, told: str, cmap: str = ""
+) -> None:
+    """One colour a cell of a grid of two keys, with a bar that says what it means."""
+    columns, rows = (np.unique(points.keys[:, n]) for n in range(2))
+    grid = np.full((rows.size, columns.size), np.nan)
+    grid[np.searchsorted(rows, points.keys[:, 1]), np.searchsorted(columns, points.keys[:, 0])] = values
     axes.set_facecolor("0.85")
     drawn = axes.pcolormesh(
-        _edges(columns), _edges(rows), np.ma.masked_invalid(grid), norm=norm, cmap="viridis", rasterized=True
+        _edges(columns),
+        _edges(rows),
+        np.ma.masked_invalid(grid),
+        norm=norm,
+        cmap=cmap or "viridis",
+        rasterized=True,
     )
     figure = axes.get_figure()
     if figure is not None:
-        figure.colorbar(drawn, ax=axes, label=label(quantity))
+        figure.colorbar(drawn, ax=axes, label=told, ticks=MaxNLocator(integer=True) if cmap else None)
     axes.set(xlabel=label(names[0]), ylabel=label(names[1]))
     axes.set(xscale="log" if logarithmic(columns) else "linear", yscale="log" if logarithmic(rows) else "linear")
-    return axes
 
 
 def _wide(values: Array) -> bool:

@@ -8,12 +8,14 @@ import numpy as np
 
 from ode_sgd.model import check
 from ode_sgd.model.errors import InvalidProblem
-from ode_sgd.studies.draft import HOMES, TABLES, TARGETS
+from ode_sgd.studies.draft import HOMES, OPTIONAL, TABLES, TARGETS
 from ode_sgd.studies.tables import Values, nearest, parameters, shown
 
 REPLICA = "replica"  # the axis of `replicas`, innermost
 SEEDS = ("start.seed", "simulation.seed")  # keys that `replicas` raises by one a replica
 OPTIONS = ("zip", "replicas")
+# Columns of a sweep's files whose names a swept key does not take.
+RESERVED = ("run", "alpha", "time", "status", "seconds", "reached", "resolution", "identity", "student", "teacher")
 LONGEST = 10**7  # runs; more would not fit into the tables of a folder
 
 # Everything that can be swept: the dotted name of every key of every table.
@@ -247,6 +249,15 @@ def _replicas(given: Any, single: Mapping[str, Axis], faults: list[str]) -> int:
     return replicas
 
 
+def column_names(names: Sequence[str]) -> dict[str, str]:
+    """Dotted names -> names of columns: the key alone where it is unambiguous, else table_key."""
+    keys = [name.rpartition(".")[2] for name in names]
+    return {
+        name: name.replace(".", "_") if key in RESERVED or keys.count(key) > 1 else key
+        for name, key in zip(names, keys, strict=True)
+    }
+
+
 def canonical(value: Any) -> Any:
     """Equal for values that mean the same: whole floats as integers, tuples as lists, without None."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2.0**53:
@@ -256,3 +267,19 @@ def canonical(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [canonical(entry) for entry in value]
     return value
+
+
+def with_values(tables: dict[str, Values], values: Mapping[str, Any]) -> dict[str, Values]:
+    """Tables in which the dotted names have these values."""
+    for name, value in values.items():
+        if name == REPLICA:
+            for seed in SEEDS:
+                table, _, key = seed.partition(".")
+                if table in tables and (table == OPTIONAL or tables[table].get("kind") == "random"):
+                    first = tables[table].get(key, 0)
+                    if type(first) is int:  # what else it may be is a fault that the study's own checks name
+                        tables[table][key] = first + value
+        else:
+            table, _, key = name.partition(".")
+            tables.setdefault(table, {})[key] = value
+    return tables

@@ -1,133 +1,54 @@
-"""A sweep's runs in one file, and how far a sweep is; both from files alone."""
+"""A sweep's runs in one file, from files alone."""
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.analysis.plateau import find_plateau
-from ode_sgd.model.errors import OdeSgdError, StorageError
+from ode_sgd.analysis.selection import Selection
+from ode_sgd.model.errors import OdeSgdError, StorageError, StudyError
 from ode_sgd.solvers.trajectory import Trajectory
-from ode_sgd.storage.hdf5 import load
-from ode_sgd.storage.stack import Column, put, read_stack, stack_file
+from ode_sgd.storage.hdf5 import write_attributes
+from ode_sgd.storage.stack import Column, put, stack_file
 from ode_sgd.storage.sweep_folder import CHECKPOINTS, FAILURES, MANIFEST, PLAN, RETRIED, RUNS, SweepFolder
-from ode_sgd.studies.study_file import Study
-from ode_sgd.studies.sweeps.plan import Plan
+from ode_sgd.studies.draft import OPTIONAL
+from ode_sgd.studies.study_file import Study, load_tables
+from ode_sgd.studies.sweeps.axes import column_names
+from ode_sgd.studies.sweeps.chosen import COLLECT, name_fault
+from ode_sgd.studies.sweeps.columns import Measure, measures_of
+from ode_sgd.studies.sweeps.quantities import Function, loaded_functions, quantity_measures
 from ode_sgd.studies.sweeps.run import stored_sweep
-from ode_sgd.studies.sweeps.stack import (
-    SECONDS_ATTRIBUTES,
-    SGD,
-    STATUS,
-    STATUS_ATTRIBUTES,
-    Computed,
-    columns_of,
-    value_columns,
-)
-from ode_sgd.studies.sweeps.sweep import Sweep, run_identity
+from ode_sgd.studies.sweeps.stack import SGD, STATUS, Computed, columns_of
+from ode_sgd.studies.sweeps.sweep import Sweep
+from ode_sgd.studies.sweeps.table import Table
 
 COLLECTED = "collected.h5"
-RECENT = 64  # files that the present rate is taken from
-IDLE = 10.0  # a sweep is at rest when its last file is older than so many times their usual distance, and a minute
-
-# Numbers of each run that are computed when it is collected, from eps_g of the ODE.
-SUMMARY = {
-    "final_error": "eps_g of the ODE at the last time reached",
-    "plateau_start": "alpha from which eps_g stays within 10 % of the height of its longest plateau",
-    "plateau_end": "first alpha at which eps_g is below half of that height",
-    "plateau_length": "plateau_end - plateau_start",
-    "plateau_height": "eps_g on its longest plateau; NaN: there is none",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """What `collect_sweep` wrote: the file; the runs of the sweep, those that are complete, those that are in it."""
+    """What `collect_sweep` wrote.
+
+    Attributes
+    ----------
+    path : Path
+    runs, complete, present : int
+        Of the sweep; those that are complete; those that are in the file.
+    selections : tuple of Selection
+        For everything that was measured: which runs have it, and why the others do not.
+    notes : tuple of str
+        What functions of the user raised first.
+    """
 
     path: Path
     runs: int
     complete: int
     present: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepStatus:
-    """How far a sweep is.
-
-    Attributes
-    ----------
-    runs, complete, failed : int
-        All; with a complete file; tried without getting to the end.
-    files, bytes : int
-        Of results.
-    rate : float
-        Runs a second of late, 0 while nothing is written.
-    seconds_left : float
-        At that rate; infinite where it is 0.
-    last : float or None
-        Seconds since the last file was written.
-    """
-
-    runs: int
-    complete: int
-    failed: int
-    files: int
-    rate: float
-    seconds_left: float
-    last: float | None
-
-
-def sweep_status(folder: str | Path) -> SweepStatus:
-    """How far the sweep in a folder is, whoever works on it, from its files alone.
-
-    Raises
-    ------
-    StorageError
-        If there is no sweep.
-    """
-    sweep, place, plan = stored_sweep(folder)
-    if plan is None:
-        return SweepStatus(runs=len(sweep), complete=0, failed=0, files=0, rate=0.0, seconds_left=np.inf, last=None)
-    present = place.present()
-    there, written, sizes = np.zeros(len(sweep), dtype=bool), [], []
-    for number in range(len(plan)):
-        item = plan.item(number)
-        stamp = present.get(Path(item.path).name)
-        if stamp is not None:
-            there[list(item.runs)] = True
-            written.append(stamp)
-            sizes.append(len(item.runs))
-    failed = [run for run, failure in place.failures().items() if not plan.settled(failure)]
-    complete = int(there.sum()) - int(there[failed].sum())
-    rate, last = _rate(np.array(written), np.array(sizes))
-    left = len(sweep) - complete - len(failed)
-    seconds = 0.0 if left == 0 else left / rate if rate > 0.0 else np.inf
-    return SweepStatus(
-        runs=len(sweep),
-        complete=complete,
-        failed=len(failed),
-        files=len(written),
-        rate=rate,
-        seconds_left=seconds,
-        last=last,
-    )
-
-
-def _rate(written: NDArray[np.float64], sizes: NDArray[np.int64]) -> tuple[float, float | None]:
-    """Runs a second over the latest files, 0 if they are long past, and the age of the last one."""
-    if written.size == 0:
-        return 0.0, None
-    order = np.argsort(written)[-RECENT:]
-    stamps, runs = written[order], sizes[order]
-    last = max(0.0, time.time() - float(stamps[-1]))
-    span = float(stamps[-1] - stamps[0])
-    if stamps.size < 2 or span <= 0.0 or last > max(60.0, IDLE * span / (stamps.size - 1)):
-        return 0.0, last
-    return float(runs[1:].sum()) / span, last
+    selections: tuple[Selection, ...]
+    notes: tuple[str, ...]
 
 
 def collect_sweep(
@@ -135,6 +56,8 @@ def collect_sweep(
     output: str | Path | None = None,
     *,
     moments: bool = True,
+    columns: Sequence[str] | None = None,
+    quantities: Mapping[str, str | Function] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Collected:
     """Stack the runs of a sweep, as far as they are there, into one file with a leading dimension `run`.
@@ -147,6 +70,13 @@ def collect_sweep(
         None is "collected.h5" in it; replaced if it exists.
     moments : bool
         Keep the overlaps Q, R, T, too, and not eps_g and the summary only.
+    columns : sequence of str or None
+        What is measured, such as "half_height_time": these, and what is found along with them. None: what the sweep
+        file said, or else all but "theory_escape_rate".
+    quantities : mapping or None
+        Further columns: name -> an entry of an array of the ODE, such as "R_1[-1, 0, 0]", or a function that takes the
+        ODE's Trajectory (without sectors and last state) and returns a number, or None where there is none. None: what
+        the sweep file said.
     progress : callable or None
         Called with the numbers of runs done and of all.
 
@@ -158,6 +88,9 @@ def collect_sweep(
     ------
     StorageError
         If there is no sweep, a file is damaged or of another sweep, or the output cannot be written.
+    StudyError
+        For columns and quantities that are none; also where the sweep file named a function: a folder says only where
+        it was, and what lies there is not run. Give the function.
 
     Notes
     -----
@@ -169,8 +102,12 @@ def collect_sweep(
         raise StorageError(f"{place.path} holds no runs yet; run the sweep first")
     path = Path(output) if output is not None else place.path / COLLECTED
     _check_output(path, place)
+    notes: list[str] = []
+    measures = chosen_measures(sweep, columns, quantities, notes)
     layout = _Layout(sweep, moments=moments)
-    table = _Table(sweep, place, plan)
+    table = Table(sweep, place, plan, measures)
+    if both := sorted(layout.samples.keys() & table.samples.keys()):
+        raise StudyError(COLLECT, [f"{both[0]} names an array of the runs, too; call the quantity otherwise"])
     facts = {
         "sweep_identity": sweep.identity,
         "study_json": json.dumps(sweep.tables),
@@ -178,8 +115,8 @@ def collect_sweep(
     }
     with stack_file(path, layout.samples | table.samples, len(sweep), facts) as file:
         done = 0
-        for columns, runs in table.pieces():
-            for name, column in layout.fitted(columns).items():
+        for piece, runs in table.pieces():
+            for name, column in layout.fitted(piece).items():
                 for rows, part in _segments(runs):
                     put(file, name, (rows, *(slice(0, n) for n in column.values.shape[1:])), column.values[part])
             done += len(runs)
@@ -187,13 +124,70 @@ def collect_sweep(
                 progress(done, len(sweep))
         for name, values in table.finished().items():
             put(file, name, ..., values)
+        selections = table.selections()
+        for measure, selection in zip(measures, selections, strict=True):
+            told = {"runs_with_value": selection.count, "comment": selection.sentence}
+            for name in measure.columns:
+                write_attributes(file[name], told)
     codes = table.numbers["status"]
     return Collected(
         path=path,
         runs=len(sweep),
         complete=int((codes == STATUS.index("complete")).sum()),
         present=int((codes < STATUS.index("failed")).sum()),
+        selections=tuple(selections),
+        notes=tuple(notes),
     )
+
+
+def asked_for(
+    folder: Path, file: Path | None, columns: str | None
+) -> tuple[list[str] | None, dict[str, str | Function] | None]:
+    """Columns and quantities, as `collect_sweep` takes them, of a sweep file and of names with commas between.
+
+    The functions that the file names are loaded, which runs the Python files that they are in. Names take the place of
+    what the file says, quantities included.
+
+    Raises
+    ------
+    StudyError
+        Naming all faults of the table [collect].
+    """
+    if columns is not None:
+        return [name.strip() for name in columns.split(",") if name.strip()], {}
+    if file is None:
+        return None, None
+    faults: list[str] = []
+    sweep = stored_sweep(folder)[0]
+    choice = sweep.read_choice(load_tables(file).get(COLLECT, {}), file.parent, faults)
+    if faults:
+        raise StudyError(str(file), faults)
+    quantities: dict[str, str | Function] = {**choice.quantities, **loaded_functions(choice, file.parent)}
+    measures = measures_of(choice.columns, simulated=OPTIONAL in sweep.tables)
+    return [name for measure in measures for name in measure.columns], quantities
+
+
+def chosen_measures(
+    sweep: Sweep,
+    columns: Sequence[str] | None,
+    quantities: Mapping[str, str | Function] | None,
+    notes: list[str],
+) -> tuple[Measure, ...]:
+    """What is measured, as `collect_sweep` is asked; where it is not, as the sweep file said."""
+    chosen = sweep.choice.columns if columns is None else columns
+    given = sweep.choice.quantities if quantities is None else quantities
+    functions = {name: value for name, value in given.items() if callable(value)}
+    texts = {name: value for name, value in given.items() if name not in functions}
+    faults: list[str] = []
+    table = {"quantities": texts} | ({} if chosen is None else {"columns": chosen})
+    choice = sweep.read_choice(table, None, faults)
+    for name in functions:
+        fault = name_fault(name, column_names(sweep.names).values())
+        faults += [f"quantities: {name}: {fault}"] if fault else []
+    if faults:
+        raise StudyError(COLLECT, faults)
+    simulated = OPTIONAL in sweep.tables
+    return measures_of(choice.columns, simulated=simulated) + quantity_measures(choice, functions, notes)
 
 
 def _check_output(path: Path, place: SweepFolder) -> None:
@@ -296,100 +290,3 @@ def _shapes(study: Study) -> _Shapes:
         runs = [like(times, (study.simulation.replicas,))]
     computed = Computed(0, {}, study, (like(grids[""], ()), *runs), 0.0)
     return _Shapes(grids, columns_of([computed]))
-
-
-class _Table:
-    """One number a run: what varies, status, seconds, summary; and the files that they come from."""
-
-    def __init__(self, sweep: Sweep, folder: SweepFolder, plan: Plan) -> None:
-        self._sweep, self._folder, self._plan = sweep, folder, plan
-        count = len(sweep)
-        self.numbers: dict[str, NDArray[Any]] = {
-            "status": np.full(count, STATUS.index("missing"), dtype=np.int8),
-            "seconds": np.full(count, np.nan),
-            **{name: np.full(count, np.nan) for name in SUMMARY},
-        }
-        texts = {"status": STATUS_ATTRIBUTES, "seconds": SECONDS_ATTRIBUTES}
-        texts |= {name: {"long_name": text} for name, text in SUMMARY.items()}
-        self._values = value_columns([sweep.values(run) for run in range(count)])
-        self.samples = {
-            "run": Column(("run",), np.arange(count), {"long_name": "number of the run"}),
-            **self._values,
-            **{name: Column(("run",), values, texts[name]) for name, values in self.numbers.items()},
-        }
-
-    def finished(self) -> dict[str, NDArray[Any]]:
-        """Everything that has one number a run."""
-        values = {name: column.values for name, column in self._values.items()}
-        return {"run": np.arange(len(self._sweep))} | values | self.numbers
-
-    def pieces(self) -> Iterator[tuple[dict[str, Column], NDArray[np.int64]]]:
-        """Columns of file after file, and the runs that they are of; the numbers are noted on the way."""
-        for run, failure in self._folder.failures().items():
-            if not failure.stored and run < len(self._sweep):
-                self.numbers["status"][run] = STATUS.index("failed")
-        present = self._folder.present()
-        for number in range(len(self._plan)):
-            item = self._plan.item(number)
-            if Path(item.path).name in present:
-                yield self._noted(Path(item.path), item.runs)
-        for name in sorted(self._folder.present(RETRIED)):
-            run = int(name.removeprefix("run-").removesuffix(".h5"))
-            yield self._noted(self._folder.retried(run), (run,))
-
-    def _noted(self, path: Path, expected: tuple[int, ...]) -> tuple[dict[str, Column], NDArray[np.int64]]:
-        columns = _read(path, self._sweep)
-        runs = columns["run"].values
-        if not set(runs.tolist()) <= set(expected):
-            raise StorageError(f"{path} holds other runs than its name says; remove it and run again")
-        for row, run in enumerate(runs.tolist()):
-            study = self._sweep.study(run)
-            if columns["identity"].values[row].decode() != run_identity(study, self._sweep.values(run)):
-                raise StorageError(f"{path} holds a run of another sweep as run {run}; remove it and run again")
-            for name, value in _summary(study, columns, row).items():
-                self.numbers[name][run] = value
-            self.numbers["status"][run] = columns["status"].values[row]
-            self.numbers["seconds"][run] = columns["seconds"].values[row]
-        return columns, runs
-
-
-def _read(path: Path, sweep: Sweep) -> dict[str, Column]:
-    """The columns of a batch, or of a run by itself."""
-    if path.name.startswith("batch"):
-        return read_stack(path)[0]
-    stored = load(path)
-    facts = (stored.config or {}).get("sweep")
-    if not isinstance(facts, dict) or stored.ode is None:
-        raise StorageError(f"{path} is not a run of a sweep; remove it and run again")
-    run = int(facts["run"])
-    study = sweep.study(run)
-    parts = tuple(part for part in (stored.ode, stored.sgd) if part is not None)
-    columns = columns_of([Computed(run, sweep.values(run), study, parts, float(facts["seconds"]))])
-    columns["identity"] = Column(("run",), np.array([facts["identity"].encode()]), {})
-    return columns
-
-
-def _summary(study: Study, columns: Mapping[str, Column], row: int) -> dict[str, float]:
-    """The numbers of SUMMARY for a row."""
-    reached = int(columns["reached"].values[row])
-    error = columns["generalization_error"].values[row, :reached]
-    found = {"final_error": float(error[-1])} if reached else {}
-    if reached < 4:
-        return found
-    trajectory = Trajectory(
-        problem=study.problem,
-        alpha=np.array(columns["alpha"].values[:reached]),
-        generalization_error=np.array(error),
-        moments={},
-        method=study.integration.method,
-        resolution=float(columns["resolution"].values[row]),
-    )
-    plateau = find_plateau(trajectory)
-    if plateau is None:
-        return found
-    return found | {
-        "plateau_start": plateau.start,
-        "plateau_end": plateau.end,
-        "plateau_length": plateau.length,
-        "plateau_height": plateau.height,
-    }

@@ -1,8 +1,9 @@
 """Drawing a collected sweep."""
 
 import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -10,14 +11,28 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ode_sgd.analysis.plots.figures import write_figure
-from ode_sgd.analysis.plots.sweeps import plot_curve, plot_map
+from ode_sgd.analysis.plots.sweeps import sweep_curve, sweep_map
+from ode_sgd.analysis.selection import FOUND, Selection
 from ode_sgd.model.errors import StorageError, StudyError
 from ode_sgd.storage.hdf5 import check_writable
-from ode_sgd.storage.stack import read_columns
-from ode_sgd.studies.sweeps.axes import REPLICA
-from ode_sgd.studies.sweeps.collect import COLLECTED, SUMMARY
-from ode_sgd.studies.sweeps.stack import column_names
+from ode_sgd.storage.stack import Column, read_table
+from ode_sgd.studies.sweeps.axes import REPLICA, column_names
+from ode_sgd.studies.sweeps.collect import COLLECTED
+from ode_sgd.studies.sweeps.stack import STATUS
 from ode_sgd.studies.tables import nearest
+
+DEFAULTS = ("half_height_time", "plateau_length", "final_error")  # the first that most runs have
+ANCILLARY, MEANINGS = "ancillary_variables", "flag_meanings"
+NO_REASON = "no_reason_recorded"  # by the version that collected the file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnSweep:
+    """The figure of a sweep, which runs it stands for, and another column that more of them have, or None."""
+
+    path: Path
+    selection: Selection
+    fuller: Selection | None
 
 
 def plot_sweep(
@@ -27,8 +42,10 @@ def plot_sweep(
     x: str | None = None,
     y: str | None = None,
     z: str | None = None,
-) -> Path:
-    """Draw a collected sweep: a map over two keys, or a curve over one; the mean over all others.
+) -> DrawnSweep:
+    """Draw a collected sweep: a map over two keys, or a curve over one; medians over all others.
+
+    Every point says how many runs it stands for, and why the others are missing.
 
     Parameters
     ----------
@@ -40,7 +57,8 @@ def plot_sweep(
         Swept keys, or the names of their columns. None: the first two that vary in numbers, and not one with the
         other as in a zip; with `x` alone a curve is drawn.
     z : str or None
-        A column. None: the length of the plateau, or the last error where no run has a plateau.
+        A column. None: the first of half_height_time, plateau_length and final_error that at least half of the runs
+        have, or else the one that most of them have; seconds if the file has none of them.
 
     Raises
     ------
@@ -55,16 +73,16 @@ def plot_sweep(
         raise StorageError(f"{source} holds no {COLLECTED}; `ode-sgd sweep collect {source}` writes it")
     output = Path(output) if output is not None else path.with_suffix(".png")
     check_writable(output)
-    columns, attributes = read_columns(path, one_dimensional=True)
+    columns, attributes = read_table(path)
     if "axes_json" not in attributes:
         raise StorageError(f"{path} is not a collected sweep; give what `ode-sgd sweep collect` wrote")
     short = column_names(json.loads(str(attributes["axes_json"])))
-    keys = [short[name] for name in short if name != REPLICA and np.unique(columns[short[name]]).size > 1]
-    numeric = [name for name in keys if columns[name].dtype.kind in "if"]
+    keys = [short[name] for name in short if name != REPLICA and np.unique(columns[short[name]].values).size > 1]
+    numeric = [name for name in keys if columns[name].values.dtype.kind in "if"]
     asked = x is not None
     x = _named(x, short, columns) or _first(numeric or keys, path)
     if y is None and not asked:
-        y = next((name for name in numeric if _independent(columns[x], columns[name])), None)
+        y = next((name for name in numeric if _independent(columns[x].values, columns[name].values)), None)
     y = _named(y, short, columns)
     for axis, name in (("-x", x), ("-y", y)):
         if name is not None and name not in short.values():
@@ -74,12 +92,26 @@ def plot_sweep(
     z = _named(z, short, columns) or _default(columns)
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    selection = selection_of(columns, z)
     if y is None:
-        plot_curve(axes, x, _numbers(columns, x), z, _numbers(columns, z))
+        sweep_curve(figure, x, _numbers(columns, x), _numbers(columns, z), selection)
     else:
-        plot_map(axes, (x, y), _numbers(columns, x), _numbers(columns, y), z, _numbers(columns, z))
-    return write_figure(figure, output, f"ode_sgd sweep {attributes.get('sweep_identity', '')}")
+        sweep_map(figure, (x, y), _numbers(columns, x), _numbers(columns, y), _numbers(columns, z), selection)
+    written = write_figure(figure, output, f"ode_sgd sweep {attributes.get('sweep_identity', '')}")
+    usual = selection_of(columns, _default(columns))
+    return DrawnSweep(path=written, selection=selection, fuller=usual if usual.count > selection.count else None)
+
+
+def selection_of(columns: Mapping[str, Column], name: str) -> Selection:
+    """Which runs have a number in a column, and why the others do not, as far as the file says."""
+    column = columns[name]
+    has = np.isfinite(column.values) if column.values.dtype.kind == "f" else np.ones(column.values.shape, dtype=bool)
+    outcome = columns.get(str(column.attributes.get(ANCILLARY, "")))
+    if outcome is not None:
+        words = tuple(str(outcome.attributes[MEANINGS]).split())
+        return Selection(name=name, has=has, codes=outcome.values.astype(np.int64), words=words)
+    codes = np.where(has, 0, 1 + columns["status"].values.astype(np.int64))  # how a run ended that has it is no reason
+    return Selection(name=name, has=has, codes=codes, words=(FOUND, NO_REASON, *STATUS[1:]))
 
 
 def _first(names: list[str], path: Path) -> str:
@@ -88,33 +120,41 @@ def _first(names: list[str], path: Path) -> str:
     return names[0]
 
 
-def _independent(one: NDArray[Any], other: NDArray[Any]) -> bool:
+def _independent(one: NDArray[np.generic], other: NDArray[np.generic]) -> bool:
     """Whether neither follows from the other, as in a zip it does."""
     places = [np.unique(values, return_inverse=True)[1] for values in (one, other)]
     pairs = np.unique(np.stack(places), axis=1).shape[1]
     return bool(pairs > 1 + max(place.max() for place in places))
 
 
-def _default(columns: dict[str, NDArray[Any]]) -> str:
-    return "plateau_length" if np.isfinite(columns["plateau_length"]).any() else "final_error"
+def _default(columns: Mapping[str, Column]) -> str:
+    shares = {name: float(np.isfinite(columns[name].values).mean()) for name in DEFAULTS if name in columns}
+    most = max(shares, key=lambda name: shares[name], default="seconds")
+    return next((name for name, share in shares.items() if share >= 0.5), most)
 
 
-def _named(name: str | None, short: dict[str, str], columns: dict[str, NDArray[Any]]) -> str | None:
+def _named(name: str | None, short: Mapping[str, str], columns: Mapping[str, Column]) -> str | None:
     """The column that is meant."""
     if name is None:
         return None
     column = short.get(name, name)
     if column not in columns:
-        valid = [*short.values(), *SUMMARY, "seconds", "status"]
+        valid = list(_drawable(columns))
         hint = nearest(name, valid)
         told = f"did you mean {hint!r}?" if hint else f"there are {', '.join(valid)}"
         raise StudyError("plot", [f"{name!r} is no column ({told})"])
     return column
 
 
-def _numbers(columns: dict[str, NDArray[Any]], name: str) -> NDArray[np.float64]:
+def _drawable(columns: Mapping[str, Column]) -> Iterable[str]:
+    """Columns with one value a run, without their outcomes and the scales of other dimensions."""
+    own = (name for name, column in columns.items() if column.dimensions == ("run",) and name != "run")
+    return (name for name in own if not name.endswith("_outcome"))
+
+
+def _numbers(columns: Mapping[str, Column], name: str) -> NDArray[np.float64]:
     """A column as numbers; texts are counted in the order of the alphabet."""
-    values = columns[name]
+    values = columns[name].values
     if values.dtype.kind in "if":
         return values.astype(np.float64)
     return np.unique(values, return_inverse=True)[1].astype(np.float64)

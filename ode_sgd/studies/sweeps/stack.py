@@ -13,25 +13,39 @@ from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.storage import schema
 from ode_sgd.storage.stack import Column, stack_image
 from ode_sgd.studies.study_file import Study
+from ode_sgd.studies.sweeps.agreements import NUMBERS, OUTCOME, WORDS, Judgement
+from ode_sgd.studies.sweeps.axes import column_names
 from ode_sgd.studies.sweeps.sweep import run_identity
 
 # What `status` numbers mean, in a batch and in a collected sweep.
 STATUS = ("complete", "diverged", "step_size", "step_limit", "interrupted", "failed", "missing")
 SGD = "sgd_"  # before the names of what a simulation gave
-RESERVED = ("run", "alpha", "time", "status", "seconds", "reached", "resolution", "identity", "student", "teacher")
+RESOLUTION_ATTRIBUTES = {"long_name": "level of eps_g below which its values mean nothing"}
 SECONDS_ATTRIBUTES = {"long_name": "time of computation", "units": "s"}
-STATUS_ATTRIBUTES = {"long_name": "how the run ended", "flag_meanings": " ".join(STATUS)}
+
+
+def flag_attributes(long_name: str, words: Sequence[str]) -> dict[str, Any]:
+    """Attributes of a column of codes, as the CF conventions have them."""
+    codes = np.arange(len(words), dtype=np.int8)
+    return {"long_name": long_name, "flag_values": codes, "flag_meanings": " ".join(words)}
+
+
+STATUS_ATTRIBUTES = flag_attributes("how the run ended", STATUS)
 
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """A run, what varies in it, its study, its trajectories (ODE, simulation), and the seconds that they took."""
+    """A run, what varies in it, its study, its trajectories (ODE, simulation), and the seconds that they took.
+
+    `agreement` is what `compare` says of the two, None where the study does not simulate.
+    """
 
     run: int
     values: Mapping[str, Any]
     study: Study
     trajectories: tuple[Trajectory, ...]
     seconds: float
+    agreement: Judgement | None = None
 
 
 def batch_image(results: Sequence[Computed], attributes: Mapping[str, Any]) -> memoryview:
@@ -45,13 +59,11 @@ def columns_of(results: Sequence[Computed]) -> dict[str, Column]:
         "run": Column(("run",), np.array([result.run for result in results]), {"long_name": "number of the run"}),
         **value_columns([result.values for result in results]),
         "status": Column(("run",), np.array([_status(r) for r in results], dtype=np.int8), STATUS_ATTRIBUTES),
-        "seconds": Column(
-            ("run",), np.array([r.seconds for r in results]), {"long_name": "time of computation", "units": "s"}
-        ),
+        "seconds": Column(("run",), np.array([r.seconds for r in results]), SECONDS_ATTRIBUTES),
         "resolution": Column(
             ("run",),
             np.array([r.trajectories[0].resolution for r in results]),
-            {"long_name": "level of eps_g below which its values mean nothing"},
+            RESOLUTION_ATTRIBUTES,
         ),
         "identity": Column(
             ("run",),
@@ -59,12 +71,24 @@ def columns_of(results: Sequence[Computed]) -> dict[str, Column]:
             {"long_name": "SHA-256 of problem, settings and seeds"},
         ),
     }
+    judgements = [result.agreement for result in results if result.agreement is not None]
+    if len(judgements) == len(results):
+        columns |= _agreement_columns(judgements)
     for prefix, grid, group in _groups(results):
         columns[f"{prefix}alpha"] = Column((f"{prefix}alpha",), grid, {"long_name": schema.DIMENSIONS["alpha"]})
         reached = np.array([trajectory.alpha.size if trajectory else 0 for trajectory in group])
         told = {"long_name": "number of output times reached"}
         columns[f"{prefix}reached"] = Column(("run",), reached, told)
         columns |= _arrays(prefix, grid.size, group)
+    return columns
+
+
+def _agreement_columns(judgements: Sequence[Judgement]) -> dict[str, Column]:
+    codes = np.array([WORDS.index(judgement.outcome) for judgement in judgements], dtype=np.int8)
+    columns = {OUTCOME: Column(("run",), codes, flag_attributes("what comparing ODE and SGD comes to", WORDS))}
+    numbers = zip(*(judgement.numbers for judgement in judgements), strict=True)
+    for (name, text), values in zip(NUMBERS.items(), numbers, strict=True):
+        columns[name] = Column(("run",), np.array(values), {"long_name": text, "ancillary_variables": OUTCOME})
     return columns
 
 
@@ -120,15 +144,6 @@ def value_columns(values: Sequence[Mapping[str, Any]]) -> dict[str, Column]:
     return {
         names[name]: Column(("run",), _array([entry[name] for entry in values]), {"long_name": name, "key": name})
         for name in values[0]
-    }
-
-
-def column_names(names: Sequence[str]) -> dict[str, str]:
-    """Dotted names -> names of columns: the key alone where it is unambiguous, else table_key."""
-    keys = [name.rpartition(".")[2] for name in names]
-    return {
-        name: name.replace(".", "_") if key in RESERVED or keys.count(key) > 1 else key
-        for name, key in zip(names, keys, strict=True)
     }
 
 

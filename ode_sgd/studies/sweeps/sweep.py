@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ from ode_sgd.model.problem import Problem
 from ode_sgd.studies.draft import OPTIONAL, SPECTRA, STARTS, TABLES
 from ode_sgd.studies.plan import Integration, RandomStart, Simulation
 from ode_sgd.studies.study_file import Study, load_tables, override_key, parse_study
-from ode_sgd.studies.sweeps.axes import REPLICA, SEEDS, Axis, canonical, plain, read_axes
+from ode_sgd.studies.sweeps.axes import REPLICA, canonical, column_names, plain, read_axes, with_values
+from ode_sgd.studies.sweeps.chosen import COLLECT, Choice, read_choice
+from ode_sgd.studies.sweeps.faults import Faults
 from ode_sgd.studies.tables import Values, parameters, shown, with_defaults
 
 SCHEMA = 1  # of identities: raised when the same description comes to mean other numbers
 SWEEP = "sweep"
-CHECKED = 200  # values of a generated axis, and points inside the grid, that are looked at before anything runs
-SHOWN = 5  # faults of one axis that are written out
 
 # Keys that leave the shape of a run's arrays as it is. Runs that differ in these alone can share a file.
 SAME_SHAPE = frozenset(
@@ -40,7 +40,7 @@ class Sweep:
     ----------
     study : path-like or mapping
         A study file, or its tables as dictionaries: table -> key -> value. A table "sweep" in it gives `axes`, `zip`
-        and `replicas`.
+        and `replicas`, a table "collect" what `collect_sweep` puts together (docs/clusters.md).
     axes : mapping or None
         Dotted name, such as "problem.learning_rate" -> its values: a list, tuple, range or 1-d array, or one of
         {"linspace": [first, last, count]}, {"logspace": [first, last, count]} (the values themselves, both > 0) and
@@ -56,7 +56,9 @@ class Sweep:
     shape : tuple of int
         Length of every axis; `len(sweep)` is their product.
     tables : dict
-        Of the study, without [sweep].
+        Of the study, without [sweep] and [collect].
+    choice : Choice
+        The table [collect].
     source : str
         Where it was read, for messages.
 
@@ -116,15 +118,15 @@ class Sweep:
 
     def _make(self, tables: Values, source: str, faults: list[str]) -> None:
         self.source = source
-        self.tables: dict[str, Any] = {name: value for name, value in tables.items() if name != SWEEP}
+        self.tables: dict[str, Any] = {name: value for name, value in tables.items() if name not in (SWEEP, COLLECT)}
         if SWEEP not in tables:
             faults.append("[sweep] is missing; it names the keys to vary, such as problem.learning_rate = [0.1, 0.2]")
         self.axes = read_axes(tables.get(SWEEP, {}), faults) if SWEEP in tables else ()
         self.shape = tuple(len(axis) for axis in self.axes)
         self._size = int(np.prod(self.shape, dtype=np.int64)) if self.shape else 1
         self._recent: dict[str, tuple[Any, Any]] = {}
-        found = _Faults(self, faults)
-        found.look()
+        self.choice = self.read_choice(tables.get(COLLECT, {}), Path(source).parent, faults)
+        Faults(self, faults).look()
         if faults:
             raise StudyError(source, faults)
 
@@ -139,6 +141,10 @@ class Sweep:
     def names(self) -> tuple[str, ...]:
         """Names of all that varies, in the order of the axes."""
         return tuple(name for axis in self.axes for name in axis.names)
+
+    def read_choice(self, table: Any, folder: Path | None, faults: list[str]) -> Choice:
+        """A table [collect] for this sweep; `folder` is that of its file, None for no look at the files it names."""
+        return read_choice(table, folder, column_names(self.names).values(), faults)
 
     def positions(self, runs: NDArray[np.int64] | int) -> tuple[Any, ...]:
         """Position on every axis of a run, or of an array of runs."""
@@ -155,7 +161,7 @@ class Sweep:
     def study_tables(self, run: int) -> dict[str, Values]:
         """The tables of one run's study."""
         tables = {name: dict(table) if isinstance(table, dict) else table for name, table in self.tables.items()}
-        return _with_values(tables, self.values(run))
+        return with_values(tables, self.values(run))
 
     def study(self, run: int) -> Study:
         """One run's study.
@@ -167,11 +173,11 @@ class Sweep:
         """
         tables = self.study_tables(run)
         try:
-            return self._direct(tables)
+            return self.direct(tables)
         except (OdeSgdError, TypeError, KeyError):  # whatever is wrong is said best where all faults are looked for
             return parse_study(tables, f"run {run}")
 
-    def _direct(self, tables: dict[str, Values]) -> Study:
+    def direct(self, tables: dict[str, Values]) -> Study:
         """As `parse_study`, of tables known to hold valid keys only: a sweep makes many thousands."""
         spectrum = self._made("spectrum", tables, SPECTRA)
         problem = self._made("problem", tables, Problem, spectrum=spectrum)
@@ -234,7 +240,8 @@ class Sweep:
                 axes["replicas"] = len(axis)
             else:
                 axes |= {name: [entry[n] for entry in axis.values] for n, name in enumerate(axis.names)}
-        return {**self.tables, SWEEP: axes}
+        chosen = self.choice.document
+        return {**self.tables, SWEEP: axes} | ({COLLECT: chosen} if chosen else {})
 
     @classmethod
     def of_document(cls, document: Mapping[str, Any], source: str) -> "Sweep":
@@ -242,11 +249,12 @@ class Sweep:
         self = object.__new__(cls)
         faults: list[str] = []
         self.source = source
-        self.tables = {name: value for name, value in document.items() if name != SWEEP}
+        self.tables = {name: value for name, value in document.items() if name not in (SWEEP, COLLECT)}
         self.axes = read_axes(document[SWEEP], faults)
         self.shape = tuple(len(axis) for axis in self.axes)
         self._size = int(np.prod(self.shape, dtype=np.int64)) if self.shape else 1
         self._recent = {}
+        self.choice = self.read_choice(document.get(COLLECT, {}), None, faults)
         if faults:
             raise StudyError(source, faults)
         return self
@@ -281,22 +289,6 @@ def _digest(facts: Any) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _with_values(tables: dict[str, Values], values: Mapping[str, Any]) -> dict[str, Values]:
-    """Tables in which the dotted names have these values."""
-    for name, value in values.items():
-        if name == REPLICA:
-            for seed in SEEDS:
-                table, _, key = seed.partition(".")
-                if table in tables and (table == OPTIONAL or tables[table].get("kind") == "random"):
-                    first = tables[table].get(key, 0)
-                    if type(first) is int:  # what else it may be is a fault that the study's own checks name
-                        tables[table][key] = first + value
-        else:
-            table, _, key = name.partition(".")
-            tables.setdefault(table, {})[key] = value
-    return tables
-
-
 def _filled(name: str, given: Values) -> Values:
     """A table with its defaults."""
     kind = given.get("kind") if name in ("spectrum", "start") else None
@@ -309,85 +301,3 @@ def _defaults(name: str, kind: str | None) -> Values:
     targets: dict[str, Any] = {"problem": Problem, "integration": Integration, OPTIONAL: Simulation}
     target = {"spectrum": SPECTRA, "start": STARTS}[name][kind] if kind is not None else targets[name]
     return {key: value for key, value in parameters(target).items() if key != "spectrum"}
-
-
-class _Faults:
-    """What is wrong with a grid: the first run, then the values of every axis, then points inside."""
-
-    def __init__(self, sweep: Sweep, faults: list[str]) -> None:
-        self._sweep, self._faults = sweep, faults
-
-    def look(self) -> None:
-        """Note all faults found; where the grid itself has some, only those of the study besides."""
-        sweep = self._sweep
-        whole = not self._faults
-        first = self._of_run(0) if whole or sweep.axes else self._of({})
-        own = [fault for fault in first if fault not in self._faults]
-        if not whole:
-            # The grid was not understood: what it should have given to the study is not a fault of the study.
-            own = [fault for fault in own if " is missing; " not in fault]
-        self._faults += own
-        if self._faults or not sweep.axes:
-            return
-        if any(axis.names == (REPLICA,) for axis in sweep.axes) and not self._seeded():
-            self._faults.append("[sweep] replicas: nothing in this study depends on a seed; draw a random start")
-        for number, axis in enumerate(sweep.axes):
-            self._axis(number, axis)
-        if not self._faults:
-            self._inside()
-
-    def _seeded(self) -> bool:
-        tables = self._sweep.study_tables(0)
-        return OPTIONAL in tables or tables["start"].get("kind") == "random"
-
-    def _axis(self, number: int, axis: Axis) -> None:
-        """Every value beside the first ones of all other axes."""
-        stride = int(np.prod(self._sweep.shape[number + 1 :], dtype=np.int64))
-        places: Iterator[int] | Iterable[int] = range(len(axis))
-        if axis.generated and len(axis) > CHECKED:
-            places = np.unique(np.linspace(0, len(axis) - 1, CHECKED).astype(np.int64)).tolist()
-        bad = 0
-        quick = len(axis) > CHECKED
-        for place in places:
-            if place == 0:
-                continue
-            found = self._of_run(place * stride, quick=quick)
-            bad += bool(found)
-            if found and bad <= SHOWN:
-                told = ", ".join(f"{name}[{place}]" for name in axis.names)
-                self._faults += [f"[sweep] {told}: {fault}" for fault in found]
-        if bad > SHOWN:
-            self._faults.append(f"[sweep] {', '.join(axis.names)}: {bad - SHOWN} more values with faults")
-
-    def _inside(self) -> None:
-        """Points of the grid, evenly spread: what is valid on every axis may contradict itself."""
-        runs = np.unique(np.linspace(0, len(self._sweep) - 1, CHECKED).astype(np.int64)).tolist()
-        bad = 0
-        for run in runs:
-            found = self._of_run(run)
-            bad += bool(found)
-            if found and bad <= SHOWN:
-                told = ", ".join(f"{name} = {value}" for name, value in self._sweep.values(run).items())
-                self._faults += [f"run {run} ({told}): {fault}" for fault in found]
-        if bad > SHOWN:
-            self._faults.append(f"{bad - SHOWN} more runs with faults, of {len(runs)} looked at")
-
-    def _of_run(self, run: int, *, quick: bool = False) -> list[str]:
-        if quick:
-            try:
-                self._sweep._direct(self._sweep.study_tables(run))
-            except (OdeSgdError, TypeError, KeyError):
-                pass
-            else:
-                return []
-        return self._of(self._sweep.values(run) if self._sweep.axes else {})
-
-    def _of(self, values: Mapping[str, Any]) -> list[str]:
-        tables = {name: dict(table) if isinstance(table, dict) else table for name, table in self._sweep.tables.items()}
-        if all(isinstance(tables.get(name, {}), dict) for name in TABLES):
-            tables = _with_values(tables, values)
-        try:
-            parse_study(tables)
-        except StudyError as error:
-            return error.faults
-        return []

@@ -14,6 +14,7 @@ from ode_sgd.storage.checkpoint import Checkpoint
 from ode_sgd.storage.hdf5 import image
 from ode_sgd.storage.sweep_folder import RAISED, STORAGE, Failure, SweepFolder, holds, make_parent
 from ode_sgd.studies.study_file import Study
+from ode_sgd.studies.sweeps.agreements import AGREEMENT, judged
 from ode_sgd.studies.sweeps.compute import batched, check_interrupted, integrate_alike, trajectories
 from ode_sgd.studies.sweeps.plan import PROBED, Item
 from ode_sgd.studies.sweeps.stack import Computed, batch_image
@@ -140,7 +141,8 @@ def _alone(attempt: _Attempt, folder: SweepFolder, check: Callable[[], None]) ->
     found = trajectories(study, checkpoint, lambda stage, fraction: check())
     check_interrupted(found)
     seconds = time.perf_counter() - began
-    attempt.result = Computed(attempt.run, attempt.values, study, found, seconds)
+    agreement = None if study.simulation is None else judged(found)
+    attempt.result = Computed(attempt.run, attempt.values, study, found, seconds, agreement)
 
 
 def _try(attempt: _Attempt, step: Callable[[], None], check: Callable[[], None]) -> None:
@@ -257,6 +259,8 @@ def _image(sweep: Sweep, results: Sequence[Computed], *, whole: bool) -> memoryv
         "seconds": result.seconds,
         **result.values,
     }
+    if result.agreement is not None:
+        facts[AGREEMENT] = result.agreement.facts()
     config: Mapping[str, Any] = {**result.study.config, SWEEP: facts}
     return image(*result.trajectories, config=config)
 

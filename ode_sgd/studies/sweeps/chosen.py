@@ -1,0 +1,162 @@
+"""The table [collect] of a sweep file: which columns are collected, and quantities of the user's own.
+
+A quantity is an entry of a stored array, or a function in a Python file. Names of files are read from the sweep file
+that the user gives, and from nothing that merely lies in a folder: to collect a folder runs no code that it names.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ode_sgd.storage import schema
+from ode_sgd.studies.sweeps.axes import RESERVED
+from ode_sgd.studies.sweeps.catalogue import CATALOGUE, NAMES, outcome_column
+from ode_sgd.studies.tables import nearest, shown
+
+COLLECT = "collect"
+KEYS = ("columns", "quantities")
+ENTRY = re.compile(r"(\w+)\s*\[\s*(-?\d+(?:\s*,\s*-?\d+)*)\s*\]")
+FUNCTION = re.compile(r"(.+\.py)\s*:\s*(\w+)")
+ARRAY = re.compile(r"(sgd_)?(generalization_error|[QRT]_\d)")  # R_11 is what a user calls an entry, not a moment
+FORMS = 'give an entry of an array, such as "R_1[-1, 0, 0]", or a function, such as "measures.py:overlap"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What a sweep file asks to be collected.
+
+    Attributes
+    ----------
+    columns : tuple of str or None
+        None: the usual ones.
+    quantities : mapping
+        Name -> an entry of an array, or a function in a file.
+    """
+
+    columns: tuple[str, ...] | None = None
+    quantities: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Plain values from which `read_choice` makes the same; empty where nothing was asked for."""
+        columns = {} if self.columns is None else {"columns": list(self.columns)}
+        return columns | ({"quantities": dict(self.quantities)} if self.quantities else {})
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The quantities that are functions."""
+        return tuple(name for name, text in self.quantities.items() if FUNCTION.fullmatch(text))
+
+
+def read_choice(table: Any, folder: Path | None, taken: Iterable[str], faults: list[str]) -> Choice:
+    """The choice of a table [collect]; faults are noted.
+
+    Parameters
+    ----------
+    table : mapping
+    folder : Path or None
+        Of the sweep file: names of Python files count from there. They are read, and not run. None: they are not
+        looked at.
+    taken : iterable of str
+        Names that columns of the sweep have already.
+    faults : list of str
+    """
+    if not isinstance(table, Mapping):
+        faults.append(f"{COLLECT} = {shown(table)} is not a table; begin one with a line [{COLLECT}]")
+        return Choice()
+    faults += [
+        f"[{COLLECT}] {key} = {shown(table[key])}: unknown key{_hint(key, KEYS, 'the keys are')}"
+        for key in table
+        if key not in KEYS
+    ]
+    columns = table.get("columns")
+    if columns is not None:
+        columns = _columns(columns, faults)
+    quantities = table.get("quantities", {})
+    if not isinstance(quantities, Mapping):
+        faults.append(f"[{COLLECT}] quantities = {shown(quantities)} is not a table; give name = {FORMS[5:]}")
+        quantities = {}
+    for name, text in quantities.items():
+        fault = name_fault(name, taken) or _quantity_fault(text, folder)
+        if fault:
+            faults.append(f"[{COLLECT}.quantities] {name} = {shown(text)}: {fault}")
+    return Choice(columns=columns, quantities={name: str(text) for name, text in quantities.items()})
+
+
+def _hint(name: Any, valid: Iterable[str], listed: str) -> str:
+    meant = nearest(str(name), list(valid))
+    return f" (did you mean {meant!r}?)" if meant else f"; {listed} {', '.join(valid)}"
+
+
+def _columns(given: Any, faults: list[str]) -> tuple[str, ...]:
+    """The names, as far as they are any."""
+    if isinstance(given, str) or not isinstance(given, list | tuple):
+        faults.append(f'[{COLLECT}] columns = {shown(given)}: give a list of names, such as ["half_height_time"]')
+        return ()
+    faults += [
+        f"[{COLLECT}] columns: {shown(name)} is no column{_hint(name, NAMES, 'there are')}"
+        for name in given
+        if name not in NAMES
+    ]
+    return tuple(name for name in given if name in NAMES)
+
+
+def name_fault(name: str, taken: Iterable[str]) -> str:
+    """What is wrong with the name of a quantity."""
+    if not (isinstance(name, str) and name.isidentifier() and name.isascii()):
+        return "a name is of letters, digits and _, and does not begin with a digit"
+    own = {*NAMES, *map(outcome_column, CATALOGUE)}
+    if name in own or name in RESERVED or name in taken or ARRAY.fullmatch(name):
+        return "the file has a column of this name already; give another"
+    return ""
+
+
+def _quantity_fault(text: Any, folder: Path | None) -> str:
+    """What is wrong with how a quantity is to be found."""
+    if not isinstance(text, str):
+        return FORMS
+    entry, function = ENTRY.fullmatch(text.strip()), FUNCTION.fullmatch(text.strip())
+    if entry:
+        return _entry_fault(*entry.groups())
+    if function:
+        return "" if folder is None else function_fault(folder / function[1], function[2])
+    return f"is neither; {FORMS}"
+
+
+def _entry_fault(name: str, indices: str) -> str:
+    """What is wrong with an entry of an array of the ODE."""
+    arrays = ("generalization_error", "Q_1", "R_1", "T_1")
+    if name != arrays[0] and not re.fullmatch(r"[QRT]_\d+", name):
+        return f"{name!r} is no stored array of the ODE{_hint(name, arrays, 'there are')}"
+    dimensions, count = schema.variable(name).dimensions, indices.count(",") + 1
+    if count != len(dimensions):
+        return f"{name} has {len(dimensions)} indices ({', '.join(dimensions)}), not {count}"
+    return ""
+
+
+def function_fault(path: Path, name: str) -> str:
+    """What is wrong with a function in a file, found without running it."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror or error}); names of files count from the sweep file's folder"
+    except (SyntaxError, ValueError) as error:
+        return f"{path} is not Python: {error}"
+    names = [name for statement in tree.body for name in _bound(statement)]
+    if name in names or "*" in names:
+        return ""
+    return f"{path} has no function {name!r}{_hint(name, names, 'it has') if names else '; it has none'}"
+
+
+def _bound(statement: ast.stmt) -> list[str]:
+    """Names that a statement of a module binds."""
+    if isinstance(statement, ast.FunctionDef):
+        return [statement.name]
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return [alias.asname or alias.name for alias in statement.names]
+    if isinstance(statement, ast.Assign):
+        return [target.id for target in statement.targets if isinstance(target, ast.Name)]
+    return []

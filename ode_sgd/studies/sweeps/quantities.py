@@ -1,0 +1,118 @@
+"""Quantities of the user's own, of the table [collect]: entries of arrays, and functions that the user's files hold."""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ode_sgd.analysis.selection import FOUND
+from ode_sgd.model.errors import StudyError
+from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.studies.sweeps.chosen import COLLECT, ENTRY, FUNCTION, Choice, function_fault
+from ode_sgd.studies.sweeps.columns import Found, Measure, Run
+
+ABSENT, NONE, RAISED = "absent", "none", "raised"  # outcomes
+Function = Callable[[Trajectory], float | None]
+
+
+def loaded_functions(choice: Choice, folder: Path) -> dict[str, Function]:
+    """The functions that a sweep file in `folder` names; their files are run.
+
+    Raises
+    ------
+    StudyError
+        Naming all that cannot be had.
+    """
+    functions: dict[str, Function] = {}
+    faults: list[str] = []
+    modules: dict[str, Any] = {}
+    for name in choice.functions:
+        found = FUNCTION.fullmatch(choice.quantities[name].strip())
+        assert found is not None
+        path, of_file = folder / found[1], found[2]
+        fault = function_fault(path, of_file)
+        try:
+            if not fault and found[1] not in modules:
+                modules[found[1]] = _module(path)
+            function = None if fault else getattr(modules[found[1]], of_file, None)
+        except Exception as error:  # the user's file may raise anything
+            function, fault = None, f"{path} raised {type(error).__name__}: {error}; mend it"
+        if callable(function):
+            functions[name] = function
+        else:
+            faults.append(f"[{COLLECT}.quantities] {name}: {fault or f'{of_file} in {path} is no function'}")
+    if faults:
+        raise StudyError(COLLECT, faults)
+    return functions
+
+
+def _module(path: Path) -> Any:
+    """What a file of Python gives when it is run."""
+    spec = importlib.util.spec_from_file_location(f"ode_sgd_collect_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def quantity_measures(choice: Choice, functions: Mapping[str, Function], notes: list[str]) -> tuple[Measure, ...]:
+    """One measurement for each quantity; what functions raise first is added to the notes.
+
+    Raises
+    ------
+    StudyError
+        For functions that are named but not given.
+    """
+    lacking = [name for name in choice.functions if name not in functions]
+    if lacking:
+        told = ", ".join(f"{name} = {choice.quantities[name]}" for name in lacking)
+        raise StudyError(
+            COLLECT,
+            [
+                f"{told}: functions of a file, which is run only if you give the sweep file that names it: `ode-sgd "
+                "sweep collect FOLDER --file SWEEP.toml`; or name columns without them: `--columns half_height_time`"
+            ],
+        )
+    measures = []
+    for name, text in choice.quantities.items():
+        if name not in functions:
+            entry = ENTRY.fullmatch(text.strip())
+            assert entry is not None
+            measures.append(_of_entry(name, text, entry[1], tuple(int(part) for part in entry[2].split(","))))
+    return (*measures, *(_of_function(name, function, notes) for name, function in functions.items()))
+
+
+def _of_entry(name: str, text: str, array: str, place: tuple[int, ...]) -> Measure:
+    """An entry of an array of the ODE; the time -1 is the last one reached."""
+
+    def measure(run: Run) -> Found:
+        try:
+            values = run.ode.generalization_error
+            if array != "generalization_error":
+                values = run.ode.moments[int(array[2:])]["QRT".index(array[0])]
+            return FOUND, (float(values[place]),)
+        except (IndexError, KeyError):
+            return ABSENT, ()
+
+    return Measure(name=name, columns={name: text}, outcomes=(FOUND, ABSENT), measure=measure)
+
+
+def _of_function(name: str, function: Function, notes: list[str]) -> Measure:
+    """A function of the ODE's trajectory."""
+    first: list[str] = []
+
+    def measure(run: Run) -> Found:
+        try:
+            given = function(run.ode)
+            value = float("nan") if given is None else float(given)
+        except Exception as error:  # the user's function may raise anything; other runs may have their numbers
+            if not first:
+                first.append(f"{name} raised {type(error).__name__}: {error}")
+                notes.extend(first)
+            return RAISED, ()
+        return (FOUND, (value,)) if np.isfinite(value) else (NONE, ())
+
+    told = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__name__)}"
+    return Measure(name=name, columns={name: told}, outcomes=(FOUND, NONE, RAISED), measure=measure)

@@ -1,0 +1,178 @@
+"""One number a run: what varies, how it ended, and what is measured on it; and the files that this comes from."""
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ode_sgd.analysis.selection import Selection
+from ode_sgd.model.errors import StorageError
+from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.storage.hdf5 import load
+from ode_sgd.storage.stack import Column, read_stack
+from ode_sgd.storage.sweep_folder import SweepFolder
+from ode_sgd.studies.study_file import Study
+from ode_sgd.studies.sweeps.agreements import AGREEMENT, NUMBERS, OUTCOME, WORDS, Judgement, judged
+from ode_sgd.studies.sweeps.columns import NO_FILE, Measure, Run
+from ode_sgd.studies.sweeps.plan import Plan
+from ode_sgd.studies.sweeps.stack import (
+    RESOLUTION_ATTRIBUTES,
+    SECONDS_ATTRIBUTES,
+    SGD,
+    STATUS,
+    STATUS_ATTRIBUTES,
+    Computed,
+    columns_of,
+    flag_attributes,
+    value_columns,
+)
+from ode_sgd.studies.sweeps.sweep import Sweep, run_identity
+
+
+class Table:
+    """Columns with one number a run, filled while the files of the runs are read.
+
+    Parameters
+    ----------
+    sweep : Sweep
+    folder : SweepFolder
+    plan : Plan
+    measures : sequence of Measure
+    """
+
+    def __init__(self, sweep: Sweep, folder: SweepFolder, plan: Plan, measures: Sequence[Measure]) -> None:
+        self._sweep, self._folder, self._plan, self._measures = sweep, folder, plan, measures
+        count = len(sweep)
+        self.numbers: dict[str, NDArray[Any]] = {
+            "status": np.full(count, STATUS.index("missing"), dtype=np.int8),
+            "seconds": np.full(count, np.nan),
+            "resolution": np.full(count, np.nan),
+        }
+        texts = {"status": STATUS_ATTRIBUTES, "seconds": SECONDS_ATTRIBUTES, "resolution": RESOLUTION_ATTRIBUTES}
+        for measure in measures:
+            outcome, words = measure.outcome_column, measure.words
+            self.numbers |= {name: np.full(count, np.nan) for name in measure.columns}
+            self.numbers[outcome] = np.full(count, words.index("missing"), dtype=np.int8)
+            texts |= {
+                name: {"long_name": text, "ancillary_variables": outcome} for name, text in measure.columns.items()
+            }
+            texts[outcome] = flag_attributes(f"how it went with {', '.join(measure.columns)}", words)
+        self._values = value_columns([sweep.values(run) for run in range(count)])
+        self.samples = {
+            "run": Column(("run",), np.arange(count), {"long_name": "number of the run"}),
+            **self._values,
+            **{name: Column(("run",), values, texts[name]) for name, values in self.numbers.items()},
+        }
+
+    def finished(self) -> dict[str, NDArray[Any]]:
+        """Everything that has one number a run."""
+        values = {name: column.values for name, column in self._values.items()}
+        return {"run": np.arange(len(self._sweep))} | values | self.numbers
+
+    def selections(self) -> list[Selection]:
+        """For every measurement which runs have it, and why the others do not."""
+        return [
+            Selection(
+                name=measure.name,
+                has=np.isfinite(self.numbers[next(iter(measure.columns))]),
+                codes=self.numbers[measure.outcome_column],
+                words=measure.words,
+            )
+            for measure in self._measures
+        ]
+
+    def pieces(self) -> Iterator[tuple[dict[str, Column], NDArray[np.int64]]]:
+        """Columns of file after file, and the runs that they are of; the numbers are noted on the way."""
+        for run, failure in self._folder.failures().items():
+            if not failure.stored and run < len(self._sweep):
+                self._without_file(run, "failed")
+        present = self._folder.present()
+        for number in range(len(self._plan)):
+            item = self._plan.item(number)
+            if Path(item.path).name in present:
+                yield self._noted(Path(item.path), item.runs)
+        for run in self._folder.retried_runs():
+            yield self._noted(self._folder.retried(run), (run,))
+
+    def _without_file(self, run: int, word: str) -> None:
+        assert word in NO_FILE
+        self.numbers["status"][run] = STATUS.index(word)
+        for measure in self._measures:
+            self.numbers[measure.outcome_column][run] = measure.words.index(word)
+
+    def _noted(self, path: Path, expected: tuple[int, ...]) -> tuple[dict[str, Column], NDArray[np.int64]]:
+        columns = _read(path, self._sweep)
+        runs = columns["run"].values
+        if not set(runs.tolist()) <= set(expected):
+            raise StorageError(f"{path} holds other runs than its name says; remove it and run again")
+        for row, run in enumerate(runs.tolist()):
+            study = self._sweep.study(run)
+            if columns["identity"].values[row].decode() != run_identity(study, self._sweep.values(run)):
+                raise StorageError(f"{path} holds a run of another sweep as run {run}; remove it and run again")
+            for name in ("status", "seconds", "resolution"):
+                self.numbers[name][run] = columns[name].values[row]
+            self._measure(study, columns, row, run)
+        return columns, runs
+
+    def _measure(self, study: Study, columns: Mapping[str, Column], row: int, run: int) -> None:
+        """Note all measurements of a row."""
+        ode = trajectory_of(study, columns, row)
+        measured = Run(ode, functools.partial(_judgement, study, columns, row, ode))
+        for measure in self._measures:
+            outcome, numbers = measure.measure(measured)
+            self.numbers[measure.outcome_column][run] = measure.words.index(outcome)
+            for name, number in zip(measure.columns, numbers, strict=bool(numbers)):
+                self.numbers[name][run] = number
+
+
+def _read(path: Path, sweep: Sweep) -> dict[str, Column]:
+    """The columns of a batch, or of a run by itself."""
+    if path.name.startswith("batch"):
+        return read_stack(path)[0]
+    stored = load(path)
+    facts = (stored.config or {}).get("sweep")
+    if not isinstance(facts, dict) or stored.ode is None:
+        raise StorageError(f"{path} is not a run of a sweep; remove it and run again")
+    run = int(facts["run"])
+    study = sweep.study(run)
+    parts = tuple(part for part in (stored.ode, stored.sgd) if part is not None)
+    agreement = Judgement.of_facts(facts[AGREEMENT]) if AGREEMENT in facts else None
+    columns = columns_of([Computed(run, sweep.values(run), study, parts, float(facts["seconds"]), agreement)])
+    columns["identity"] = Column(("run",), np.array([facts["identity"].encode()]), {})
+    return columns
+
+
+def trajectory_of(study: Study, columns: Mapping[str, Column], row: int, prefix: str = "") -> Trajectory:
+    """The ODE of a row as far as it got, or the simulation; without sectors and last state, which batches lack."""
+    times, reached = columns[f"{prefix}alpha"].values, int(columns[f"{prefix}reached"].values[row])
+
+    def part(name: str) -> NDArray[np.float64]:
+        values = columns[f"{prefix}{name}"].values[row]
+        until = (slice(None), slice(0, reached)) if prefix else slice(0, reached)
+        return np.array(values if name.startswith("T_") else values[until])
+
+    orders = study.integration.moments
+    status = STATUS[int(columns["status"].values[row])]
+    simulation = study.simulation if prefix else None
+    return Trajectory(
+        problem=study.problem,
+        alpha=np.array(times[:reached]),
+        generalization_error=part("generalization_error"),
+        moments={order: (part(f"Q_{order}"), part(f"R_{order}"), part(f"T_{order}")) for order in orders},
+        method=study.integration.method if simulation is None else simulation.method,
+        status="complete" if reached == times.size else status,
+        resolution=float(columns["resolution"].values[row]) if simulation is None else 0.0,
+        dimension=None if simulation is None else simulation.dimension,
+    )
+
+
+def _judgement(study: Study, columns: Mapping[str, Column], row: int, ode: Trajectory) -> Judgement:
+    """What was found when the run was computed; files of older versions do not say, and are compared here."""
+    if OUTCOME in columns:
+        ratio, error = (float(columns[name].values[row]) for name in NUMBERS)
+        return Judgement(WORDS[int(columns[OUTCOME].values[row])], ratio, error)
+    simulated = f"{SGD}reached" in columns and columns[f"{SGD}reached"].values[row]
+    return judged([ode, trajectory_of(study, columns, row, SGD)] if simulated else [ode])
