@@ -64,7 +64,7 @@ def kernels() -> dict[str, str]:
 def tested(title: str, paths: list[str], **settings: str) -> bool:
     """Run the tests; print the line of one configuration."""
     began = time.monotonic()
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *paths]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *paths]
     run = subprocess.run(command, cwd=ROOT, env=environment(**settings), capture_output=True, text=True, check=False)
     words = [line for line in run.stdout.splitlines() if " passed" in line or " failed" in line or " error" in line]
     summary = words[-1].strip("= ") if words else f"pytest ended with {run.returncode}"
@@ -82,7 +82,7 @@ def main(paths: list[str]) -> int:
     green = True
     for name, coretype in kernels().items():
         own = {"OPENBLAS_CORETYPE": coretype} if coretype else {}
-        green &= tested(f"BLAS kernel {name}{'' if coretype else ' (the machine`s own)'}", paths, **own)
+        green &= tested(f"BLAS kernel {name}{'' if coretype else ' (the machine as it is)'}", paths, **own)
     with tempfile.TemporaryDirectory() as cache:
         green &= tested("NUMBA_CPU_NAME=generic", paths, NUMBA_CPU_NAME="generic", ODE_SGD_CACHE_DIR=cache)
     return 0 if green else 1
