@@ -10,7 +10,8 @@ from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.solvers.trajectory import Trajectory
-from ode_sgd.theory.saddle import BRANCHES, Saddle, symmetric_saddle
+from ode_sgd.theory.rest import BRANCHES
+from ode_sgd.theory.saddle import Saddle, symmetric_saddle
 
 T = TypeVar("T")
 ALIKE = 0.02  # spread of the students, of their norm, that is none; see `saddle_passed`

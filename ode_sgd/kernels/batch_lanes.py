@@ -22,12 +22,10 @@ from ode_sgd.kernels.rosenbrock import (
     Small,
     dense_rows,
     dense_value,
-    retry_factor,
-    step_factor,
-    too_short,
 )
 from ode_sgd.kernels.rosenbrock_lanes import rosenbrock_lanes
 from ode_sgd.kernels.sector_passes import Sectors, sector_passes
+from ode_sgd.kernels.step_control import retry_factor, step_factor, too_short
 
 
 class Queue(NamedTuple):

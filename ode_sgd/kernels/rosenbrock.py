@@ -20,6 +20,7 @@ from ode_sgd.kernels.layout import Indices
 from ode_sgd.kernels.linearised import linearised_coefficients
 from ode_sgd.kernels.sector_passes import Sectors, dense_sums, sector_passes, sector_sums
 from ode_sgd.kernels.small_matrices import factorise, substitute, symmetric_eigen
+from ode_sgd.kernels.step_control import SLACK, retry_factor, step_factor, sums_error, too_short
 
 STAGE_A, STAGE_C, DENSE, GAMMA = rodas5p.A, rodas5p.C, rodas5p.DENSE, rodas5p.GAMMA
 STAGES = rodas5p.STAGES
@@ -27,15 +28,10 @@ STAGES = rodas5p.STAGES
 # Status of a call.
 RUNNING, COMPLETE, DIVERGED, STEP_SIZE, STEP_LIMIT, SPECIALISED = 0, 1, 2, 3, 4, 5
 
-# Step control: PI controller on the error norm e, h <- h SAFETY e^-INTEGRAL e_previous^PROPORTIONAL.
-SAFETY, INTEGRAL, PROPORTIONAL = 0.9, 0.7 / 5.0, 0.4 / 5.0
-SHRINK, GROW = 0.2, 6.0
 SPECIALISED_AT = 1e-2
 ROUNDING = 5e-16  # of eps_g in overlap form, relative to the terms of its sum
 SMALLEST = 1e-50  # squared differences, relative to the teacher, below which nothing keeps its relative precision
 TINY = 1e-300  # keeps 0 / 0 out
-SLACK = 4.0  # by which the error norm may exceed the tolerance: the error at the end is about rtol then (measured)
-OVERFLOW = 1e8  # overlaps that have grown by this factor are not coming back
 
 
 class Small(NamedTuple):
@@ -194,12 +190,6 @@ def record_outputs(
     counts[2] = last
 
 
-@kernel(inline=True)
-def too_short(h: float, alpha: float) -> bool:
-    """Whether alpha + h is no step at all; also for NaN."""
-    return not h > max(4.0 * np.finfo(np.float64).eps * alpha, 1e-250)
-
-
 @kernel()
 def specialised(C: Array, y: Array, s: Sectors, overlap: Indices, floor: float) -> bool:
     """Whether the differences x_i - y_n of students from their nearest teachers deserve to be variables of their own.
@@ -229,19 +219,6 @@ def specialised(C: Array, y: Array, s: Sectors, overlap: Indices, floor: float) 
                 if s.rate[block, lane] > 0.0 and abs(square) > SPECIALISED_AT * abs(t):
                     return False
     return True
-
-
-@kernel(inline=True)
-def step_factor(error: float, previous: float) -> float:
-    """By which the step should grow after one that was accepted; errors relative to what they may be."""
-    factor = SAFETY * max(error, 1e-10) ** -INTEGRAL * max(previous, 1e-4) ** PROPORTIONAL
-    return min(GROW, max(SHRINK, factor))
-
-
-@kernel(inline=True)
-def retry_factor(error: float) -> float:
-    """By which the step shrinks after one that was rejected."""
-    return max(SHRINK, SAFETY * error**-0.2) if np.isfinite(error) else 0.1
 
 
 @functools.cache
@@ -346,9 +323,11 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                 # eps_g may be far smaller than the overlaps: hold its own error against it, down to its rounding.
                 rounding = rtol * smallest if differences else ROUNDING * error_terms(C, a)
                 off = abs(final - embedded) / (rtol * abs(final) + rounding + TINY)
-                error = max(error, off) + 0.0 * (error + off)  # max loses a NaN, a sum keeps it
+                least = smallest if differences else 0.0
+                summed = sums_error(index, base, rows, dC[STAGES - 1], T, least, atol * trace, rtol)
+                poison = 0.0 * (error + off + summed)  # max loses a NaN, a sum keeps it
+                error = max(max(error, off) / SLACK, summed) + poison
 
-            error /= SLACK
             fresh = error <= 1.0 or (counts[4] > 0 and np.isfinite(error))
             counts[4] = 0
             if not fresh:  # also for NaN

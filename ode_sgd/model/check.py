@@ -13,7 +13,7 @@ from ode_sgd.model.errors import InvalidProblem, OdeSgdError
 
 Array = NDArray[np.float64]
 
-SHORTEST = 1e-240  # last output time; its grid begins 1e4 times earlier
+SHORTEST = 1e-280  # last output time; its grid begins 1e4 times earlier, where the inverse of a step is still a number
 
 
 def restore_frozen(value: Any, state: Sequence[Any]) -> None:
@@ -26,6 +26,8 @@ def restore_frozen(value: Any, state: Sequence[Any]) -> None:
 
 def masked(value: Any) -> int:
     """How many entries of a value are masked, in NumPy's or astropy's way, also of arrays within lists and tables."""
+    if type(value) in (float, int, str):  # nearly all, in long lists too
+        return 0
     mask = getattr(value, "mask", None)
     if isinstance(mask, bool | np.bool_ | np.ndarray):
         return int(np.count_nonzero(mask))

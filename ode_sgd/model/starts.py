@@ -9,6 +9,8 @@ from ode_sgd.model.errors import InvalidStart
 
 Sizes = NDArray[np.int64]
 
+ROUNDING = float(np.finfo(float).eps)
+
 
 def split(gram: Array, K: int) -> tuple[Array, Array, Array]:
     """q, r, t of the Gram matrices (L, d, d)."""
@@ -62,17 +64,32 @@ def weights_with_overlaps(gram: Array, sizes: Sizes, generator: np.random.Genera
         norms = np.sqrt(np.diagonal(overlaps))
         scale = np.where(norms > 0.0, norms, 1.0)
         values, vectors = np.linalg.eigh(overlaps / np.outer(scale, scale))
-        values, vectors = values[::-1], scale[:, None] * vectors[:, ::-1]
-        rank = min(values.size, int(size))
-        if (values[rank:] > 1e-9 * values[0]).any():
+        values, vectors = values[::-1], vectors[:, ::-1]
+        if (values[size:] > 1e-9 * values[0]).any():
             raise InvalidStart(
                 f"sector {k + 1} has {size} inputs, but its overlaps need {int((values > 1e-9 * values[0]).sum())} "
                 "independent directions; raise the dimension, or draw the start at this dimension"
             )
-        frame = np.linalg.qr(generator.standard_normal((size, rank)))[0].T
-        # QR fixes signs of its own; random ones make the frame uniform.
-        frame *= generator.choice([-1.0, 1.0], size=(rank, 1))
-        factor = vectors[:, :rank] * np.sqrt(np.maximum(values[:rank], 0.0) * size)
-        np.matmul(factor, frame, out=weights[:, begin : begin + size])
+        # Roots of zeros that rounding has left are no part of the weights.
+        values[(values <= values.size * ROUNDING * values[0]) | (np.arange(values.size) >= size)] = 0.0
+        # The symmetric root is one matrix, whatever basis stands for an eigenspace.
+        root = vectors * np.sqrt(values * size) @ vectors.T
+        spanned = vectors * (values > 0.0) @ vectors.T
+        np.matmul(scale[:, None] * root, _frame(spanned, int(size), generator), out=weights[:, begin : begin + size])
         begin += size
     return weights
+
+
+def _frame(spanned: Array, size: int, generator: np.random.Generator) -> Array:
+    """F (d, size), uniform among those with F F^T = 1, or, for size < d, F F^T = `spanned`, a projector of that rank.
+
+    F is the orthogonal factor of normal numbers: that of QR with a positive diagonal, or the polar one, U V^T of their
+    singular vectors. Both are unique.
+    """
+    d = len(spanned)
+    if size >= d:
+        Q, R = np.linalg.qr(generator.standard_normal((size, d)))
+        return np.asarray((Q * np.where(np.diagonal(R) < 0.0, -1.0, 1.0)).T)
+    left, _, right = np.linalg.svd(spanned @ generator.standard_normal((d, size)), full_matrices=False)
+    rank = round(float(np.trace(spanned)))
+    return np.asarray(left[:, :rank] @ right[:rank])

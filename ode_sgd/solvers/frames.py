@@ -25,8 +25,8 @@ class Frame(NamedTuple):
 def place(start: OrderParameters) -> Frame:
     """Coordinates of a start: r = S B^T, q = S S^T + W W^T with W lower triangular.
 
-    t_k may be singular. Its eigenvectors without an eigenvalue stand for directions of the frame that no teacher and no
-    student has a part in yet.
+    B_k is the symmetric root of t_k, which may be singular. Its eigenvectors without an eigenvalue stand for directions
+    of the frame that no teacher and no student has a part in yet.
 
     Raises
     ------
@@ -36,8 +36,10 @@ def place(start: OrderParameters) -> Frame:
     values, vectors = np.linalg.eigh(start.t)
     present = values > TEACHER_RANK * np.maximum(values[:, -1:], 0.0)
     lengths = np.sqrt(np.where(present, values, 0.0))
-    B = vectors * lengths[:, None, :]
-    S = start.r @ vectors * np.where(present, 1.0 / np.where(present, lengths, 1.0), 0.0)[:, None, :]
+    # The symmetric root and its inverse: one matrix each, whatever basis stands for an eigenspace.
+    back = vectors.swapaxes(-1, -2)
+    B = vectors * lengths[:, None, :] @ back
+    S = start.r @ (vectors * np.where(present, 1.0 / np.where(present, lengths, 1.0), 0.0)[:, None, :] @ back)
     W = _triangular_root(start.q - S @ S.swapaxes(-1, -2), np.trace(start.q, axis1=1, axis2=2))
     for name, given, placed in (
         ("q", start.q, S @ S.swapaxes(-1, -2) + W @ W.swapaxes(-1, -2)),
@@ -58,7 +60,9 @@ def _triangular_root(residual: Array, size: Array) -> Array:
     """W (L, K, K), lower triangular, with W W^T = residual up to what is below rounding of `size` (L,)."""
     values, vectors = np.linalg.eigh(residual)
     values = np.where(values > STUDENT_RANK * size[:, None], values, 0.0)
-    factor = vectors * np.sqrt(values)[:, None, :]
+    factor = vectors * np.sqrt(values)[:, None, :] @ vectors.swapaxes(-1, -2)
+    own = np.diagonal(residual, axis1=1, axis2=2) > STUDENT_RANK * size[:, None]
+    factor *= own[:, :, None] * own[:, None, :]  # what rounding leaves of a student without a part is no direction
     upper = np.linalg.qr(factor.swapaxes(-1, -2)).R
     signs = np.where(np.diagonal(upper, axis1=1, axis2=2) < 0.0, -1.0, 1.0)
     return np.tril((upper * signs[:, :, None]).swapaxes(-1, -2))

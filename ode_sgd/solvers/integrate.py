@@ -51,7 +51,8 @@ def integrate(
         Relative tolerance, 1e-13 <= rtol <= 1e-2. In every sector the error of a step in q is held below rtol times
         tr q (or its mean over sectors, if larger), in r below rtol times sqrt(tr q tr t).
     atol : float or None
-        Added to those bounds, >= 0; None is none (SciPy's methods then take rtol / 100 for every overlap).
+        Added to those bounds, in the units of the overlaps, >= 0; None is none (SciPy's methods then take rtol / 100
+        times a typical overlap, the largest entry of C at the start over Tr Sigma / N).
     moments : sequence of int
         Orders l >= 0 to keep; order 1 always is.
     sectors : bool

@@ -16,7 +16,7 @@ from ode_sgd.solvers import differences, frames
 
 LANES = (1, 16, 32)  # replicas that kernels are compiled for; LLVM does not vectorise fewer than 16
 CHUNK_NANOSECONDS = 2e7
-NEAR = 1e-2  # variance of x - y below which errors come from the differences: beyond, they are no more exact
+NEAR = 1e-2  # variance of x - y over 1 + that of y, below which errors come from the differences, which are more exact
 
 
 class ReducedNetworks:
@@ -124,7 +124,7 @@ class ReducedNetworks:
         """eps_g (n,), never negative, where every student is near a teacher of its own; NaN elsewhere.
 
         They come from S - B and W, not from the overlaps, so they do not cancel: they are good until S - B itself
-        rounds, some 1e-27.
+        rounds, some 1e-27 of T.
         """
         q, r = self.overlaps()
         S, W = self._students()
@@ -142,7 +142,7 @@ class ReducedNetworks:
                 stacked = np.concatenate([S - teachers, teachers], axis=1)
                 near = _mean(factor, stacked @ stacked.swapaxes(-1, -2))
                 near[:K, :K] += _mean(factor, W @ W.swapaxes(-1, -2))
-                if np.diag(near)[:K].max() < NEAR:
+                if (np.diag(near)[:K] < NEAR * (1.0 + np.diag(near)[K:])).all():
                     signed = np.concatenate([problem.v, -problem.v])
                     return max(0.0, difference_error(problem.activation)(near, signed))
         return float("nan")

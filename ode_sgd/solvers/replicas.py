@@ -20,8 +20,8 @@ from ode_sgd.solvers.explicit import ExplicitNetwork
 from ode_sgd.solvers.interruption import Interruption
 from ode_sgd.solvers.reduced import ReducedNetworks
 from ode_sgd.solvers.sampled import SampledNetwork
+from ode_sgd.solvers.solution import divergence_limit
 
-DIVERGED = 1e8  # overlaps beyond this are not coming back
 CHECKPOINT_SECONDS = 60.0
 STREAMS = ("explicit", "reduced", "sampled")
 NORMALS = {"explicit": "float64", "explicit-float32": "float32", "explicit-pcg64": "pcg64"}
@@ -118,6 +118,7 @@ class Group:
         self._stream = 2 + STREAMS.index(plan.method.partition("-")[0])
         self._engine: Any = None
         self._saved: State = {}
+        self._limits: list[float] = []  # of every replica, from which it counts as diverged
         self._lock = Lock()  # held while anything of the group changes
 
     @property
@@ -157,6 +158,8 @@ class Group:
         """Make the networks, at the start or where a saved state left them."""
         begins = [self._start(seeds[0]) for seeds in self._seeds]
         plan, noise = self.plan, [seeds[self._stream] for seeds in self._seeds]
+        variance = plan.problem.spectrum.powers(1)
+        self._limits = [divergence_limit(plan.problem, np.tensordot(variance, begin.gram, 1)) for begin in begins]
         if plan.method == "reduced":
             self._engine = ReducedNetworks(plan.problem, begins, plan.sizes, noise)
         else:
@@ -188,11 +191,12 @@ class Group:
     def _record(self) -> None:
         """Keep the overlaps of the replicas that have not diverged."""
         q, r = self._engine.overlaps()
-        errors = self._errors()
+        errors, variance = self._errors(), self.plan.problem.spectrum.powers(1)
         for number, replica in enumerate(self.replicas):
             if self.records.diverged[replica]:
                 continue
-            if np.maximum(np.abs(q[number]).max(), np.abs(r[number]).max()) < DIVERGED:  # not so for NaN
+            Q, R = (np.tensordot(variance, part[number], 1) for part in (q, r))
+            if max(np.abs(Q).max(), np.abs(R).max()) < self._limits[number] and np.isfinite(Q).all():
                 self.records.add(replica, q[number], r[number], errors[number])
             else:
                 self.records.diverged[replica] = True

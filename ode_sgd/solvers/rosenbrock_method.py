@@ -15,7 +15,7 @@ from ode_sgd.model.check import Array
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers import differences
 from ode_sgd.solvers.door import SectorSystem
-from ode_sgd.solvers.solution import INTERRUPTED, Request, Solution, divergence
+from ode_sgd.solvers.solution import INTERRUPTED, Request, Solution, divergence, divergence_limit
 
 MAX_STEPS = 1_000_000
 CHUNK_SECONDS = 0.03  # between two looks at the outside world
@@ -69,7 +69,8 @@ def first_step(problem: Problem, system: SectorSystem, state: Array, rtol: float
     A, G = np.empty((K, K + M)), np.empty((K, K))
     coefficient_kernels(problem.activation).coefficients(C, system.a, system.noise_variance, A, G)
     size = np.sqrt(np.trace(Q) / max(np.trace(C), TINY)) if np.trace(Q) > 0.0 else rtol
-    speed = system.rate.max() * np.abs(A).max() + system.noise.max() * np.abs(G).max() / max(np.trace(Q), rtol)
+    own = max(np.trace(Q), rtol * np.trace(C), TINY)
+    speed = system.rate.max() * np.abs(A).max() + system.noise.max() * system.variance.sum() * np.abs(G).max() / own
     return float(0.1 * rtol**0.2 * max(size, rtol) / max(speed, TINY))
 
 
@@ -144,8 +145,8 @@ def begin(problem: Problem, system: SectorSystem, state: Array, request: Request
     # (measured, L = 1e4 and 1e6): differences that small have lost rtol.
     stiffness = float(system.rate.max() / (problem.learning_rate * system.variance.sum()))
     floor = min(1e-2, 3e-16 * stiffness / request.rtol) if differences.possible(problem) else 0.0
-    scale = max(float(np.abs(state @ system.variance).max()), float(np.abs(system.T).max()), TINY)
-    limit = kernels.OVERFLOW * max(scale, float(system.variance.sum()))
+    Q, R = layout.unpack(state @ system.variance, problem.student_units, problem.teacher_units)
+    limit = divergence_limit(problem, layout.covariance(Q, R, system.T))
     return Run(
         problem,
         system,
@@ -187,7 +188,7 @@ def finish(run: Run) -> Solution:
     L = state.shape[1]
     reached = int(run.control.counts[2])
     at, final = float(run.control.numbers[0]), blocks.from_blocks(run.y, L)
-    status, message = _ending(problem, run.code, run.interrupted, at)
+    status, message = _ending(run, at, final)
     alpha, rows = run.request.alpha[:reached], run.outputs.rows[:reached]
     sectors = blocks.from_blocks(run.outputs.sectors[:reached], L) if run.request.keep_sectors else None
     if at > alpha[-1] and status != "complete" and np.isfinite(final).all():  # where it stopped is worth keeping
@@ -227,16 +228,32 @@ def _to_differences(run: Run, matching: "differences.Matching", system: SectorSy
     small.a[len(t) :] = -small.a[: len(t)]
 
 
-def _ending(problem: Problem, code: int, interrupted: bool, at: float) -> tuple[str, str]:
-    """Status and message; `at` is the time reached."""
-    if interrupted:
+def _ending(run: Run, at: float, state: Array) -> tuple[str, str]:
+    """Status and message; `at` is the time reached, `state` (p, L) that of then."""
+    code = run.code
+    if run.interrupted:
         return "interrupted", INTERRUPTED
     if code == kernels.DIVERGED:
-        return "diverged", divergence(problem, at)
+        return "diverged", divergence(run.problem, at)
     if code == kernels.STEP_SIZE:
-        return "step_size", (
-            f"the step size collapsed at alpha = {at:.6g}; raise rtol, or lower learning_rate if the overlaps grow"
-        )
+        said = f"the step size collapsed at alpha = {at:.6g}"
+        if run.matching is None and not _possible(run, state):
+            return "step_size", (
+                f"{said}: at rtol = {run.request.rtol:g} the overlaps have become some that no weights have, as when "
+                "students that are nearly alike part within a step; lower rtol by a factor of ten"
+            )
+        return "step_size", f"{said}; raise rtol, or lower learning_rate if the overlaps grow"
     if code == kernels.STEP_LIMIT:
         return "step_limit", f"{MAX_STEPS} steps reached only alpha = {at:.6g}; raise rtol or ask for a shorter run"
     return "complete", ""
+
+
+def _possible(run: Run, state: Array) -> bool:
+    """Whether the fields' covariance C of a state in overlaps is positive semidefinite, up to the tolerance."""
+    Q, R = layout.unpack(state @ run.system.variance, run.problem.student_units, run.problem.teacher_units)
+    C = layout.covariance(Q, R, run.system.T)
+    if not np.isfinite(C).all():
+        return False
+    norms = np.sqrt(np.abs(np.diagonal(C)))
+    lengths = np.where(norms > 0.0, norms, 1.0)
+    return bool(np.linalg.eigvalsh(C / np.outer(lengths, lengths))[0] > -10.0 * run.request.rtol)

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 from scipy.integrate import DOP853, LSODA, OdeSolver
 
+from ode_sgd.kernels import layout
 from ode_sgd.kernels.drift import right_hand_side
 from ode_sgd.model.check import Array
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.door import SectorSystem
-from ode_sgd.solvers.solution import INTERRUPTED, Request, Solution, divergence
+from ode_sgd.solvers.solution import INTERRUPTED, Request, Solution, divergence, divergence_limit
 
 METHODS: dict[str, type[OdeSolver]] = {"DOP853": DOP853, "LSODA": LSODA}
-OVERFLOW = 1e8  # overlaps beyond this are not coming back
+ATOL_PART = 1e-2  # of rtol: default absolute tolerance, in units of a typical overlap
 
 
 def flat_right_hand_side(
@@ -47,7 +48,14 @@ def solve(
     """Integrate from alpha[0] = 0 to every output time; KeyboardInterrupt keeps what was reached."""
     function = flat_right_hand_side(problem.activation, system, state.shape)
     rtol = max(request.rtol, 100 * np.finfo(float).eps)
-    options: dict[str, Any] = {"rtol": rtol, "atol": request.atol or rtol / 100.0}
+    K, M = problem.student_units, problem.teacher_units
+    C = layout.covariance(*layout.unpack(state @ system.variance, K, M), system.T)
+    options: dict[str, Any] = {"rtol": rtol, "atol": request.atol or ATOL_PART * rtol * _overlap_scale(system, C)}
+    limit = divergence_limit(problem, C)
+
+    def beyond(y: Array) -> bool:
+        return not np.abs(y.reshape(state.shape) @ system.variance).max() < limit  # also for NaN
+
     size: float | None = None  # the step size, carried from one interval to the next
     y, states = state.reshape(-1), [state]
     status, message = "complete", ""
@@ -56,7 +64,7 @@ def solve(
         for begin, end in pairwise(request.alpha):
             first = None if size is None else min(size, end - begin)
             solver = METHODS[method](function, begin, y, end, first_step=first, **options)
-            leg = _advance(problem, solver, end)
+            leg = _advance(problem, solver, end, beyond)
             size = max(leg.size, size or 0.0) if leg.steps == 1 else leg.size
             stats["right_hand_sides"] += solver.nfev
             stats["steps"] += leg.steps
@@ -72,7 +80,14 @@ def solve(
     rows = (kept @ request.weights.T).transpose(0, 2, 1)
     sectors = kept if request.keep_sectors else None
     return Solution(
-        request.alpha[: len(rows)], rows, kept[-1], sectors, request.order_one, None, status, message, stats
+        alpha=request.alpha[: len(rows)],
+        rows=rows,
+        state=kept[-1],
+        sectors=sectors,
+        order_one=request.order_one,
+        status=status,
+        message=message,
+        stats=stats,
     )
 
 
@@ -86,8 +101,14 @@ class _Leg:
     message: str = ""
 
 
-def _advance(problem: Problem, solver: OdeSolver, end: float) -> _Leg:
-    """Step to the end of the interval."""
+def _overlap_scale(system: SectorSystem, C: Array) -> float:
+    """A typical overlap of a sector: the largest entry of C over mu_1; of the noise where there are no weights yet."""
+    size = float(np.abs(C).max()) or system.noise_variance or 1.0
+    return size / (float(system.variance.sum()) or 1.0)
+
+
+def _advance(problem: Problem, solver: OdeSolver, end: float, beyond: Callable[[Array], bool]) -> _Leg:
+    """Step to the end of the interval, or until the overlaps are `beyond` what comes back."""
     leg = _Leg()
     while solver.status == "running":
         before = solver.t
@@ -99,7 +120,7 @@ def _advance(problem: Problem, solver: OdeSolver, end: float) -> _Leg:
                 f"the step size collapsed at alpha = {before:.6g} ({fault}); raise rtol or lower learning_rate"
             )
             return leg
-        if not np.abs(solver.y).max() < OVERFLOW:  # also for NaN
+        if beyond(solver.y):
             leg.status, leg.message = "diverged", divergence(problem, before)
             return leg
         if solver.t < end or leg.steps == 1:

@@ -22,9 +22,9 @@ from ode_sgd.solvers.replicas import Checkpoint, Group, Plan, Records, Start, St
 from ode_sgd.solvers.trajectory import Sectors, Trajectory, error_curve, wanted_moments
 
 METHODS = ("auto", "reduced", "explicit", "explicit-float32", "explicit-pcg64")
-RESOLVED = 1e-27  # eps_g that the reduced method still resolves
+RESOLVED = 1e-27  # eps_g that the reduced method still resolves, relative to Tr T / M
 SAMPLED = "sampled"  # what a trajectory of a simulation on data calls its method
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
 
 
 def simulate(
@@ -345,7 +345,8 @@ def _collect(plan: Plan, records: Records, alpha: Array, interrupted: bool) -> d
     known = records.errors[kept, :count]
     errors = np.where(np.isnan(known), errors, known)
     if not (np.isnan(known) & (errors < 1e3 * resolution)).any() and not np.isnan(known[:, -1]).any():
-        resolution = RESOLVED  # whatever is small is free of cancellation
+        teacher = float(np.trace(moments[1][2], axis1=-2, axis2=-1).max()) / problem.teacher_units
+        resolution = RESOLVED * teacher  # whatever is small is free of cancellation
     kept_sectors = None
     if plan.keep_sectors:
         kept_sectors = Sectors(records.sectors_q[kept, :count], records.sectors_r[kept, :count], t[0] if common else t)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.model.problem import Problem
@@ -24,6 +26,8 @@ class Solution:
         States at the output times, where they were asked for.
     order_one : int
         Which of the orders is 1.
+    cancelled : float
+        By which the terms of the rows, sums over sectors or nodes, exceed the sums themselves: their rounding does too.
     errors : (m,) or None
         eps_g of the last m output times, where the method followed it below the rounding of the overlaps.
     """
@@ -34,6 +38,7 @@ class Solution:
     sectors: Array | None
     order_one: int
     errors: Array | None = None
+    cancelled: float = 1.0
     status: str = "complete"
     message: str = ""
     stats: dict[str, float] = field(default_factory=dict)
@@ -58,7 +63,21 @@ class Request:
     atol: float
 
 
+OVERFLOW = 1e8  # overlaps beyond what a problem asks for by this factor are not coming back
 INTERRUPTED = "interrupted by the user; the trajectory holds all output times reached before"
+
+
+def divergence_limit(problem: Problem, C: Array) -> float:
+    """Size of the fields' covariance from which a run counts as diverged; C (d, d) is that of its start.
+
+    It is relative to the largest of one, at which activations bend, of C itself, and of the fields that a student needs
+    for labels as large as the teacher's and the noise: E[label^2] / v_i^2. None of them depends on the units of inputs,
+    weights and learning rate.
+    """
+    v, teacher = np.abs(problem.v), np.sqrt(np.maximum(np.diagonal(C)[problem.student_units :], 0.0))
+    labels = float(np.abs(problem.u) @ teacher) ** 2 + problem.label_noise**2
+    needed = labels / float(v[v > 0.0].min()) ** 2 if v.any() else 0.0
+    return OVERFLOW * max(1.0, float(np.abs(C).max()), needed)
 
 
 def divergence(problem: Problem, alpha: float) -> str:

@@ -56,7 +56,8 @@ class Trajectory:
     message : str
         Cause and remedy, where the status is not "complete".
     resolution : float
-        Absolute rounding level of eps_g, below which its values mean nothing.
+        Absolute rounding level of eps_g, below which its values mean nothing; on nodes of a spectrum
+        max(1, 1e-3 / rtol) times that, and with SciPy's methods rtol times the terms of eps_g.
     stats : dict
         steps, rejected, right_hand_sides, seconds, as far as the method has them.
     dimension, seed : int or None
@@ -216,6 +217,7 @@ def errors_of(problem: Problem, T: Array, solution: Solution) -> tuple[Array, fl
     """eps_g (n,) along a solution with the T (M, M) of order one, and the level of its rounding."""
     Q, R = layout.unpack(solution.rows[:, solution.order_one], problem.student_units, problem.teacher_units)
     errors, resolution = error_curve(problem, layout.covariance(Q, R, T))
+    resolution *= solution.cancelled
     if solution.errors is not None and solution.errors.size:
         errors[-solution.errors.size :] = np.maximum(solution.errors, 0.0)
         resolution = SMALLEST * float(np.trace(T))  # the difference form keeps its relative precision down to there

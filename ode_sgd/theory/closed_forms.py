@@ -4,11 +4,10 @@ from math import asin, pi, sqrt
 
 import numpy as np
 
-from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 
 
-def exist(problem: Problem, start: OrderParameters | None) -> bool:
+def exist(problem: Problem, start: object) -> bool:
     """Gradient flow, erf, K = M >= 2, equal second layers, no label noise, an orthonormal teacher."""
     weights = problem.signed_weights * np.repeat([1.0, -1.0], [problem.student_units, problem.teacher_units])
     return (

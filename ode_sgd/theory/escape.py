@@ -6,11 +6,12 @@ from math import log, sqrt
 from scipy.special import polygamma
 
 from ode_sgd.model.errors import InvalidProblem
-from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
+from ode_sgd.theory import branch as branches
 from ode_sgd.theory import closed_forms
-from ode_sgd.theory.escape_modes import ALIKE, Linearisation
-from ode_sgd.theory.saddle import Rest, at_rest
+from ode_sgd.theory.branch import Start
+from ode_sgd.theory.escape_modes import clusters, linearisation
+from ode_sgd.theory.rest import Rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class EscapeLaw:
     growth_per_decade: float
 
 
-def escape_rate(problem: Problem, start: OrderParameters | None = None, branch: str = "identical") -> float:
+def escape_rate(problem: Problem, start: Start = None, branch: str | None = None) -> float:
     """Growth rate lambda_esc of the leading mode that breaks the students' symmetry, per unit of alpha.
 
     It is the largest real eigenvalue of the linearised ODE at `symmetric_saddle` among the modes in which students
@@ -60,10 +61,10 @@ def escape_rate(problem: Problem, start: OrderParameters | None = None, branch: 
     counted, though they are faster where learning rate or label noise is large.
     Source: docs/theory.md section 8.
     """
-    return growth_rates(problem, at_rest(problem, start, branch), start)[0]
+    return growth_rates(problem, branches.saddle(problem, start, branch), start)[0]
 
 
-def escape_law(problem: Problem, start: OrderParameters | None = None, branch: str = "identical") -> EscapeLaw:
+def escape_law(problem: Problem, start: Start = None, branch: str | None = None) -> EscapeLaw:
     """Spread of the escape times over random starts at finite N, and growth of their mean with N.
 
     What breaks the symmetry at the beginning of the plateau is normal with covariance V / N, the same in all n
@@ -75,12 +76,12 @@ def escape_law(problem: Problem, start: OrderParameters | None = None, branch: s
     ----------
     problem : Problem
         As for `symmetric_saddle`.
-    start : OrderParameters or None
+    start : OrderParameters, Trajectory or None
         Supplies the teacher's overlaps, the same in all runs; None is an orthonormal teacher, or a random one at large
         N. Only directions of equal rates are counted.
-    branch : str
-        "identical" for small student_scale^2 and learning rates, as 0.01^2 and 0.1; "split" for large ones, as 0.3^2
-        and 1.
+    branch : str or None
+        As for `symmetric_saddle`: "identical" for small student_scale^2 and learning rates, as 0.01^2 and 0.1; "split"
+        for large ones, as 0.3^2 and 1; None finds it from the start.
 
     Raises
     ------
@@ -91,8 +92,8 @@ def escape_law(problem: Problem, start: OrderParameters | None = None, branch: s
     -----
     The plateau must be long: many 1 / lambda_esc. Source: docs/theory.md section 8.
     """
-    rates = growth_rates(problem, at_rest(problem, start, branch), start)
-    directions = (problem.student_units - 1) * sum(rate > rates[0] * (1.0 - ALIKE) for rate in rates)
+    rates = growth_rates(problem, branches.saddle(problem, start, branch), start)
+    directions = (problem.student_units - 1) * len(clusters(rates)[0])
     return EscapeLaw(
         rate=rates[0],
         directions=directions,
@@ -101,7 +102,7 @@ def escape_law(problem: Problem, start: OrderParameters | None = None, branch: s
     )
 
 
-def growth_rates(problem: Problem, rest: Rest, start: OrderParameters | None) -> list[float]:
+def growth_rates(problem: Problem, rest: Rest, start: Start) -> list[float]:
     """Positive growth rates of one copy of the breaking modes (there are K - 1 copies), falling."""
     rates = linearisation(problem, rest).growth_rates()
     if not rates:
@@ -112,23 +113,3 @@ def growth_rates(problem: Problem, rest: Rest, start: OrderParameters | None) ->
     if closed_forms.exist(problem, start):
         return [closed_forms.rate(problem)] * len(rates)
     return rates
-
-
-def linearisation(problem: Problem, rest: Rest) -> Linearisation:
-    """The breaking modes at a fixed point."""
-    K, M, spectrum, there = problem.student_units, problem.teacher_units, problem.spectrum, rest.point.coefficients
-    return Linearisation(
-        K=K,
-        rates=problem.learning_rate * spectrum.eigenvalues,
-        variance=spectrum.weights * spectrum.eigenvalues,
-        teacher_sum=rest.teacher_sum,
-        noise=rest.noise,
-        D_S=there.D_S,
-        D_Delta=there.D_Delta,
-        E=there.E,
-        x=rest.x,
-        n_S=rest.common_noise,
-        n_Delta=rest.own_norm,
-        breaking=there.breaking,
-        size=M + 2 if rest.own_norm > 0.0 and K > 2 else M + 1,
-    )

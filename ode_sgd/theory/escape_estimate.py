@@ -10,9 +10,10 @@ from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem, InvalidStart
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
-from ode_sgd.theory.escape import growth_rates, linearisation
-from ode_sgd.theory.escape_modes import Linearisation, Mode
-from ode_sgd.theory.saddle import Rest, at_rest
+from ode_sgd.theory import branch as branches
+from ode_sgd.theory.escape import growth_rates
+from ode_sgd.theory.escape_modes import Linearisation, Mode, deviations, linearisation
+from ode_sgd.theory.rest import Rest
 
 LONGEST = 700.0  # in units of 1 / lambda_esc: what the smallest asymmetry that a float can hold needs
 
@@ -42,7 +43,7 @@ class EscapeTime:
     half_asymmetry: float
 
 
-def escape_time(problem: Problem, start: OrderParameters, branch: str = "identical") -> EscapeTime:
+def escape_time(problem: Problem, start: OrderParameters, branch: str | None = None) -> EscapeTime:
     """Estimate the alpha at which eps_g falls to half the plateau's height, from the asymmetry of the start, in O(L).
 
     The differences between students at the start are projected on the growing modes at the saddle by their left
@@ -70,7 +71,7 @@ def escape_time(problem: Problem, start: OrderParameters, branch: str = "identic
     """
     if not isinstance(start, OrderParameters):
         raise InvalidStart(f"start is a {type(start).__name__}; give an ode_sgd.OrderParameters")
-    rest = at_rest(problem, start, branch)
+    rest = branches.saddle(problem, start, branch)
     rates = growth_rates(problem, rest, start)
     linear = linearisation(problem, rest)
     growth = _Growth(problem, start, rest, linear, linear.modes(rates))
@@ -94,7 +95,7 @@ class _Growth:
         self._error = coefficient_kernels(problem.activation).generalization_error
         self._C, self._modes = rest.covariance, modes
         self.height = float(self._error(self._C, self._a))
-        students = np.array([linear.amplitudes(mode, *_deviations(start)) for mode in modes])
+        students = np.array([linear.amplitudes(mode, *deviations(start)) for mode in modes])
         self._students = students - students.mean(axis=1, keepdims=True)  # what rounding has left of the mean
         self._gram = np.array(
             [
@@ -144,13 +145,3 @@ class _Growth:
                     "(try a smaller learning rate)"
                 )
         return 0.0 if late == 0.0 else float(brentq(above, late - 1.0, late)) / rate
-
-
-def _deviations(start: OrderParameters) -> tuple[Array, Array, Array]:
-    """What differs between students, in the form of symmetric.py with a sum over students: rho, pi1, pi2."""
-    K = start.q.shape[1]
-    rho = start.r - start.r.mean(axis=1, keepdims=True)
-    sums, diagonal = start.q.sum(axis=2), np.diagonal(start.q, axis1=1, axis2=2)
-    pi1 = (sums - sums.mean(axis=1, keepdims=True)) / K
-    rest = diagonal - diagonal.mean(axis=1, keepdims=True) - 2.0 * pi1
-    return rho, pi1, np.zeros_like(pi1) if K == 2 else rest / (1.0 - 2.0 / K)

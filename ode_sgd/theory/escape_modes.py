@@ -17,7 +17,11 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ode_sgd.model.check import Array
+from ode_sgd.model.order_parameters import OrderParameters
+from ode_sgd.model.problem import Problem
+from ode_sgd.theory.rest import Rest
 
+REAL = 1e-6  # of eigenvalues 1: imaginary parts below are rounding, those above belong to modes that oscillate
 ALIKE = 1e-6  # relative difference below which roots count as one; they are good to 1e-10
 
 
@@ -71,29 +75,31 @@ class Linearisation:
         return np.asarray((answer @ self.breaking)[: self.size, : self.size])
 
     def modes(self, roots: list[float]) -> list["Mode"]:
-        """The modes of all roots; those of equal roots from one decomposition, so that they are independent."""
-        modes: list[Mode] = []
-        decomposed, right, left = float("inf"), np.empty(0), np.empty(0)
-        for place, s in enumerate(roots):
-            if s < decomposed * (1.0 - ALIKE):
-                decomposed = s
-                values, vectors = np.linalg.eig(self.coupling(s))
-                order = np.argsort(-values.real)
-                right, left = vectors[:, order], np.linalg.pinv(vectors)[order]
-            modes.append(self._mode(decomposed, right[:, place].real, left[place].real))
-        return modes
+        """As many modes as roots (falling); a multiple root has a basis of its whole space of solutions."""
+        return [mode for alike in clusters(roots) for mode in self._basis(sum(alike) / len(alike), len(alike))]
+
+    def _basis(self, s: float, count: int) -> list["Mode"]:
+        """Modes of one root: right r_a and left l_a with W r = r, l W = l and l_a W'(s) r_b = -[a = b].
+
+        W is real and so are its roots, and singular vectors stay real where eigenvectors may come as a complex pair.
+        Any basis of the space gives the same growth, as long as left and right belong to each other.
+        """
+        left, _, right = np.linalg.svd(np.eye(self.size) - self.coupling(s))
+        overlaps, dual = right[-count:], left[:, -count:].T
+        step = 1e-5 * s  # relative error 1e-10 of the central difference, and as much of rounding
+        slope = (self.coupling(s + step) - self.coupling(s - step)) / (2.0 * step)
+        dual = np.linalg.solve(-(dual @ slope @ overlaps.T), dual)
+        return [self._mode(s, *pair) for pair in zip(overlaps, dual, strict=True)]
 
     def _mode(self, s: float, right: Array, left: Array) -> "Mode":
         M = self.E.size
         answer = self.breaking[:, : self.size] @ right
-        step = 1e-5 * s  # relative error 1e-10 of the central difference, and as much of rounding
-        slope = (self.coupling(s + step) - self.coupling(s - step)) / (2.0 * step)
         return Mode(
             rate=s,
             overlaps=right,
             direction=self.K * answer[M] * self.x + answer[:M],
             profile=-self.rates / (s + self.rates * self.D_Delta),
-            left=-left / float(left @ slope @ right),
+            left=left,
         )
 
     def amplitudes(self, mode: "Mode", rho: Array, pi1: Array, pi2: Array) -> Array:
@@ -130,10 +136,54 @@ class Linearisation:
 
             if excess(float(np.log(low))) <= 0.0:
                 break
-            roots.append(float(np.exp(brentq(excess, np.log(low), np.log(high), xtol=1e-14, rtol=1e-14))))
-        return roots
+            root = float(np.exp(brentq(excess, np.log(low), np.log(high), xtol=1e-14, rtol=1e-14)))
+            if abs(_sorted(self.coupling(root))[place].imag) <= REAL:
+                roots.append(root)
+        return sorted(roots, reverse=True)
+
+
+def clusters(roots: list[float]) -> list[list[float]]:
+    """Falling roots, those that count as one together."""
+    found: list[list[float]] = []
+    for root in roots:
+        if found and root > found[-1][0] * (1.0 - ALIKE):
+            found[-1].append(root)
+        else:
+            found.append([root])
+    return found
 
 
 def _sorted(matrix: Array) -> Array:
+    """Eigenvalues by falling real parts: those, and |imaginary parts|, do not depend on LAPACK's order."""
     values = np.linalg.eigvals(matrix)
     return np.asarray(values[np.argsort(-values.real)])
+
+
+def linearisation(problem: Problem, rest: Rest) -> Linearisation:
+    """The breaking modes at a fixed point."""
+    K, M, spectrum, there = problem.student_units, problem.teacher_units, problem.spectrum, rest.point.coefficients
+    return Linearisation(
+        K=K,
+        rates=problem.learning_rate * spectrum.eigenvalues,
+        variance=spectrum.weights * spectrum.eigenvalues,
+        teacher_sum=rest.teacher_sum,
+        noise=rest.noise,
+        D_S=there.D_S,
+        D_Delta=there.D_Delta,
+        E=there.E,
+        x=rest.x,
+        n_S=rest.common_noise,
+        n_Delta=rest.own_norm,
+        breaking=there.breaking,
+        size=M + 2 if rest.own_norm > 0.0 and K > 2 else M + 1,
+    )
+
+
+def deviations(start: OrderParameters) -> tuple[Array, Array, Array]:
+    """What differs between students of a start, in the form of symmetric.py with a sum over students: rho, pi1, pi2."""
+    K = start.q.shape[1]
+    rho = start.r - start.r.mean(axis=1, keepdims=True)
+    sums, diagonal = start.q.sum(axis=2), np.diagonal(start.q, axis1=1, axis2=2)
+    pi1 = (sums - sums.mean(axis=1, keepdims=True)) / K
+    rest = diagonal - diagonal.mean(axis=1, keepdims=True) - 2.0 * pi1
+    return rho, pi1, np.zeros_like(pi1) if K == 2 else rest / (1.0 - 2.0 / K)

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from math import exp, expm1, gamma, inf, log, pi, sin, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ode_sgd.kernels.coefficients import coefficient_kernels
 from ode_sgd.model import check
+from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.model.problem import Problem
 from ode_sgd.model.spectrum import Spectrum
@@ -38,10 +40,11 @@ class PowerLaw:
 def power_law_exponent(spectrum: Spectrum) -> float | None:
     """beta > 0 of a spectrum with equal weights and lambda_k = lambda_1 k^-(1+beta) to ten digits; else None.
 
-    Sectors count in the order given. At least three: any two falling eigenvalues lie on a power law.
+    Sectors count in the order given, neighbours of one eigenvalue as one. At least three: any two falling eigenvalues
+    lie on a power law.
     """
     check.instance("spectrum", spectrum, Spectrum)
-    values, weights = spectrum.eigenvalues, spectrum.weights
+    values, weights, _ = _levels(spectrum)
     if values.size < FEWEST or values[-1] <= 0.0 or np.ptp(weights) > 1e-10 * weights[0]:
         return None
     beta = (log(values[0]) - log(values[-1])) / log(values.size) - 1.0
@@ -49,6 +52,14 @@ def power_law_exponent(spectrum: Spectrum) -> float | None:
         return None
     law = values[0] * np.arange(1.0, values.size + 1.0) ** -(1.0 + beta)
     return beta if bool((np.abs(values - law) <= 1e-10 * law).all()) else None
+
+
+def _levels(spectrum: Spectrum) -> tuple[Array, Array, NDArray[np.intp]]:
+    """Eigenvalues and weights with neighbours that are equal to ten digits as one, and of how many sectors each is."""
+    values, weights = spectrum.eigenvalues, spectrum.weights
+    begins = np.flatnonzero(np.append(True, np.abs(np.diff(values)) > 1e-10 * values[1:]))
+    counts = np.diff(np.append(begins, values.size))
+    return values[begins], np.add.reduceat(weights, begins), counts
 
 
 def linear_time_exponent(beta: float) -> float:
@@ -103,10 +114,10 @@ def linear_time_window(problem: Problem, tolerance: float = 0.02) -> tuple[float
     noisy = problem.label_noise > 0.0 and not problem.gradient_flow
     if noisy or log_rate == -inf or log_x >= 0.0:
         return None
-    values = problem.spectrum.eigenvalues
+    values, _, counts = _levels(problem.spectrum)
     continuous = _log_first_continuous(beta, tolerance)
     begin = max(continuous, _log_first_without_feedback(beta, log_x, problem.spectrum, tolerance))
-    m = problem.trainable or values.size
+    m = int(np.searchsorted(np.cumsum(counts), problem.trainable or counts.sum())) + 1
     end = _log_last_unending(beta, tolerance, m / values.size)
     return _open(begin - log_rate - log(values[0]), end - log_rate - log(values[m - 1]))
 
@@ -142,12 +153,13 @@ def linear_feature_window(problem: Problem, tolerance: float = 0.02) -> tuple[fl
     """
     require_linear(problem)
     spectrum, tolerance = problem.spectrum, _checked(tolerance)
-    beta, L = _beta(spectrum), spectrum.distinct
+    beta, (values, weights, _) = _beta(spectrum), _levels(spectrum)
+    L = values.size
     log_x = _log_criticality(problem)
     if log_x >= 0.0:
         return None
     # The share m w lambda_m of the trace is w lambda_1 m^-beta.
-    first = log(spectrum.powers(1)[0] / spectrum.moment(1))
+    first = log(values[0] * weights[0] / spectrum.moment(1))
     share = -inf if log_x == -inf else log_x - log(-expm1(log_x)) + first
     begin = max(log(0.5 / (DISCRETE * tolerance)), (share - log(FEEDBACK * tolerance * beta)) / beta)
     allowed = FINITE_SPECTRUM * tolerance
@@ -339,7 +351,8 @@ def _log_first_without_feedback(beta: float, log_x: float, spectrum: Spectrum, t
     # The positive root of second g^2 + first g = allowed; the two never vanish together.
     g = 2.0 * allowed / (first + sqrt(first**2 + 4.0 * second * allowed))
     per_share = log(gamma(rest)) + log_x - log(-expm1(log_x))  # ln g - ln(F(alpha) / F(0))
-    whole = log(spectrum.powers(1)[0] / spectrum.moment(1))  # F / F(0) = e^whole Gamma(nu) u_1^-nu / (1 + beta)
+    values, weights, _ = _levels(spectrum)
+    whole = log(values[0] * weights[0] / spectrum.moment(1))  # F / F(0) = e^whole Gamma(nu) u_1^-nu / (1 + beta)
     return (per_share + whole + log(gamma(nu) * rest / g)) / nu
 
 

@@ -55,6 +55,7 @@ class SymmetricSpace:
         self._P2 = np.diag(c) - self._P1 / K
         self._symmetric = self._directions(np.ones(K), [ones, np.eye(K) - ones])
         self._breaking = self._directions(c, [self._P1, self._P2])
+        self._averaging, self._differing = self._matrix(self._averages), self._matrix(self._differences)
 
     def _directions(self, students: Array, q: list[Array]) -> Array:
         """Columns: changes of the entries of C, first of R_n (students outer e_n), then of Q."""
@@ -87,19 +88,19 @@ class SymmetricSpace:
             D_Delta=float(values[1]),
             E=values[2:-2],
             G=values[-2:],
-            slope=self._each(self._averages, JA @ self._symmetric, JG @ self._symmetric),
-            breaking=self._each(self._differences, JA @ self._breaking, JG @ self._breaking),
+            slope=self._averaging @ (np.concatenate([JA, JG]) @ self._symmetric),
+            breaking=self._differing @ (np.concatenate([JA, JG]) @ self._breaking),
         )
 
-    def _each(self, take: Callable[[Array, Array], Array], JA: Array, JG: Array) -> Array:
-        """`take` of every column, each a change of A and of G."""
+    def _matrix(self, take: Callable[[Array, Array], Array]) -> Array:
+        """`take`, linear in A and G, as a matrix (M + 4, rows of JA and JG)."""
         K, M = self.K, self.M
         upper = np.triu_indices(K)
         columns = []
-        for dA, row in zip(JA.T, JG.T, strict=True):
-            dG = np.zeros((K, K))
-            dG[upper] = row
-            columns.append(take(dA.reshape(K, K + M), dG + np.triu(dG, 1).T))
+        for unit in np.eye(K * (K + M) + K * (K + 1) // 2):
+            A, G = unit[: K * (K + M)].reshape(K, K + M), np.zeros((K, K))
+            G[upper] = unit[K * (K + M) :]
+            columns.append(take(A, G + np.triu(G, 1).T))
         return np.array(columns).T
 
     def _averages(self, A: Array, G: Array) -> Array:

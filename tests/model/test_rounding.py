@@ -187,6 +187,15 @@ def test_small_variances_of_exact_data_stay():
     assert 0.0 < spectrum.eigenvalues[-1] < 1e-16
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_columns_of_other_units_are_resolved_each_by_itself(kind):
+    """The rounding of a large column, 1e-2 in single precision, is not that of a small one, of 1e-3."""
+    X = np.random.default_rng(7).standard_normal((500, 5)) * [1e5, 1.0, 1.0, 1e-3, 0.9e-3]
+    spectrum = Spectrum.from_data(X.astype(kind))
+    assert spectrum.distinct == 5
+    np.testing.assert_allclose(spectrum.eigenvalues, Spectrum.from_data(X).eigenvalues, rtol=1e-3)
+
+
 def test_a_simulation_takes_data_whose_spectrum_was_merged():
     X = whitened(300, 20, np.float32)
     spectrum = noticed("merged", Spectrum.from_data, X)

@@ -107,7 +107,7 @@ def test_another_start_function_is_noticed(tmp_path):
 def test_a_checkpoint_of_another_version_is_refused(tmp_path, monkeypatch):
     checkpoint = ode_sgd.Checkpoint(tmp_path / "run.checkpoint")
     run(checkpoint=checkpoint)
-    monkeypatch.setattr("ode_sgd.solvers.simulate.CHECKPOINT_VERSION", 2)
+    monkeypatch.setattr("ode_sgd.solvers.simulate.CHECKPOINT_VERSION", 3)
     with pytest.raises(ode_sgd.InvalidProblem, match="its checkpoint version differ"):
         run(checkpoint=checkpoint)
 

@@ -232,3 +232,45 @@ def test_nodes_of_negative_trace(nodes):
     assert run.status == "complete"
     # ten times rtol, as "auto" promises
     np.testing.assert_allclose(run.generalization_error, whole.generalization_error, rtol=1e-5)
+
+
+def spiked(L):
+    """A bulk of L - 3 eigenvalues and three far above; students that find the only teacher, far from smooth starts."""
+    rng = np.random.default_rng(5)
+    values = np.r_[1.0 + 0.1 * rng.random(L - 3), 1e3, 2e3, 1e4]
+    one = problem(Spectrum(values / values.mean(), np.full(L, 1.0 / L)), teacher_units=1, learning_rate=0.5)
+    weights = rng.standard_normal((L, 3, 60)) * np.array([0.3, 0.3, 1.0])[:, None]
+    gram = weights @ weights.transpose(0, 2, 1) / 60
+    return one, OrderParameters(gram[:, :2, :2], gram[:, :2, 2:], gram[:, 2:, 2:])
+
+
+@pytest.mark.parametrize(("L", "nodes"), [(5000, "auto"), (5000, 40), (600, 12), (600, "auto")])
+def test_no_floor_but_the_rounding(L, nodes):
+    """The teacher of the nodes is that of eps_g: it falls as it does on the spectrum, to its rounding."""
+    one, begin = spiked(L)
+    times = np.concatenate([[0.0], np.geomspace(1.0, 5e3, 40)])
+    run = integrate(one, begin, times, rtol=1e-7, nodes=nodes)
+    whole = integrate(one, begin, times, rtol=1e-8, nodes=None)
+    assert run.stats["nodes"] < L
+    error, true = run.generalization_error, whole.generalization_error
+    assert error[-1] < 1e-14
+    seen = true > 100.0 * run.resolution
+    assert true[seen].min() < 1e-7
+    np.testing.assert_allclose(error[seen], true[seen], rtol=1e-6)  # ten times rtol
+    # Down to a hundred times the rounding of either, 1e-16 is the difference.
+    np.testing.assert_allclose(error, true, rtol=1e-6, atol=3e-15)
+
+
+@pytest.mark.parametrize("trainable", [None, 250])
+@pytest.mark.parametrize("nodes", [6, 20, 60])
+def test_sums_of_order_one_are_exact_on_any_nodes(nodes, trainable):
+    """Q, R and T at the start, whatever the nodes leave of other sums; those of the untrained sectors with them."""
+    one = problem(Spectrum.power_law(300, 1.0), student_units=3, trainable=trainable)
+    begin = OrderParameters.random(one, 3000, 0.3, seed=2)
+    system, state = sector_system(one, begin), initial_state(begin)
+    reduced = Compression(one, system, state, (0, 1, 2), nodes).on(nodes)
+    exact = state @ system.variance
+    rounding = 1e-14 * reduced.cancelled
+    np.testing.assert_allclose(reduced.state @ reduced.system.variance, exact, atol=rounding * np.abs(exact).max())
+    np.testing.assert_allclose(reduced.system.t @ reduced.system.variance, system.T, atol=rounding * system.T.max())
+    assert reduced.cancelled >= 1.0

@@ -5,7 +5,11 @@ import pytest
 
 import ode_sgd
 from ode_sgd import OrderParameters, Problem, Spectrum, integrate
+from ode_sgd.kernels import blocks, layout
+from ode_sgd.kernels import rosenbrock as kernels
 from ode_sgd.solvers import compression, rosenbrock_method
+from ode_sgd.solvers.door import initial_state, sector_system
+from ode_sgd.solvers.integrate import request_of
 
 
 def problem(spectrum, **changes):
@@ -135,6 +139,37 @@ def test_resolution_of_the_explicit_methods(method):
 
 def test_the_shortest_run():
     one = problem(Spectrum.isotropic())
-    assert integrate(one, start_of(one), 1e-239).status == "complete"
+    assert integrate(one, start_of(one), 1e-279).status == "complete"
     with pytest.raises(ode_sgd.InvalidProblem, match="too short"):
-        integrate(one, start_of(one), 1e-250)
+        integrate(one, start_of(one), 1e-290)
+
+
+def test_eigenvalues_whose_ratio_overflows():
+    """A sector so slow that it never moves is one without variance; a steep law ends in such."""
+
+    def errors(values):
+        one = problem(Spectrum(values, np.full(len(values), 1.0 / len(values))))
+        return integrate(one, start_of(one), np.linspace(0.0, 100.0, 5)).generalization_error
+
+    frozen = errors([1.0, 0.0])
+    for tiny in (1e-305, 1e-310, 5e-324):
+        np.testing.assert_allclose(errors([1.0, tiny]), frozen, rtol=1e-6)
+    steep = problem(Spectrum.power_law(10, beta=400.0))
+    assert integrate(steep, start_of(steep), 100.0).status == "complete"
+
+
+def test_a_collapse_that_a_lower_tolerance_mends_says_so():
+    """The remedy depends on the cause: overlaps that no weights have are the tolerance's own."""
+    one = problem(Spectrum.isotropic())
+    begin = start_of(one)
+    system, state = sector_system(one, begin), initial_state(begin)
+    request = request_of(one, np.array([0.0, 1.0]), (1,), False, 1e-4, 0.0)
+    run = rosenbrock_method.begin(one, system, state, request)
+    run.code = kernels.STEP_SIZE
+    assert "raise rtol" in rosenbrock_method.finish(run).message
+    rows = layout.q_row(0, 1, 2, 2)
+    run.y[0, rows * blocks.LANES] = 2.0 * np.abs(state).max()  # more than the norms allow
+    message = rosenbrock_method.finish(run).message
+    assert "no weights have" in message and "lower rtol by a factor of ten" in message
+    run.y[0, 0] = np.nan
+    assert "lower rtol" in rosenbrock_method.finish(run).message

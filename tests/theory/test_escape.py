@@ -9,14 +9,14 @@ import ode_sgd
 from ode_sgd import OrderParameters, theory
 from ode_sgd.kernels import layout
 from ode_sgd.solvers.door import initial_state
-from ode_sgd.theory import closed_forms, escape
-from ode_sgd.theory.saddle import at_rest
+from ode_sgd.theory import closed_forms, escape_modes
+from ode_sgd.theory.branch import saddle as at_rest
 from theory.test_saddle import BRANCHES, CASES, committee, drift, rough_teacher
 
 
 def numerical_rates(problem, start=None, branch="identical"):
     """Rates from the determinant also where there is a closed form."""
-    return escape.linearisation(problem, at_rest(problem, start, branch)).growth_rates()
+    return escape_modes.linearisation(problem, at_rest(problem, start, branch)).growth_rates()
 
 
 def jacobian(problem, there):

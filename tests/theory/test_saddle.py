@@ -9,7 +9,7 @@ import ode_sgd
 from ode_sgd import OrderParameters, theory
 from ode_sgd.kernels.drift import right_hand_side
 from ode_sgd.solvers.door import initial_state, sector_system
-from ode_sgd.theory.saddle import at_rest
+from ode_sgd.theory.branch import saddle as at_rest
 
 BRANCHES = ("identical", "split")
 

@@ -1,0 +1,96 @@
+"""A fixed point of one branch together with the teacher that it is one for (docs/theory.md section 8)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ode_sgd.model.check import Array
+from ode_sgd.model.errors import InvalidProblem
+from ode_sgd.model.problem import Problem
+from ode_sgd.theory import fixed_point
+from ode_sgd.theory.fixed_point import FixedPoint
+from ode_sgd.theory.symmetric import SymmetricSpace
+
+BRANCHES = ("identical", "split")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teacher:
+    """Overlaps of the teacher: T (M, M) of order one, and t (L, M, M) or None for T / mu_1 in all sectors."""
+
+    T: Array
+    t: Array | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """A fixed point, and the teacher of which it is one."""
+
+    branch: str
+    space: SymmetricSpace
+    point: FixedPoint
+    T: Array  # (M, M), of order one
+    t: Array | None  # (L, M, M); None: T / mu_1 in all sectors
+    noise: float  # eta, 0 under gradient flow
+    trace: float  # mu_1
+
+    @property
+    def covariance(self) -> Array:
+        """C there, (d, d)."""
+        return self.space.covariance(self.point.fields, self.T)
+
+    def teacher_sum(self, factor: Array) -> Array:
+        """sum_k f_k t_k, (M, M), of f (L,)."""
+        if self.t is None:
+            return np.asarray(factor.sum() / self.trace * self.T)
+        return np.tensordot(factor, self.t, axes=1)
+
+    @property
+    def x(self) -> Array:
+        """(M,): r_k,in = (x t_k)_n in every sector."""
+        return np.asarray(-self.point.coefficients.E / self.point.coefficients.D_S)
+
+    @property
+    def common_noise(self) -> float:
+        """What the noise of the samples adds to K x t_k x^T, the eigenvalue of q_k on 1; the same in all sectors."""
+        return self.noise * float(self.point.coefficients.G[0]) / (2.0 * self.point.coefficients.D_S)
+
+    @property
+    def own_norm(self) -> float:
+        """Eigenvalue of q_k on differences of students; the same in all sectors."""
+        return float(self.point.fields[-1]) / self.trace
+
+
+def at_rest(problem: Problem, teacher: Teacher, branch: str) -> Rest:
+    """The fixed point of one branch."""
+    require_symmetry(problem)
+    trace, noise = problem.spectrum.moment(1), 0.0 if problem.gradient_flow else problem.learning_rate
+    space = SymmetricSpace(problem)
+    find = fixed_point.identical if branch == "identical" else fixed_point.split
+    point = find(space, teacher.T, noise * trace)
+    return Rest(branch=branch, space=space, point=point, T=teacher.T, t=teacher.t, noise=noise, trace=trace)
+
+
+def require_symmetry(problem: Problem) -> None:
+    """Raise InvalidProblem where students are not alike, or the dynamics does not keep them so."""
+    v = problem.v
+    idle = (problem.learning == 0.0) & (problem.spectrum.eigenvalues > 0.0)
+    for wrong, reason in (
+        (problem.student_units < 2, "K = 1: one student has no permutation symmetry to break (K >= 2)"),
+        (
+            problem.activation == "linear",
+            "activation = 'linear': only the sum of the students matters, and nothing breaks their symmetry",
+        ),
+        (
+            bool(np.ptp(v) > 1e-12 * np.abs(v).max()),
+            f"student_weights = {tuple(v.tolist())}: students of unequal weights are not alike; give equal ones",
+        ),
+        (not v.any(), "student_weights are zero: the student does not move"),
+        (
+            bool(idle.any()),
+            f"trainable = {problem.trainable}: sectors that do not learn keep their start, which is not symmetric; "
+            "let all of them learn",
+        ),
+    ):
+        if wrong:
+            raise InvalidProblem(f"there is no symmetric saddle for {reason}")

@@ -1,0 +1,434 @@
+"""Every public function of theory, analysis and integrate: what must not change if a problem is written otherwise.
+
+An answer is a dictionary of numbers, words and arrays in the units' original order. `ANSWERS` has to be complete.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+import ode_sgd
+from ode_sgd import OrderParameters, Problem, Spectrum, theory
+
+BRANCHES = (None, "identical", "split")
+ROUNDING = 1e-9  # of rates and heights, which are roots of equations solved to 1e-12
+TIMES = [0.0, 5.0, 60.0]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A problem as it is written, and how to get from there to its original units.
+
+    `students` and `teachers` are the places of the original units; Sigma is `scale` times the original one.
+    """
+
+    problem: Problem
+    start: OrderParameters
+    students: tuple[int, ...]
+    teachers: tuple[int, ...]
+    scale: float = 1.0
+
+    def Q(self, Q):  # noqa: N802
+        return Q[..., self.students, :][..., self.students]
+
+    def R(self, R):  # noqa: N802
+        return R[..., self.students, :][..., self.teachers]
+
+    def T(self, T):  # noqa: N802
+        return T[..., self.teachers, :][..., self.teachers]
+
+    def written(self, run):
+        """A trajectory of the original problem as one of this; of order one only, which is all that is looked at."""
+        to_students, to_teachers = np.argsort(self.students), np.argsort(self.teachers)
+        Q, R, T = run.moment(1)
+        Q, T = Q[..., to_students, :][..., to_students], T[..., to_teachers, :][..., to_teachers]
+        R = R[..., to_students, :][..., to_teachers]
+        final = self.start if run.replicas is None else (self.start,) * run.replicas
+        return replace(run, problem=self.problem, moments={1: (Q, R, T)}, sectors=None, final=final)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One public function: its answer in a setting, the problems it is asked about, and what rounding may change."""
+
+    of: Callable[[Setting], dict]
+    problems: tuple[str, ...]
+    tolerance: float = ROUNDING
+    fast: bool = True
+
+
+@functools.cache
+def original(name):
+    """The setting of one problem before anything is written otherwise."""
+    problem, start = PROBLEMS[name]()
+    return Setting(problem, start, tuple(range(problem.student_units)), tuple(range(problem.teacher_units)))
+
+
+@functools.cache
+def before(name):
+    """Settings of an entry's problems, and the answers there."""
+    entry = ANSWERS[name]
+    return [(setting, entry.of(setting)) for setting in map(original, entry.problems)]
+
+
+# --- the same problem, written otherwise ------------------------------------------------------------------------------
+
+
+def students_renamed(given):
+    order = np.roll(np.arange(len(given.students)), 1)
+    start = OrderParameters(given.start.q[:, order][:, :, order], given.start.r[:, order], given.start.t)
+    problem = replace(given.problem, student_weights=given.problem.v[order])
+    return replace(given, problem=problem, start=start, students=tuple(np.argsort(order)))
+
+
+def teachers_renamed(given):
+    order = np.roll(np.arange(len(given.teachers)), 1)
+    start = OrderParameters(given.start.q, given.start.r[:, :, order], given.start.t[:, order][:, :, order])
+    problem = replace(given.problem, teacher_weights=given.problem.u[order])
+    return replace(given, problem=problem, start=start, teachers=tuple(np.argsort(order)))
+
+
+def sector_split(given, factor=1.0):
+    """The second sector in two unequal parts; `factor` is between their eigenvalues."""
+    spectrum, place = given.problem.spectrum, min(1, given.problem.spectrum.distinct - 1)
+    values, weights = (np.insert(x, place, x[place]) for x in (spectrum.eigenvalues, spectrum.weights))
+    weights[place : place + 2] *= 0.25, 0.75
+    values[place] *= factor
+    copies = np.insert(np.arange(spectrum.distinct), place, place)
+    problem = replace(given.problem, spectrum=Spectrum(values, weights))
+    start = OrderParameters(*(x[copies] for x in (given.start.q, given.start.r, given.start.t)))
+    return replace(given, problem=problem, start=start)
+
+
+def sector_split_up_to_rounding(given):
+    return sector_split(given, 1.0 + 4e-16)
+
+
+def sigma_scaled(given, scale=733.0):
+    spectrum = Spectrum(scale * given.problem.spectrum.eigenvalues, given.problem.spectrum.weights)
+    problem = replace(given.problem, spectrum=spectrum, learning_rate=given.problem.learning_rate / scale)
+    start = OrderParameters(*(x / scale for x in (given.start.q, given.start.r, given.start.t)))
+    return replace(given, problem=problem, start=start, scale=scale)
+
+
+CHANGES = [students_renamed, teachers_renamed, sector_split, sector_split_up_to_rounding, sigma_scaled]
+
+
+# --- problems ---------------------------------------------------------------------------------------------------------
+
+
+def _orthonormal():
+    problem = Problem(spectrum=Spectrum.power_law(2, 1.0), student_units=3, teacher_units=3, learning_rate=0.5)
+    start = OrderParameters.random(problem, 8192, student_scale=0.05, seed=3)
+    return problem, OrderParameters(start.q, start.r, np.tile(np.eye(3), (2, 1, 1)))
+
+
+def _rough():
+    problem = Problem(
+        spectrum=Spectrum.power_law(3, 1.0),
+        student_units=3,
+        teacher_units=2,
+        teacher_weights=(1.0, 1.3),
+        learning_rate=0.3,
+        label_noise=0.3,
+    )
+    return problem, OrderParameters.random(problem, 900, student_scale=0.1, seed=2)
+
+
+def _wide():
+    """From here the split saddle is left."""
+    problem = Problem(spectrum=Spectrum.power_law(2, 1.0), student_units=2, teacher_units=2, learning_rate=1.2)
+    return problem, OrderParameters.random(problem, 1000, student_scale=0.15, seed=1)
+
+
+def _at_the_saddle():
+    """Students alike to 1e-6, so that D has a double eigenvalue all the way."""
+    problem, _ = _orthonormal()
+    there = theory.symmetric_saddle(problem, branch="split").order_parameters
+    pattern = 1e-6 * np.random.default_rng(0).standard_normal(there.r.shape[1:])
+    return problem, OrderParameters(there.q, there.r + pattern, there.t)
+
+
+def _run():
+    problem = Problem(spectrum=Spectrum.power_law(2, 1.0), student_units=2, teacher_units=2, learning_rate=0.5)
+    return problem, OrderParameters.random(problem, 1000, student_scale=0.05, seed=1)
+
+
+def _long():
+    problem = Problem(spectrum=Spectrum.power_law(240, 1.0), student_units=2, teacher_units=2, learning_rate=0.1)
+    return problem, OrderParameters.random(problem, 2400, student_scale=0.05, seed=1)
+
+
+def _linear():
+    problem = Problem(
+        spectrum=Spectrum.power_law(6, 0.8),
+        student_units=2,
+        teacher_units=3,
+        learning_rate=0.3,
+        activation="linear",
+        student_weights=(0.9, -0.6),
+        teacher_weights=(0.7, 1.2, -0.3),
+        label_noise=0.4,
+    )
+    return problem, OrderParameters.random(problem, 60, student_scale=0.5, seed=1)
+
+
+def _law(activation):
+    problem = Problem(
+        spectrum=Spectrum.power_law(20000, 0.5 if activation == "linear" else 1.0),
+        student_units=2,
+        teacher_units=2,
+        learning_rate=0.01,
+        activation=activation,
+    )
+    return problem, OrderParameters.typical(problem, 0.1)
+
+
+PROBLEMS = {
+    "orthonormal": _orthonormal,
+    "rough": _rough,
+    "wide": _wide,
+    "at the saddle": _at_the_saddle,
+    "run": _run,
+    "long": _long,
+    "linear": _linear,
+    "linear law": functools.partial(_law, "linear"),
+    "erf law": functools.partial(_law, "erf"),
+}
+SADDLES, RUN = ("orthonormal", "rough"), ("run",)
+
+
+# --- runs of the original problem, written as the setting wants -------------------------------------------------------
+
+
+@functools.cache
+def _curve():
+    return ode_sgd.integrate(original("run").problem, original("run").start, 2000.0, rtol=1e-8)
+
+
+@functools.cache
+def _power_law_curve():
+    """Without a computation: alpha^-1/2, then exponential."""
+    run = _curve()
+    return replace(run, generalization_error=(1.0 + run.alpha) ** -0.5 * np.exp(-((run.alpha / 500.0) ** 2)))
+
+
+@functools.cache
+def _pairs():
+    given, found = original("run"), []
+    for dimension in (200, 400):
+        sgd = ode_sgd.simulate(
+            given.problem, given.start, TIMES[:2], dimension=dimension, replicas=8, seed=1, method="reduced"
+        )
+        found.append((ode_sgd.integrate(given.problem, given.start, sgd.alpha), sgd))
+    return found
+
+
+def _written_pairs(s):
+    return [(s.written(ode), s.written(sgd)) for ode, sgd in _pairs()]
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def _of_branches(function, *parts):
+    """Parts of what a function of (problem, start, branch) gives on every branch, with the start and without."""
+
+    def answer(s):
+        found = {}
+        for branch in BRANCHES:
+            for start in (s.start, None):
+                value = function(s.problem, start, branch)
+                key = f"{branch}, {'start' if start else 'none'}"
+                found |= {f"{key}, {part}": getattr(value, part) for part in parts} if parts else {key: value}
+        return found
+
+    return answer
+
+
+def _saddle(s):
+    found = {}
+    for branch in BRANCHES:
+        saddle = theory.symmetric_saddle(s.problem, s.start, branch)
+        found |= {f"{branch}": saddle.branch, f"{branch} height": saddle.generalization_error}
+        found |= {f"{branch} Q": s.Q(saddle.Q), f"{branch} R": s.R(saddle.R), f"{branch} T": s.T(saddle.T)}
+    return found
+
+
+def _escape_time(s):
+    found = [(branch, theory.escape_time(s.problem, s.start, branch)) for branch in BRANCHES]
+    parts = ("time", "rate", "height", "asymmetry", "half_asymmetry")
+    return {f"{branch} {part}": getattr(value, part) for branch, value in found for part in parts}
+
+
+def _modes(s):
+    """What noise drives: sum_j strength_j exp(-rate_j alpha), whatever the number of modes of strength zero."""
+    modes = theory.linear_modes(s.problem)
+    response = [float(np.sum(modes.strengths * np.exp(-modes.rates * alpha))) for alpha in TIMES]
+    norms = np.linalg.norm(modes.vectors() @ np.sqrt(modes.weights))
+    return {"slowest": modes.rates[0], "fastest": modes.rates[-1], "response": response, "norm": norms}
+
+
+def _linear_overlaps(s):
+    run = theory.linear_order_parameters(s.problem, s.start, TIMES)
+    return {"error": run.generalization_error, "Q": s.Q(run.Q), "R": s.R(run.R), "T": s.T(run.T)}
+
+
+def _power_law(value):
+    return {"exponent": None} if value is None else {"exponent": value.exponent, "window": value.window}
+
+
+def _integrated(s, method="rodas5p", nodes="auto", times=TIMES):
+    run = ode_sgd.integrate(s.problem, s.start, times, rtol=1e-9, method=method, nodes=nodes)
+    return _trajectory(s, run)
+
+
+def _trajectory(s, run):
+    return {"error": run.generalization_error, "Q": s.Q(run.Q), "R": s.R(run.R), "status": run.status}
+
+
+def _batch(s):
+    runs = ode_sgd.integrate_batch([s.problem] * 2, [s.start] * 2, TIMES, rtol=1e-9)
+    return {f"{number} {name}": value for number, run in enumerate(runs) for name, value in _trajectory(s, run).items()}
+
+
+def _fields(value, *names):
+    return {"there": value is not None} | {name: getattr(value, name) for name in names if value is not None}
+
+
+def _findings(s):
+    found = ode_sgd.findings(s.written(_curve()))
+    return {"branch": found.branch, "height": found.theory_height, "rest": found.rest, "text": None} | _fields(
+        found.theory_escape, "rate", "directions"
+    )
+
+
+def _specialisation(s):
+    found = ode_sgd.specialisation(s.written(_curve()))
+    teacher = np.argsort(s.teachers)  # original numbers of the written ones
+    followed = [int(teacher[n]) if n >= 0 else -1 for n in found.teacher[list(s.students)]]
+    return {"correlation": s.R(found.correlation), "teacher": followed, "alpha": found.alpha[list(s.students)]}
+
+
+def _compared(s):
+    found = ode_sgd.compare(*_written_pairs(s)[-1])
+    return {"rms": found.rms, "z": abs(found.worst.z), "pairs": found.otherwise_paired}
+
+
+PLATEAU = ("start", "end", "length", "height")
+
+ANSWERS = {
+    "theory.escape_rate": Entry(_of_branches(theory.escape_rate), SADDLES),
+    "theory.escape_law": Entry(_of_branches(theory.escape_law, "rate", "directions", "standard_deviation"), SADDLES),
+    "theory.plateau_height": Entry(_of_branches(theory.plateau_height), SADDLES),
+    "theory.symmetric_saddle": Entry(_saddle, (*SADDLES, "wide")),
+    # The second order of eps_g is a difference that rounds to 1e-9.
+    "theory.escape_time": Entry(_escape_time, SADDLES, 1e-7),
+    "theory.critical_learning_rate": Entry(
+        lambda s: {"eta": s.scale * theory.critical_learning_rate(s.problem)}, ("linear",)
+    ),
+    "theory.noise_floor": Entry(lambda s: {"floor": theory.noise_floor(s.problem, s.start)}, ("linear",)),
+    "theory.linear_modes": Entry(_modes, ("linear",)),
+    "theory.linear_error": Entry(lambda s: {"error": theory.linear_error(s.problem, s.start, TIMES)}, ("linear",)),
+    "theory.linear_order_parameters": Entry(_linear_overlaps, ("linear",)),
+    "theory.asymptotic_exponent": Entry(
+        lambda s: _power_law(theory.asymptotic_exponent(s.problem, 0.1)), ("linear law", "erf law")
+    ),
+    "theory.linear_time_window": Entry(
+        lambda s: {"window": theory.linear_time_window(s.problem, 0.1)}, ("linear law",)
+    ),
+    "theory.linear_feature_window": Entry(
+        lambda s: {"window": theory.linear_feature_window(s.problem, 0.1)}, ("linear law",)
+    ),
+    "theory.power_law_exponent": Entry(
+        lambda s: {"beta": theory.power_law_exponent(s.problem.spectrum)}, ("linear law", "erf law", "linear")
+    ),
+    # Functions of an exponent alone: of that of the problem's spectrum.
+    "theory.linear_time_exponent": Entry(
+        lambda s: {"nu": theory.linear_time_exponent(theory.power_law_exponent(s.problem.spectrum))}, ("linear law",)
+    ),
+    "theory.linear_feature_exponent": Entry(
+        lambda s: {"beta": theory.linear_feature_exponent(theory.power_law_exponent(s.problem.spectrum))},
+        ("linear law",),
+    ),
+    # Steps are chosen alike but for rounding, which the escape multiplies by 1e3.
+    "integrate": Entry(_integrated, ("run", "at the saddle"), 1e-8, fast=False),
+    "integrate, nodes": Entry(_integrated, ("long",), 1e-7, fast=False),
+    "integrate, whole": Entry(functools.partial(_integrated, nodes=None), ("long",), 1e-8, fast=False),
+    # Their norms count components, so that other steps are chosen: a thousand times rtol.
+    "integrate, DOP853": Entry(functools.partial(_integrated, method="DOP853"), ("run",), 1e-6, fast=False),
+    "integrate, LSODA": Entry(functools.partial(_integrated, method="LSODA"), ("run",), 1e-6, fast=False),
+    "integrate_batch": Entry(_batch, ("run",), 1e-8, fast=False),
+    "find_plateau": Entry(lambda s: _fields(ode_sgd.find_plateau(s.written(_curve())), *PLATEAU), RUN),
+    "find_plateaus": Entry(
+        lambda s: {
+            f"{number} {name}": value
+            for number, plateau in enumerate(ode_sgd.find_plateaus(s.written(_curve())).plateaus)
+            for name, value in _fields(plateau, *PLATEAU).items()
+        },
+        RUN,
+    ),
+    "fit_escape": Entry(lambda s: _fields(ode_sgd.fit_escape(s.written(_curve())), "rate", "error", "window"), RUN),
+    "asymmetry": Entry(lambda s: {"asymmetry": ode_sgd.asymmetry(s.written(_curve()))}, RUN),
+    "specialisation": Entry(_specialisation, RUN),
+    "findings": Entry(_findings, RUN),
+    "describe": Entry(
+        # The last line names students by their numbers.
+        lambda s: {"text": ode_sgd.describe(ode_sgd.findings(s.written(_curve()))).rpartition("\n")[0]},
+        RUN,
+    ),
+    "half_height": Entry(
+        lambda s: _fields(ode_sgd.half_height(s.written(_curve())), "height", "branch", "entered", "within", "time"),
+        RUN,
+    ),
+    "search_half_height": Entry(
+        lambda s: _fields(ode_sgd.search_half_height(s.written(_curve())).half_height, "height", "time", "floor"), RUN
+    ),
+    "local_exponent": Entry(lambda s: {"slope": ode_sgd.local_exponent(s.written(_power_law_curve()))}, RUN),
+    "fit_power_law": Entry(
+        lambda s: _fields(ode_sgd.fit_power_law(s.written(_power_law_curve())), "exponent", "error", "window"), RUN
+    ),
+    "find_crossover": Entry(lambda s: _fields(ode_sgd.find_crossover(s.written(_power_law_curve())), "alpha"), RUN),
+    "compare": Entry(_compared, RUN, 1e-8),  # z is a difference over a standard error
+    "extrapolate": Entry(lambda s: _fields(ode_sgd.extrapolate(_written_pairs(s)), "rms", "chi_square"), RUN, 1e-8),
+}
+
+RESULTS = {  # classes, and whose answers they are
+    "theory.EscapeLaw": "theory.escape_law",
+    "theory.EscapeTime": "theory.escape_time",
+    "theory.LinearModes": "theory.linear_modes",
+    "theory.LinearSolution": "theory.linear_order_parameters",
+    "theory.PowerLaw": "theory.asymptotic_exponent",
+    "theory.Saddle": "theory.symmetric_saddle",
+    "Trajectory": "integrate",
+    "Agreement": "compare",
+    "Extrapolation": "extrapolate",
+    "Findings": "findings",
+    "Plateau": "find_plateau",
+    "Escape": "fit_escape",
+    "PowerLawFit": "fit_power_law",
+    "Crossover": "find_crossover",
+    "Specialisation": "specialisation",
+    "HalfHeight": "half_height",
+}
+ELSEWHERE = {  # not here, and why
+    "simulate": "a seed draws other samples for units in another order; its law is tested in tests/solvers",
+    "plots": "draws what the functions here return",
+}
+
+
+def close(found, expected, tolerance, what=""):
+    """Every number within the tolerance of the largest of its kind; words and missing values the same."""
+    assert found.keys() == expected.keys(), what
+    for name, value in expected.items():
+        if value is None or isinstance(value, str | bool):
+            assert found[name] == value, f"{what}, {name}: {found[name]} is not {value}"
+            continue
+        assert found[name] is not None, f"{what}, {name}: nothing, in place of {value}"
+        numbers = np.asarray(value, float)
+        size = np.abs(numbers[np.isfinite(numbers)]).max(initial=0.0)
+        np.testing.assert_allclose(
+            np.asarray(found[name], float), numbers, rtol=tolerance, atol=tolerance * size, err_msg=f"{what}, {name}"
+        )
