@@ -105,3 +105,15 @@ def test_it_is_that_of_the_own_teacher_and_of_the_branch_the_students_are_on():
 def test_bad_input():
     with pytest.raises(ode_sgd.AnalysisError, match="Trajectory"):
         ode_sgd.half_height([1.0])
+
+
+def test_students_that_are_nearly_alike_are_taken_for_identical(monkeypatch):
+    """The split saddle is then not looked for, and would tell nothing else: its height is less than 4e-4 away."""
+    own = problem(eta=0.2, distinct=4)
+    start = ode_sgd.OrderParameters.random(own, 4000, student_scale=0.01, seed=3)
+    passed = ode_sgd.integrate(own, start, 600.0)
+    found = ode_sgd.half_height(passed)
+    split = ode_sgd.theory.plateau_height(own, passed.final, branch="split")
+    assert found.branch == "identical" and 0.0 < abs(found.height / split - 1.0) < 4e-4
+    monkeypatch.setattr("ode_sgd.analysis.saddle_of_run.ALIKE", 0.0)
+    assert ode_sgd.half_height(passed).height == pytest.approx(found.height, rel=4e-4)

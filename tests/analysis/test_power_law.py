@@ -147,3 +147,10 @@ def test_specialised_phase_of_a_long_spectrum():
     print(f"local exponent within 10 % of 1/2 from alpha = {low:.3g} to {high:.3g}")
     assert high / low > 100.0
     assert ode_sgd.fit_power_law(ode).exponent == pytest.approx(0.5, rel=0.1)
+
+
+def test_plateaus_that_are_known_need_no_second_search(monkeypatch):
+    curve = trajectory(ALPHA, law(exponent=0.7, rate=1e-5))
+    known, fit = ode_sgd.find_plateaus(curve), ode_sgd.fit_power_law(curve)
+    monkeypatch.setattr("ode_sgd.analysis.power_law.find_plateaus", None)
+    assert ode_sgd.fit_power_law(curve, plateaus=known) == fit
