@@ -27,6 +27,7 @@ import json, numpy, threadpoolctl
 numpy.eye(3) @ numpy.eye(3)
 print(json.dumps([one.get("architecture") for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"]))
 """
+FEWEST = 2  # kernels without which nothing is compared
 PATIENCE = 120.0  # seconds for a process to say which kernel it runs
 
 
@@ -38,9 +39,12 @@ def environment(**more: str) -> dict[str, str]:
 def running(coretype: str) -> str | None:
     """The BLAS kernel that really runs where that one is asked for; None where the process dies or there is none."""
     settings = environment(OPENBLAS_CORETYPE=coretype) if coretype else environment()
-    asked = subprocess.run(
-        [sys.executable, "-c", ASK], env=settings, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    try:
+        asked = subprocess.run(
+            [sys.executable, "-c", ASK], env=settings, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return None
     found = json.loads(asked.stdout) if asked.returncode == 0 else []
     return next((name for name in found if name), None)
 
@@ -79,8 +83,10 @@ def tested(title: str, paths: list[str], **settings: str) -> bool:
 
 def main(paths: list[str]) -> int:
     """Every configuration that this machine has."""
-    green = True
-    for name, coretype in kernels().items():
+    found = kernels()
+    green = len(found) >= FEWEST
+    print(f"{len(found)} BLAS kernels: {', '.join(found) or 'none'}{'' if green else '; at least two are needed'}")
+    for name, coretype in found.items():
         own = {"OPENBLAS_CORETYPE": coretype} if coretype else {}
         green &= tested(f"BLAS kernel {name}{'' if coretype else ' (the machine as it is)'}", paths, **own)
     with tempfile.TemporaryDirectory() as cache:

@@ -28,7 +28,9 @@ LONG = 4000  # eigenvalues from which panels come first
 PANEL = np.log(2.0)  # width of a panel in u
 PANEL_NODES = 16  # interpolation error at the rounding of doubles for exp(-2 eta lambda alpha) at any alpha
 NODES_AT_LEAST = 8
-CHECKED = 1e-3  # of rtol: where eps_g is 100 times its rounding times this / rtol, rounding is below 10 rtol of it
+# Rounding of the sums over nodes is noise of eps_g. A run on nodes states as its resolution not that level alone, but a
+# hundredth of the eps_g from which on it is below 10 rtol, or 1e-6 where rtol is finer than FINEST.
+CHECKED, FINEST = 1e-3, 1e-7
 
 
 class Spectral(NamedTuple):
@@ -140,7 +142,7 @@ def on_nodes(
             problem, reduced.system, reduced.state, replace(request, weights=reduced.weights), progress
         )
         solution.rows += reduced.constant
-        solution.cancelled = reduced.cancelled * max(1.0, CHECKED / request.rtol)
+        solution.cancelled = reduced.cancelled * max(1.0, CHECKED / max(request.rtol, FINEST))
         solution.state = None
         solution.stats |= {
             "nodes": float(np.count_nonzero(reduced.system.rate)),

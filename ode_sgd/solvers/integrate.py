@@ -48,8 +48,9 @@ def integrate(
     alpha : float or array_like, shape (n,)
         Output times (steps / N), strictly increasing from 0; or the last one, for 0 and 400 log-spaced times.
     rtol : float
-        Relative tolerance, 1e-13 <= rtol <= 1e-2. In every sector the error of a step in q is held below rtol times
-        tr q (or its mean over sectors, if larger), in r below rtol times sqrt(tr q tr t).
+        Relative tolerance, 1e-13 <= rtol <= 1e-2: about that of eps_g (docs/theory.md section 5). The error of a step
+        is held below 0.2 rtol of Q and of R, and below 200 rtol of their change in the step; in every sector below
+        4 rtol times tr q (or its mean over sectors, if larger) and sqrt(tr q tr t); and below 4 rtol of eps_g.
     atol : float or None
         Added to those bounds, in the units of the overlaps, >= 0; None is none (SciPy's methods then take rtol / 100
         times a typical overlap, the largest entry of C at the start over Tr Sigma / N).

@@ -15,7 +15,7 @@ from ode_sgd.model.check import Array
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers import differences
 from ode_sgd.solvers.door import SectorSystem
-from ode_sgd.solvers.solution import INTERRUPTED, Request, Solution, divergence, divergence_limit
+from ode_sgd.solvers.solution import INTERRUPTED, Request, Solution, divergence, divergence_limit, field_scale
 
 MAX_STEPS = 1_000_000
 CHUNK_SECONDS = 0.03  # between two looks at the outside world
@@ -69,7 +69,7 @@ def first_step(problem: Problem, system: SectorSystem, state: Array, rtol: float
     A, G = np.empty((K, K + M)), np.empty((K, K))
     coefficient_kernels(problem.activation).coefficients(C, system.a, system.noise_variance, A, G)
     size = np.sqrt(np.trace(Q) / max(np.trace(C), TINY)) if np.trace(Q) > 0.0 else rtol
-    own = max(np.trace(Q), rtol * np.trace(C), TINY)
+    own = max(np.trace(Q), rtol * max(np.trace(C), field_scale(problem, C)), TINY)
     speed = system.rate.max() * np.abs(A).max() + system.noise.max() * system.variance.sum() * np.abs(G).max() / own
     return float(0.1 * rtol**0.2 * max(size, rtol) / max(speed, TINY))
 

@@ -1,6 +1,7 @@
 """What every integration method hands back, whichever it is."""
 
 from dataclasses import dataclass, field
+from math import hypot
 
 import numpy as np
 
@@ -64,20 +65,27 @@ class Request:
 
 
 OVERFLOW = 1e8  # overlaps beyond what a problem asks for by this factor are not coming back
+LARGEST = 1e100  # field: its square, and what is 1e8 times that, are numbers
 INTERRUPTED = "interrupted by the user; the trajectory holds all output times reached before"
 
 
-def divergence_limit(problem: Problem, C: Array) -> float:
-    """Size of the fields' covariance from which a run counts as diverged; C (d, d) is that of its start.
+def field_scale(problem: Problem, C: Array) -> float:
+    """Size of the fields' covariance that a problem asks for; C (d, d) is that of its start.
 
-    It is relative to the largest of one, at which activations bend, of C itself, and of the fields that a student needs
-    for labels as large as the teacher's and the noise: E[label^2] / v_i^2. None of them depends on the units of inputs,
-    weights and learning rate.
+    It is the larger of C itself and of the fields that a student needs for labels as large as the teacher's and the
+    noise, E[label^2] / max v_i^2. Neither depends on the units of inputs, weights and learning rate.
     """
-    v, teacher = np.abs(problem.v), np.sqrt(np.maximum(np.diagonal(C)[problem.student_units :], 0.0))
-    labels = float(np.abs(problem.u) @ teacher) ** 2 + problem.label_noise**2
-    needed = labels / float(v[v > 0.0].min()) ** 2 if v.any() else 0.0
-    return OVERFLOW * max(1.0, float(np.abs(C).max()), needed)
+    teacher = np.sqrt(np.maximum(np.diagonal(C)[problem.student_units :], 0.0))
+    label = min(hypot(float(np.abs(problem.u) @ teacher), problem.label_noise), LARGEST)
+    own = float(np.abs(problem.v).max())
+    needed = label / max(own, label / LARGEST) if own > 0.0 and label > 0.0 else 0.0
+    return max(float(np.abs(C).max()), needed**2)
+
+
+def divergence_limit(problem: Problem, C: Array) -> float:
+    """Size of the fields' covariance from which a run counts as diverged: far beyond `field_scale`, and beyond one,
+    at which activations bend."""
+    return OVERFLOW * max(1.0, field_scale(problem, C))
 
 
 def divergence(problem: Problem, alpha: float) -> str:

@@ -56,8 +56,9 @@ class Trajectory:
     message : str
         Cause and remedy, where the status is not "complete".
     resolution : float
-        Absolute rounding level of eps_g, below which its values mean nothing; on nodes of a spectrum
-        max(1, 1e-3 / rtol) times that, and with SciPy's methods rtol times the terms of eps_g.
+        Absolute rounding level of eps_g, below which its values mean nothing. On nodes of a spectrum a hundredth of the
+        eps_g above which rounding is below 10 rtol of it (1e-6 where rtol is finer than 1e-7); with SciPy's methods
+        rtol times the terms of eps_g.
     stats : dict
         steps, rejected, right_hand_sides, seconds, as far as the method has them.
     dimension, seed : int or None

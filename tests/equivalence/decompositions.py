@@ -7,28 +7,26 @@ general matrix comes back as a complex pair, split by rounding, as LAPACK's may.
 import numpy as np
 
 EQUAL = 1e-11  # relative to the largest: what counts as one value
-SPLIT = 1e-16
+SPLIT = 3e-16
 
 
 class Equivalents:
-    """Functions with the names and signatures of numpy.linalg's, and how often each was asked."""
+    """Functions with the names and signatures of numpy.linalg's."""
 
     NAMES = ("eig", "eigh", "eigvals", "eigvalsh", "svd", "qr")
 
     def __init__(self, seed):
         self._rng = np.random.default_rng(seed)
         self._true = {name: getattr(np.linalg, name) for name in self.NAMES}
-        self.calls = dict.fromkeys(self.NAMES, 0)
 
     def install(self, monkeypatch):
-        """Put them in numpy.linalg's place, and so in scipy.linalg users' as far as they come from there."""
+        """Put them in numpy.linalg's place."""
         for name in self.NAMES:
             monkeypatch.setattr(np.linalg, name, getattr(self, name))
         return self
 
     def eigh(self, a, UPLO="L"):
         """Ascending; the vectors of equal values turned."""
-        self.calls["eigh"] += 1
         values, vectors = self._true["eigh"](a, UPLO)
         vectors = vectors.copy()
         for place in np.ndindex(values.shape[:-1]):
@@ -38,13 +36,11 @@ class Equivalents:
 
     def eigvalsh(self, a, UPLO="L"):
         """Ascending."""
-        self.calls["eigvalsh"] += 1
         values = self._true["eigvalsh"](a, UPLO)
         return np.sort(values * (1.0 + SPLIT * self._rng.standard_normal(values.shape)), axis=-1)
 
     def eig(self, a):
         """Any order; equal values as complex pairs, with any basis of their eigenspace."""
-        self.calls["eig"] += 1
         values, vectors = map(np.array, self._true["eig"](a))
         values, vectors = values.astype(complex), vectors.astype(complex)
         for group in _groups(values):
@@ -59,7 +55,6 @@ class Equivalents:
 
     def eigvals(self, a):
         """Any order; equal values as complex pairs."""
-        self.calls["eigvals"] += 1
         values = np.array(self._true["eigvals"](a)).astype(complex)
         for group in _groups(values):
             for one, other in zip(group[::2], group[1::2], strict=False):
@@ -68,7 +63,6 @@ class Equivalents:
 
     def svd(self, a, full_matrices=True, compute_uv=True):
         """Falling; the vectors of equal values turned together, those of zeros each side for itself."""
-        self.calls["svd"] += 1
         if not compute_uv:
             return self._true["svd"](a, full_matrices, False)
         left, values, right = map(np.array, self._true["svd"](a, full_matrices))
@@ -81,7 +75,6 @@ class Equivalents:
 
     def qr(self, a, mode="reduced"):
         """With other signs."""
-        self.calls["qr"] += 1
         if mode == "r":
             R = self._true["qr"](a, mode)
             return R * self._signs(R.shape[:-1])[..., None]

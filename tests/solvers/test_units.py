@@ -106,3 +106,24 @@ def test_a_learning_rate_beyond_critical_diverges_in_any_units():
             assert integrate(one, start(one, s), 100.0, method=method).status == "diverged"
         sgd = simulate(one, start(one, s), [0.0, 50.0, 100.0], dimension=500, seed=1)
         assert sgd.status == "diverged"
+
+
+def test_pure_noise_teaches_a_student_that_is_not_there_yet():
+    """No weights and no teacher: the size of what will be learned is that of the noise."""
+    one = Problem(spectrum=Spectrum.isotropic(), student_units=1, teacher_units=1, learning_rate=0.3, label_noise=0.3)
+    nothing = OrderParameters(np.zeros((1, 1, 1)), np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))
+    ours, theirs = (integrate(one, nothing, [0.0, 1.0, 30.0], method=method) for method in ("rodas5p", "DOP853"))
+    assert ours.status == theirs.status == "complete"
+    np.testing.assert_allclose(ours.generalization_error, theirs.generalization_error, rtol=1e-5)
+
+
+@pytest.mark.parametrize("v", [(1.0, 1e-170), (1e-170, 1e-170), (1e-140, 1.0)])
+def test_a_negligible_student_does_not_set_the_limit_of_divergence(v):
+    one = Problem(spectrum=Spectrum.isotropic(), student_units=2, teacher_units=1, learning_rate=0.3, student_weights=v)
+    limit = divergence_limit(one, np.eye(3))
+    assert np.isfinite(limit) and (limit == 1e8 or max(v) < 1.0)
+
+
+def test_labels_whose_squares_are_no_numbers_leave_a_limit():
+    one = Problem(spectrum=Spectrum.isotropic(), student_units=1, teacher_units=1, learning_rate=0.3, label_noise=1e160)
+    assert np.isfinite(divergence_limit(one, np.eye(2)))
