@@ -16,12 +16,12 @@ from ode_sgd.storage.stack import Column, put, stack_file
 from ode_sgd.storage.sweep_folder import CHECKPOINTS, FAILURES, MANIFEST, PLAN, RETRIED, RUNS, SweepFolder
 from ode_sgd.studies.draft import OPTIONAL
 from ode_sgd.studies.study_file import Study, load_tables
-from ode_sgd.studies.sweeps.axes import column_names
+from ode_sgd.studies.sweeps.axes import SGD, column_names
 from ode_sgd.studies.sweeps.chosen import COLLECT, name_fault
 from ode_sgd.studies.sweeps.columns import Measure, measures_of
 from ode_sgd.studies.sweeps.quantities import Function, loaded_functions, quantity_measures
 from ode_sgd.studies.sweeps.run import stored_sweep
-from ode_sgd.studies.sweeps.stack import SGD, STATUS, Computed, columns_of
+from ode_sgd.studies.sweeps.stack import STATUS, Computed, columns_of
 from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.sweeps.table import Table
 
@@ -106,8 +106,10 @@ def collect_sweep(
     measures = chosen_measures(sweep, columns, quantities, notes)
     layout = _Layout(sweep, moments=moments)
     table = Table(sweep, place, plan, measures)
-    if both := sorted(layout.samples.keys() & table.samples.keys()):
-        raise StudyError(COLLECT, [f"{both[0]} names an array of the runs, too; call the quantity otherwise"])
+    dimensions = {dimension for column in layout.samples.values() for dimension in column.dimensions} - {"run"}
+    if both := sorted((layout.samples.keys() | dimensions) & table.samples.keys()):
+        fault = f"{both[0]} names an array of the runs, too, or a dimension; call the quantity otherwise"
+        raise StudyError(COLLECT, [fault])
     facts = {
         "sweep_identity": sweep.identity,
         "study_json": json.dumps(sweep.tables),
