@@ -67,8 +67,8 @@ def test_a_function_that_ends_the_program_has_raised(here, capsys, where):
         ("np.ones((2, 2))", "not a number", "an array of shape (2, 2)"),
         ("np.ones(1)", "not a number", "an array of shape (1,)"),
         ('"1.5"', "not a number", "'1.5'"),
-        ("True", "not a number", "true"),
-        ("np.bool_(True)", "not a number", "np.True_"),
+        ("True", "not a number", "True"),
+        ("np.bool_(True)", "not a number", repr(np.bool_(True))),
         ("1j", "not a number", "1j"),
         ("np.nan", "none", ""),
         ("np.ma.masked", "none", ""),
@@ -139,3 +139,36 @@ def test_only_functions_are_offered(tmp_path):
     path.write_text("import numpy\nasync def f(t): ...\n")
     assert function_fault(path, "g").endswith("has no function 'g'; it has none")
     assert "async def, which gives no number" in function_fault(path, "f")
+
+
+def test_names_choose_among_the_columns_and_the_quantities_of_the_file(here, capsys):
+    Path("measures.py").write_text("raise RuntimeError('not asked for')\ndef f(t): ...\n")
+    quantities = '[collect.quantities]\nentry = "R_1[-1, 0, 0]"\nx = "measures.py:f"\n'
+    Path("scan.toml").write_text(FILE + quantities)
+
+    def status(columns, *arguments):
+        return main(["sweep", "collect", "scan.sweep", "-o", "c.h5", "--columns", columns, *arguments])
+
+    assert status("entry, final_error", "--file", "scan.toml") == 0
+    with h5py.File("c.h5") as file:
+        assert {"entry", "final_error"} <= set(file) and not {"x", "half_height_time"} & set(file)
+    assert status("x", "--file", "scan.toml") == 2
+    assert "RuntimeError: not asked for" in capsys.readouterr().err
+    assert status("entri", "--file", "scan.toml") == 2
+    assert "'entri' is no column (did you mean 'entry'?)" in capsys.readouterr().err
+    assert status("entry") == 2  # the folder was made without it
+    assert status(" , ") == 2
+    assert "names nothing to measure; there are final_error, " in capsys.readouterr().err
+    assert status("final_error", "--file", "missing.toml") == 2
+    assert "missing.toml" in capsys.readouterr().err
+
+
+def test_names_choose_among_what_the_folder_asks_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("measures.py").write_text("def f(trajectory): return 1.0\n")
+    sweep = Sweep(tables() | {"collect": {"quantities": {"entry": "R_1[-1, 0, 0]", "x": "measures.py:f"}}}, AXES)
+    run_sweep(sweep, "out")
+    assert main(["sweep", "collect", "out", "--columns", "entry"]) == 0
+    assert "  entry: 9 of 9 runs\n" in capsys.readouterr().out
+    assert main(["sweep", "collect", "out", "--columns", "x"]) == 2
+    assert "--file SWEEP.toml" in capsys.readouterr().err

@@ -6,11 +6,12 @@ that the user gives, and from nothing that merely lies in a folder: to collect a
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ode_sgd.model.errors import StudyError
 from ode_sgd.storage import schema
 from ode_sgd.studies.sweeps.axes import RESERVED, SGD
 from ode_sgd.studies.sweeps.catalogue import NAMES, outcome_column
@@ -50,7 +51,26 @@ class Choice:
     @property
     def functions(self) -> tuple[str, ...]:
         """The quantities that are functions."""
-        return tuple(name for name, text in self.quantities.items() if FUNCTION.fullmatch(text))
+        return tuple(name for name, text in self.quantities.items() if FUNCTION.fullmatch(text.strip()))
+
+    def among(self, names: Sequence[str]) -> "Choice":
+        """Of all columns, and of these quantities, those that are named.
+
+        Raises
+        ------
+        StudyError
+            If there are no names, or some that are none.
+        """
+        valid = [*NAMES, *self.quantities]
+        faults = [f"{name!r} is no column{_hint(name, valid, 'there are')}" for name in names if name not in valid]
+        if not names:
+            faults = [f"names nothing to measure; there are {', '.join(valid)}"]
+        if faults:
+            raise StudyError("--columns", faults)
+        return Choice(
+            columns=tuple(name for name in names if name in NAMES),
+            quantities={name: text for name, text in self.quantities.items() if name in names},
+        )
 
 
 def read_choice(table: Any, folder: Path | None, taken: Iterable[str], faults: list[str]) -> Choice:

@@ -147,24 +147,28 @@ def asked_for(
 ) -> tuple[list[str] | None, dict[str, str | Function] | None]:
     """Columns and quantities, as `collect_sweep` takes them, of a sweep file and of names with commas between.
 
-    The functions that the file names are loaded, which runs the Python files that they are in. Names take the place of
-    what the file says, quantities included.
+    The functions that the file names are loaded, which runs the Python files that they are in. Names choose among the
+    columns that there are and the quantities of the file, or of the folder if no file is given; those that they leave
+    out are not loaded.
 
     Raises
     ------
     StudyError
-        Naming all faults of the table [collect].
+        Naming all faults of the table [collect], or the names that are none.
     """
-    if columns is not None:
-        return [name.strip() for name in columns.split(",") if name.strip()], {}
-    if file is None:
+    if columns is None and file is None:
         return None, None
     faults: list[str] = []
     sweep = stored_sweep(folder)[0]
-    choice = sweep.read_choice(load_tables(file).get(COLLECT, {}), file.parent, faults)
-    if faults:
-        raise StudyError(str(file), faults)
-    quantities: dict[str, str | Function] = {**choice.quantities, **loaded_functions(choice, file.parent)}
+    choice = sweep.choice
+    if file is not None:
+        choice = sweep.read_choice(load_tables(file).get(COLLECT, {}), file.parent, faults)
+        if faults:
+            raise StudyError(str(file), faults)
+    if columns is not None:
+        choice = choice.among([name.strip() for name in columns.split(",") if name.strip()])
+    functions = {} if file is None else loaded_functions(choice, file.parent)
+    quantities: dict[str, str | Function] = {**choice.quantities, **functions}
     measures = measures_of(choice.columns, simulated=OPTIONAL in sweep.tables)
     return [name for measure in measures for name in measure.columns], quantities
 

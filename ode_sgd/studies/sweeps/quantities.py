@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import reprlib
 import sys
 from collections.abc import Callable, Mapping
 from numbers import Real
@@ -15,7 +16,6 @@ from ode_sgd.model.errors import StudyError
 from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.studies.sweeps.chosen import COLLECT, ENTRY, FUNCTION, Choice, function_fault
 from ode_sgd.studies.sweeps.columns import BELOW, Found, Measure, Run
-from ode_sgd.studies.tables import shown
 
 ABSENT, NONE, INFINITE, NO_NUMBER, RAISED = "absent", "none", "infinite", "not_a_number", "raised"  # outcomes
 Function = Callable[[Trajectory], float | None]
@@ -155,4 +155,4 @@ def _number(given: object) -> float | None:
 
 def _described(given: object) -> str:
     """A value of the wrong kind, as a message has it."""
-    return f"an array of shape {given.shape}" if isinstance(given, np.ndarray) else shown(given)
+    return f"an array of shape {given.shape}" if isinstance(given, np.ndarray) else reprlib.repr(given)
