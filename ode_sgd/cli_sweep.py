@@ -43,8 +43,8 @@ again.
 
 """,
     "status": """examples:
-  ode-sgd sweep status scan.sweep                how many runs are complete, how many a second, how long still; where
-                                                 the study simulates, for how many ODE and SGD agree
+  ode-sgd sweep status scan.sweep                how many runs are complete, runs per second, and the time remaining;
+                                                 where the study simulates, for how many ODE and SGD agree
 """,
     "collect": """examples:
   ode-sgd sweep collect scan.sweep               writes scan.sweep/collected.h5: all runs in one file, for xarray
@@ -53,8 +53,8 @@ again.
   ode-sgd sweep collect scan.toml                into scan.sweep/, with what [collect] in the file says now
   ode-sgd sweep collect results/scan --file scan.toml
 
-Numbers that not every run has come with how many have them, and why the others do not. What is measured stands in the
-sweep file, if not everything is wanted, or more:
+For every quantity, `collect` prints how many runs have a value and why the others have none. To measure fewer
+quantities, or to add your own, use a table [collect] in the sweep file:
 
   [collect]
   columns = ["half_height_time", "escape_rate"]  # default: all
@@ -106,7 +106,9 @@ def add_commands(commands: Any) -> None:
     collect = _command(parts, "collect", _collect, "stack the runs of a sweep into one file")
     collect.add_argument("folder", type=Path, metavar="FOLDER|FILE")
     collect.add_argument("--file", type=Path, metavar="FILE", help="sweep file whose [collect] says what is measured")
-    collect.add_argument("--columns", metavar="A,B", help="measure these only; default: what the sweep file said")
+    collect.add_argument(
+        "--columns", metavar="A,B", help="measure these only, of all columns and the file's own quantities"
+    )
     collect.add_argument("-o", "--output", type=Path, metavar="OUT.h5", help="default: collected.h5 in the folder")
     collect.add_argument("--no-moments", action="store_true", help="keep eps_g and the summary of each run only")
 
@@ -169,6 +171,11 @@ def _run(arguments: argparse.Namespace) -> int:
     return _told(result)
 
 
+def _runs(number: int, one: str = "is", several: str = "are") -> str:
+    """Such as "1 run is"."""
+    return f"{number} run {one}" if number == 1 else f"{number} runs {several}"
+
+
 def _told(result: "SweepResult") -> int:
     """Print what a sweep has come to; its exit status."""
     from ode_sgd.storage.sweep_folder import first_lines
@@ -176,9 +183,9 @@ def _told(result: "SweepResult") -> int:
     print(f"{result.complete} of {result.runs} runs complete, {result.computed} of them now, in {result.seconds:.1f} s")
     print(f"folder  {result.folder}")
     if result.twice:
-        print(f"ode-sgd: {result.twice} runs were computed by another process, too", file=sys.stderr)
+        print(f"ode-sgd: {_runs(result.twice, 'was', 'were')} computed by another process, too", file=sys.stderr)
     if result.failures:
-        print(f"ode-sgd: {len(result.failures)} runs are not complete:", file=sys.stderr)
+        print(f"ode-sgd: {_runs(len(result.failures))} not complete:", file=sys.stderr)
         for line in first_lines(result.failures, NAMED):
             print(f"  {line}", file=sys.stderr)
         print(f"  tracebacks are below {result.folder / 'failures'}", file=sys.stderr)
@@ -220,8 +227,9 @@ def _status(arguments: argparse.Namespace) -> int:
         since = "" if status.last is None else f" (the last file is {duration(status.last)} old)"
         print(f"at rest{since}; `ode-sgd sweep run` goes on")
     if status.agreements:
+        total = sum(status.agreements.values())
         told = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in status.agreements.items())
-        print(f"ODE and SGD  {told}")
+        print(f"ODE and SGD (of {total} {'run' if total == 1 else 'runs'}): {told}")
     return DONE
 
 
@@ -247,11 +255,13 @@ def _collect(arguments: argparse.Namespace) -> int:
     missing = found.runs - found.present
     print(f"{found.present} of {found.runs} runs, {found.complete} complete")
     for selection in found.selections:
-        if not selection.whole:
+        if not selection.plain:
             print(f"  {selection.sentence}")
+    if plain := [selection.name for selection in found.selections if selection.plain]:
+        print(f"  {', '.join(plain)}: {found.runs} of {found.runs} runs")
     print(f"file    {found.path}")
     if missing:
-        print(f"ode-sgd: {missing} runs are not there; their rows are NaN, and status says why", file=sys.stderr)
+        print(f"ode-sgd: {_runs(missing)} not there: NaN in the file, where status says why", file=sys.stderr)
     for note in found.notes:
         print(f"ode-sgd: {note}", file=sys.stderr)
     return DONE
@@ -265,5 +275,6 @@ def _plot(arguments: argparse.Namespace) -> int:
     print(drawn.selection.sentence)
     if 2 * drawn.selection.count < drawn.selection.runs:
         more = "" if drawn.fuller is None else f"; {drawn.fuller.count} have {drawn.fuller.name}, which -z draws"
-        print(f"ode-sgd: what is drawn selects: most runs do not have {drawn.selection.name}{more}", file=sys.stderr)
+        told = f"the figure shows a biased sample: most runs have no {drawn.selection.name}{more}"
+        print(f"ode-sgd: {told}", file=sys.stderr)
     return DONE

@@ -47,6 +47,11 @@ class Selection:
         return bool(self.has.all())
 
     @property
+    def plain(self) -> bool:
+        """Whether every run has it, and the same word: the first."""
+        return self.whole and not self.codes.any()
+
+    @property
     def sentence(self) -> str:
         """Such as "plateau_length: 6 of 200 runs; 170 too short, 24 slope"."""
         text = f"{self.name}: {self.count} of {self.runs} runs"

@@ -73,13 +73,7 @@ def read_stack(path: Path) -> tuple[dict[str, Column], dict[str, Any]]:
     return columns, attributes
 
 
-def read_columns(path: Path, *, one_dimensional: bool) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """As `read_table`, the arrays alone."""
-    columns, attributes = read_table(path, one_dimensional=one_dimensional)
-    return {name: column.values for name, column in columns.items()}, attributes
-
-
-def read_table(path: Path, *, one_dimensional: bool = True) -> tuple[dict[str, Column], dict[str, Any]]:
+def read_table(path: Path) -> tuple[dict[str, Column], dict[str, Any]]:
     """Columns and attributes of a file that may be too large for memory: without those of more dimensions.
 
     Raises
@@ -89,7 +83,7 @@ def read_table(path: Path, *, one_dimensional: bool = True) -> tuple[dict[str, C
     """
     with _opened(path, COLLECT) as file:
         attributes = {name: plain(value) for name, value in file.attrs.items()}
-        columns = {name: _column(file[name]) for name in file if not one_dimensional or _of_runs(file[name])}
+        columns = {name: _column(file[name]) for name in file if _of_runs(file[name])}
     if SCHEMA_ATTRIBUTE not in attributes:
         raise StorageError(f"{path} is no file of a sweep; give what `ode-sgd sweep collect` wrote")
     _check_table(path, columns, attributes)

@@ -72,7 +72,7 @@ def test_bars_count_the_runs_of_every_point(selection):
     heights = [[bar.get_height() for bar in bars] for bars in axes.containers]
     assert heights == [[3, 1, 0], [0, 1, 3], [0, 1, 0]]
     assert [text.get_text() for text in axes.texts] == ["3/3", "1/3", "0/3"]
-    assert axes.get_legend_handles_labels()[1] == ["have it (4)", "too short (4)", "slope (1)"]
+    assert axes.get_legend_handles_labels()[1] == ["measured (4)", "too short (4)", "slope (1)"]
 
 
 def test_rare_reasons_are_counted_together():
@@ -96,7 +96,10 @@ def test_a_figure_has_a_second_panel_only_where_runs_are_missing(selection):
     whole = Selection(name="final_error", has=np.ones(9, dtype=bool), codes=np.zeros(9, dtype=int), words=("found",))
     figure = Figure(layout="constrained")
     sweep_curve(figure, "beta", x, np.ones(9), whole)
-    assert len(figure.axes) == 1 and figure.axes[0].get_title(loc="left") == "final_error: 9 of 9 runs"
+    assert (
+        len(figure.axes) == 1
+        and figure.axes[0].get_title(loc="left") == whole.sentence + "; median of 3 runs at each point"
+    )
 
 
 def test_a_map_counts_the_runs_of_every_cell_and_marks_why_others_lack_it(selection):
@@ -108,3 +111,26 @@ def test_a_map_counts_the_runs_of_every_cell_and_marks_why_others_lack_it(select
     figure = Figure(layout="constrained")
     sweep_map(figure, ("learning_rate", "beta"), x, y, np.where(selection.has, 5.0, np.nan), selection)
     assert "plateau_length: 4 of 9 runs" in figure.get_suptitle()
+
+
+def test_figures_of_all_runs_say_how_many_a_point_stands_for():
+    whole = Selection(name="floor", has=np.ones(6, dtype=bool), codes=np.zeros(6, dtype=int), words=("found",))
+    x, y = np.array([1.0, 1.0, 1.0, 2.0, 2.0, 3.0]), np.arange(6.0)
+    figure = Figure(layout="constrained")
+    sweep_curve(figure, "beta", x, y, whole)
+    assert figure.axes[0].get_title(loc="left") == "floor: 6 of 6 runs; median of 1 to 3 runs at each point"
+    figure = Figure(layout="constrained")
+    sweep_map(figure, ("beta", "distinct"), x, y, y, whole)
+    assert figure.get_suptitle() == "floor: 6 of 6 runs; 1 run at each cell"
+
+
+def test_cells_of_few_of_their_runs_are_hatched(selection):
+    """Of three places, at which all, one and none of three runs have it, the second."""
+    x, y = np.repeat([1.0, 2.0, 3.0], 3), np.zeros(9)
+    figure = Figure(layout="constrained")
+    sweep_map(figure, ("learning_rate", "beta"), x, y, np.where(selection.has, 5.0 + x, np.nan), selection)
+    (patch,) = figure.axes[0].patches
+    assert patch.get_hatch() and (patch.get_x(), patch.get_width()) == (1.5, 1.0)
+    assert "hatched: fewer than half of the runs of a cell" in figure.get_suptitle()
+    axes = plot_map(Figure().subplots(), ("beta", "distinct"), x[:5], y[:5], "floor", np.array([1, 2, 3, 4, np.nan]))
+    assert not axes.patches  # one of two is half

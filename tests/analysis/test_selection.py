@@ -18,10 +18,13 @@ def test_a_sentence_counts_and_gives_the_reasons_the_most_frequent_first():
 
 
 def test_nothing_is_said_of_reasons_where_all_have_it():
-    assert of([0, 0], ("found", "slope")).sentence == "plateau_length: 2 of 2 runs"
+    all_of_them = of([0, 0], ("found", "slope"))
+    assert all_of_them.sentence == "plateau_length: 2 of 2 runs" and all_of_them.plain
 
 
 def test_kinds_of_runs_that_have_it_are_told_apart():
     codes = np.array([0, 1, 1, 2])
     some = Selection(name="error_ratio", has=codes < 2, codes=codes, words=("agree", "undecided", "not_compared"))
     assert some.sentence == "error_ratio: 3 of 4 runs (2 undecided, 1 agree); 1 not compared"
+    some = Selection(name="error_ratio", has=codes < 3, codes=codes, words=("agree", "undecided", "disagree"))
+    assert some.whole and not some.plain

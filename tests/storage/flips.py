@@ -17,7 +17,7 @@ import numpy as np
 
 import ode_sgd
 from ode_sgd.solvers import replicas
-from ode_sgd.storage.stack import read_columns, read_stack
+from ode_sgd.storage.stack import read_stack, read_table
 from ode_sgd.storage.sweep_folder import Failure, SweepFolder
 from ode_sgd.studies.sweeps.plot import plot_sweep
 
@@ -88,9 +88,9 @@ def read_run(path):
 
 def read_collected(path):
     """The columns that are drawn, and the figure."""
-    columns, attributes = read_columns(path, one_dimensional=True)
+    columns, attributes = read_table(path)
     plot_sweep(path, path.with_suffix(".png"))
-    return {name: values.tobytes() for name, values in columns.items()}, repr(attributes)
+    return {name: column.values.tobytes() for name, column in columns.items()}, repr(attributes)
 
 
 def read_batch(path):

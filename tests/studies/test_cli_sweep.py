@@ -54,6 +54,10 @@ def test_failures_are_named_and_the_exit_status_is_1(folder, capsys, monkeypatch
     assert "run 3 (problem.learning_rate = 50, spectrum.beta = 0.5): diverged: " in shown.err
     assert main(["sweep", "status", "scan.sweep"]) == 0
     assert "3 of 6 runs complete, 3 failed, 0 to go" in capsys.readouterr().out
+    one = ["--set", "problem.activation=linear", "--set", "problem.learning_rate=50.0", "-o", "one.sweep"]
+    Path("one.toml").write_text(FILE.partition("problem.learning_rate =")[0] + "spectrum.beta = [1.0]\n")
+    assert main(["sweep", "run", "one.toml", *one]) == 1
+    assert "ode-sgd: 1 run is not complete:" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])

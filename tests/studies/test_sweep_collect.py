@@ -218,3 +218,20 @@ def test_a_map_is_over_keys_that_vary_by_themselves(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep_plot, "sweep_map", lambda figure, names, *_: drawn.append(names))
     plot_sweep(tmp_path / "out")
     assert drawn == [("learning_rate", "beta")]
+
+
+@pytest.mark.parametrize("name", ["alpha", "student", "run", "final_error_outcome", "Q_1", "generalization_error"])
+def test_only_what_has_a_number_for_every_run_is_drawn(done, tmp_path, name):
+    found = collect_sweep(done, tmp_path / "c.h5")
+    with pytest.raises(StudyError, match=f"'{name}' is no column"):
+        plot_sweep(found.path, z=name)
+
+
+def test_the_axes_of_a_map_are_two(done, tmp_path, monkeypatch):
+    found = collect_sweep(done, tmp_path / "c.h5")
+    with pytest.raises(StudyError, match="-x learning_rate -y learning_rate: one key on both axes"):
+        plot_sweep(found.path, x="learning_rate", y="problem.learning_rate")
+    drawn = []
+    monkeypatch.setattr(sweep_plot, "sweep_map", lambda figure, names, *_: drawn.append(names))
+    plot_sweep(found.path, y="learning_rate")
+    assert drawn == [("beta", "learning_rate")]

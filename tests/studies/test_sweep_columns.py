@@ -16,6 +16,7 @@ from ode_sgd.model.errors import ComparisonError, StudyError
 from ode_sgd.storage import seal
 from ode_sgd.storage.stack import TABLE_ATTRIBUTE
 from ode_sgd.studies.sweeps import task as sweep_task
+from ode_sgd.studies.sweeps.agreements import Judgement
 from ode_sgd.studies.sweeps.collect import collect_sweep
 from ode_sgd.studies.sweeps.compute import trajectories
 from ode_sgd.studies.sweeps.plot import plot_sweep
@@ -123,7 +124,7 @@ def test_the_figure_draws_what_most_runs_have_and_counts_it(rates, tmp_path, cap
     assert main(["sweep", "plot", str(rates), "-z", "plateau_length", "-o", str(tmp_path / "length.png")]) == 0
     shown = capsys.readouterr()
     assert " of 24 runs; " in shown.out and "slope" in shown.out and "too short" in shown.out
-    assert "what is drawn selects: most runs do not have plateau_length; " in shown.err
+    assert "the figure shows a biased sample: most runs have no plateau_length; " in shown.err
     assert " have half_height_time, which -z draws" in shown.err
     assert main(["sweep", "collect", str(rates)]) == 0
     assert "  plateau: " in capsys.readouterr().out
@@ -290,9 +291,20 @@ def test_what_compare_says_is_kept_with_the_run(tmp_path, monkeypatch, together,
             np.testing.assert_array_equal(numbers, [pair for _, *pair in expected])
     counts = ode_sgd.sweep_status(tmp_path / "out").agreements
     assert counts == Counter(outcome for outcome, _, _ in expected)
-    assert ode_sgd.sweep_status(tmp_path / "old").agreements == {}
+    assert ode_sgd.sweep_status(tmp_path / "old").agreements == {"not_recorded": 6}
     assert main(["sweep", "status", str(tmp_path / "out")]) == 0
-    assert "ODE and SGD  3 not compared, " in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "ODE and SGD (of 6 runs): " in shown and ", 3 not compared\n" in shown
+
+
+def test_verdicts_are_told_though_every_run_has_its_ratio(tmp_path, monkeypatch, capsys):
+    sweep = Sweep(tables(**SIMULATED), {"simulation.replicas": [4]}, replicas=3)
+    monkeypatch.setattr(sweep_task, "judged", lambda trajectories: Judgement("disagree", 2.0, 0.1))
+    run_sweep(sweep, tmp_path / "out", runs_per_file=3)
+    assert main(["sweep", "collect", str(tmp_path / "out"), "--columns", "error_ratio,final_error"]) == 0
+    shown = capsys.readouterr().out
+    assert "  agreement: 3 of 3 runs (3 disagree)\n" in shown
+    assert "  final_error: 3 of 3 runs\n" in shown
 
 
 def compared(study):

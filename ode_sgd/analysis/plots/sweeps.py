@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -29,7 +30,7 @@ SYMBOLS = {
     "dimension": "dimension  $N$",
     "final_error": r"last generalization error  $\epsilon_g$",
     "plateau_length": r"length of the plateau  $\Delta\alpha$",
-    "plateau_start": r"begin of the plateau  $\alpha$",
+    "plateau_start": r"start of the plateau  $\alpha$",
     "plateau_end": r"end of the plateau  $\alpha$",
     "plateau_height": r"$\epsilon_g$ on the plateau",
     "half_height_time": r"half-height time  $\alpha_{1/2}$",
@@ -45,6 +46,7 @@ UNITS = {"seconds": "s"}
 # Of bars: runs that have what is drawn, then those that do not, by reason; told apart in grey by their hatching.
 FILLS = ((COLOURS[0], ""), (COLOURS[4], "//"), (COLOURS[5], ".."), (COLOURS[3], "xx"), ("white", ""))
 MOST_NUMBERS = 20  # bars that have their numbers above them; more would overlap
+BRIGHT = 0.6  # place in the colours of a map from which black is seen on them, and below which white is
 WIDE = 30.0  # ratio of largest to smallest from which a logarithmic scale is used for what is drawn
 
 
@@ -109,6 +111,11 @@ def summarised(keys: NDArray[Any], values: Array) -> Points:
     )
 
 
+def few(points: Points) -> NDArray[np.bool_]:
+    """Which points stand for fewer than half of their runs, and for some."""
+    return (points.count > 0) & (2 * points.count < points.total)
+
+
 def sweep_curve(figure: Figure, name: str, x: Array, z: Array, selection: Selection) -> None:
     """A quantity against one key; below it, where runs are missing, how many each point stands for and why.
 
@@ -133,11 +140,20 @@ def sweep_curve(figure: Figure, name: str, x: Array, z: Array, selection: Select
         plot_counts(below, name, x, selection)
         handles, labels = below.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small", frameon=False)
-    axes.set_title(_wrapped(selection), fontsize="small", loc="left")
+    told = f"; {_each(np.unique(x, return_counts=True)[1], 'point')}" if selection.whole else ""
+    axes.set_title(_wrapped(selection.sentence + told), fontsize="small", loc="left")
 
 
-def _wrapped(selection: Selection) -> str:
-    return "\n".join(textwrap.wrap(selection.sentence, 95))
+def _each(runs: NDArray[np.int64], what: str) -> str:
+    """How many runs each point or cell stands for, such as "median of 4 runs at each point"."""
+    least, most = int(runs.min()), int(runs.max())
+    if most == 1:
+        return f"1 run at each {what}"
+    return f"median of {least if least == most else f'{least} to {most}'} runs at each {what}"
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, 95))
 
 
 def plot_curve(axes: Axes, name: str, x: Array, quantity: str, z: Array) -> Axes:
@@ -211,7 +227,7 @@ def plot_counts(axes: Axes, name: str, x: Array, selection: Selection) -> Axes:
             hatch=hatch,
             edgecolor="black",
             linewidth=0.3,
-            label=f"{'have it' if word == FOUND else word} ({number.sum()})",
+            label=f"{'measured' if word == FOUND else word} ({number.sum()})",
         )
         bottom += number
     if values.size <= MOST_NUMBERS:
@@ -224,7 +240,7 @@ def plot_counts(axes: Axes, name: str, x: Array, selection: Selection) -> Axes:
 
 
 def sweep_map(figure: Figure, names: tuple[str, str], x: Array, y: Array, z: Array, selection: Selection) -> None:
-    """A quantity over two keys; beside it, where runs are missing, how many each cell stands for and why.
+    """A quantity over two keys; where runs are missing, beside it how many each cell stands for and why.
 
     Parameters
     ----------
@@ -247,11 +263,18 @@ def sweep_map(figure: Figure, names: tuple[str, str], x: Array, y: Array, z: Arr
         handles, labels = right.get_legend_handles_labels()
         if handles:
             figure.legend(handles, labels, loc="outside lower right", ncols=4, fontsize="small", frameon=False)
-    figure.suptitle(f"median over the runs of a cell; {_wrapped(selection)}", fontsize="small")
+    points = summarised(np.stack([x, y], axis=1), np.where(selection.has, 1.0, np.nan))
+    stands = _each(points.total, "cell") if selection.whole else "median of those with a value at each cell"
+    told = f"{selection.sentence}; {stands}"
+    if few(points).any():
+        told += "; hatched: fewer than half of the runs of a cell have a value"
+    figure.suptitle(_wrapped(told), fontsize="small")
 
 
 def plot_map(axes: Axes, names: tuple[str, str], x: Array, y: Array, quantity: str, z: Array) -> Axes:
     """A quantity over two keys in colour: median over the other runs; cells where no run has it stay grey.
+
+    Cells where fewer than half of the runs have it are hatched.
 
     Parameters
     ----------
@@ -268,6 +291,15 @@ def plot_map(axes: Axes, names: tuple[str, str], x: Array, y: Array, quantity: s
     limits = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     norm = LogNorm(*limits) if _wide(points.median) else Normalize(*limits)
     _cells(axes, names, points, points.median, norm, label(quantity))
+    edges = [_edges(np.unique(values)) for values in (x, y)]
+    for key, median in zip(points.keys[few(points)], points.median[few(points)], strict=True):
+        # Cells that hold the key: its value is between their edges.
+        after = [int(np.searchsorted(e, value)) for e, value in zip(edges, key, strict=True)]
+        (left, right), (lower, upper) = ((e[n - 1], e[n]) for e, n in zip(edges, after, strict=True))
+        ink = "black" if norm(median) > BRIGHT else "white"
+        axes.add_patch(
+            Rectangle((left, lower), right - left, upper - lower, fill=False, hatch="////", edgecolor=ink, linewidth=0)
+        )
     return axes
 
 
@@ -284,7 +316,7 @@ def plot_count_map(axes: Axes, names: tuple[str, str], x: Array, y: Array, selec
     """
     points = summarised(np.stack([x, y], axis=1), np.where(selection.has, 1.0, np.nan))
     most = int(points.total.max())
-    _cells(axes, names, points, points.count, Normalize(0, most), f"runs of {most} that have it", "Greys")
+    _cells(axes, names, points, points.count, Normalize(0, most), f"runs (of {most}) with a value", "Greys")
     parts = selection.shares(points.places, len(points.keys), len(FILLS) - 1)[1:]
     frequent = np.argmax([number for _, number in parts], axis=0)
     for place, (word, number) in enumerate(parts):

@@ -13,6 +13,7 @@ from ode_sgd.studies.tables import Values, nearest, parameters, shown
 
 REPLICA = "replica"  # the axis of `replicas`, innermost
 SEEDS = ("start.seed", "simulation.seed")  # keys that `replicas` raises by one a replica
+SGD = "sgd_"  # before the names of what a simulation gave
 OPTIONS = ("zip", "replicas")
 # Columns of a sweep's files whose names a swept key does not take.
 RESERVED = ("run", "alpha", "time", "status", "seconds", "reached", "resolution", "identity", "student", "teacher")

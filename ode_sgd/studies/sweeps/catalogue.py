@@ -22,7 +22,7 @@ CATALOGUE = {
         "escape_to": "last alpha of its window",
     },
     "exponent": {
-        "exponent": "of the power law eps_g ~ alpha^-exponent, after the half-height time",
+        "exponent": "exponent of the power law eps_g ~ alpha^-exponent, after the half-height time",
         "exponent_error": "its error",
         "exponent_from": "first alpha of its window",
         "exponent_to": "last alpha of its window",

@@ -6,20 +6,23 @@ that the user gives, and from nothing that merely lies in a folder: to collect a
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ode_sgd.model.errors import StudyError
 from ode_sgd.storage import schema
-from ode_sgd.studies.sweeps.axes import RESERVED
-from ode_sgd.studies.sweeps.catalogue import CATALOGUE, NAMES, outcome_column
+from ode_sgd.studies.sweeps.axes import RESERVED, SGD
+from ode_sgd.studies.sweeps.catalogue import NAMES, outcome_column
 from ode_sgd.studies.tables import nearest, shown
 
 COLLECT = "collect"
+OUTCOME = outcome_column("")  # ends the names of columns of outcomes
 KEYS = ("columns", "quantities")
 ENTRY = re.compile(r"(\w+)\s*\[\s*(-?\d+(?:\s*,\s*-?\d+)*)\s*\]")
 FUNCTION = re.compile(r"(.+\.py)\s*:\s*(\w+)")
+DIMENSIONS = (*schema.DIMENSIONS, "time", "run")  # of a collected file, which has scales of these names
 ARRAY = re.compile(r"(sgd_)?(generalization_error|[QRT]_\d)")  # R_11 is what a user calls an entry, not a moment
 FORMS = 'give an entry of an array, such as "R_1[-1, 0, 0]", or a function, such as "measures.py:overlap"'
 
@@ -48,7 +51,26 @@ class Choice:
     @property
     def functions(self) -> tuple[str, ...]:
         """The quantities that are functions."""
-        return tuple(name for name, text in self.quantities.items() if FUNCTION.fullmatch(text))
+        return tuple(name for name, text in self.quantities.items() if FUNCTION.fullmatch(text.strip()))
+
+    def among(self, names: Sequence[str]) -> "Choice":
+        """Of all columns, and of these quantities, those that are named.
+
+        Raises
+        ------
+        StudyError
+            If there are no names, or some that are none.
+        """
+        valid = [*NAMES, *self.quantities]
+        faults = [f"{name!r} is no column{_hint(name, valid, 'there are')}" for name in names if name not in valid]
+        if not names:
+            faults = [f"names nothing to measure; there are {', '.join(valid)}"]
+        if faults:
+            raise StudyError("--columns", faults)
+        return Choice(
+            columns=tuple(name for name in names if name in NAMES),
+            quantities={name: text for name, text in self.quantities.items() if name in names},
+        )
 
 
 def read_choice(table: Any, folder: Path | None, taken: Iterable[str], faults: list[str]) -> Choice:
@@ -108,8 +130,10 @@ def name_fault(name: str, taken: Iterable[str]) -> str:
     """What is wrong with the name of a quantity."""
     if not (isinstance(name, str) and name.isidentifier() and name.isascii()):
         return "a name is of letters, digits and _, and does not begin with a digit"
-    own = {*NAMES, *map(outcome_column, CATALOGUE)}
-    if name in own or name in RESERVED or name in taken or ARRAY.fullmatch(name):
+    if name.endswith(OUTCOME):
+        return f"names that end in {OUTCOME} say how it went with a quantity; give another"
+    dimension = name.removeprefix(SGD) in DIMENSIONS
+    if dimension or name in NAMES or name in RESERVED or name in taken or ARRAY.fullmatch(name):
         return "the file has a column of this name already; give another"
     return ""
 
@@ -145,18 +169,40 @@ def function_fault(path: Path, name: str) -> str:
         return f"{path} cannot be read ({error.strerror or error}); names of files count from the sweep file's folder"
     except (SyntaxError, ValueError) as error:
         return f"{path} is not Python: {error}"
-    names = [name for statement in tree.body for name in _bound(statement)]
-    if name in names or "*" in names:
+    statements = list(_statements(tree.body))
+    bound = {bound for statement in statements for bound in _bound(statement)}
+    if name in bound or "*" in bound:
         return ""
-    return f"{path} has no function {name!r}{_hint(name, names, 'it has') if names else '; it has none'}"
+    if any(isinstance(statement, ast.AsyncFunctionDef) and statement.name == name for statement in statements):
+        return f"{name} in {path} is an async def, which gives no number when it is called; give a function by def"
+    functions = [function for statement in statements for function in _functions(statement)]
+    return f"{path} has no function {name!r}{_hint(name, functions, 'it has') if functions else '; it has none'}"
 
 
-def _bound(statement: ast.stmt) -> list[str]:
-    """Names that a statement of a module binds."""
-    if isinstance(statement, ast.FunctionDef):
-        return [statement.name]
-    if isinstance(statement, ast.Import | ast.ImportFrom):
-        return [alias.asname or alias.name for alias in statement.names]
-    if isinstance(statement, ast.Assign):
-        return [target.id for target in statement.targets if isinstance(target, ast.Name)]
+def _statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Statements that are run with a module, also below if, try, with, for and match; not those of its functions."""
+    for statement in body:
+        yield statement
+        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            inner = ast.iter_child_nodes(statement)
+            yield from _statements(n for n in inner if isinstance(n, ast.stmt | ast.excepthandler | ast.match_case))
+
+
+def _bound(statement: ast.AST) -> list[str]:
+    """Names that a statement binds, and that may be functions."""
+    match statement:
+        case ast.FunctionDef(name=name):
+            return [name]
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            return [alias.asname or alias.name for alias in names]
+        case ast.Assign(targets=targets):
+            return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr()):
+            return [name]
     return []
+
+
+def _functions(statement: ast.AST) -> list[str]:
+    """Names that a statement binds, and that are functions."""
+    assigned = isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, ast.Lambda)
+    return _bound(statement) if assigned or isinstance(statement, ast.FunctionDef) else []

@@ -16,12 +16,12 @@ from ode_sgd.storage.stack import Column, put, stack_file
 from ode_sgd.storage.sweep_folder import CHECKPOINTS, FAILURES, MANIFEST, PLAN, RETRIED, RUNS, SweepFolder
 from ode_sgd.studies.draft import OPTIONAL
 from ode_sgd.studies.study_file import Study, load_tables
-from ode_sgd.studies.sweeps.axes import column_names
+from ode_sgd.studies.sweeps.axes import SGD, column_names
 from ode_sgd.studies.sweeps.chosen import COLLECT, name_fault
 from ode_sgd.studies.sweeps.columns import Measure, measures_of
 from ode_sgd.studies.sweeps.quantities import Function, loaded_functions, quantity_measures
 from ode_sgd.studies.sweeps.run import stored_sweep
-from ode_sgd.studies.sweeps.stack import SGD, STATUS, Computed, columns_of
+from ode_sgd.studies.sweeps.stack import STATUS, Computed, columns_of
 from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.sweeps.table import Table
 
@@ -106,8 +106,10 @@ def collect_sweep(
     measures = chosen_measures(sweep, columns, quantities, notes)
     layout = _Layout(sweep, moments=moments)
     table = Table(sweep, place, plan, measures)
-    if both := sorted(layout.samples.keys() & table.samples.keys()):
-        raise StudyError(COLLECT, [f"{both[0]} names an array of the runs, too; call the quantity otherwise"])
+    dimensions = {dimension for column in layout.samples.values() for dimension in column.dimensions} - {"run"}
+    if both := sorted((layout.samples.keys() | dimensions) & table.samples.keys()):
+        fault = f"{both[0]} names an array of the runs, too, or a dimension; call the quantity otherwise"
+        raise StudyError(COLLECT, [fault])
     facts = {
         "sweep_identity": sweep.identity,
         "study_json": json.dumps(sweep.tables),
@@ -145,24 +147,28 @@ def asked_for(
 ) -> tuple[list[str] | None, dict[str, str | Function] | None]:
     """Columns and quantities, as `collect_sweep` takes them, of a sweep file and of names with commas between.
 
-    The functions that the file names are loaded, which runs the Python files that they are in. Names take the place of
-    what the file says, quantities included.
+    The functions that the file names are loaded, which runs the Python files that they are in. Names choose among the
+    columns that there are and the quantities of the file, or of the folder if no file is given; those that they leave
+    out are not loaded.
 
     Raises
     ------
     StudyError
-        Naming all faults of the table [collect].
+        Naming all faults of the table [collect], or the names that are none.
     """
-    if columns is not None:
-        return [name.strip() for name in columns.split(",") if name.strip()], {}
-    if file is None:
+    if columns is None and file is None:
         return None, None
     faults: list[str] = []
     sweep = stored_sweep(folder)[0]
-    choice = sweep.read_choice(load_tables(file).get(COLLECT, {}), file.parent, faults)
-    if faults:
-        raise StudyError(str(file), faults)
-    quantities: dict[str, str | Function] = {**choice.quantities, **loaded_functions(choice, file.parent)}
+    choice = sweep.choice
+    if file is not None:
+        choice = sweep.read_choice(load_tables(file).get(COLLECT, {}), file.parent, faults)
+        if faults:
+            raise StudyError(str(file), faults)
+    if columns is not None:
+        choice = choice.among([name.strip() for name in columns.split(",") if name.strip()])
+    functions = {} if file is None else loaded_functions(choice, file.parent)
+    quantities: dict[str, str | Function] = {**choice.quantities, **functions}
     measures = measures_of(choice.columns, simulated=OPTIONAL in sweep.tables)
     return [name for measure in measures for name in measure.columns], quantities
 

@@ -80,15 +80,17 @@ def plot_sweep(
     keys = [short[name] for name in short if name != REPLICA and np.unique(columns[short[name]].values).size > 1]
     numeric = [name for name in keys if columns[name].values.dtype.kind in "if"]
     asked = x is not None
-    x = _named(x, short, columns) or _first(numeric or keys, path)
+    y = _named(y, short, columns)
+    x = _named(x, short, columns) or _first([name for name in numeric if name != y] or numeric or keys, path)
     if y is None and not asked:
         y = next((name for name in numeric if _independent(columns[x].values, columns[name].values)), None)
-    y = _named(y, short, columns)
     for axis, name in (("-x", x), ("-y", y)):
         if name is not None and name not in short.values():
             raise StudyError(
                 "plot", [f"{axis} {name}: an axis is a swept key ({', '.join(short.values())}); -z draws others"]
             )
+    if x == y:
+        raise StudyError("plot", [f"-x {x} -y {y}: one key on both axes; give -x alone for a curve, or another -y"])
     z = _named(z, short, columns) or _default(columns)
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
@@ -138,11 +140,12 @@ def _named(name: str | None, short: Mapping[str, str], columns: Mapping[str, Col
     if name is None:
         return None
     column = short.get(name, name)
-    if column not in columns:
-        valid = list(_drawable(columns))
+    valid = list(_drawable(columns))
+    if column not in valid:
         hint = nearest(name, valid)
         told = f"did you mean {hint!r}?" if hint else f"there are {', '.join(valid)}"
-        raise StudyError("plot", [f"{name!r} is no column ({told})"])
+        fault = "is no column with a number for every run" if column in columns else "is no column"
+        raise StudyError("plot", [f"{name!r} {fault} ({told})"])
     return column
 
 

@@ -1,7 +1,11 @@
 """Quantities of the user's own, of the table [collect]: entries of arrays, and functions that the user's files hold."""
 
 import importlib.util
+import re
+import reprlib
+import sys
 from collections.abc import Callable, Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +15,9 @@ from ode_sgd.analysis.selection import FOUND
 from ode_sgd.model.errors import StudyError
 from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.studies.sweeps.chosen import COLLECT, ENTRY, FUNCTION, Choice, function_fault
-from ode_sgd.studies.sweeps.columns import Found, Measure, Run
+from ode_sgd.studies.sweeps.columns import BELOW, Found, Measure, Run
 
-ABSENT, NONE, RAISED = "absent", "none", "raised"  # outcomes
+ABSENT, NONE, INFINITE, NO_NUMBER, RAISED = "absent", "none", "infinite", "not_a_number", "raised"  # outcomes
 Function = Callable[[Trajectory], float | None]
 
 
@@ -35,9 +39,9 @@ def loaded_functions(choice: Choice, folder: Path) -> dict[str, Function]:
         fault = function_fault(path, of_file)
         try:
             if not fault and found[1] not in modules:
-                modules[found[1]] = _module(path)
+                modules[found[1]] = _module(path, found[1])
             function = None if fault else getattr(modules[found[1]], of_file, None)
-        except Exception as error:  # the user's file may raise anything
+        except (Exception, SystemExit) as error:  # the user's file may raise anything
             function, fault = None, f"{path} raised {type(error).__name__}: {error}; mend it"
         if callable(function):
             functions[name] = function
@@ -48,12 +52,18 @@ def loaded_functions(choice: Choice, folder: Path) -> dict[str, Function]:
     return functions
 
 
-def _module(path: Path) -> Any:
-    """What a file of Python gives when it is run."""
-    spec = importlib.util.spec_from_file_location(f"ode_sgd_collect_{path.stem}", path)
+def _module(path: Path, name: str) -> Any:
+    """What a file of Python gives when it is run; it is among the modules, where dataclasses look up annotations."""
+    name = f"ode_sgd_collect_{re.sub(r'[^0-9A-Za-z_]', '_', name.removesuffix('.py'))}"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
 
 
@@ -92,27 +102,57 @@ def _of_entry(name: str, text: str, array: str, place: tuple[int, ...]) -> Measu
             values = run.ode.generalization_error
             if array != "generalization_error":
                 values = run.ode.moments[int(array[2:])]["QRT".index(array[0])]
-            return FOUND, (float(values[place]),)
+            value = float(values[place])
         except (IndexError, KeyError):
             return ABSENT, ()
+        below = array == "generalization_error" and not value > run.ode.resolution
+        return (BELOW, ()) if below else (FOUND, (value,))
 
-    return Measure(name=name, columns={name: text}, outcomes=(FOUND, ABSENT), measure=measure)
+    return Measure(name=name, columns={name: text}, outcomes=(FOUND, ABSENT, BELOW), measure=measure)
 
 
 def _of_function(name: str, function: Function, notes: list[str]) -> Measure:
     """A function of the ODE's trajectory."""
-    first: list[str] = []
+    noted: set[str] = set()
+
+    def without(outcome: str, told: str) -> Found:
+        if outcome not in noted:
+            noted.add(outcome)
+            notes.append(told)
+        return outcome, ()
 
     def measure(run: Run) -> Found:
         try:
-            given = function(run.ode)
-            value = float("nan") if given is None else float(given)
-        except Exception as error:  # the user's function may raise anything; other runs may have their numbers
-            if not first:
-                first.append(f"{name} raised {type(error).__name__}: {error}")
-                notes.extend(first)
-            return RAISED, ()
-        return (FOUND, (value,)) if np.isfinite(value) else (NONE, ())
+            given: object = function(run.ode)
+        except (Exception, SystemExit) as error:  # it may raise anything; other runs may have their numbers
+            return without(RAISED, f"{name} raised {type(error).__name__}: {error}")
+        if isinstance(given, np.ndarray) and given.ndim == 0:
+            given = given[()]
+        if given is None or given is np.ma.masked:
+            return NONE, ()
+        value = _number(given)
+        if value is None:
+            return without(NO_NUMBER, f"{name} returned {_described(given)}; a quantity is one number, or None")
+        if np.isnan(value):
+            return NONE, ()
+        return (INFINITE, ()) if np.isinf(value) else (FOUND, (value,))
 
     told = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__name__)}"
-    return Measure(name=name, columns={name: told}, outcomes=(FOUND, NONE, RAISED), measure=measure)
+    return Measure(
+        name=name, columns={name: told}, outcomes=(FOUND, NONE, INFINITE, NO_NUMBER, RAISED), measure=measure
+    )
+
+
+def _number(given: object) -> float | None:
+    """What is one real number; truth values and texts are none."""
+    if isinstance(given, bool) or not isinstance(given, Real):
+        return None
+    try:
+        return float(given)
+    except OverflowError:  # an integer beyond the largest float
+        return float("inf")
+
+
+def _described(given: object) -> str:
+    """A value of the wrong kind, as a message has it."""
+    return f"an array of shape {given.shape}" if isinstance(given, np.ndarray) else reprlib.repr(given)

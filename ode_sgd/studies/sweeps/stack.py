@@ -14,12 +14,11 @@ from ode_sgd.storage import schema
 from ode_sgd.storage.stack import Column, stack_image
 from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.sweeps.agreements import NUMBERS, OUTCOME, WORDS, Judgement
-from ode_sgd.studies.sweeps.axes import column_names
+from ode_sgd.studies.sweeps.axes import SGD, column_names
 from ode_sgd.studies.sweeps.sweep import run_identity
 
 # What `status` numbers mean, in a batch and in a collected sweep.
 STATUS = ("complete", "diverged", "step_size", "step_limit", "interrupted", "failed", "missing")
-SGD = "sgd_"  # before the names of what a simulation gave
 RESOLUTION_ATTRIBUTES = {"long_name": "level of eps_g below which its values mean nothing"}
 SECONDS_ATTRIBUTES = {"long_name": "time of computation", "units": "s"}
 

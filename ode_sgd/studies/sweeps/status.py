@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.studies.draft import OPTIONAL
-from ode_sgd.studies.sweeps.agreements import stored_agreements
+from ode_sgd.studies.sweeps.agreements import WORDS, stored_agreements
 from ode_sgd.studies.sweeps.run import stored_sweep
 
+NOT_RECORDED = "not_recorded"  # by the version that computed the run
 RECENT = 64  # files that the present rate is taken from
 IDLE = 10.0  # a sweep is at rest when its last file is older than so many times their usual distance, and a minute
 
@@ -34,8 +35,10 @@ class SweepStatus:
     last : float or None
         Seconds since the last file was written.
     agreements : mapping
-        Where the study simulates: how many runs there are for each word of `compare`, "agree", "disagree" and
-        "undecided", and "not_compared"; otherwise empty.
+        Where the study simulates: how many of the runs that have a file there are for each word of `compare`, "agree",
+        "disagree" and "undecided", for "not_compared" (fewer than 4 replicas, ...), "not_simulated" (the ODE ended
+        early) and "not_recorded" (files of older versions, which do not say); without those that no run has. Otherwise
+        empty.
     """
 
     runs: int
@@ -72,7 +75,8 @@ def sweep_status(folder: str | Path) -> SweepStatus:
             written.append(stamp)
             sizes.append(len(item.runs))
             paths.append(Path(item.path))
-    failed = [run for run, failure in place.failures().items() if not plan.settled(failure)]
+    failures = place.failures()
+    failed = [run for run, failure in failures.items() if not plan.settled(failure)]
     complete = int(there.sum()) - int(there[failed].sum())
     rate, last = _rate(np.array(written), np.array(sizes))
     left = len(sweep) - complete - len(failed)
@@ -81,6 +85,8 @@ def sweep_status(folder: str | Path) -> SweepStatus:
     if OPTIONAL in sweep.tables:
         for path in [*paths, *map(place.retried, place.retried_runs())]:
             agreements.update(stored_agreements(path))
+        lacking = [run for run in failed if not failures[run].stored]  # of a batch that is there without them
+        agreements[NOT_RECORDED] = int(there.sum()) - int(there[lacking].sum()) - agreements.total()
     return SweepStatus(
         runs=len(sweep),
         complete=complete,
@@ -89,7 +95,7 @@ def sweep_status(folder: str | Path) -> SweepStatus:
         rate=rate,
         seconds_left=seconds,
         last=last,
-        agreements=dict(agreements),
+        agreements={word: agreements[word] for word in (*WORDS, NOT_RECORDED) if agreements[word] > 0},
     )
 
 

@@ -16,12 +16,12 @@ from ode_sgd.storage.stack import Column, read_stack
 from ode_sgd.storage.sweep_folder import SweepFolder
 from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.sweeps.agreements import AGREEMENT, NUMBERS, OUTCOME, WORDS, Judgement, judged
+from ode_sgd.studies.sweeps.axes import SGD
 from ode_sgd.studies.sweeps.columns import NO_FILE, Measure, Run
 from ode_sgd.studies.sweeps.plan import Plan
 from ode_sgd.studies.sweeps.stack import (
     RESOLUTION_ATTRIBUTES,
     SECONDS_ATTRIBUTES,
-    SGD,
     STATUS,
     STATUS_ATTRIBUTES,
     Computed,
@@ -59,7 +59,7 @@ class Table:
             texts |= {
                 name: {"long_name": text, "ancillary_variables": outcome} for name, text in measure.columns.items()
             }
-            texts[outcome] = flag_attributes(f"how it went with {', '.join(measure.columns)}", words)
+            texts[outcome] = flag_attributes(f"outcome of the measurement of {', '.join(measure.columns)}", words)
         self._values = value_columns([sweep.values(run) for run in range(count)])
         self.samples = {
             "run": Column(("run",), np.arange(count), {"long_name": "number of the run"}),
@@ -124,8 +124,9 @@ class Table:
         for measure in self._measures:
             outcome, numbers = measure.measure(measured)
             self.numbers[measure.outcome_column][run] = measure.words.index(outcome)
-            for name, number in zip(measure.columns, numbers, strict=bool(numbers)):
-                self.numbers[name][run] = number
+            if numbers:
+                for name, number in zip(measure.columns, numbers, strict=True):
+                    self.numbers[name][run] = number
 
 
 def _read(path: Path, sweep: Sweep) -> dict[str, Column]:
