@@ -25,7 +25,7 @@ EXIT_CODES = """exit status:
   1    the run ended early by itself (diverged, step size collapsed); the file holds what was computed
   2    bad input: arguments, study file, or a file that cannot be read or written
   3    done, but ODE and SGD disagree
-  4    done, but the comparison is too loose to tell: the verdict says what would
+  4    done, but the comparison is too loose to tell: the verdict says which N and how many replicas would decide
   130  interrupted by Ctrl-C or SIGTERM; the file holds what was computed
 """
 
@@ -225,7 +225,9 @@ def _report(result: "StudyResult", *, quiet: bool) -> int:
 def _verdict(agreement: "Agreement | None") -> int:
     if agreement is None:
         return DONE
-    return {"agree": DONE, "disagree": DISAGREE, "undecided": UNDECIDED}[agreement.outcome]
+    from ode_sgd.analysis.quantities import OUTCOMES  # loaded by now
+
+    return dict(zip(OUTCOMES, (DONE, DISAGREE, UNDECIDED), strict=True))[agreement.outcome]
 
 
 def _compare(arguments: argparse.Namespace) -> int:

@@ -7,9 +7,18 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit  # the quantile of Student's t, without the second that scipy.stats takes to load
 
-from ode_sgd.analysis.evidence import AGREE, DISAGREE, LOOSE, MIXED, UNDECIDED, Evidence, Ratio, weigh
+from ode_sgd.analysis.evidence import LOOSE, MIXED, Evidence, Ratio, weigh
 from ode_sgd.analysis.extrapolation import Extrapolation, extrapolate
-from ode_sgd.analysis.quantities import FALSE_ALARM, RMS_LIMIT, Deviation, common_times, quantities
+from ode_sgd.analysis.quantities import (
+    AGREE,
+    DISAGREE,
+    FALSE_ALARM,
+    RMS_LIMIT,
+    UNDECIDED,
+    Deviation,
+    common_times,
+    quantities,
+)
 from ode_sgd.analysis.specialisation import field_correlation, followed_teacher
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import ComparisonError
@@ -53,10 +62,10 @@ class Agreement:
         How far eps_g deviates beyond chance, and when: the times that decide.
     outcome : str
         "disagree": rms > 2 or worst beyond worst_allowed; with several N also where the extrapolation disagrees.
-        "undecided": not so, but eps_g deviates by more than chance and, at most of the times that decide, passes only
-        because the bias allowed for exceeds a quarter of it; or its standard error exceeds a quarter of it at every
-        time; or more than 5 % of the replicas are otherwise paired and it is not eps_g that disagrees. "agree":
-        everything else.
+        "undecided": not so, but eps_g deviates by more than chance at the times at which the bias allowed for exceeds a
+        quarter of it, judged by themselves; or what chance hides (`Evidence.hidden`) exceeds a quarter of it at the
+        last time or over more than half of ln(alpha); or more than 5 % of the replicas are otherwise paired and it is
+        not eps_g that disagrees. "agree": everything else.
     """
 
     alpha: Array
@@ -101,8 +110,9 @@ class Agreement:
     @property
     def verdict(self) -> str:
         """The result in words."""
+        unclear = self.mixed and self.outcome == UNDECIDED
         text = (
-            f"{WORDS[self.outcome]}: "
+            f"{self._unclear() if unclear else WORDS[self.outcome]}: "
             f"rms z = {self.rms:.2f} over {len(self.z)} quantities at {self.alpha.size} times, worst "
             f"{self.worst.z:+.2f} ({self.worst.quantity} at alpha = {self.worst.alpha:.4g}; allowed "
             f"{self.worst_allowed:.2f}), {self.replicas} replicas at N = {self.dimension}, a bias of up to 1/"
@@ -111,36 +121,44 @@ class Agreement:
         )
         if self.outcome == UNDECIDED:
             text += self._what_would_tell()
-        if self.otherwise_paired:
+        if self.otherwise_paired and not unclear:
             text += (
                 f"; {self.otherwise_paired} of {self.replicas} replicas paired students and teachers otherwise than "
                 "the ODE, so their mean mixes two outcomes"
             )
         if self.mixed:
-            text += ": draw a start further from symmetric, at a smaller dimension"
+            text += f"; {REMEDY}"
         return text if self.extrapolation is None else f"{text}\n{self.extrapolation.verdict}"
+
+    def _unclear(self) -> str:
+        return (
+            "UNDECIDED: replicas pair students and teachers in different ways, so their mean cannot be compared with "
+            f"the ODE ({self.otherwise_paired} of {self.replicas} replicas paired them otherwise than the ODE)"
+        )
 
     def _what_would_tell(self) -> str:
         """Why the comparison is too loose, and which N and how many replicas would make it tight; "" if it is not."""
         evidence, allowance = self.evidence, self.bias_allowance["generalization_error"]
-        if evidence.is_loose(allowance):
+        if evidence.beyond_chance:
             row = evidence.clearest
             text = (
                 f"; at alpha = {evidence.alpha[row]:.4g} the ratio is {_ratio(evidence.ratio_at(row))}, "
                 f"{abs(evidence.chance[row]):.1f} standard errors from 1, but the bias allowed for is "
             )
-        elif evidence.is_noise(evidence.error):
-            row = evidence.quietest
-            text = f"; even at alpha = {evidence.alpha[row]:.4g}, where chance is smallest, the bias allowed for is "
+        elif evidence.is_noise(evidence.hidden):
+            row, where = evidence.noisy
+            text = f"; {where}, the bias allowed for is "
         else:
             return ""
         bias, noise = allowance / evidence.theory[row], evidence.error[row] / evidence.theory[row]
-        text += f"{bias:.2g} of eps_g and the standard error {noise:.2g}: "
+        text += f"{bias:.2g} of eps_g and the standard error {noise:.2g}"
         larger = int(np.ceil(self.dimension * max(1.0, bias / LOOSE)))
         replicas = int(np.ceil(self.replicas * max(1.0, (2.0 * noise / LOOSE) ** 2)))
+        inputs = "a simulation"
         if self.method == "sampled":
-            text += "N is that of the data, but Gaussian inputs of the same spectrum, "
-        return f"{text}N >= {larger} and {replicas} replicas or more would tell"
+            text += "; the data fix N"
+            inputs += " with Gaussian inputs of the same spectrum"
+        return f"{text}; {inputs}, N >= {larger} and at least {replicas} replicas, would decide"
 
 
 WORDS = {
@@ -148,6 +166,7 @@ WORDS = {
     DISAGREE: "ODE and SGD DISAGREE",
     UNDECIDED: "UNDECIDED: too loose to tell whether ODE and SGD agree",
 }
+REMEDY = "draw a start further from symmetric, at a smaller dimension"
 
 
 def _ratio(ratio: Ratio) -> str:
@@ -237,8 +256,9 @@ def _compare(ode: Trajectory, sgd: Trajectory) -> Agreement:
         ode.generalization_error[rows[1:]],
         mean.generalization_error[1:],
         error.generalization_error[1:],
-        max(ode.resolution, sgd.resolution),
-        scored["worst_allowed"],
+        resolution=max(ode.resolution, sgd.resolution),
+        allowance=allowance["generalization_error"],
+        replicas=scored["replicas"],
     )
     paired = int(otherwise.sum())
     return Agreement(
@@ -248,7 +268,7 @@ def _compare(ode: Trajectory, sgd: Trajectory) -> Agreement:
         largest=largest,
         otherwise_paired=paired,
         evidence=evidence,
-        outcome=_outcome(scored, evidence, allowance["generalization_error"], paired),
+        outcome=_outcome(scored, evidence, paired),
     )
 
 
@@ -274,7 +294,7 @@ def _scored(sgd: Trajectory, z: dict[str, Array]) -> dict[str, Any]:
     }
 
 
-def _outcome(scored: dict[str, Any], evidence: Evidence, allowance: float, otherwise_paired: int) -> str:
+def _outcome(scored: dict[str, Any], evidence: Evidence, otherwise_paired: int) -> str:
     """ "agree", "disagree" or "undecided", as `Agreement.outcome` defines them."""
     allowed, mixed = scored["worst_allowed"], otherwise_paired > MIXED * scored["replicas"]
     error_alone = scored["rms_by_quantity"]["generalization_error"], scored["z"]["generalization_error"]
@@ -284,4 +304,4 @@ def _outcome(scored: dict[str, Any], evidence: Evidence, allowance: float, other
         rms, worst = scored["rms"], abs(scored["worst"].z)
     if rms > RMS_LIMIT or worst > allowed:
         return DISAGREE
-    return UNDECIDED if mixed or evidence.is_loose(allowance) or evidence.is_noise(evidence.error) else AGREE
+    return UNDECIDED if mixed or evidence.beyond_chance or evidence.is_noise(evidence.hidden) else AGREE

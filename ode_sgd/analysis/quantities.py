@@ -10,6 +10,7 @@ from ode_sgd.model.check import Array
 from ode_sgd.model.errors import ComparisonError
 from ode_sgd.solvers.trajectory import Trajectory
 
+OUTCOMES = AGREE, DISAGREE, UNDECIDED = ("agree", "disagree", "undecided")  # of a comparison
 RMS_LIMIT = 2.0  # of z-scores that still count as agreement
 FALSE_ALARM = 1e-3  # probability with which the worst of them may exceed what is allowed
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ode_sgd.analysis.quantities import OUTCOMES
 from ode_sgd.model.errors import StorageError
 from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.storage.hdf5 import stored_config
@@ -16,7 +17,7 @@ from ode_sgd.studies.sweeps.catalogue import CATALOGUE, outcome_column
 AGREEMENT = "agreement"  # the key of a run's config, and before the names of columns
 OUTCOME = outcome_column(AGREEMENT)
 NOT_COMPARED, NOT_SIMULATED = "not_compared", "not_simulated"
-WORDS = ("agree", "disagree", "undecided", NOT_COMPARED, NOT_SIMULATED)
+WORDS = (*OUTCOMES, NOT_COMPARED, NOT_SIMULATED)
 NUMBERS = CATALOGUE[AGREEMENT]  # a run's, in this order
 
 
