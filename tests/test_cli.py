@@ -214,7 +214,13 @@ def test_show_sets_theory_beside_what_is_measured(folder, capsys):
     capsys.readouterr()
     assert main(["show", "long.h5"]) == 0
     printed = capsys.readouterr().out
-    for part in ("plateau   alpha =", "; theory height", "whatever N", "escape    rate", "follows teacher"):
+    for part in (
+        "plateau   alpha =",
+        "; theory height",
+        "between random starts with a standard deviation of",
+        "escape    rate",
+        "follows teacher",
+    ):
         assert part in printed
 
 

@@ -26,7 +26,9 @@ def _plateau(found: Findings) -> str:
         half = found.half_height.half_height
         passed = half is not None and half.within > 0.0 and found.plateaus.outcome not in ("not_left", "ended_early")
         text = f"none: {found.plateaus.reason}"
-        return _line("plateau", f"{text}; how it passes the saddle is the next line" if passed else text, None)
+        return _line(
+            "plateau", f"{text}; the next line describes how the run passes the saddle" if passed else text, None
+        )
     text = (
         f"alpha = {plateau.start:.5g} to {plateau.end:.5g}, length {plateau.length:.4g} +- {plateau.length_error:.2g}, "
         f"height {plateau.height:.5g} +- {plateau.height_error:.1g}"
@@ -37,7 +39,8 @@ def _plateau(found: Findings) -> str:
     if theory:
         theory += _which_saddle(found)
     if theory and found.theory_escape and found.theory_escape.directions == 1:
-        theory += f", length from start to start +- {found.theory_escape.standard_deviation:.3g} whatever N"
+        scatter = found.theory_escape.standard_deviation
+        theory += f"; the length varies between random starts with a standard deviation of {scatter:.3g}, at any N"
     return _line("plateau", text, theory)
 
 
@@ -52,12 +55,12 @@ def _saddle(found: Findings) -> str:
     half = found.half_height.half_height
     if half is None:
         return _line("saddle", f"none: {found.half_height.reason}", None)
+    height = f"{half.height:.5g}{_which_saddle(found)}"
     if np.isnan(half.entered):
-        text = f"eps_g is never within 10 % of theory's height {half.height:.5g}"
+        text = f"eps_g is never within 10 % of the theoretical height {height}"
     else:
-        text = f"within 10 % of theory's height {half.height:.5g} for {half.within:.4g}"
-        text += f", first at alpha = {half.entered:.4g}"
-    text += _which_saddle(found)
+        text = f"eps_g stays within 10 % of the theoretical height {height} for a time of {half.within:.4g}"
+        text += f", from alpha = {half.entered:.4g} on"
     below = "zero" if half.floor == 0.0 else f"the floor {half.floor:.5g}"
     if not np.isnan(half.time):
         text += f"; half-way down to {below} at alpha = {half.time:.5g} +- {half.time_error:.2g}"
@@ -89,7 +92,10 @@ def _exponent(found: Findings) -> str:
         )
         text = number
         if found.transient:
-            text = f"none once the saddle is left; that of the initial transient, before specialisation, is {number}"
+            text = (
+                "no power law after the saddle; during the initial transient, before specialisation, the exponent is "
+            )
+            text += number
         elif found.crossover is not None:
             text += f", exponential from {found.crossover.alpha:.3g}"
     theory = None if law is None else f"{law.exponent:.4g} on {law.window[0]:.3g} to {law.window[1]:.3g}"

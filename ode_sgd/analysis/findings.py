@@ -36,12 +36,13 @@ class Findings:
         Why there is no escape rate; "" where there is one.
     power_law : PowerLawFit or None
     transient : bool
-        Whether the window of the power law begins before eps_g is half-way down from the saddle, for want of one after
-        that: then it is that of the first descent, and no law of learning.
+        True where no power law was found after the half-height time: the one reported then belongs to the initial
+        descent, and is no law of learning.
     crossover : Crossover or None
     rest : float or None
-        The level on which eps_g ends, where it moved by less than 1 % over the last third of alpha: a floor, or, while
-        students do not yet follow teachers, perhaps a plateau.
+        The level on which eps_g ends, where it moved by less than 1 % over the last third of alpha (simulations: by
+        less than their fluctuations allow, 10 % at most): a floor, or, while students do not yet follow teachers,
+        perhaps a plateau.
     moved : float
         Largest over smallest eps_g over the last third of alpha; inf where it came down to its resolution there.
     specialisation : Specialisation

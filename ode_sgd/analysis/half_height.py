@@ -37,8 +37,9 @@ class HalfHeight:
         First alpha at which eps_g is below floor + (height - floor) / 2; NaN: not reached, or the run ends on the
         saddle.
     floor : float
-        The level on which eps_g ends if it moved by less than 1 % over the last third of alpha, else 0; of
-        replicas the median over those that have left the saddle.
+        The level on which eps_g ends if it moved by less than 1 % over the last third of alpha (simulations: by less
+        than their fluctuations allow, 10 % at most), else 0; of replicas the median over those that have left the
+        saddle.
     time_error : float
         Half the distance between the output times around `time`; over replicas its standard error.
     reached : int

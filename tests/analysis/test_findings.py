@@ -28,11 +28,17 @@ def test_plateau_escape_and_students_of_a_committee():
     plateau = found.plateaus.plateaus[0]
     assert found.branch == "identical"
     assert found.theory_height == pytest.approx(plateau.height, rel=0.01)
-    assert found.theory_escape.rate == pytest.approx(found.escape.rate, rel=0.02)
+    assert found.theory_escape.rate == pytest.approx(found.escape.rate, rel=0.02) and found.escape_reason == ""
     assert sorted(found.specialisation.teacher.tolist()) == [0, 1]
     assert found.rest is None and found.theory_floor is None and found.theory_power_law is None
     text = ode_sgd.describe(found)
-    for part in ("plateau", "theory height", "length from start to start +-", "escape", "follows teacher"):
+    for part in (
+        "plateau",
+        "theory height",
+        "; the length varies between random starts with a standard deviation of",
+        "escape",
+        "follows teacher",
+    ):
         assert part in text
     assert "\n\n" not in text and not text.endswith("\n")
 
@@ -95,7 +101,7 @@ def test_spreads_are_printed_for_one_unstable_direction_only():
         spectrum=ode_sgd.Spectrum.isotropic(), student_units=3, teacher_units=3, learning_rate=0.5
     )
     start = ode_sgd.OrderParameters.random(problem, 10**4, 0.01, seed=1)
-    assert "from start to start" not in ode_sgd.describe(ode_sgd.findings(ode_sgd.integrate(problem, start, 1500.0)))
+    assert "between random starts" not in ode_sgd.describe(ode_sgd.findings(ode_sgd.integrate(problem, start, 1500.0)))
 
 
 def test_one_student_has_nobody_to_differ_from():
@@ -135,8 +141,9 @@ def test_a_passage_too_short_for_a_plateau_is_printed_with_its_numbers():
     half = found.half_height.half_height
     assert found.plateaus.outcome == "too_short" and half.within > 0.0
     text = ode_sgd.describe(found)
-    assert "how it passes the saddle is the next line" in text
-    assert f"within 10 % of theory's height {half.height:.5g} for {half.within:.4g}" in text
+    assert "; the next line describes how the run passes the saddle\n" in text
+    near = f"eps_g stays within 10 % of the theoretical height {half.height:.5g} (split students) for a time of"
+    assert f"{near} {half.within:.4g}, from alpha = {half.entered:.4g} on; half-way" in text
     assert f"half-way down to zero at alpha = {half.time:.5g}" in text
     assert "escape    rate not measured: there is no plateau to escape from" in text
 
@@ -144,7 +151,9 @@ def test_a_passage_too_short_for_a_plateau_is_printed_with_its_numbers():
 def test_an_exponent_from_before_specialisation_is_called_so():
     short = run(eta=0.75, spectrum=ode_sgd.Spectrum.power_law(4, 1.0), scale=0.3, last=30.0, dimension=40)
     found = ode_sgd.findings(short)
-    assert found.transient and "initial transient, before specialisation" in ode_sgd.describe(found)
+    number = f"before specialisation, the exponent is {found.power_law.exponent:.4g} +- "
+    assert found.transient
+    assert f"no power law after the saddle; during the initial transient, {number}" in ode_sgd.describe(found)
     linear = run("linear", 1e-3, spectrum=ode_sgd.Spectrum.power_law(200, 1.0), last=1e4, dimension=1000)
     assert not ode_sgd.findings(linear).transient  # no saddle, no specialisation
 
@@ -168,14 +177,27 @@ def test_floors_are_not_both_announced_and_denied():
         assert ("not yet left" in plateau and "not reached" not in floor) == ("plateau that is not yet left" in floor)
 
 
-def test_why_an_escape_is_not_measured():
-    assert "students do not part" in ode_sgd.describe(ode_sgd.findings(still_together()))
+@pytest.mark.parametrize(
+    ("R", "reason"),
+    [
+        (((0.4, 0.4), (0.4, 0.4)), "the students do not part: their spread in R stays below 0.1 of it"),
+        (((0.6, 0.2), (0.2, 0.6)), "the students are not alike enough on the plateau: their spread in R is 0.45 of it"),
+    ],
+)
+def test_why_an_escape_is_not_measured(R, reason):
+    found = ode_sgd.findings(always(R))
+    assert found.plateaus.plateaus and found.escape is None
+    assert found.escape_reason.startswith(reason)
+    assert f"escape    rate not measured: {reason}" in ode_sgd.describe(found)
+
+
+def test_from_a_start_without_a_plateau_there_is_no_escape():
     wide = ode_sgd.findings(run(eta=0.1, scale=1.0, last=3000.0, dimension=100))
-    assert wide.escape is not None or wide.escape_reason
+    assert wide.escape is None and wide.escape_reason == "there is no plateau to escape from"
 
 
-def still_together():
+def always(R):
     """A plateau of eps_g that is left while R stays what it was."""
     alpha = np.linspace(0.0, 3000.0, 1501)
     error = 0.02 * (1.0 + 4.0 * np.exp(-alpha / 10.0)) / (1.0 + np.exp(0.02 * (alpha - 1000.0)))
-    return trajectory(alpha, error, R=np.full((alpha.size, 2, 2), 0.4))
+    return trajectory(alpha, error, R=np.broadcast_to(R, (alpha.size, 2, 2)))
