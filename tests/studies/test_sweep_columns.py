@@ -336,3 +336,18 @@ def test_a_study_that_does_not_simulate_has_no_verdicts(rates):
     with h5py.File(collect_sweep(rates, columns=["error_ratio"]).path) as file:
         words = file["agreement_outcome"].attrs["flag_meanings"].decode().split()
         assert {words[code] for code in file["agreement_outcome"][...]} == {"not_simulated"}
+
+
+def test_a_run_that_failed_in_its_batch_is_none_without_a_verdict(tmp_path, monkeypatch):
+    """The file of its batch is there, and has no row for it."""
+    monkeypatch.setattr(sweep_task, "PAUSE", 0.0)
+
+    def judged(trajectories):
+        if trajectories[0].problem.learning_rate == 0.2:
+            raise RuntimeError("no verdict")
+        return Judgement("agree", 1.0, 0.1)
+
+    monkeypatch.setattr(sweep_task, "judged", judged)
+    run_sweep(Sweep(tables(**SIMULATED), {"problem.learning_rate": [0.1, 0.2, 0.5]}), tmp_path / "out", runs_per_file=3)
+    status = ode_sgd.sweep_status(tmp_path / "out")
+    assert (status.complete, status.failed, status.agreements) == (2, 1, {"agree": 2})
