@@ -37,6 +37,19 @@ def test_from_a_file_to_a_figure(folder, capsys):
     assert Path("map.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("collect", "For every quantity, `collect` prints how many runs have a value and why the others have none."),
+        ("status", "runs per second, and the time remaining"),
+    ],
+)
+def test_help(command, told, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["sweep", command, "--help"])
+    assert told in capsys.readouterr().out
+
+
 def test_shards_and_status(folder, capsys):
     for part, done in ((1, 3), (0, 6), (2, 9)):
         assert main(["sweep", "run", "scan.toml", "--shard", f"{part}/3", "--runs-per-file", "1", "--quiet"]) == 0

@@ -1,6 +1,7 @@
 """What is measured on the runs of a sweep: columns, what they stand for, and those that a sweep file asks for."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import xarray
 
 import ode_sgd
 from ode_sgd.analysis.plateau import find_plateaus
+from ode_sgd.analysis.selection import FOUND
 from ode_sgd.cli import main
 from ode_sgd.model.errors import ComparisonError, StudyError
 from ode_sgd.storage import seal
@@ -18,6 +20,7 @@ from ode_sgd.storage.stack import TABLE_ATTRIBUTE
 from ode_sgd.studies.sweeps import task as sweep_task
 from ode_sgd.studies.sweeps.agreements import Judgement
 from ode_sgd.studies.sweeps.collect import collect_sweep
+from ode_sgd.studies.sweeps.columns import AGREEMENT, MEASURES, THEORY
 from ode_sgd.studies.sweeps.compute import trajectories
 from ode_sgd.studies.sweeps.plot import plot_sweep
 from ode_sgd.studies.sweeps.run import run_sweep, stored_sweep
@@ -30,7 +33,7 @@ RATES = {
     "start": {"dimension": 1000, "student_scale": 0.01},
     "integration": {"alpha": 2000.0},
 }
-MEASURES = """
+FUNCTIONS = """
 import numpy as np
 
 def overlap(trajectory):
@@ -65,7 +68,7 @@ def alone(rates):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("measures.py").write_text(MEASURES)
+    Path("measures.py").write_text(FUNCTIONS)
     return tmp_path
 
 
@@ -97,6 +100,8 @@ def test_reasons_are_flags_of_the_cf_conventions(rates):
         codes = file["plateau_outcome"]
         assert file["plateau_length"].attrs["ancillary_variables"] == b"plateau_outcome"
         assert codes.dtype == codes.attrs["flag_values"].dtype == np.int8
+        assert codes.attrs["long_name"].startswith(b"outcome of the measurement of plateau_start, plateau_end")
+        assert file["exponent"].attrs["long_name"].startswith(b"exponent of the power law eps_g ~ alpha^-exponent")
         assert len(codes.attrs["flag_values"]) == len(codes.attrs["flag_meanings"].split())
         assert set(np.unique(codes[...])) <= set(codes.attrs["flag_values"])
         assert file["status"].attrs["flag_values"].tolist() == list(range(7))
@@ -189,7 +194,7 @@ def test_a_sweep_file_chooses_columns_and_adds_its_own(folder, capsys):
 
 def test_a_folder_runs_no_code_that_it_names(folder, capsys):
     """Neither when a sweep is read and run; the file that names it does, and says so."""
-    Path("measures.py").write_text("from pathlib import Path\nPath('ran').touch()\n" + MEASURES)
+    Path("measures.py").write_text("from pathlib import Path\nPath('ran').touch()\n" + FUNCTIONS)
     sweep_file('[collect.quantities]\noverlap = "measures.py:overlap"\n')
     assert main(["sweep", "run", "scan.toml", "--dry-run"]) == 0
     assert main(["sweep", "run", "scan.toml", "--quiet"]) == 0
@@ -297,6 +302,15 @@ def test_what_compare_says_is_kept_with_the_run(tmp_path, monkeypatch, together,
     assert "ODE and SGD (of 6 runs): " in shown and ", 3 not compared\n" in shown
 
 
+@pytest.mark.parametrize("measure", [*MEASURES, THEORY, AGREEMENT], ids=lambda measure: measure.name)
+def test_the_page_on_files_has_every_outcome(measure):
+    """And no word that is none."""
+    page = (Path(__file__).parents[2] / "docs" / "files.md").read_text()
+    (row,) = re.findall(rf"^\| `{measure.outcome_column}` \| (.*) \|$", page, re.MULTILINE)
+    told = [re.sub(r" \(.*", "", part).strip() for part in re.split("[;,:]", re.sub(r"\(.*?\)", "", row))]
+    assert {word for word in told if " " not in word} == set(measure.outcomes) - {FOUND}
+
+
 def test_verdicts_are_told_though_every_run_has_its_ratio(tmp_path, monkeypatch, capsys):
     sweep = Sweep(tables(**SIMULATED), {"simulation.replicas": [4]}, replicas=3)
     monkeypatch.setattr(sweep_task, "judged", lambda trajectories: Judgement("disagree", 2.0, 0.1))
@@ -322,3 +336,18 @@ def test_a_study_that_does_not_simulate_has_no_verdicts(rates):
     with h5py.File(collect_sweep(rates, columns=["error_ratio"]).path) as file:
         words = file["agreement_outcome"].attrs["flag_meanings"].decode().split()
         assert {words[code] for code in file["agreement_outcome"][...]} == {"not_simulated"}
+
+
+def test_a_run_that_failed_in_its_batch_is_none_without_a_verdict(tmp_path, monkeypatch):
+    """The file of its batch is there, and has no row for it."""
+    monkeypatch.setattr(sweep_task, "PAUSE", 0.0)
+
+    def judged(trajectories):
+        if trajectories[0].problem.learning_rate == 0.2:
+            raise RuntimeError("no verdict")
+        return Judgement("agree", 1.0, 0.1)
+
+    monkeypatch.setattr(sweep_task, "judged", judged)
+    run_sweep(Sweep(tables(**SIMULATED), {"problem.learning_rate": [0.1, 0.2, 0.5]}), tmp_path / "out", runs_per_file=3)
+    status = ode_sgd.sweep_status(tmp_path / "out")
+    assert (status.complete, status.failed, status.agreements) == (2, 1, {"agree": 2})
