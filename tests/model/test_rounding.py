@@ -259,7 +259,8 @@ def test_rows_of_a_dense_spectrum_are_the_data_in_another_basis(kind, features, 
     centred = X.astype(float) - X.astype(float).mean(axis=0)
     centred /= np.sqrt(np.mean(centred**2))
     np.testing.assert_allclose(rows @ rows.T, centred @ centred.T, atol=1e-11)
-    np.testing.assert_allclose(rows.T @ rows / 400, np.diag(principal.values), atol=1e-11)
+    # Pairs that are equal up to their level may be turned.
+    np.testing.assert_allclose(rows.T @ rows / 400, np.diag(principal.values), atol=principal.levels.max())
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
