@@ -28,6 +28,8 @@ def masked(value: Any) -> int:
     """How many entries of a value are masked, in NumPy's or astropy's way, also of arrays within lists and tables."""
     if type(value) in (float, int, str):  # nearly all, in long lists too
         return 0
+    if isinstance(value, np.generic):  # np.ma.masked is an array
+        return 0
     mask = getattr(value, "mask", None)
     if isinstance(mask, bool | np.bool_ | np.ndarray):
         return int(np.count_nonzero(mask))

@@ -59,23 +59,24 @@ def principal_axes(X: Any) -> tuple[Principal, Array]:
     centred = _centred(X)
     left, singular, axes = np.linalg.svd(centred.data, full_matrices=False)
     principal, rows = _values(singular, axes, centred), np.zeros(centred.data.shape)
-    begins = np.flatnonzero(-np.diff(principal.values[: singular.size]) > principal.levels[: singular.size - 1]) + 1
-    turned = _turned(left, axes, [0, *begins.tolist(), singular.size])
-    rows[:, : singular.size] = turned * np.sqrt(len(rows) * principal.values[: singular.size])
+    ends = np.cumsum(rounding.merged(principal.values, principal.levels).counts)
+    cuts = [0, *ends[ends < singular.size].tolist(), singular.size]
+    # Scaled before they are turned: whatever the groups, these are the data in an orthonormal basis.
+    rows[:, : singular.size] = _turned(left * np.sqrt(len(rows) * principal.values[: singular.size]), axes, cuts)
     return principal, rows
 
 
-def _turned(left: Array, axes: Array, cuts: list[int]) -> Array:
-    """Left vectors (samples, n) turned so that the axes (n, N) of each eigenspace are one definite basis of it.
+def _turned(scores: Array, axes: Array, cuts: list[int]) -> Array:
+    """Coordinates (samples, n) along axes (n, N), both turned so that those of each eigenspace are one definite basis.
 
     Vectors have no sign, and inside an eigenspace no direction, of their own: they would be LAPACK's. This basis is the
     orthonormal one nearest to fixed directions, V O with O the polar factor of V^T Omega.
     """
     fixed = np.random.default_rng(0).standard_normal(axes.shape[::-1])  # Omega, (N, n)
-    result = np.empty_like(left)
+    result = np.empty_like(scores)
     for begin, end in pairwise(cuts):
         u, _, v = np.linalg.svd(axes[begin:end] @ fixed[:, begin:end])
-        result[:, begin:end] = left[:, begin:end] @ (u @ v)
+        result[:, begin:end] = scores[:, begin:end] @ (u @ v)
     return result
 
 

@@ -14,6 +14,9 @@ from ode_sgd.model import check
 from ode_sgd.model.check import Array
 
 DOUBLE = float(np.finfo(np.float64).eps)
+STEP = 2.0  # between neighbours near 0, that are not one multiplet
+SPREAD = 5.0  # of a whole one that stays above 0: scattered by two thirds of its value
+REACH = 16.0  # of positive scatter about 0, in units of the negative one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +44,8 @@ class Merged:
         if not done:
             return ""
         return (
-            f"of {self.counts.sum()} eigenvalues, {' and '.join(done)}, as they differ by rounding only (by less than "
-            f"{level:.2g} of the largest); `tolerance` sets another level, tolerance=0 keeps them as they are"
+            f"of {self.counts.sum()} eigenvalues, {' and '.join(done)}, as they may differ by rounding only (by less "
+            f"than {level:.2g} of the largest); `tolerance` sets another level, tolerance=0 keeps them as they are"
         )
 
 
@@ -56,8 +59,14 @@ def solver_level(values: Any) -> float:
     """Width over which a diagonalisation scatters one multiple eigenvalue, as a fraction of the largest.
 
     eps (48 + 3 sqrt N), with eps of the values' own type. LAPACK's drivers ev, evd, evr, geev and gesdd gave at most
-    eps (26, 35, 64, 60, 107) for N = 10, 30, 100, 300, 1000, in both precisions.
+    eps (26, 35, 64, 60, 107) for N = 10, 30, 100, 300, 1000, in both precisions. None runs in half precision, where
+    numbers are only stored, to eps / 2; and integers are exact.
     """
+    kind = np.asarray(values).dtype
+    if kind.kind in "iu":
+        return 0.0
+    if kind == np.float16:
+        return 0.5 * precision(values)
     return precision(values) * (48.0 + 3.0 * float(np.sqrt(np.size(values))))
 
 
@@ -71,7 +80,9 @@ def merged(values: Array, levels: float | Array) -> Merged:
 
     Neighbours closer than their level form a group. One that is no wider as a whole than the level becomes its mean,
     which keeps the trace, or 0 if it reaches down to 0. A wider one is no multiplet that rounding has scattered, but a
-    dense spectrum, such as the tail of a power law whose values are exact: of it only equal ones are merged.
+    dense spectrum, such as the tail of a power law whose values are exact: of it only equal ones are merged. The same
+    holds for small values that all are positive but span more than a factor `SPREAD`, or neighbours a factor `STEP`:
+    scatter as large as the values would have left some of them at 0 or below.
 
     Parameters
     ----------
@@ -79,14 +90,8 @@ def merged(values: Array, levels: float | Array) -> Merged:
     levels : float or ndarray, shape (N,)
         Absolute.
     """
-    given, values = values, np.maximum(values, 0.0)
-    levels = np.broadcast_to(levels, values.shape)
-    gaps = values[:-1] - values[1:]
-    first = np.flatnonzero(np.concatenate([[True], gaps > levels[:-1]]))
-    last = np.append(first[1:], values.size) - 1
-    narrow = np.repeat(values[first] - values[last] <= levels[first], last - first + 1)
-    apart = np.where(narrow[1:], gaps > levels[:-1], gaps > 0.0)
-    first = np.flatnonzero(np.concatenate([[True], apart]))
+    given, levels = values, np.broadcast_to(levels, values.shape)
+    values, first = _groups(values, levels)
     counts = np.diff(np.append(first, values.size))
     highest, lowest = values[first], values[first + counts - 1]
     scattered = highest > lowest
@@ -100,3 +105,44 @@ def merged(values: Array, levels: float | Array) -> Merged:
         joined=int(counts[others].sum()),
         groups=int(others.sum()),
     )
+
+
+def _groups(given: Array, levels: Array) -> tuple[Array, NDArray[np.intp]]:
+    """The values, with 0 for those below it and for what is proven to be their scatter; where each group begins."""
+    values = np.maximum(given, 0.0)
+    apart = values[:-1] - values[1:] > levels[:-1]
+    bottom = int(np.flatnonzero(np.append(True, apart))[-1])
+    if values[bottom] - values[-1] > levels[bottom]:
+        zeros = _scattered_zeros(given[bottom:], float(levels[bottom]))
+        values[values.size - zeros :] = 0.0
+        if zeros:
+            apart[values.size - zeros - 1] = True
+    lowest = _of_groups(values, apart)[1]
+    apart |= (lowest[1:] > 0.0) & (values[:-1] >= STEP * values[1:])
+    highest, lowest = _of_groups(values, apart)
+    narrow = (highest - lowest <= levels) & ((lowest == 0.0) | (highest <= SPREAD * lowest))
+    apart |= ~narrow[1:] & (values[:-1] > values[1:])
+    return values, np.flatnonzero(np.append(True, apart))
+
+
+def _of_groups(values: Array, apart: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Of every value the highest and the lowest one of its group."""
+    first = np.flatnonzero(np.append(True, apart))
+    counts = np.diff(np.append(first, values.size))
+    return np.repeat(values[first], counts), np.repeat(values[first + counts - 1], counts)
+
+
+def _scattered_zeros(given: Array, level: float) -> int:
+    """How many of the lowest values are zeros, where some are negative but a dense tail joins them from above.
+
+    What is no larger than the most negative one, m, is. Of the next ones, up to `REACH` m and the level, those below
+    the largest gap are, if it is one of a factor `STEP`: the highest of many zeros is not exactly m.
+    """
+    m = -float(given[-1])
+    if m <= 0.0:
+        return 0
+    rising = np.append(m, given[given > m][::-1])
+    below = rising[:-1] <= min(max(level, m), REACH * m)
+    ratios = np.where(below, rising[1:] / rising[:-1], 0.0)
+    gap = int(np.argmax(ratios)) if ratios.size else 0
+    return int((given <= rising[gap if ratios.size and ratios[gap] >= STEP else 0]).sum())

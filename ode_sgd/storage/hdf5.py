@@ -247,6 +247,10 @@ def _bytes(source: Path) -> bytes:
 
 def _check_schema(source: Path, attributes: Any) -> None:
     """StorageError unless this version of ode_sgd wrote the file, or an older one, to its end."""
+    if schema.SWEEP_ATTRIBUTE in attributes:
+        collected = "is a collected sweep; `ode-sgd sweep plot` draws it"
+        batch = "holds many runs of a sweep; `ode-sgd sweep collect` reads it, with the sweep's folder"
+        raise StorageError(f"{source} {collected if schema.AXES_ATTRIBUTE in attributes else batch}")
     if schema.SCHEMA_ATTRIBUTE not in attributes:
         raise StorageError(
             f"{source} is an HDF5 file, but not one of ode_sgd's: it has no attribute {schema.SCHEMA_ATTRIBUTE!r}; "

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 SCHEMA_VERSION = 1
 SCHEMA_ATTRIBUTE = "ode_sgd_schema"
+SWEEP_ATTRIBUTE = "ode_sgd_sweep_schema"  # of files of many runs
+AXES_ATTRIBUTE = "axes_json"  # of those that were collected
 DIGEST_ATTRIBUTE = "content_sha256"
 STATUS_ATTRIBUTE = "status"
 

@@ -21,11 +21,13 @@ from numpy.typing import NDArray
 from ode_sgd.model.errors import StorageError
 from ode_sgd.storage import files, provenance, seal
 from ode_sgd.storage.hdf5 import plain, write_attributes
+from ode_sgd.storage.schema import AXES_ATTRIBUTE, SCHEMA_ATTRIBUTE, SWEEP_ATTRIBUTE
 
 SCHEMA_VERSION = 1
-SCHEMA_ATTRIBUTE = "ode_sgd_sweep_schema"
 DIGEST_ATTRIBUTE = "content_sha256"
 TABLE_ATTRIBUTE = "table_sha256"  # in JSON, of every column of one number a run
+FACTS_ATTRIBUTE = "facts_sha256"  # of what the columns in TABLE_ATTRIBUTE mean: `FACTS` of each, and the axes
+FACTS = ("key", "flag_meanings", "ancillary_variables", "runs_with_value")
 COLLECT = "collect the sweep again"
 ATTRIBUTES = ("long_name", "units", "key", "flag_meanings", "ancillary_variables", "runs_with_value")
 CHUNK_BYTES = 2**19
@@ -66,7 +68,7 @@ def read_stack(path: Path) -> tuple[dict[str, Column], dict[str, Any]]:
     with _opened(path, "remove it and run the sweep again") as file:
         attributes = {name: plain(value) for name, value in file.attrs.items()}
         columns = {name: _column(file[name]) for name in file}
-    if SCHEMA_ATTRIBUTE not in attributes:
+    if SWEEP_ATTRIBUTE not in attributes:
         raise StorageError(f"{path} is no file of a sweep")
     if DIGEST_ATTRIBUTE in attributes and attributes[DIGEST_ATTRIBUTE] != _digest(columns):
         raise StorageError(f"{path} is damaged: its contents do not match their checksum; remove it and run again")
@@ -83,10 +85,11 @@ def read_table(path: Path) -> tuple[dict[str, Column], dict[str, Any]]:
     """
     with _opened(path, COLLECT) as file:
         attributes = {name: plain(value) for name, value in file.attrs.items()}
+        if SWEEP_ATTRIBUTE not in attributes:
+            what = "holds one run and is" if SCHEMA_ATTRIBUTE in attributes else "is"
+            raise StorageError(f"{path} {what} no file of a sweep; give what `ode-sgd sweep collect` wrote")
         columns = {name: _column(file[name]) for name in file if _of_runs(file[name])}
-    if SCHEMA_ATTRIBUTE not in attributes:
-        raise StorageError(f"{path} is no file of a sweep; give what `ode-sgd sweep collect` wrote")
-    _check_table(path, columns, attributes)
+        _check_table(path, columns, attributes)
     return columns, attributes
 
 
@@ -110,6 +113,20 @@ def _check_table(path: Path, columns: Mapping[str, Column], attributes: Mapping[
     for name, digest in json.loads(attributes.get(TABLE_ATTRIBUTE, "{}")).items():
         if name not in columns or _digest({name: columns[name]}) != digest:
             raise StorageError(f"{path} is damaged or was changed: {name} does not match its checksum; {COLLECT}")
+    if attributes.get(FACTS_ATTRIBUTE, facts := _facts(columns, attributes)) != facts:
+        raise StorageError(f"{path} is damaged or was changed: its attributes do not match their checksum; {COLLECT}")
+    for name, column in columns.items():
+        outcome = columns.get(str(column.attributes.get("ancillary_variables", "")))
+        words = [] if outcome is None else str(outcome.attributes.get("flag_meanings", "")).split()
+        if outcome is not None and not np.isin(outcome.values, np.arange(len(words))).all():
+            raise StorageError(f"{path} is damaged or was changed: outcomes of {name} have no meaning; {COLLECT}")
+
+
+def _facts(columns: Mapping[str, Column], attributes: Mapping[str, Any]) -> str:
+    """Digest of what the columns of the table mean: as it is in the file, whoever wrote this copy."""
+    table = sorted(json.loads(attributes.get(TABLE_ATTRIBUTE, "{}")))
+    facts = {name: {key: columns[name].attributes.get(key) for key in FACTS} for name in table}
+    return hashlib.sha256(json.dumps([attributes.get(AXES_ATTRIBUTE), facts], sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager
@@ -156,14 +173,20 @@ def stack_file(path: Path, columns: Mapping[str, Column], runs: int, attributes:
                     if "run" not in column.dimensions:
                         put(file, name, ..., column.values)
                 yield file
-                table = {name: _digest({name: _column(file[name])}) for name in file if file[name].ndim == 1}
-                _finish(file, dict(attributes) | {TABLE_ATTRIBUTE: json.dumps(table)})
+                _finish(file, _with_digests(file, attributes))
             seal.seal_file(temporary)
             files.put_in_place(temporary, path)
     except StorageError:
         raise
     except (OSError, RuntimeError) as error:
         raise StorageError(f"cannot write {path}: {error}; free space, or choose another folder with -o") from error
+
+
+def _with_digests(file: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    table = {name: _column(file[name]) for name in file if file[name].ndim == 1}
+    digests = {name: _digest({name: column}) for name, column in table.items()}
+    told = dict(attributes) | {TABLE_ATTRIBUTE: json.dumps(digests)}
+    return told | {FACTS_ATTRIBUTE: _facts(table, told)}
 
 
 def put(file: Any, name: str, where: Any, values: NDArray[Any]) -> None:
@@ -230,12 +253,14 @@ def _dataset(file: Any, name: str, column: Column, shape: tuple[int, ...]) -> An
 
 
 def _finish(file: Any, attributes: Mapping[str, Any]) -> None:
-    facts: dict[str, Any] = {"Conventions": "CF-1.11", SCHEMA_ATTRIBUTE: SCHEMA_VERSION}
+    facts: dict[str, Any] = {"Conventions": "CF-1.11", SWEEP_ATTRIBUTE: SCHEMA_VERSION}
     write_attributes(file, facts | provenance.attributes() | dict(attributes))
 
 
 def _of_runs(dataset: Any) -> bool:
     """Whether it has one entry a run, be it a text as a row of letters."""
+    if not isinstance(dataset, h5py.Dataset):  # a group that somebody added
+        return False
     return bool(dataset.ndim == 1 or (dataset.ndim == 2 and dataset.dtype == "S1"))
 
 

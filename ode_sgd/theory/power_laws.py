@@ -96,8 +96,9 @@ def linear_time_window(problem: Problem, tolerance: float = 0.02) -> tuple[float
     -------
     (float, float) or None
         None where no such time exists: the spectrum has too few eigenvalues, eta is beyond critical (were all sectors
-        to learn), or there is label noise (without gradient flow), whose floor lies where the start puts it. An end
-        beyond all floats is infinite.
+        to learn), or there is label noise (without gradient flow), whose floor lies where the start puts it; also where
+        only some of the sectors of one eigenvalue learn: the laws have none that does so in part. An end beyond all
+        floats is infinite.
 
     Raises
     ------
@@ -117,7 +118,10 @@ def linear_time_window(problem: Problem, tolerance: float = 0.02) -> tuple[float
     values, _, counts = _levels(problem.spectrum)
     continuous = _log_first_continuous(beta, tolerance)
     begin = max(continuous, _log_first_without_feedback(beta, log_x, problem.spectrum, tolerance))
-    m = int(np.searchsorted(np.cumsum(counts), problem.trainable or counts.sum())) + 1
+    ends = np.cumsum(counts)
+    m = int(np.searchsorted(ends, problem.trainable or ends[-1])) + 1
+    if problem.trainable and ends[m - 1] != problem.trainable:
+        return None
     end = _log_last_unending(beta, tolerance, m / values.size)
     return _open(begin - log_rate - log(values[0]), end - log_rate - log(values[m - 1]))
 

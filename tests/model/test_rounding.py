@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import ode_sgd
 from ode_sgd import InvalidProblem, Spectrum
+from ode_sgd.model.inputs import principal_axes
 
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
 SIZES = [10, 30, 100]
@@ -96,6 +97,58 @@ def test_a_tail_below_zero_in_single_precision_is_cut_there():
     spectrum = noticed("set 50 to 0", Spectrum.from_eigenvalues, values)
     assert spectrum.distinct == 400
     assert spectrum.weights[-1] == pytest.approx(50 / 449)
+
+
+@pytest.mark.parametrize(("kind", "exponent"), [(np.float32, 2.0), (np.float64, 5.5)])
+def test_zeros_that_a_dense_tail_joins_are_one_sector(kind, exponent):
+    """Rank 300 of 600: the tail's neighbours, and its end and the zeros, are closer than rounding may be."""
+    values = np.append(np.arange(1.0, 301.0) ** -exponent, np.zeros(300))
+    found = np.linalg.eigvalsh(rotated(values, kind))
+    assert (found < 0.0).sum() < 200  # the others are above
+    spectrum = noticed("of 600 eigenvalues, set 300 to 0, as they may differ", Spectrum.from_eigenvalues, found)
+    assert spectrum.distinct == 301
+    assert spectrum.weights[-1] == 0.5
+    np.testing.assert_array_equal(spectrum.eigenvalues[:-1], found[300:][::-1])
+
+
+def test_what_is_no_larger_than_a_negative_value_is_zero():
+    """A tail without a gap ends where values below 0 show that rounding is as large."""
+    tail = np.arange(1.0, 1001.0) ** -5.0
+    spectrum = noticed("set 499 to 0", Spectrum.from_eigenvalues, np.append(tail, -(503.0**-5)))
+    np.testing.assert_array_equal(spectrum.eigenvalues, np.append(tail[:502], 0.0))
+
+
+@pytest.mark.parametrize("ratio", [1.01, 1.3, 2.0, 10.0**0.5, 10.0])
+def test_small_positive_values_that_differ_by_factors_stay(ratio):
+    """All are below the rounding of the largest, but it would have left some of them at 0 or below."""
+    values = ratio ** -np.arange(np.ceil(70.0 / np.log(ratio)))
+    np.testing.assert_array_equal(Spectrum.from_eigenvalues(values).eigenvalues, values)
+
+
+def test_scatter_about_zero_that_was_clipped_is_zero():
+    values = np.maximum(scattered_zeros(), 0.0)
+    assert ((values > 0.0) & (values < 1e-10)).any()
+    assert noticed(r"set \d+ to 0", Spectrum.from_eigenvalues, values).distinct == 31
+
+
+def scattered_zeros():
+    A = np.random.default_rng(0).standard_normal((100, 30))
+    return np.linalg.eigvalsh(A @ A.T / 30)
+
+
+def test_integers_are_exact():
+    assert Spectrum.from_eigenvalues([10**15 + 3, 10**15, 10**15]).eigenvalues.tolist() == [1e15 + 3, 1e15]
+    assert Spectrum.from_eigenvalues(np.array([2, 2, 1], np.uint8)).distinct == 2
+    with pytest.raises(InvalidProblem, match="eigenvalue -1 is negative"):
+        Spectrum.from_eigenvalues([10**15, -1])
+
+
+def test_half_precision_only_stores():
+    values = np.linspace(1.0, 0.9, 120_000).astype(np.float16)
+    np.testing.assert_array_equal(Spectrum.from_eigenvalues(values).eigenvalues, np.unique(values)[::-1])
+    assert Spectrum.from_eigenvalues(np.array([1.0, 0.983, 0.97, 0.5], np.float16)).distinct == 4
+    zeros = np.array([1.0, -1e-7, 2e-7], np.float16)
+    assert noticed("set 2 to 0.*less than 0.00049 of", Spectrum.from_eigenvalues, zeros).distinct == 2
 
 
 def test_a_small_bulk_below_a_large_eigenvalue_keeps_its_trace():
@@ -194,6 +247,29 @@ def test_columns_of_other_units_are_resolved_each_by_itself(kind):
     spectrum = Spectrum.from_data(X.astype(kind))
     assert spectrum.distinct == 5
     np.testing.assert_allclose(spectrum.eigenvalues, Spectrum.from_data(X).eigenvalues, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("kind", "features", "last"), [(np.float32, 100, 0.9997), (np.float16, 20, 0.9)])
+def test_rows_of_a_dense_spectrum_are_the_data_in_another_basis(kind, features, last):
+    """Neighbours are equal up to rounding, the whole is not: it may not be mixed as if it were one eigenspace."""
+    generator = np.random.default_rng(8)
+    U, V = (np.linalg.qr(generator.standard_normal((n, features)))[0] for n in (400, features))
+    X = ((U - U.mean(axis=0)) * np.linspace(1.0, last, features) @ V.T).astype(kind)
+    principal, rows = principal_axes(X)
+    centred = X.astype(float) - X.astype(float).mean(axis=0)
+    centred /= np.sqrt(np.mean(centred**2))
+    np.testing.assert_allclose(rows @ rows.T, centred @ centred.T, atol=1e-11)
+    # Pairs that are equal up to their level may be turned.
+    np.testing.assert_allclose(rows.T @ rows / 400, np.diag(principal.values), atol=principal.levels.max())
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_rows_of_whitened_data_are_the_data_in_another_basis(kind):
+    X = whitened(300, 20, kind).astype(float)
+    rows = principal_axes(whitened(300, 20, kind))[1]
+    centred = X - X.mean(axis=0)
+    centred /= np.sqrt(np.mean(centred**2))
+    np.testing.assert_allclose(rows @ rows.T, centred @ centred.T, atol=1e-12 * 20)
 
 
 def test_a_simulation_takes_data_whose_spectrum_was_merged():

@@ -7,7 +7,18 @@ import xarray
 
 from ode_sgd import StorageError
 from ode_sgd.storage import seal
-from ode_sgd.storage.stack import TABLE_ATTRIBUTE, Column, put, read_stack, read_table, stack_file, stack_image
+from ode_sgd.storage.hdf5 import load, write_attributes
+from ode_sgd.storage.stack import (
+    FACTS_ATTRIBUTE,
+    TABLE_ATTRIBUTE,
+    Column,
+    put,
+    read_stack,
+    read_table,
+    stack_file,
+    stack_image,
+)
+from ode_sgd.studies.sweeps.plot import plot_sweep
 
 OUTPUTS = np.array([b"committee", b"mean_field", "übung".encode()])
 COLUMNS = {
@@ -73,8 +84,90 @@ def test_files_from_before_the_checksums(collected):
     collected.write_bytes(collected.read_bytes()[: -seal.LENGTH])
     assert_table(collected)
     with h5py.File(collected, "r+") as file:
-        del file.attrs[TABLE_ATTRIBUTE]
+        del file.attrs[TABLE_ATTRIBUTE], file.attrs[FACTS_ATTRIBUTE]
     assert_table(collected)
+
+
+OUTCOME = {"long_name": "how it went", "flag_meanings": "found not_reached"}
+MEASURED = COLUMNS | {
+    "half": Column(("run",), np.array([1.0, np.nan, 2.0]), {"ancillary_variables": "half_outcome"}),
+    "half_outcome": Column(("run",), np.array([0, 1, 0], np.int8), OUTCOME),
+}
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """A copy, without the line behind it, of a file with outcomes."""
+    path = tmp_path / "measured.h5"
+    with stack_file(path, MEASURED, 3, {"axes_json": '["problem.output"]'}) as file:
+        for name, column in MEASURED.items():
+            put(file, name, ..., column.values)
+        write_attributes(file["half"], {"runs_with_value": 2})
+    path.write_bytes(path.read_bytes()[: -seal.LENGTH])
+    return path
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize(
+    ("name", "key", "value", "noticed"),
+    [
+        ("half_outcome", "flag_meanings", "found slope", False),
+        ("half_outcome", "flag_meanings", "found", True),
+        ("half_outcome", "flag_meanings", None, True),
+        ("half", "runs_with_value", 3, False),
+        ("half", "ancillary_variables", "run", True),
+        ("/", "axes_json", '["problem.other"]', False),
+        ("/", TABLE_ATTRIBUTE, "[", True),
+        ("/", TABLE_ATTRIBUTE, "[1]", True),
+    ],
+)
+def test_changed_attributes_are_noticed(measured, old, name, key, value, noticed):
+    """All of them, by their checksum; in a file from before it, those that would have no meaning."""
+    read_table(measured)
+    with h5py.File(measured, "r+") as file:
+        if old:
+            del file.attrs[FACTS_ATTRIBUTE]
+        del file[name].attrs[key]
+        if value is not None:
+            file[name].attrs[key] = value
+    if noticed or not old:
+        with pytest.raises(StorageError, match=r"damaged.*; collect the sweep again"):
+            read_table(measured)
+    else:
+        read_table(measured)
+
+
+def test_a_copy_of_xarray_keeps_what_columns_mean(measured, tmp_path):
+    copy = tmp_path / "copy.h5"
+    xarray.load_dataset(measured, engine="h5netcdf").to_netcdf(copy, engine="h5netcdf")
+    assert read_table(copy)[0]["half_outcome"].attributes["flag_meanings"] == "found not_reached"
+
+
+@pytest.mark.parametrize(
+    ("axes", "told"),
+    [("[", "axes_json names no keys"), ("3", "axes_json names no keys"), ('["problem.other"]', "no column other")],
+)
+def test_axes_that_a_file_from_before_the_checksums_does_not_have(measured, axes, told):
+    with h5py.File(measured, "r+") as file:
+        file.attrs["axes_json"] = axes
+        del file.attrs[FACTS_ATTRIBUTE]
+    with pytest.raises(StorageError, match=rf"{told}.*; collect the sweep again"):
+        plot_sweep(measured)
+
+
+def test_a_run_and_a_collected_sweep_are_told_apart(collected, tmp_path):
+    run = tmp_path / "run.h5"
+    with h5py.File(run, "w") as file:
+        file.attrs["ode_sgd_schema"] = 1
+        file.create_group("ode")
+    with pytest.raises(StorageError, match=r"run.h5 holds one run and is no file of a sweep; give what"):
+        read_table(run)
+    with pytest.raises(StorageError, match=r"collected.h5 is a collected sweep; `ode-sgd sweep plot` draws it"):
+        load(collected)
+    batch = tmp_path / "batch.h5"
+    batch.write_bytes(stack_image(COLUMNS, {}))
+    with pytest.raises(StorageError, match=r"batch.h5 holds many runs of a sweep; `ode-sgd sweep collect`"):
+        load(batch)
 
 
 @pytest.mark.parametrize("place", [100, -200])

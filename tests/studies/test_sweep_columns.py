@@ -16,7 +16,7 @@ from ode_sgd.analysis.selection import FOUND
 from ode_sgd.cli import main
 from ode_sgd.model.errors import ComparisonError, StudyError
 from ode_sgd.storage import seal
-from ode_sgd.storage.stack import TABLE_ATTRIBUTE
+from ode_sgd.storage.stack import FACTS_ATTRIBUTE, TABLE_ATTRIBUTE
 from ode_sgd.studies.sweeps import task as sweep_task
 from ode_sgd.studies.sweeps.agreements import Judgement
 from ode_sgd.studies.sweeps.collect import collect_sweep
@@ -140,7 +140,7 @@ def test_a_file_of_an_older_version_is_drawn(rates, tmp_path, capsys):
     path = tmp_path / "old.h5"
     path.write_bytes(collect_sweep(rates).path.read_bytes()[: -seal.LENGTH])  # without checksums, as files were
     with h5py.File(path, "r+") as file:
-        del file.attrs[TABLE_ATTRIBUTE]
+        del file.attrs[TABLE_ATTRIBUTE], file.attrs[FACTS_ATTRIBUTE]
         for name in [name for name in file if name.endswith("_outcome") or name.startswith(("half", "saddle"))]:
             del file[name]
     drawn = plot_sweep(path, z="plateau_length")

@@ -1,5 +1,7 @@
 """Power laws: exponents to 2 % throughout the windows, which are fixed by a rule before anything is measured."""
 
+import dataclasses
+
 import mpmath
 import numpy as np
 import pytest
@@ -163,6 +165,18 @@ def test_the_end_of_the_window_with_held_sectors(m, sign, record_property):
     assert deviation[-1] == pytest.approx(sign * 0.015, rel=0.03)
     beyond = local_exponents(part, start, (window[1], 3.0 * window[1]), 2)[-1] / 0.5 - 1.0
     assert sign * beyond > 0.02
+
+
+def test_an_eigenvalue_that_learns_in_part_opens_no_window():
+    """400 eigenvalues, each of two sectors: 402 sectors are 201 eigenvalues, 401 are no number of them."""
+    single = Spectrum.power_law(400, 1.0)
+    doubled = Spectrum(np.repeat(single.eigenvalues, 2), np.repeat(single.weights, 2) / 2.0)
+    whole = alike(spectrum=single, learning_rate=1e-3, gradient_flow=True, trainable=201)[0]
+    one = alike(spectrum=doubled, learning_rate=1e-3, gradient_flow=True, trainable=402)[0]
+    window = linear_time_window(one, 0.2)
+    assert window[0] < window[1]
+    assert window == pytest.approx(linear_time_window(whole, 0.2), rel=1e-9)
+    assert linear_time_window(dataclasses.replace(one, trainable=401), 0.2) is None
 
 
 @pytest.mark.parametrize(("beta", "L", "m", "eta"), [(1.0, 2500, 1000, 1.5), (2.0, 1000, 30, 0.5)])

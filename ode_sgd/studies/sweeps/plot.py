@@ -15,6 +15,7 @@ from ode_sgd.analysis.plots.sweeps import sweep_curve, sweep_map
 from ode_sgd.analysis.selection import FOUND, Selection
 from ode_sgd.model.errors import StorageError, StudyError
 from ode_sgd.storage.hdf5 import check_writable
+from ode_sgd.storage.stack import COLLECT as AGAIN
 from ode_sgd.storage.stack import Column, read_table
 from ode_sgd.studies.sweeps.axes import REPLICA, column_names
 from ode_sgd.studies.sweeps.collect import COLLECTED
@@ -76,7 +77,7 @@ def plot_sweep(
     columns, attributes = read_table(path)
     if "axes_json" not in attributes:
         raise StorageError(f"{path} is not a collected sweep; give what `ode-sgd sweep collect` wrote")
-    short = column_names(json.loads(str(attributes["axes_json"])))
+    short = _axes(path, str(attributes["axes_json"]), columns)
     keys = [short[name] for name in short if name != REPLICA and np.unique(columns[short[name]].values).size > 1]
     numeric = [name for name in keys if columns[name].values.dtype.kind in "if"]
     asked = x is not None
@@ -114,6 +115,17 @@ def selection_of(columns: Mapping[str, Column], name: str) -> Selection:
         return Selection(name=name, has=has, codes=outcome.values.astype(np.int64), words=words)
     codes = np.where(has, 0, 1 + columns["status"].values.astype(np.int64))  # how a run ended that has it is no reason
     return Selection(name=name, has=has, codes=codes, words=(FOUND, NO_REASON, *STATUS[1:]))
+
+
+def _axes(path: Path, text: str, columns: Mapping[str, Column]) -> dict[str, str]:
+    """The columns of the swept keys; StorageError if the file, one from before its checksums, does not have them."""
+    try:
+        short = column_names(json.loads(text))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise StorageError(f"{path} is damaged or was changed: axes_json names no keys ({error}); {AGAIN}") from error
+    if lost := [name for name in (*short.values(), "status") if name not in columns]:
+        raise StorageError(f"{path} is damaged or was changed: it has no column {lost[0]}; {AGAIN}")
+    return short
 
 
 def _first(names: list[str], path: Path) -> str:
