@@ -68,6 +68,8 @@ def _saddle(found: Findings) -> str:
             text += f", in {half.reached} of {half.replicas} replicas"
     elif half.replicas is not None:
         text += f"; half-way down to {below} in {half.reached} of {half.replicas} replicas only"
+    elif found.half_height.outcome == "not_passed":
+        text += "" if np.isnan(half.entered) else f"; {found.half_height.reason}"
     else:
         text += "; not yet half-way down"
     return _line("saddle", text, None)

@@ -108,7 +108,7 @@ def _fit(alpha: Array, R: Array, plateau: Plateau) -> Escape | str:
     """The rate in one curve R (n, K, M), or why there is none."""
     begin = int(np.searchsorted(alpha, plateau.start))
     difference, size = _differences(R), np.sqrt(np.mean(R**2, axis=(1, 2)))
-    spread = np.sqrt(np.mean(difference**2, axis=(1, 2))) / size
+    spread = np.sqrt(np.mean(difference**2, axis=(1, 2))) / np.where(size > 0.0, size, 1.0)  # R = 0: alike
     until = max(int(np.searchsorted(alpha, plateau.end)), begin + 1)
     begin += int(np.argmin(spread[begin:until]))  # from a wide start the students first become more alike
     saturated = SATURATED if R.shape[1] == 2 else SATURATED_MANY

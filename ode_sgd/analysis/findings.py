@@ -6,10 +6,10 @@ import numpy as np
 
 from ode_sgd.analysis.escape import Escape, escape_or_reason
 from ode_sgd.analysis.floor import LATE, floor_of
-from ode_sgd.analysis.half_height import HalfHeightSearch, search_half_height
+from ode_sgd.analysis.half_height import HalfHeightSearch, left_saddle, search_half_height
 from ode_sgd.analysis.plateau import FEWEST_TIMES, Plateau, PlateauSearch, find_plateau, find_plateaus, longest
 from ode_sgd.analysis.power_law import Crossover, PowerLawFit, find_crossover, fit_power_law
-from ode_sgd.analysis.saddle_of_run import branch_of, last_state, saddles_of, teacher_of, where_it_exists
+from ode_sgd.analysis.saddle_of_run import last_state, start_of_theory, where_it_exists
 from ode_sgd.analysis.specialisation import Specialisation, specialisation
 from ode_sgd.model import check
 from ode_sgd.model.errors import AnalysisError
@@ -17,7 +17,8 @@ from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.theory.escape import EscapeLaw, escape_law
 from ode_sgd.theory.linear_network import noise_floor
 from ode_sgd.theory.power_laws import PowerLaw, asymptotic_exponent
-from ode_sgd.theory.saddle import plateau_height
+from ode_sgd.theory.rest import BRANCHES
+from ode_sgd.theory.saddle import plateau_height, saddle_of_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,8 +50,8 @@ class Findings:
     own_teachers : bool
         Whether every replica has a teacher of its own; theory is then that of an orthonormal one.
     branch : str
-        "identical" or "split": the saddle whose spread of students, mean Q_ii - mean Q_ij, is nearer to the measured
-        one on the longest plateau, or else while eps_g is within 10 % of its height; "identical" where it never is.
+        "identical" or "split": the saddle that `theory.symmetric_saddle` chooses for the run; "identical" where there
+        is none.
     theory_height : float or None
         `theory.plateau_height` on that branch.
     theory_escape : EscapeLaw or None
@@ -88,13 +89,13 @@ def findings(trajectory: Trajectory) -> Findings:
         If `trajectory` is none, or has fewer than four output times.
     """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
-    problem, teacher = trajectory.problem, teacher_of(trajectory)
+    problem, start = trajectory.problem, start_of_theory(trajectory)
     plateaus = find_plateaus(trajectory)
     plateau = longest(plateaus)
-    half = search_half_height(trajectory, plateau)
-    branch = half.half_height.branch if half.half_height is not None else saddle_branch(trajectory, plateau)
+    half = search_half_height(trajectory)
+    branch = BRANCHES[0] if half.half_height is None else half.half_height.branch
     escape = _escape(trajectory, plateau)
-    half_time = half.half_height.time if half.half_height is not None else 0.0
+    half_time = left_saddle(trajectory, half)
     power_law = fit_power_law(trajectory, after=half_time) if half_time >= 0.0 else None
     transient = power_law is None and half_time != 0.0
     if transient:
@@ -113,8 +114,8 @@ def findings(trajectory: Trajectory) -> Findings:
         specialisation=specialisation(trajectory),
         own_teachers=trajectory.T.ndim == 3,
         branch=branch,
-        theory_height=where_it_exists(lambda: plateau_height(problem, teacher, branch)),
-        theory_escape=where_it_exists(lambda: escape_law(problem, teacher, branch)),
+        theory_height=where_it_exists(lambda: plateau_height(problem, start, branch)),
+        theory_escape=where_it_exists(lambda: escape_law(problem, start, branch)),
         theory_power_law=asymptotic_exponent(problem),
         theory_floor=where_it_exists(lambda: noise_floor(problem, last_state(trajectory))),
     )
@@ -146,16 +147,9 @@ def _moved(trajectory: Trajectory) -> float:
     return float(late.max() / late.min()) if late.min() > trajectory.resolution else float("inf")
 
 
-def saddle_branch(trajectory: Trajectory, plateau: Plateau | None) -> str:
-    """The branch of `theory.symmetric_saddle` nearer to a plateau, by the spread of the students in Q."""
-    stretch = None if plateau is None else (plateau.start, plateau.end, plateau.height)
-    return branch_of(trajectory, saddles_of(trajectory), stretch)
-
-
 def plateau_and_height(trajectory: Trajectory) -> tuple[Plateau | None, float | None]:
     """The longest plateau, and the height that theory gives for its branch; None also where there are too few times."""
     plateau = find_plateau(trajectory) if trajectory.alpha.size >= FEWEST_TIMES else None
     if plateau is None:
         return None, None
-    branch, teacher = saddle_branch(trajectory, plateau), teacher_of(trajectory)
-    return plateau, where_it_exists(lambda: plateau_height(trajectory.problem, teacher, branch))
+    return plateau, where_it_exists(lambda: saddle_of_run(trajectory)[1])

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ode_sgd.analysis.floor import end_level
-from ode_sgd.analysis.plateau import Plateau
-from ode_sgd.analysis.saddle_of_run import saddle_passed, teacher_of
+from ode_sgd.analysis.selection import FOUND
 from ode_sgd.analysis.stays import BAND, END, crossing
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import AnalysisError, InvalidProblem
 from ode_sgd.solvers.trajectory import Trajectory
-from ode_sgd.theory.saddle import symmetric_saddle
+from ode_sgd.theory.saddle import saddle_of_run
 
+OUTCOMES = (FOUND, "not_reached", "no_saddle", "not_passed")
 STILL_THERE = 0.02  # a floor within this fraction of the height is the saddle itself, not yet left (both known to 1 %)
 
 
@@ -27,15 +27,15 @@ class HalfHeight:
         eps_g at `theory.symmetric_saddle` with the run's own teacher (replicas with teachers of their own: an
         orthonormal one); dimensionless.
     branch : str
-        "identical" or "split": of the two saddles the one whose students are alike as those of the run are while it
-        is within 10 % of the height; "identical" where the students' spread there is below 2 % of their norm.
+        "identical" or "split": the one that `theory.symmetric_saddle` chooses for the run, by the students' parts of
+        their own when what tells them apart in R has grown to a tenth of it.
     entered : float
         First alpha at which eps_g is within 10 % of `height`; NaN: never.
     within : float
         Time that eps_g spends within 10 % of it, in units of alpha, over the whole run.
     time : float
-        First alpha at which eps_g is below floor + (height - floor) / 2; NaN: not reached, or the run ends on the
-        saddle.
+        First alpha at which eps_g is below floor + (height - floor) / 2; NaN: not reached, the run ends on the saddle,
+        or it does not pass it (eps_g begins below that, or never comes within 10 % of `height`).
     floor : float
         The level on which eps_g ends if it moved by less than 1 % over the last third of alpha (simulations: by less
         than their fluctuations allow, 10 % at most), else 0; of replicas the median over those that have left the
@@ -61,10 +61,21 @@ class HalfHeight:
 
 @dataclass(frozen=True, slots=True)
 class HalfHeightSearch:
-    """What `half_height` found, and in words why there is none: the problem has no symmetric saddle."""
+    """What `half_height` found, and why there is no saddle or no time.
+
+    Attributes
+    ----------
+    half_height : HalfHeight or None
+    reason : str
+        In words; empty where there is a time.
+    outcome : str
+        "found" (a time), "not_reached", "no_saddle", or "not_passed": the run does not come to the saddle. Of replicas
+        what most of those without a time have.
+    """
 
     half_height: HalfHeight | None
     reason: str
+    outcome: str
 
 
 def half_height(trajectory: Trajectory) -> HalfHeight | None:
@@ -93,28 +104,32 @@ def half_height(trajectory: Trajectory) -> HalfHeight | None:
     return search_half_height(trajectory).half_height
 
 
-def search_half_height(trajectory: Trajectory, plateau: Plateau | None = None) -> HalfHeightSearch:
-    """As `half_height`, with the reason where there is none. On a plateau that is given the branch is told there."""
+def search_half_height(trajectory: Trajectory) -> HalfHeightSearch:
+    """As `half_height`, with the reason where there is no saddle or no time."""
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
-    saddle = saddle_passed(trajectory, None if plateau is None else (plateau.start, plateau.end, plateau.height))
-    if saddle is None:
-        return HalfHeightSearch(None, _why_none(trajectory))
-    height = saddle.generalization_error
-    if height <= trajectory.resolution:
-        return HalfHeightSearch(None, f"the saddle's height, {height:.3g}, is within the rounding of eps_g")
-    return HalfHeightSearch(_passage(trajectory, height, saddle.branch), "")
-
-
-def _why_none(trajectory: Trajectory) -> str:
-    """Theory's own words, without what it begins with."""
     try:
-        symmetric_saddle(trajectory.problem, teacher_of(trajectory))
+        branch, height = saddle_of_run(trajectory)
     except InvalidProblem as error:
-        return str(error)
-    return ""
+        return HalfHeightSearch(None, str(error), "no_saddle")
+    if height <= trajectory.resolution:
+        reason = f"the saddle's height, {height:.3g}, is within the rounding of eps_g"
+        return HalfHeightSearch(None, reason, "no_saddle")
+    return _passage(trajectory, height, branch)
 
 
-def _passage(trajectory: Trajectory, height: float, branch: str) -> HalfHeight:
+def left_saddle(trajectory: Trajectory, search: HalfHeightSearch) -> float:
+    """The alpha from which a power law is one of learning: the half-height time; NaN where the saddle is not left.
+
+    0 where there is no saddle, and for a run that begins beyond it.
+    """
+    half = search.half_height
+    if half is None:
+        return 0.0
+    last = float(np.median(trajectory.generalization_error[..., -1]))
+    return 0.0 if search.outcome == "not_passed" and last < half.height else half.time
+
+
+def _passage(trajectory: Trajectory, height: float, branch: str) -> HalfHeightSearch:
     """The numbers of every curve, and their means over replicas."""
     alpha, error = trajectory.alpha, np.atleast_2d(trajectory.generalization_error)
     levels = [end_level(alpha, curve, trajectory.resolution, trajectory.dimension is not None) for curve in error]
@@ -124,9 +139,17 @@ def _passage(trajectory: Trajectory, height: float, branch: str) -> HalfHeight:
     floors = [(own and level) or floor if level in left else level for level in levels]
     curves = np.log(np.maximum(error, np.finfo(float).tiny))
     near = np.array([_near(alpha, curve, height) for curve in curves])
-    times = np.array([_half(alpha, curve, height, low) for curve, low in zip(curves, floors, strict=True)])
+    halves = [low + END * (height - low) for low in floors]
+    below = np.array([curve[0] < half for curve, half in zip(error, halves, strict=True)])
+    passed = ~np.isnan(near[:, 0]) & ~below
+    times = np.array(
+        [
+            _half(alpha, curve, half) if came and _below(low, height) else np.nan
+            for curve, low, half, came in zip(curves, floors, halves, passed, strict=True)
+        ]
+    )
     time, time_error, reached = _mean_time(alpha, times)
-    return HalfHeight(
+    found = HalfHeight(
         height=height,
         branch=branch,
         entered=_mean_of_most(near[:, 0]),
@@ -137,6 +160,14 @@ def _passage(trajectory: Trajectory, height: float, branch: str) -> HalfHeight:
         reached=reached,
         replicas=trajectory.replicas,
     )
+    if not np.isnan(time):
+        return HalfHeightSearch(found, "", FOUND)
+    lacking = np.isnan(times)
+    if 2 * (lacking & passed).sum() >= lacking.sum():
+        return HalfHeightSearch(found, "eps_g is not yet half-way down from the saddle", "not_reached")
+    begins = f"eps_g begins below half of the saddle's height {height:.3g}, and does not come to it from above"
+    never = f"eps_g is never within {BAND:.0%} of the saddle's height {height:.3g}"
+    return HalfHeightSearch(found, begins if 2 * below.sum() > (~passed).sum() else never, "not_passed")
 
 
 def _near(alpha: Array, curve: Array, height: float) -> tuple[float, float]:
@@ -164,18 +195,10 @@ def _below(floor: float, height: float) -> bool:
     return height - floor >= STILL_THERE * height
 
 
-def _half(alpha: Array, curve: Array, height: float, floor: float) -> float:
-    """First time at which ln eps_g is below the level half-way from the height to the floor; NaN if it never is."""
-    if not _below(floor, height):
-        return float("nan")
-    level = float(np.log(floor + END * (height - floor)))
-    below = np.flatnonzero(curve < level)
-    if not below.size:
-        return float("nan")
-    after = int(below[0])
-    if after == 0:
-        return float(alpha[0])
-    return crossing(alpha, curve, after - 1, level)
+def _half(alpha: Array, curve: Array, half: float) -> float:
+    """First time at which ln eps_g, which begins above it, is below the half level; NaN if it never is."""
+    below = np.flatnonzero(curve < np.log(half))
+    return crossing(alpha, curve, int(below[0]) - 1, float(np.log(half))) if below.size else float("nan")
 
 
 def _mean_of_most(values: Array) -> float:

@@ -3,20 +3,9 @@
 Identical students are unstable to parts of their own, at rates of order eta^2. So it is a matter of time: the branch is
 told by the parts that they have, Delta (the eigenvalue of Q on differences of students that no teacher explains), when
 what tells the students apart begins to show, at a tenth (SPREAD) of their overlaps with the teachers.
-
-Before that, differences between students are small. The students' mean follows the flow of the symmetric subspace, and
-rho, pi1, pi2 (symmetric.py) its linearisation. With l_k = eta lambda_k,
-
-    r_k' = -l_k (D_S r_k + E t_k)
-    s_k' = -l_k [2 (D_S s_k + K E.r_k) - eta G_S],    n_k' = -l_k (2 D_Delta n_k - eta G_Delta)
-    rho_k' = -l_k (D_Delta rho_k + K d1 r_k + epsilon t_k)
-    pi1_k' = -l_k [(D_S + D_Delta) pi1_k + d1 (s_k + n_k) + rho_k.E + epsilon r_k - eta g1]
-    pi2_k' = -l_k (2 D_Delta pi2_k + 2 d2 n_k - eta g2)
 """
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.integrate import solve_ivp
 
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
@@ -24,13 +13,16 @@ from ode_sgd.model.errors import InvalidProblem, InvalidStart
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.trajectory import Trajectory
-from ode_sgd.theory.escape_modes import deviations, linearisation
-from ode_sgd.theory.rest import BRANCHES, Rest, Teacher, at_rest, require_symmetry
-
-SPREAD = 0.1  # of R: from here on students are on their way out
-LONGEST = 40.0  # in units of 1 / lambda_esc: e^-40 is a start without any asymmetry
-BINS = 48  # sectors that stand for a spectrum here; a choice between two needs no more
-PRECISION = 1e-3  # relative, for the same reason
+from ode_sgd.theory.rest import (
+    BRANCHES,
+    SPREAD,
+    Rest,
+    Teacher,
+    at_rest,
+    own_part,
+    own_parts_grow,
+    require_symmetry,
+)
 
 Start = OrderParameters | Trajectory | None
 
@@ -44,15 +36,46 @@ def saddle(problem: Problem, start: Start, branch: str | None) -> Rest:
     require_symmetry(problem)
     if branch is not None or start is None:
         return at_rest(problem, teacher, branch or "identical")
+    if isinstance(start, Trajectory):
+        return _nearer(problem, teacher, _measured(start))
     identical = at_rest(problem, teacher, "identical")
+    split = _split(problem, teacher)
+    if split is None:
+        return identical
+    from ode_sgd.theory import followed  # scipy.integrate takes a third of a second to load
+
+    own = followed.own_part_when_leaving(problem, start, identical, split)
+    return split if own > 0.5 * split.own_norm * split.trace else identical
+
+
+def saddle_of_run(trajectory: Trajectory) -> Rest:
+    """The saddle that a run leaves; that of an orthonormal teacher where every replica has one of its own."""
+    problem = trajectory.problem
+    teacher = teacher_of(problem, trajectory if trajectory.T.ndim == 2 else None)
+    require_symmetry(problem)
+    return _nearer(problem, teacher, _measured(trajectory))
+
+
+def _nearer(problem: Problem, teacher: Teacher, own: float) -> Rest:
+    """The saddle whose students' Delta is nearer to `own`.
+
+    That of the split one is found in many steps, and is not looked for where it is larger than twice `own`: there it
+    would still grow, which takes one.
+    """
+    identical = at_rest(problem, teacher, "identical")
+    if own_parts_grow(identical, 2.0 * own):
+        return identical
+    split = _split(problem, teacher)
+    return split if split is not None and own > 0.5 * split.own_norm * split.trace else identical
+
+
+def _split(problem: Problem, teacher: Teacher) -> Rest | None:
+    """The split saddle; None where there is none but the identical one."""
     try:
         split = at_rest(problem, teacher, "split")
     except InvalidProblem:
-        return identical
-    if split.own_norm == 0.0:  # as under gradient flow: the two are one
-        return identical
-    own = _measured(start) if isinstance(start, Trajectory) else _followed(problem, start, identical, split)
-    return split if own > 0.5 * split.own_norm * split.trace else identical
+        return None
+    return split if split.own_norm > 0.0 else None  # as under gradient flow: the two are one
 
 
 def teacher_of(problem: Problem, start: Start) -> Teacher:
@@ -76,103 +99,20 @@ def teacher_of(problem: Problem, start: Start) -> Teacher:
 
 
 def _measured(trajectory: Trajectory) -> float:
-    """Delta of a run, mean over replicas, where the students' overlaps were last alike to SPREAD, or most alike."""
-    run = trajectory if trajectory.replicas is None else trajectory.mean()
-    spread = np.linalg.norm(run.R - run.R.mean(axis=1, keepdims=True), axis=(1, 2))
-    size = np.linalg.norm(run.R, axis=(1, 2))
+    """Delta of a run where the students' overlaps were last alike to SPREAD, or most alike; of replicas the median.
+
+    Every replica has a row of its own: they part at different times, and students in whatever pairing, so that the
+    mean over replicas stays alike.
+    """
+    Q, R = (part if part.ndim == 4 else part[None] for part in (trajectory.Q, trajectory.R))
+    T = np.broadcast_to(trajectory.T, (len(R), *trajectory.T.shape[-2:]))
+    return float(np.median([_own_when_leaving(*parts) for parts in zip(Q, R, T, strict=True)]))
+
+
+def _own_when_leaving(Q: Array, R: Array, T: Array) -> float:
+    """The same of one curve."""
+    spread = np.linalg.norm(R - R.mean(axis=1, keepdims=True), axis=(1, 2))
+    size = np.linalg.norm(R, axis=(1, 2))
     alike = np.flatnonzero(spread <= SPREAD * size)
     row = alike[-1] if alike.size else np.argmin(spread / np.where(size > 0.0, size, np.inf))
-    return float(_own(run.Q[row] - run.R[row] @ np.linalg.pinv(run.T) @ run.R[row].T))
-
-
-def _own(Q: Array) -> Array:
-    """Eigenvalue of Q (.., K, K) on differences of students, on average."""
-    K = Q.shape[-1]
-    return np.asarray((np.trace(Q, axis1=-2, axis2=-1) - Q.sum(axis=(-2, -1)) / K) / (K - 1))
-
-
-def _followed(problem: Problem, start: OrderParameters, identical: Rest, split: Rest) -> float:
-    """Delta of a start when its asymmetry has grown to SPREAD; after LONGEST where it never does."""
-    flow = _Flow(problem, start, identical)
-    limit = SPREAD * np.sqrt(problem.student_units) * float(np.linalg.norm(identical.point.fields[:-2]))
-    limit = max(limit, 2.0 * flow.asymmetry(flow.start))
-
-    def leaves(_: float, state: Array) -> float:
-        return float(flow.asymmetry(state) - limit)
-
-    leaves.terminal, leaves.direction = True, 1.0  # type: ignore[attr-defined]
-    span = (0.0, LONGEST / min(_leading_rate(problem, rest) for rest in (identical, split)))
-    run = solve_ivp(flow.slope, span, flow.start, "RK23", events=leaves, rtol=PRECISION, atol=flow.resolution)
-    return float(np.sum(flow.variance * flow.parts(run.y[:, -1])[2]))
-
-
-def _leading_rate(problem: Problem, rest: Rest) -> float:
-    """lambda_esc, or where nothing grows a hundredth of the fastest rate."""
-    linear = linearisation(problem, rest)
-    return next(iter(linear.growth_rates()), 1e-2 * linear.scale)
-
-
-class _Flow:
-    """The equations above for one start, in units in which mu_1 = 1 and in few bins of the spectrum.
-
-    One array holds r, s, n, rho, pi1 and pi2, (bins, ...) each.
-    """
-
-    def __init__(self, problem: Problem, start: OrderParameters, rest: Rest) -> None:
-        K, spectrum = problem.student_units, problem.spectrum
-        self._space, self._T, self._K = rest.space, rest.T, K
-        self._noise = rest.noise * rest.trace
-        share, place = spectrum.powers(1) / rest.trace, _bins(spectrum.eigenvalues)
-        self.variance = np.bincount(place, share)
-
-        def binned(values: Array) -> Array:
-            total = np.zeros((self.variance.size, *values.shape[1:]))
-            np.add.at(total, place, (values.T * share).T)
-            return np.asarray((total.T / self.variance).T)
-
-        self._rates, self._t = problem.learning_rate * binned(spectrum.eigenvalues), rest.trace * binned(start.t)
-        sums, own = start.q.sum(axis=(1, 2)) / K, _own(start.q)
-        kinds = [start.r.mean(axis=1), sums, np.maximum(own, 0.0), *deviations(start)]
-        first = [rest.trace * binned(kind) for kind in kinds]
-        self._shapes, self._cuts = [part.shape for part in first], np.cumsum([part.size for part in first])[:-1]
-        self.start = np.concatenate([part.ravel() for part in first])
-        # Small parts of a start grow exponentially, so that each kind is followed to its own size.
-        sizes = PRECISION * np.array([np.abs(part).max() for part in first])
-        sizes[:2] = np.maximum(sizes[:2], 1e-2 * PRECISION * np.diag(rest.T).max())
-        self.resolution = np.repeat(np.maximum(sizes, 1e-30), [part.size for part in first])
-
-    def parts(self, state: Array) -> list[Array]:
-        """r (bins, M), s and n (bins,), rho (bins, K, M), pi1 and pi2 (bins, K)."""
-        return [part.reshape(shape) for part, shape in zip(np.split(state, self._cuts), self._shapes, strict=True)]
-
-    def asymmetry(self, state: Array) -> float:
-        """Norm of the part of R that differs between students."""
-        return float(np.linalg.norm(np.tensordot(self.variance, self.parts(state)[3], axes=1)))
-
-    def slope(self, _: float, state: Array) -> Array:
-        """The time derivative of all parts."""
-        r, s, n, rho, pi1, pi2 = self.parts(state)
-        R, S, Delta, *differ = (np.tensordot(self.variance, part, axes=1) for part in (r, s, n, rho, pi1, pi2))
-        there = self._space.coefficients(np.array([*R, S, max(float(Delta), 0.0)]), self._T)
-        answer = np.column_stack(differ) @ there.breaking.T  # (K, M + 4)
-        epsilon, (d1, d2, g1, g2) = answer[:, :-4], answer[:, -4:].T
-        D_S, D_Delta, E, (G_S, G_Delta) = there.D_S, there.D_Delta, there.E, self._noise * there.G
-        decay = [
-            D_S * r + self._t @ E,
-            2.0 * (D_S * s + self._K * r @ E) - G_S,
-            2.0 * D_Delta * n - G_Delta,
-            D_Delta * rho + self._K * d1[:, None] * r[:, None] + epsilon @ self._t,
-            (D_S + D_Delta) * pi1 + np.outer(s + n, d1) + rho @ E + r @ epsilon.T - self._noise * g1,
-            2.0 * (D_Delta * pi2 + np.outer(n, d2)) - self._noise * g2,
-        ]
-        return np.concatenate([-(self._rates * part.T).T.ravel() for part in decay])
-
-
-def _bins(eigenvalues: Array) -> NDArray[np.intp]:
-    """The bin of every sector: one an eigenvalue, or BINS evenly in its logarithm; without variance in the first."""
-    distinct, place = np.unique(eigenvalues, return_inverse=True)
-    if distinct.size <= BINS:
-        return np.asarray(place)
-    u = np.log(np.maximum(eigenvalues, distinct[distinct > 0.0][0]))
-    edges = np.linspace(u.min(), u.max(), BINS + 1)[1:-1]
-    return np.unique(np.searchsorted(edges, u), return_inverse=True)[1]
+    return float(own_part(Q[row] - R[row] @ np.linalg.pinv(T) @ R[row].T))

@@ -40,12 +40,9 @@ def split(space: SymmetricSpace, T: Array, noise: float) -> FixedPoint:
     """
     points = {0.0: identical(space, T, noise)}
 
-    def growth(Delta: float) -> float:
-        known = points[min(points, key=lambda tried: abs(tried - Delta))]
-        fields = known.fields.copy()
-        fields[-1] = Delta
-        points[Delta] = found = _settle(space, T, noise, fields, step=1e3)
-        return -2.0 * found.coefficients.D_Delta + noise * float(found.coefficients.G[1]) / Delta
+    def growing(Delta: float) -> float:
+        points[Delta] = _moved(space, T, noise, points[min(points, key=lambda tried: abs(tried - Delta))], Delta)
+        return _growth(points[Delta], noise)
 
     first = points[0.0].coefficients
     at_zero = -2.0 * first.D_Delta + noise * float(first.slope[-1, -1])
@@ -53,16 +50,32 @@ def split(space: SymmetricSpace, T: Array, noise: float) -> FixedPoint:
         return points[0.0]
     S = float(points[0.0].fields[-2])
     trial = 1e-3 * S
-    low, high = 0.0, trial * at_zero / max(at_zero - growth(trial), 1e-3 * at_zero)  # where a line would vanish
-    while growth(high) > 0.0:
+    low, high = 0.0, trial * at_zero / max(at_zero - growing(trial), 1e-3 * at_zero)  # where a line would vanish
+    while growing(high) > 0.0:
         low, high = high, 1.5 * high
         if high > 1e6 * S:
             raise InvalidProblem("there is no symmetric saddle with split students; use branch='identical'")
     while low == 0.0:
         trial = 0.75 * high
-        low, high = (trial, high) if growth(trial) > 0.0 else (0.0, trial)
+        low, high = (trial, high) if growing(trial) > 0.0 else (0.0, trial)
     # Rounding of G_Delta, 1e-16, over its slope limits Delta to about that; nothing is gained below it.
-    return points[float(brentq(growth, low, high, xtol=1e-15 * S, rtol=1e-13))]
+    return points[float(brentq(growing, low, high, xtol=1e-15 * S, rtol=1e-13))]
+
+
+def growth(space: SymmetricSpace, T: Array, noise: float, known: FixedPoint, Delta: float) -> float:
+    """Growth rate of ln Delta at a Delta > 0, with (R, S) at rest; from a known fixed point, in a few steps."""
+    return _growth(_moved(space, T, noise, known, Delta), noise)
+
+
+def _growth(point: FixedPoint, noise: float) -> float:
+    return -2.0 * point.coefficients.D_Delta + noise * float(point.coefficients.G[1]) / float(point.fields[-1])
+
+
+def _moved(space: SymmetricSpace, T: Array, noise: float, known: FixedPoint, Delta: float) -> FixedPoint:
+    """Where (R, S) rest at another Delta."""
+    fields = known.fields.copy()
+    fields[-1] = Delta
+    return _settle(space, T, noise, fields, step=1e3)
 
 
 def _settle(space: SymmetricSpace, T: Array, noise: float, fields: Array, step: float = 0.1) -> FixedPoint:

@@ -12,6 +12,8 @@ from ode_sgd.theory.fixed_point import FixedPoint
 from ode_sgd.theory.symmetric import SymmetricSpace
 
 BRANCHES = ("identical", "split")
+SPREAD = 0.1  # what tells students apart in R, over R: from here on they are on their way out
+LEAST = 1e-6  # of the students' common S: below it rounding decides whether Delta grows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,24 @@ def at_rest(problem: Problem, teacher: Teacher, branch: str) -> Rest:
     find = fixed_point.identical if branch == "identical" else fixed_point.split
     point = find(space, teacher.T, noise * trace)
     return Rest(branch=branch, space=space, point=point, T=teacher.T, t=teacher.t, noise=noise, trace=trace)
+
+
+def own_part(Q: Array) -> Array:
+    """Eigenvalue of Q (.., K, K) on differences of students, on average."""
+    K = Q.shape[-1]
+    return np.asarray((np.trace(Q, axis1=-2, axis2=-1) - Q.sum(axis=(-2, -1)) / K) / (K - 1))
+
+
+def own_parts_grow(identical: Rest, Delta: float) -> bool:
+    """Whether students with this Delta would grow apart to the split saddle; False also where that cannot be told."""
+    Delta = max(Delta, LEAST * float(identical.point.fields[-2]))
+    try:
+        return (
+            fixed_point.growth(identical.space, identical.T, identical.noise * identical.trace, identical.point, Delta)
+            > 0.0
+        )
+    except InvalidProblem:
+        return False
 
 
 def require_symmetry(problem: Problem) -> None:

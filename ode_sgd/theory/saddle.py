@@ -8,9 +8,11 @@ from ode_sgd.kernels.coefficients import coefficient_kernels
 from ode_sgd.model.check import Array
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
+from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.theory import branch as branches
 from ode_sgd.theory import closed_forms
 from ode_sgd.theory.branch import Start
+from ode_sgd.theory.rest import Rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,7 +75,20 @@ def symmetric_saddle(problem: Problem, start: Start = None, branch: str | None =
     lambda_k cancels from the fixed-point equations, so that M + 2 numbers determine all sectors; they are found by
     following their flow. Source: Saad & Solla, PRE 52, 4225 (1995); docs/theory.md section 8.
     """
-    rest = branches.saddle(problem, start, branch)
+    return _at(problem, branches.saddle(problem, start, branch))
+
+
+def saddle_of_run(trajectory: Trajectory) -> tuple[str, float]:
+    """Branch and eps_g of the saddle that a run leaves: as `symmetric_saddle` with the run as the start.
+
+    Replicas with teachers of their own are held against an orthonormal one. Raises InvalidProblem as there.
+    """
+    rest = branches.saddle_of_run(trajectory)
+    return rest.branch, _error(trajectory.problem, rest.covariance)
+
+
+def _at(problem: Problem, rest: Rest) -> Saddle:
+    """All sectors of a fixed point."""
     K, M, L = problem.student_units, problem.teacher_units, problem.spectrum.distinct
     t = np.tile(rest.T / rest.trace, (L, 1, 1)) if rest.t is None else rest.t
     row = t @ rest.x

@@ -67,7 +67,7 @@ def escape_from_saddle(problem: ode_sgd.Problem, rate: float) -> ode_sgd.Escape:
 
 def run_past_plateau(problem: ode_sgd.Problem, start: ode_sgd.OrderParameters) -> ode_sgd.Trajectory:
     """The ODE until the plateau is left, and not much longer: the exponential tail after it costs far more."""
-    there = ode_sgd.theory.escape_time(problem, start)
+    there = ode_sgd.theory.escape_time(problem, start, "identical")
     for longer in (3.0, 6.0, 12.0, 24.0):
         alpha = np.linspace(0.0, there.time + longer / there.rate, TIMES)
         run = ode_sgd.integrate(problem, start, alpha, moments=(1,))
@@ -89,7 +89,8 @@ def measure(K: int, output: str) -> Measured:
         fit = ode_sgd.fit_escape(run, plateau)
         if plateau is None or fit is None:
             raise RuntimeError(f"K = {K}, seed {seed}: {ode_sgd.find_plateaus(run).reason or 'no escape'}")
-        own_rate, own_height = theory.escape_rate(problem, start), theory.plateau_height(problem, start)
+        own_rate = theory.escape_rate(problem, start, "identical")  # where weights of STUDENT_SCALE arrive
+        own_height = theory.plateau_height(problem, start, "identical")
         rows.append((fit.rate, fit.rate / own_rate, plateau.length, plateau.height, plateau.height / own_height))
     rates, relative, lengths, heights, relative_heights = np.transpose(rows)
     return Measured(

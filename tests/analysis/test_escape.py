@@ -100,3 +100,17 @@ def test_on_simulations_it_is_the_theory():
     sgd = ode_sgd.simulate(problem, start, np.linspace(0.0, 500.0, 501), dimension=2000, replicas=16, seed=2)
     fit = ode_sgd.fit_escape(sgd)
     assert abs(fit.rate - ode_sgd.theory.escape_rate(problem, start)) < 3.0 * fit.error + 0.01 * fit.rate
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_start_without_overlaps_is_alike():
+    """R = 0 has no direction to differ in: no warning, and no spread."""
+    problem = ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.isotropic(), student_units=2, teacher_units=2, learning_rate=0.5
+    )
+    start = ode_sgd.OrderParameters.typical(problem, 0.01)
+    found = ode_sgd.findings(ode_sgd.integrate(problem, start, 300.0))
+    assert found.escape is None
+    R, error = growing()
+    R[0] = 0.0
+    assert isinstance(ode_sgd.fit_escape(trajectory(ALPHA, error, R)), ode_sgd.Escape)

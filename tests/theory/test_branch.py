@@ -1,15 +1,18 @@
 """Which of the two saddles a start, or a run, leaves."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import ode_sgd
 from ode_sgd import OrderParameters, theory
-from ode_sgd.theory import branch as branches
+from ode_sgd.theory import followed as flows
 from ode_sgd.theory.branch import teacher_of
-from ode_sgd.theory.rest import at_rest
+from ode_sgd.theory.rest import at_rest, own_part
 from theory.test_saddle import committee
 
 
@@ -68,14 +71,14 @@ def test_the_flow_is_that_of_the_ode():
     """Delta and asymmetry of the followed start against the run that is integrated, as long as students are alike."""
     problem = committee(3, 3, learning_rate=0.6, teacher_units=2, label_noise=0.3)
     start = OrderParameters.random(problem, 3000, student_scale=0.1, seed=4)
-    flow = branches._Flow(problem, start, at_rest(problem, teacher_of(problem, start), "identical"))
+    flow = flows.Flow(problem, start, at_rest(problem, teacher_of(problem, start), "identical"))
     alpha = np.array([0.0, 1.0, 5.0, 20.0])
     run = ode_sgd.integrate(problem, start, alpha, rtol=1e-8)
-    solved = branches.solve_ivp(flow.slope, (0.0, 20.0), flow.start, t_eval=alpha, rtol=1e-8, atol=1e-12)
+    solved = flows.solve_ivp(flow.slope, (0.0, 20.0), flow.start, t_eval=alpha, rtol=1e-8, atol=1e-12)
     for row, state in enumerate(solved.y.T):
         assert flow.asymmetry(state) == pytest.approx(ode_sgd.asymmetry(run)[row], rel=2e-2)  # its square
         own = flow.variance @ flow.parts(state)[2]
-        assert own == pytest.approx(branches._own(run.Q[row]), rel=2e-2)
+        assert own == pytest.approx(own_part(run.Q[row]), rel=2e-2)
     assert ode_sgd.asymmetry(run).max() < 0.1 * np.linalg.norm(run.R[-1])
 
 
@@ -101,7 +104,7 @@ def test_many_sectors_are_binned():
     problem = committee(2, 400, learning_rate=0.1)
     start = OrderParameters.random(problem, 4000, student_scale=0.01, seed=1)
     assert theory.symmetric_saddle(problem, start).branch == "identical"
-    assert branches._bins(problem.spectrum.eigenvalues).max() < branches.BINS
+    assert flows._bins(problem.spectrum.eigenvalues, flows.BINS).max() < flows.BINS
 
 
 def test_replicas_with_a_teacher_each_have_no_common_saddle():
@@ -113,3 +116,43 @@ def test_replicas_with_a_teacher_each_have_no_common_saddle():
     runs = ode_sgd.simulate(problem, own, [0.0, 1.0], dimension=100, replicas=2, seed=1)
     with pytest.raises(ode_sgd.InvalidStart, match="teacher of its own"):
         theory.plateau_height(problem, runs)
+
+
+def test_replicas_that_part_in_either_pairing_are_judged_one_by_one():
+    """Their mean stays alike for ever, while each of them has left the identical saddle long ago."""
+    problem = committee(2, 1, learning_rate=0.5)
+    start = OrderParameters.typical(problem, 0.01)
+    runs = ode_sgd.simulate(problem, start, np.linspace(0.0, 600.0, 121), dimension=1000, replicas=32, seed=1)
+    assert theory.symmetric_saddle(problem, runs).branch == "identical" == ode_sgd.half_height(runs).branch
+    assert theory.escape_rate(problem, runs) == theory.escape_rate(problem, start, "identical")
+
+
+@pytest.mark.parametrize(("values", "shares"), [([1e3, 1.0], [1e-4, 0.9999]), ([1e4, 1.0], [1e-6, 1.0 - 1e-6])])
+def test_far_apart_eigenvalues_take_few_evaluations(values, shares, monkeypatch):
+    """An explicit method needs a step for every time constant of the fastest: 10^5 and 10^6 of them."""
+    spectrum = ode_sgd.Spectrum(values, shares)
+    problem = ode_sgd.Problem(spectrum=spectrum, student_units=2, teacher_units=2, learning_rate=0.01)
+    slope, calls = flows.Flow.slope, []
+    monkeypatch.setattr(flows.Flow, "slope", lambda *given: calls.append(1) or slope(*given))
+    start = OrderParameters.random(problem, 10**7, student_scale=0.01, seed=1)
+    assert theory.symmetric_saddle(problem, start).branch == "identical"
+    assert len(calls) < 3000
+
+
+def test_a_flow_that_fails_says_so(monkeypatch):
+    problem = committee(2, 1, learning_rate=1.0)
+    start = OrderParameters.random(problem, 1000, student_scale=0.3, seed=1)
+    failed = SimpleNamespace(status=-1, message="Required step size is less than spacing.", t=[0.0, 7.0])
+    monkeypatch.setattr(flows, "solve_ivp", lambda *given, **options: failed)
+    with pytest.raises(ode_sgd.InvalidProblem, match=r"at alpha = 7.*name it, branch='identical'"):
+        theory.symmetric_saddle(problem, start)
+
+
+def test_closed_forms_do_not_load_the_integrators():
+    code = (
+        "import sys, ode_sgd; spectrum = ode_sgd.Spectrum.isotropic(); "
+        "problem = ode_sgd.Problem(spectrum=spectrum, student_units=2, teacher_units=2, learning_rate=0.1, "
+        "gradient_flow=True); "
+        "ode_sgd.theory.plateau_height(problem); ode_sgd.half_height; assert 'scipy.integrate' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,10 +11,11 @@ import numpy as np
 
 from ode_sgd.analysis.escape import fit_escape
 from ode_sgd.analysis.floor import floor_of
-from ode_sgd.analysis.half_height import HalfHeight, half_height
+from ode_sgd.analysis.half_height import OUTCOMES as HALF_OUTCOMES
+from ode_sgd.analysis.half_height import HalfHeight, HalfHeightSearch, left_saddle, search_half_height
 from ode_sgd.analysis.plateau import FEWEST_TIMES, OUTCOMES, Plateau, PlateauSearch, find_plateaus, longest
 from ode_sgd.analysis.power_law import fit_power_law
-from ode_sgd.analysis.saddle_of_run import teacher_of
+from ode_sgd.analysis.saddle_of_run import start_of_theory
 from ode_sgd.analysis.selection import FOUND
 from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.solvers.trajectory import Trajectory
@@ -54,9 +55,14 @@ class Run:
         return None if self.plateaus is None else longest(self.plateaus)
 
     @functools.cached_property
+    def halves(self) -> HalfHeightSearch:
+        """The passage of the saddle's height, or why there is none."""
+        return search_half_height(self.ode)
+
+    @property
     def half(self) -> HalfHeight | None:
-        """The passage of the saddle's height."""
-        return half_height(self.ode)
+        """Its numbers."""
+        return self.halves.half_height
 
     @functools.cached_property
     def agreement(self) -> Judgement:
@@ -113,11 +119,10 @@ def _plateau(run: Run) -> Found:
 
 
 def _half_height(run: Run) -> Found:
-    if run.half is None:
-        return NO_SADDLE, ()
-    if run.half.reached:
+    outcome = run.halves.outcome
+    if run.half is not None and outcome == FOUND:
         return FOUND, (run.half.time,)
-    return ("not_reached" if run.ode.status == "complete" else EARLY), ()
+    return (EARLY if outcome == "not_reached" and run.ode.status != "complete" else outcome), ()
 
 
 def _saddle(run: Run) -> Found:
@@ -135,7 +140,7 @@ def _escape(run: Run) -> Found:
         return "one_student", ()
     stretch = run.plateau or _passage(run)
     if stretch is None:
-        return ("not_left" if run.half is not None else NO_SADDLE), ()
+        return ("not_left" if run.halves.outcome == "not_reached" else run.halves.outcome), ()
     fit = fit_escape(run.ode, stretch)
     return ("no_window", ()) if fit is None else (FOUND, (fit.rate, fit.error, *fit.window))
 
@@ -158,10 +163,10 @@ def _passage(run: Run) -> Plateau | None:
 
 def _exponent(run: Run) -> Found:
     """After the last plateau and half of the saddle's height: before that, a power law is that of the start."""
-    half = run.half
-    if half is not None and not half.reached:
+    after = left_saddle(run.ode, run.halves)
+    if np.isnan(after):
         return "not_left", ()
-    fit = fit_power_law(run.ode, after=0.0 if half is None else half.time, plateaus=run.plateaus)
+    fit = fit_power_law(run.ode, after=after, plateaus=run.plateaus)
     return ("no_window", ()) if fit is None else (FOUND, (fit.exponent, fit.error, *fit.window))
 
 
@@ -184,7 +189,7 @@ def _theory(run: Run) -> Found:
     if run.half is None:
         return NO_SADDLE, ()
     try:
-        return FOUND, (escape_rate(run.ode.problem, teacher_of(run.ode), run.half.branch),)
+        return FOUND, (escape_rate(run.ode.problem, start_of_theory(run.ode), run.half.branch),)
     except InvalidProblem:
         return NO_SADDLE, ()
 
@@ -197,10 +202,10 @@ AGREEMENT = _measure("agreement", WORDS, _agreement)  # of sweeps that simulate
 THEORY = _measure("theory_escape", (FOUND, NO_SADDLE), _theory)  # only if asked for: it takes as long as all others
 MEASURES = (
     _measure("final_error", (FOUND, BELOW), _final),
-    _measure("half_height", (FOUND, "not_reached", NO_SADDLE, EARLY), _half_height),
+    _measure("half_height", (*HALF_OUTCOMES, EARLY), _half_height),
     _measure("saddle", (FOUND, NO_SADDLE), _saddle),
     _measure("plateau", (*OUTCOMES, FEW_TIMES), _plateau),
-    _measure("escape", (FOUND, "not_left", "no_window", "one_student", NO_SADDLE), _escape),
+    _measure("escape", (FOUND, "not_left", "not_passed", "no_window", "one_student", NO_SADDLE), _escape),
     _measure("exponent", (FOUND, "no_window", "not_left"), _exponent),
     _measure("floor", (FOUND, "or_plateau", "moving", BELOW, EARLY), _floor),
 )
