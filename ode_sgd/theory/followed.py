@@ -25,11 +25,12 @@ LONGEST = 40.0  # in units of 1 / lambda_esc: e^-40 is a start without any asymm
 BINS = 48  # sectors that stand for a spectrum here; a choice between two needs no more
 PRECISION = 1e-3  # relative, for the same reason
 LONG = 1e3  # times the fastest rate: an explicit method then takes as many steps for its stability alone
+MOST = 10_000  # evaluations
 FEW, MANY = 100, 1000  # numbers in the state: implicit steps cost no more than explicit ones, or far too much
 
 
 def own_part_when_leaving(problem: Problem, start: OrderParameters, identical: Rest, split: Rest) -> float:
-    """Delta of a start when its asymmetry has grown to SPREAD; after LONGEST where it never does."""
+    """Delta of a start when its asymmetry has grown to SPREAD; after LONGEST, or MOST evaluations, if it never does."""
     flow = Flow(problem, start, identical)
     last = LONGEST / min(_leading_rate(problem, rest) for rest in (identical, split))
     stiff = last * flow.fastest() > LONG
@@ -43,13 +44,34 @@ def own_part_when_leaving(problem: Problem, start: OrderParameters, identical: R
 
     leaves.terminal, leaves.direction = True, 1.0  # type: ignore[attr-defined]
     method = "BDF" if stiff or flow.start.size <= FEW else "RK23"
-    run = solve_ivp(flow.slope, (0.0, last), flow.start, method, events=leaves, rtol=PRECISION, atol=flow.resolution)
+    bounded = _Bounded(flow)
+    try:
+        run = solve_ivp(bounded, (0.0, last), flow.start, method, events=leaves, rtol=PRECISION, atol=flow.resolution)
+    except _Enough:
+        return flow.own(bounded.latest)
     if run.status < 0:
         raise InvalidProblem(
             f"which of the two saddles this start leads to was not found ({run.message.rstrip('.')} at alpha = "
             f"{run.t[-1]:.3g}); name it, branch='identical' or 'split', or give the Trajectory of `integrate`"
         )
-    return float(np.sum(flow.variance * flow.parts(run.y[:, -1])[2]))
+    return flow.own(run.y[:, -1])
+
+
+class _Enough(Exception):
+    """The flow has been evaluated as often as the choice between two saddles is worth."""
+
+
+class _Bounded:
+    """The slope of a flow, MOST times; from starts far from the symmetric subspace steps can collapse."""
+
+    def __init__(self, flow: "Flow") -> None:
+        self._flow, self._left, self.latest = flow, MOST, flow.start
+
+    def __call__(self, time: float, state: Array) -> Array:
+        if self._left == 0:
+            raise _Enough
+        self._left, self.latest = self._left - 1, state
+        return self._flow.slope(time, state)
 
 
 def _leading_rate(problem: Problem, rest: Rest) -> float:
@@ -95,6 +117,10 @@ class Flow:
     def asymmetry(self, state: Array) -> float:
         """Norm of the part of R that differs between students."""
         return float(np.linalg.norm(np.tensordot(self.variance, self.parts(state)[3], axes=1)))
+
+    def own(self, state: Array) -> float:
+        """Delta, of order one."""
+        return float(np.sum(self.variance * self.parts(state)[2]))
 
     def fastest(self) -> float:
         """The fastest rate of decay, at the start or at the saddle, per unit of alpha."""

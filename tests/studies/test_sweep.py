@@ -205,24 +205,35 @@ print(code, used.ru_utime + used.ru_stime, (own[0] if own else used.ru_maxrss) /
 """
 
 
-@pytest.mark.parametrize(
-    ("rates", "more"),
-    [
-        ("{ linspace = [0.1, 0.9, 400] }", ["sweep.spectrum.beta={linspace=[0.2,2.0,50]}", "sweep.replicas=5"]),
-        (str([0.1 + 1e-6 * number for number in range(100_000)]), ["sweep.spectrum.beta=[1.0]"]),
-    ],
-    ids=["grid", "list"],
-)
-def test_a_dry_run_of_1e5_runs_is_quick_and_small(tmp_path, record_property, rates, more):
-    """Of values between two ends a part is looked at, of those that are written down every one."""
-    (tmp_path / "scan.toml").write_text(FILE.replace("[0.1, 0.2, 0.5]", rates))
-    command = [sys.executable, "-c", MEASURED, "sweep", "run", str(tmp_path / "scan.toml"), "--dry-run"]
-    command += [word for setting in more for word in ("--set", setting)]
+def dry_run(path, rates, *settings):
+    """Processor time in seconds and memory in MB of a dry run of 1e5 runs."""
+    path.write_text(FILE.replace("[0.1, 0.2, 0.5]", rates))
+    command = [sys.executable, "-c", MEASURED, "sweep", "run", str(path), "--dry-run"]
+    command += [word for setting in settings for word in ("--set", setting)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert "100000 runs" in done.stdout
     code, seconds, megabytes = done.stdout.splitlines()[-1].split()
-    record_property("measured", f"dry run of 1e5 runs: {seconds} s of processor, {megabytes} MB")
-    assert (code, float(seconds) < 5.0, float(megabytes) < 500.0) == ("0", True, True)
+    assert code == "0"
+    return float(seconds), float(megabytes)
+
+
+def test_a_dry_run_of_1e5_runs_is_cheap_and_small(tmp_path, record_property):
+    """Of values between two ends a part is looked at, of those that are written down every one.
+
+    That takes 4 to 5 times as long as a grid (measured on a quiet and on a busy machine), whatever the machine's speed.
+    """
+    grid = dry_run(
+        tmp_path / "grid.toml",
+        "{ linspace = [0.1, 0.9, 400] }",
+        "sweep.spectrum.beta={linspace=[0.2,2.0,50]}",
+        "sweep.replicas=5",
+    )
+    listed = dry_run(
+        tmp_path / "list.toml", str([0.1 + 1e-6 * number for number in range(100_000)]), "sweep.spectrum.beta=[1.0]"
+    )
+    record_property("measured", f"dry run of 1e5 runs, seconds and MB: grid {grid}, list {listed}")
+    assert listed[0] < 8.0 * grid[0]
+    assert max(grid[1], listed[1]) < 500.0
 
 
 @pytest.mark.parametrize(
