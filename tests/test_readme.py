@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BLOCKS = r"```python\n(.*?)```\n\n```text\n(.*?)```"
+BLOCKS = r"```python\n((?:(?!```).)*)```\n\n```text\n((?:(?!```).)*)```"  # a block of code, and of text right below it
 NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 
 

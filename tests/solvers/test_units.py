@@ -85,8 +85,8 @@ def test_the_limit_of_divergence_has_no_units():
         C = np.tensordot(one.spectrum.powers(1), start(one, s).gram, 1)
         limits.append(divergence_limit(one, C))
     np.testing.assert_allclose(limits, limits[0], rtol=1e-12)
-    # A student weight of 0.01 needs fields a hundred times the labels', here mostly noise.
-    assert limits[0] > 1e8 * 30.0**2 / 0.01**2
+    # Fields as large as the labels, here mostly noise: the student of weight 1 can carry them all.
+    assert 1e8 * 30.0**2 < limits[0] < 2e8 * 30.0**2
 
 
 @pytest.mark.parametrize("method", ["rodas5p", "DOP853"])
