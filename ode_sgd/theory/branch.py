@@ -110,9 +110,13 @@ def _measured(trajectory: Trajectory) -> float:
 
 
 def _own_when_leaving(Q: Array, R: Array, T: Array) -> float:
-    """The same of one curve."""
+    """The same of one curve; between two output times Delta is linear in the logarithm of the spread."""
     spread = np.linalg.norm(R - R.mean(axis=1, keepdims=True), axis=(1, 2))
     size = np.linalg.norm(R, axis=(1, 2))
     alike = np.flatnonzero(spread <= SPREAD * size)
-    row = alike[-1] if alike.size else np.argmin(spread / np.where(size > 0.0, size, np.inf))
-    return float(own_part(Q[row] - R[row] @ np.linalg.pinv(T) @ R[row].T))
+    row = int(alike[-1] if alike.size else np.argmin(spread / np.where(size > 0.0, size, np.inf)))
+    own = [own_part(Q[near] - R[near] @ np.linalg.pinv(T) @ R[near].T) for near in (row, min(row + 1, len(Q) - 1))]
+    if not alike.size or row + 1 == len(Q) or spread[row] == 0.0:
+        return float(own[0])
+    before, after = np.log(spread[row : row + 2] / size[row : row + 2])
+    return float(own[0] + (own[1] - own[0]) * (np.log(SPREAD) - before) / (after - before))

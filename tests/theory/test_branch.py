@@ -59,12 +59,22 @@ def test_large_learning_rates_leave_the_split_saddle(eta, measured, record_prope
 )
 @pytest.mark.parametrize("L", [1, 4])
 def test_a_start_and_its_run_choose_alike(eta, scale, expected, L):
+    """Delta is 0.01 to 0.8 of the split saddle's, or more; within a percent of the border, a half, they may differ."""
     problem = committee(2, L, learning_rate=eta / L**0.5)
-    start = OrderParameters.random(problem, 1000, student_scale=scale, seed=2)
+    start = OrderParameters.random(problem, 1000, student_scale=scale, seed=4)
     run, chosen = followed(problem, start)
     assert theory.symmetric_saddle(problem, run).branch == chosen
     if L == 1:
         assert chosen == expected
+
+
+@pytest.mark.parametrize(("L", "K", "eta", "scale", "seed"), [(8, 3, 2.0, 0.1, 3), (4, 2, 1.5, 0.03, 8)])
+def test_coarse_output_times_choose_as_fine_ones(L, K, eta, scale, seed):
+    """The students part within one step of the coarse times, and Delta grows severalfold in it."""
+    problem = committee(K, L, learning_rate=eta)
+    start = OrderParameters.random(problem, 1000, student_scale=scale, seed=seed)
+    runs = [ode_sgd.integrate(problem, start, np.arange(0.0, 600.1, step)) for step in (0.1, 1.0)]
+    assert [theory.symmetric_saddle(problem, run).branch for run in runs] == ["split", "split"]
 
 
 def test_the_flow_is_that_of_the_ode():
