@@ -50,12 +50,14 @@ def features(q, r):
 
 
 def hotelling(first, second):
-    """p-value of equal means, two samples (n, p)."""
-    n, m, p = len(first), len(second), first.shape[1]
+    """p-value of equal means, two samples (n, p); what has no variance, as in a linear network, is left out."""
+    n, m = len(first), len(second)
     pooled = ((n - 1) * np.cov(first.T) + (m - 1) * np.cov(second.T)) / (n + m - 2)
     scale = np.sqrt(np.diag(pooled))
-    difference = (first.mean(axis=0) - second.mean(axis=0)) / scale
-    t2 = n * m / (n + m) * difference @ np.linalg.solve(pooled / np.outer(scale, scale), difference)
+    values, axes = np.linalg.eigh(pooled / np.outer(scale, scale))
+    varies = values > 1e-10
+    difference = (first.mean(axis=0) - second.mean(axis=0)) / scale @ axes[:, varies]
+    p, t2 = int(varies.sum()), n * m / (n + m) * float(difference**2 @ (1.0 / values[varies]))
     return stats.f.sf(t2 * (n + m - p - 1) / (p * (n + m - 2)), p, n + m - p - 1)
 
 
