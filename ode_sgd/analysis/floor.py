@@ -6,6 +6,9 @@ from ode_sgd.model.check import Array
 from ode_sgd.solvers.trajectory import Trajectory
 
 STILL = 0.01  # a curve that moves by less than this over the last third of the time has come to rest
+CLOSE = 0.98  # ... or that ends nearer than this to where three points of an exponential approach lead,
+SLOWER = 1.5  # of which the second fall is smaller than the first by this factor, among
+FEWEST_TIMES = 4  # output times at least
 LATE = 2.0 / 3.0  # where the last third begins
 BLOCKS, FEWEST_BLOCKS = 10, 4  # of output times, whose means tell a drift from fluctuations
 DEVIATIONS = 3.0  # standard errors of the drift that count as fluctuation ...
@@ -14,6 +17,8 @@ MOST_NOISE = 0.1  # ... unless they are more than this: then nothing is known
 
 def end_level(alpha: Array, error: Array, resolution: float, fluctuates: bool) -> float:
     """The level on which eps_g ends if it moved by less than 1 % over the last third of alpha, else 0.
+
+    An ODE that still falls to a level, but slows down exponentially and is within 2 % of it, has it as well.
 
     Parameters
     ----------
@@ -30,9 +35,15 @@ def end_level(alpha: Array, error: Array, resolution: float, fluctuates: bool) -
         return 0.0
     if fluctuates and (blocks := min(BLOCKS, values.size // 2)) >= FEWEST_BLOCKS:
         return float(values.mean()) if _rests(alpha[late], values, blocks) else 0.0
-    begin = float(np.interp(LATE * alpha[-1], alpha, error))
+    begin, middle, end = np.interp(np.array([LATE, 0.5 * (LATE + 1.0), 1.0]) * alpha[-1], alpha, error)
     moved = max(float(values.max()), begin) - min(float(values.min()), begin)
-    return float(values[-1]) if moved < STILL * values[-1] else 0.0
+    if moved < STILL * values[-1]:
+        return float(end)
+    first, second = begin - middle, middle - end
+    if fluctuates or values.size < FEWEST_TIMES or first <= SLOWER * abs(second):
+        return 0.0
+    ahead = end - second**2 / (first - second)  # a power law leads far below its end
+    return float(ahead) if ahead > CLOSE * end else 0.0
 
 
 def _rests(alpha: Array, values: Array, blocks: int) -> bool:

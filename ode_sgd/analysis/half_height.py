@@ -27,18 +27,19 @@ class HalfHeight:
         eps_g at `theory.symmetric_saddle` with the run's own teacher (replicas with teachers of their own: an
         orthonormal one); dimensionless.
     branch : str
-        "identical" or "split": the one that `theory.symmetric_saddle` chooses for the run, by the students' parts of
-        their own when what tells them apart in R has grown to a tenth of it.
+        "identical" or "split": the one that `theory.symmetric_saddle` chooses for the run.
     entered : float
         First alpha at which eps_g is within 10 % of `height`; NaN: never.
     within : float
         Time that eps_g spends within 10 % of it, in units of alpha, over the whole run.
     time : float
-        First alpha at which eps_g is below floor + (height - floor) / 2; NaN: not reached, the run ends on the saddle,
-        or it does not pass it (eps_g begins below that, or never comes within 10 % of `height`).
+        Alpha at which eps_g falls below floor + (height - floor) / 2. Of several such times (on the first descent, from
+        which it comes back; by fluctuations) the one with the least time below before and above after it. NaN: not
+        reached, the run ends on the saddle, or it does not pass it (eps_g begins below that level, or never comes
+        within 10 % of `height`).
     floor : float
-        The level on which eps_g ends if it moved by less than 1 % over the last third of alpha (simulations: by less
-        than their fluctuations allow, 10 % at most), else 0; of replicas the median over those that have left the
+        The level on which eps_g ends if it has come to rest (moved by less than 1 % over the last third of alpha, or on
+        an exponential way to within 2 % of it; simulations: by less than their fluctuations allow, 10 % at most), else 0; of replicas the median over those that have left the
         saddle.
     time_error : float
         Half the distance between the output times around `time`; over replicas its standard error.
@@ -196,9 +197,21 @@ def _below(floor: float, height: float) -> bool:
 
 
 def _half(alpha: Array, curve: Array, half: float) -> float:
-    """First time at which ln eps_g, which begins above it, is below the half level; NaN if it never is."""
-    below = np.flatnonzero(curve < np.log(half))
-    return crossing(alpha, curve, int(below[0]) - 1, float(np.log(half))) if below.size else float("nan")
+    """When ln eps_g, which begins above it, passes the half level: of its ways down the one that tells best.
+
+    On its first descent a run may fall below and come back, and fluctuations cross the level many times. So the time
+    below it before, and above it after, is to be least; NaN if to have stayed above is better than any.
+    """
+    below = curve < np.log(half)
+    down = np.flatnonzero(~below[:-1] & below[1:])
+    if not down.size:
+        return float("nan")
+    spacing = np.diff(alpha)
+    under = np.insert(np.cumsum(spacing * below[1:]), 0, 0.0)  # until each time
+    over = np.insert(np.cumsum(spacing * ~below[1:]), 0, 0.0)
+    wrong = under[down] + over[-1] - over[down]
+    best = int(np.argmin(wrong))
+    return crossing(alpha, curve, int(down[best]), float(np.log(half))) if wrong[best] < under[-1] else float("nan")
 
 
 def _mean_of_most(values: Array) -> float:

@@ -55,8 +55,8 @@ class Plateau:
         The alpha from which eps_g stays within 10 % of `height` until it leaves.
     end : float
         First alpha at which it is half-way down from `height` to the floor; before another plateau higher than that,
-        to the midst between the two. The floor is the level on which the curve ends if it moved by less than 1 % over
-        the last third of alpha (simulations: by less than their fluctuations allow, 10 % at most), else 0.
+        to the midst between the two. The floor is the level on which the curve ends if it has come to rest
+        (`HalfHeight.floor`), else 0.
     height : float
         eps_g on it, dimensionless: the mean over the flattest fifth.
     start_error, end_error, length_error, height_error : float

@@ -1,8 +1,9 @@
 """Which of the two symmetric saddles a run leaves (docs/theory.md section 8).
 
 Identical students are unstable to parts of their own, at rates of order eta^2. So it is a matter of time: the branch is
-told by the parts that they have, Delta (the eigenvalue of Q on differences of students that no teacher explains), when
-what tells the students apart begins to show, at a tenth (SPREAD) of their overlaps with the teachers.
+the one near whose height eps_g stays for longer until the students have parted. Where both heights are the same within
+10 %, it is told by Delta, the eigenvalue of Q on differences of students that no teacher explains, when what tells the
+students apart begins to show, at a tenth (SPREAD) of their overlaps with the teachers.
 """
 
 import numpy as np
@@ -15,14 +16,21 @@ from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.theory.rest import (
     BRANCHES,
+    PARTED,
     SPREAD,
+    TINY,
+    Approach,
     Rest,
     Teacher,
+    at_level,
     at_rest,
     own_part,
     own_parts_grow,
     require_symmetry,
 )
+
+BAND = 0.1  # heights within this fraction of each other tell no branch
+NEAR = 0.3  # a run within this fraction of a height, or half-way to the other one, is near it
 
 Start = OrderParameters | Trajectory | None
 
@@ -37,15 +45,13 @@ def saddle(problem: Problem, start: Start, branch: str | None) -> Rest:
     if branch is not None or start is None:
         return at_rest(problem, teacher, branch or "identical")
     if isinstance(start, Trajectory):
-        return _nearer(problem, teacher, _measured(start))
-    identical = at_rest(problem, teacher, "identical")
-    split = _split(problem, teacher)
+        return _left(problem, teacher, _seen(start))
+    identical, split = at_rest(problem, teacher, "identical"), _split(problem, teacher)
     if split is None:
         return identical
     from ode_sgd.theory import followed  # scipy.integrate takes a third of a second to load
 
-    own = followed.own_part_when_leaving(problem, start, identical, split)
-    return split if own > 0.5 * split.own_norm * split.trace else identical
+    return _nearer(identical, split, followed.approach(problem, start, identical, split))
 
 
 def saddle_of_run(trajectory: Trajectory) -> Rest:
@@ -53,20 +59,29 @@ def saddle_of_run(trajectory: Trajectory) -> Rest:
     problem = trajectory.problem
     teacher = teacher_of(problem, trajectory if trajectory.T.ndim == 2 else None)
     require_symmetry(problem)
-    return _nearer(problem, teacher, _measured(trajectory))
+    return _left(problem, teacher, _seen(trajectory))
 
 
-def _nearer(problem: Problem, teacher: Teacher, own: float) -> Rest:
-    """The saddle whose students' Delta is nearer to `own`.
+def _left(problem: Problem, teacher: Teacher, run: Approach) -> Rest:
+    """The saddle that a run leaves.
 
-    That of the split one is found in many steps, and is not looked for where it is larger than twice `own`: there it
-    would still grow, which takes one.
+    The split one is found in many steps. It is not looked for where the run is at the identical one most of the time,
+    and students of twice its Delta would still grow apart, which takes one.
     """
     identical = at_rest(problem, teacher, "identical")
-    if own_parts_grow(identical, 2.0 * own):
+    if run.stay(identical.height, BAND) >= 0.5 * run.duration.sum() and own_parts_grow(identical, 2.0 * run.own):
         return identical
     split = _split(problem, teacher)
-    return split if split is not None and own > 0.5 * split.own_norm * split.trace else identical
+    return identical if split is None else _nearer(identical, split, run)
+
+
+def _nearer(identical: Rest, split: Rest, run: Approach) -> Rest:
+    """The one near whose height the run is for longer, or where both have the same, the one whose Delta is nearer."""
+    apart = abs(np.log(identical.height / split.height))
+    if apart < np.log1p(BAND):
+        return split if run.own > 0.5 * split.own else identical
+    near = min(NEAR, np.expm1(0.5 * apart))
+    return split if run.stay(split.height, near) > run.stay(identical.height, near) else identical
 
 
 def _split(problem: Problem, teacher: Teacher) -> Rest | None:
@@ -98,25 +113,29 @@ def teacher_of(problem: Problem, start: Start) -> Teacher:
     return Teacher(T=start.moments(problem.spectrum, 1)[2], t=start.t)
 
 
-def _measured(trajectory: Trajectory) -> float:
-    """Delta of a run where the students' overlaps were last alike to SPREAD, or most alike; of replicas the median.
+def _seen(trajectory: Trajectory) -> Approach:
+    """A run until its students have parted: every replica by itself, and Delta their median.
 
-    Every replica has a row of its own: they part at different times, and students in whatever pairing, so that the
-    mean over replicas stays alike.
+    They part at different times, and students in whatever pairing, so that the mean over replicas stays alike.
     """
     Q, R = (part if part.ndim == 4 else part[None] for part in (trajectory.Q, trajectory.R))
     T = np.broadcast_to(trajectory.T, (len(R), *trajectory.T.shape[-2:]))
-    return float(np.median([_own_when_leaving(*parts) for parts in zip(Q, R, T, strict=True)]))
+    errors = np.atleast_2d(trajectory.generalization_error)
+    each = [_one(trajectory.alpha, *parts) for parts in zip(Q, R, T, errors, strict=True)]
+    return Approach(
+        own=float(np.median([run.own for run in each])),
+        error=np.concatenate([run.error for run in each]),
+        duration=np.concatenate([run.duration for run in each]),
+    )
 
 
-def _own_when_leaving(Q: Array, R: Array, T: Array) -> float:
-    """The same of one curve; between two output times Delta is linear in the logarithm of the spread."""
-    spread = np.linalg.norm(R - R.mean(axis=1, keepdims=True), axis=(1, 2))
+def _one(alpha: Array, Q: Array, R: Array, T: Array, error: Array) -> Approach:
+    """The same of one curve; up to where its students' overlaps were last alike to PARTED, or most alike."""
     size = np.linalg.norm(R, axis=(1, 2))
-    alike = np.flatnonzero(spread <= SPREAD * size)
-    row = int(alike[-1] if alike.size else np.argmin(spread / np.where(size > 0.0, size, np.inf)))
-    own = [own_part(Q[near] - R[near] @ np.linalg.pinv(T) @ R[near].T) for near in (row, min(row + 1, len(Q) - 1))]
-    if not alike.size or row + 1 == len(Q) or spread[row] == 0.0:
-        return float(own[0])
-    before, after = np.log(spread[row : row + 2] / size[row : row + 2])
-    return float(own[0] + (own[1] - own[0]) * (np.log(SPREAD) - before) / (after - before))
+    spread = np.linalg.norm(R - R.mean(axis=1, keepdims=True), axis=(1, 2)) / np.where(size > 0.0, size, np.inf)
+    spread[size == 0.0] = np.inf
+    alike = np.flatnonzero(spread <= PARTED)
+    end = 1 + int(alike[-1] if alike.size else np.argmin(spread))
+    own = own_part(Q - R @ np.linalg.pinv(T) @ R.swapaxes(-1, -2))
+    logarithm = np.log(np.clip(spread, TINY, 1.0 / TINY))
+    return Approach.of(at_level(logarithm, float(np.log(SPREAD)), own), alpha[:end], error[:end])

@@ -19,7 +19,7 @@ from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 from ode_sgd.theory.escape_modes import deviations, linearisation
-from ode_sgd.theory.rest import SPREAD, Rest, own_part
+from ode_sgd.theory.rest import PARTED, SPREAD, TINY, Approach, Rest, at_level, own_part
 
 LONGEST = 40.0  # in units of 1 / lambda_esc: e^-40 is a start without any asymmetry
 BINS = 48  # sectors that stand for a spectrum here; a choice between two needs no more
@@ -29,18 +29,19 @@ MOST = 10_000  # evaluations
 FEW, MANY = 100, 1000  # numbers in the state: implicit steps cost no more than explicit ones, or far too much
 
 
-def own_part_when_leaving(problem: Problem, start: OrderParameters, identical: Rest, split: Rest) -> float:
-    """Delta of a start when its asymmetry has grown to SPREAD; after LONGEST, or MOST evaluations, if it never does."""
+def approach(problem: Problem, start: OrderParameters, identical: Rest, split: Rest) -> Approach:
+    """The students' mean until the asymmetry has grown to PARTED; if it never does for LONGEST, or MOST evaluations."""
     flow = Flow(problem, start, identical)
     last = LONGEST / min(_leading_rate(problem, rest) for rest in (identical, split))
     stiff = last * flow.fastest() > LONG
     if stiff and flow.start.size > MANY:  # an implicit step is of the cube of that
         flow = Flow(problem, start, identical, bins=max(8, MANY * flow.variance.size // flow.start.size))
-    limit = SPREAD * np.sqrt(problem.student_units) * float(np.linalg.norm(identical.point.fields[:-2]))
-    limit = max(limit, 2.0 * flow.asymmetry(flow.start))
+    begins = SPREAD * np.sqrt(problem.student_units) * float(np.linalg.norm(identical.point.fields[:-2]))
+    begins = max(begins, 2.0 * flow.asymmetry(flow.start))
+    parted = begins * PARTED / SPREAD
 
     def leaves(_: float, state: Array) -> float:
-        return float(flow.asymmetry(state) - limit)
+        return float(flow.asymmetry(state) - parted)
 
     leaves.terminal, leaves.direction = True, 1.0  # type: ignore[attr-defined]
     method = "BDF" if stiff or flow.start.size <= FEW else "RK23"
@@ -48,13 +49,16 @@ def own_part_when_leaving(problem: Problem, start: OrderParameters, identical: R
     try:
         run = solve_ivp(bounded, (0.0, last), flow.start, method, events=leaves, rtol=PRECISION, atol=flow.resolution)
     except _Enough:
-        return flow.own(bounded.latest)
+        fields = flow.fields(bounded.latest)
+        return Approach.of(float(fields[-1]), np.array([0.0, last]), np.full(2, flow.error(fields)))
     if run.status < 0:
         raise InvalidProblem(
             f"which of the two saddles this start leads to was not found ({run.message.rstrip('.')} at alpha = "
             f"{run.t[-1]:.3g}); name it, branch='identical' or 'split', or give the Trajectory of `integrate`"
         )
-    return flow.own(run.y[:, -1])
+    fields, asymmetry = map(np.array, zip(*[(flow.fields(row), flow.asymmetry(row)) for row in run.y.T], strict=True))
+    own = at_level(np.log(np.maximum(asymmetry, TINY)), float(np.log(begins)), fields[:, -1])
+    return Approach.of(own, run.t, np.array([flow.error(row) for row in fields]))
 
 
 class _Enough(Exception):
@@ -118,22 +122,26 @@ class Flow:
         """Norm of the part of R that differs between students."""
         return float(np.linalg.norm(np.tensordot(self.variance, self.parts(state)[3], axes=1)))
 
-    def own(self, state: Array) -> float:
-        """Delta, of order one."""
-        return float(np.sum(self.variance * self.parts(state)[2]))
+    def fields(self, state: Array) -> Array:
+        """(R, S, Delta) of the students' mean, of order one."""
+        R, S, Delta = (np.tensordot(self.variance, part, axes=1) for part in self.parts(state)[:3])
+        return np.array([*R, S, max(float(Delta), 0.0)])
+
+    def error(self, fields: Array) -> float:
+        """eps_g."""
+        return self._space.error(fields, self._T)
 
     def fastest(self) -> float:
         """The fastest rate of decay, at the start or at the saddle, per unit of alpha."""
-        r, s, n, *_ = (np.tensordot(self.variance, part, axes=1) for part in self.parts(self.start))
-        first = self._space.coefficients(np.array([*r, s, max(float(n), 0.0)]), self._T)
+        first = self._space.coefficients(self.fields(self.start), self._T)
         size = max(abs(float(D)) for there in (first, self._decay) for D in (there.D_S, there.D_Delta))
         return 2.0 * float(self._rates.max()) * size
 
     def slope(self, _: float, state: Array) -> Array:
         """The time derivative of all parts."""
         r, s, n, rho, pi1, pi2 = self.parts(state)
-        R, S, Delta, *differ = (np.tensordot(self.variance, part, axes=1) for part in (r, s, n, rho, pi1, pi2))
-        there = self._space.coefficients(np.array([*R, S, max(float(Delta), 0.0)]), self._T)
+        differ = [np.tensordot(self.variance, part, axes=1) for part in (rho, pi1, pi2)]
+        there = self._space.coefficients(self.fields(state), self._T)
         answer = np.column_stack(differ) @ there.breaking.T  # (K, M + 4)
         epsilon, (d1, d2, g1, g2) = answer[:, :-4], answer[:, -4:].T
         D_S, D_Delta, E, (G_S, G_Delta) = there.D_S, there.D_Delta, there.E, self._noise * there.G

@@ -13,6 +13,8 @@ from ode_sgd.theory.symmetric import SymmetricSpace
 
 BRANCHES = ("identical", "split")
 SPREAD = 0.1  # what tells students apart in R, over R: from here on they are on their way out
+PARTED = 0.5  # ... and from here on they have left
+TINY = float(np.finfo(float).tiny)
 LEAST = 1e-6  # of the students' common S: below it rounding decides whether Delta grows
 
 
@@ -22,6 +24,25 @@ class Teacher:
 
     T: Array
     t: Array | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approach:
+    """A run up to where its students have parted."""
+
+    own: float  # Delta, of order one, when they begin to
+    error: Array  # (n,) eps_g until they have
+    duration: Array  # (n,) alpha that each of these stands for
+
+    @classmethod
+    def of(cls, own: float, alpha: Array, error: Array) -> "Approach":
+        """From output times, of which each stands for half of the way to its neighbours."""
+        halves = 0.5 * np.diff(alpha)
+        return cls(own=own, error=error, duration=np.append(halves, 0.0) + np.insert(halves, 0, 0.0))
+
+    def stay(self, height: float, within: float) -> float:
+        """How long eps_g is within this fraction of a height."""
+        return float(self.duration @ (np.abs(np.log(np.maximum(self.error, TINY) / height)) < np.log1p(within)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +61,16 @@ class Rest:
     def covariance(self) -> Array:
         """C there, (d, d)."""
         return self.space.covariance(self.point.fields, self.T)
+
+    @property
+    def height(self) -> float:
+        """eps_g there."""
+        return self.space.error(self.point.fields, self.T)
+
+    @property
+    def own(self) -> float:
+        """Delta there, of order one."""
+        return float(self.point.fields[-1])
 
     def teacher_sum(self, factor: Array) -> Array:
         """sum_k f_k t_k, (M, M), of f (L,)."""
@@ -60,7 +91,7 @@ class Rest:
     @property
     def own_norm(self) -> float:
         """Eigenvalue of q_k on differences of students; the same in all sectors."""
-        return float(self.point.fields[-1]) / self.trace
+        return self.own / self.trace
 
 
 def at_rest(problem: Problem, teacher: Teacher, branch: str) -> Rest:
@@ -77,6 +108,16 @@ def own_part(Q: Array) -> Array:
     """Eigenvalue of Q (.., K, K) on differences of students, on average."""
     K = Q.shape[-1]
     return np.asarray((np.trace(Q, axis1=-2, axis2=-1) - Q.sum(axis=(-2, -1)) / K) / (K - 1))
+
+
+def at_level(rising: Array, level: float, values: Array) -> float:
+    """`values` where `rising` (n,) passes the level for the last time, linear in between; its last one if never."""
+    below = np.flatnonzero(rising <= level)
+    row = int(below[-1]) if below.size else int(np.argmin(rising))
+    if not below.size or row + 1 == rising.size:
+        return float(values[row])
+    share = (level - rising[row]) / (rising[row + 1] - rising[row])
+    return float(values[row] + share * (values[row + 1] - values[row]))
 
 
 def own_parts_grow(identical: Rest, Delta: float) -> bool:

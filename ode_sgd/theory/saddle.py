@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ode_sgd.kernels.coefficients import coefficient_kernels
 from ode_sgd.model.check import Array
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
@@ -58,9 +57,10 @@ def symmetric_saddle(problem: Problem, start: Start = None, branch: str | None =
     branch : str or None
         "identical": all students are one vector, which is where small starts arrive. "split": they also have parts
         of their own, q_ii > q_ij, kept up by the noise of the samples; of order eta for erf, and gone with it under
-        gradient flow. None: the one whose parts are nearer to those that the students have when the run leaves it,
-        their rows of R differing by a tenth. A Trajectory shows that; for an OrderParameters the flow of the students'
-        mean and of small differences is followed until then, which takes up to a second.
+        gradient flow. None: the one near whose height the run is for longer until students part; where both heights
+        are the same within 10 %, the one whose parts are nearer to those that the students have when their rows of R
+        differ by a tenth. A Trajectory shows that; for an OrderParameters the flow of the students' mean and of small
+        differences is followed until then, which takes up to a second.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def saddle_of_run(trajectory: Trajectory) -> tuple[str, float]:
     Replicas with teachers of their own are held against an orthonormal one. Raises InvalidProblem as there.
     """
     rest = branches.saddle_of_run(trajectory)
-    return rest.branch, _error(trajectory.problem, rest.covariance)
+    return rest.branch, rest.height
 
 
 def _at(problem: Problem, rest: Rest) -> Saddle:
@@ -99,7 +99,7 @@ def _at(problem: Problem, rest: Rest) -> Saddle:
         problem=problem,
         branch=rest.branch,
         order_parameters=OrderParameters.from_solution(q, np.broadcast_to(row[:, None, :], (L, K, M)), t),
-        generalization_error=_error(problem, C),
+        generalization_error=rest.height,
         Q=C[:K, :K],
         R=C[:K, K:],
         T=C[K:, K:],
@@ -116,8 +116,4 @@ def plateau_height(problem: Problem, start: Start = None, branch: str | None = N
     rest = branches.saddle(problem, start, branch)
     if closed_forms.exist(problem, start):
         return closed_forms.height(problem)
-    return _error(problem, rest.covariance)
-
-
-def _error(problem: Problem, C: Array) -> float:
-    return max(0.0, float(coefficient_kernels(problem.activation).generalization_error(C, problem.signed_weights)))
+    return rest.height

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ode_sgd.kernels.coefficients import coefficient_kernels
 from ode_sgd.kernels.layout import overlap_index, row_count
 from ode_sgd.kernels.linearised import linearised_coefficients
 from ode_sgd.model.check import Array
@@ -48,6 +49,10 @@ class SymmetricSpace:
         self._index = overlap_index(K, M)
         self._columns = row_count(K, M) + M * (M + 1) // 2
         self._linearise = linearised_coefficients(problem.activation)
+        self._error, self._weights = (
+            coefficient_kernels(problem.activation).generalization_error,
+            problem.signed_weights,
+        )
         ones = np.full((K, K), 1.0 / K)
         c = np.zeros(K)
         c[:2] = 1.0, -1.0
@@ -75,6 +80,10 @@ class SymmetricSpace:
         Q = Delta * np.eye(K) + (S - Delta) / K
         R = np.tile(fields[:-2], (K, 1))
         return np.block([[Q, R], [R.T, T]])
+
+    def error(self, fields: Array, T: Array) -> float:
+        """eps_g at the fields."""
+        return max(0.0, float(self._error(self.covariance(fields, T), self._a)))
 
     def coefficients(self, fields: Array, T: Array) -> Coefficients:
         """A, G and their derivatives at the fields."""

@@ -20,6 +20,21 @@ def test_one_per_cent_over_the_last_third():
     assert end_level(ALPHA, moving(-0.0102), 0.0, False) == 0.0
 
 
+@pytest.mark.parametrize(("rate", "known"), [(0.005, False), (0.05, True), (0.5, True)])
+def test_an_exponential_approach_ends_on_its_limit(rate, known):
+    """At rate 0.05 the last third begins 0.5 % above the limit; the curve that came later is 5 % above it there."""
+    for late in (0.0, 46.0):
+        level = end_level(ALPHA, 1.0 + 100.0 * np.exp(-rate * (ALPHA - late)), 0.0, False)
+        assert level == (pytest.approx(1.0, rel=1e-3) if known else 0.0)
+    below = 1.0 + 5.0 * np.exp(-0.03 * ALPHA) - 3.0 * np.exp(-0.025 * ALPHA)  # comes back from slightly below
+    assert end_level(ALPHA, below, 0.0, False) == pytest.approx(1.0, rel=5e-3)
+
+
+@pytest.mark.parametrize("exponent", [0.03, 0.1, 0.3, 1.0, 2.0])
+def test_a_power_law_ends_on_none(exponent):
+    assert end_level(ALPHA, (1.0 + ALPHA) ** -exponent, 0.0, False) == 0.0
+
+
 def test_a_dip_on_the_way_counts():
     assert end_level(ALPHA, 1.0 - 0.02 * np.exp(-(((ALPHA - 250.0) / 10.0) ** 2)), 0.0, False) == 0.0
 

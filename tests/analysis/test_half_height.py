@@ -40,6 +40,33 @@ def test_numbers_of_a_known_curve(share):
     assert found.reached == 1 and found.replicas is None and found.time_error == 0.5
 
 
+def test_a_first_descent_below_the_half_level_is_not_the_way_down():
+    """On a floor close to the height the curve dips below the midst of both, comes back to rest, and leaves later."""
+    height, floor = saddle_height(), 0.8 * saddle_height()
+    dip = 0.15 * height * np.exp(-(((ALPHA - 40.0) / 15.0) ** 2))
+    found = ode_sgd.half_height(trajectory(ALPHA, passing(height, floor) - dip))
+    assert found.time == pytest.approx(1000.0, abs=0.01)
+    stays = ode_sgd.half_height(trajectory(ALPHA, passing(height, floor, left=1e5) - dip))
+    assert np.isnan(stays.time) and stays.reached == 0
+
+
+def test_fluctuations_around_the_half_level_do_not_move_the_time():
+    height, floor = saddle_height(), 0.8 * saddle_height()
+    noise = 1.0 + 0.03 * np.random.default_rng(0).standard_normal(ALPHA.size)
+    found = ode_sgd.half_height(trajectory(ALPHA, passing(height, floor) * noise))
+    assert found.time == pytest.approx(1000.0, abs=30.0)  # it falls within 100
+
+
+@pytest.mark.parametrize(("noise", "eta", "seed"), [(0.5, 2.0, 8), (1.5, 0.5, 1)])
+def test_it_does_not_contradict_the_plateau(noise, eta, seed):
+    one = problem(eta, label_noise=noise)
+    start = ode_sgd.OrderParameters.random(one, 1000, student_scale=0.1, seed=seed)
+    run = ode_sgd.integrate(one, start, np.r_[0.0, np.geomspace(0.05, 8000.0, 900)])
+    plateau = ode_sgd.find_plateau(run)
+    assert plateau.length > 900.0
+    assert ode_sgd.half_height(run).time == pytest.approx(plateau.end, rel=0.05)
+
+
 def test_a_run_too_steep_for_a_plateau_has_it():
     curve = trajectory(ALPHA, passing(saddle_height(), 0.0, left=30.0))
     assert ode_sgd.find_plateau(curve) is None

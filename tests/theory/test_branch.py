@@ -77,6 +77,21 @@ def test_coarse_output_times_choose_as_fine_ones(L, K, eta, scale, seed):
     assert [theory.symmetric_saddle(problem, run).branch for run in runs] == ["split", "split"]
 
 
+@pytest.mark.parametrize(
+    ("K", "eta", "dimension", "scale", "seed"),
+    [(2, 3.0, 80, 0.1, 3), (3, 1.5, 80, 0.1, 3), (4, 1.0, 80, 0.1, 3), (4, 1.5, 1000, 0.3, 2)],
+)
+def test_the_branch_is_where_the_run_rests(K, eta, dimension, scale, seed):
+    """Delta is far from the split saddle's, or the students are never alike to a tenth, and yet eps_g rests there."""
+    problem = committee(K, 1, learning_rate=eta)
+    start = OrderParameters.random(problem, dimension, student_scale=scale, seed=seed)
+    run = ode_sgd.integrate(problem, start, np.r_[0.0, np.geomspace(0.02, 5000.0, 500)])
+    saddle, plateau = theory.symmetric_saddle(problem, run), ode_sgd.find_plateau(run)
+    assert saddle.branch == theory.symmetric_saddle(problem, start).branch == "split"
+    assert saddle.generalization_error == pytest.approx(plateau.height, rel=0.15)
+    assert theory.plateau_height(problem, run, "identical") > 2.5 * plateau.height
+
+
 def test_the_flow_is_that_of_the_ode():
     """Delta and asymmetry of the followed start against the run that is integrated, as long as students are alike."""
     problem = committee(3, 3, learning_rate=0.6, teacher_units=2, label_noise=0.3)
