@@ -85,7 +85,7 @@ def test_failures_are_named_and_the_exit_status_is_1(folder, capsys, monkeypatch
         ),
         (["--shard", "3/3"], "3/3 is outside its range"),
         (["--shard", "half"], "give i/n"),
-        (["-j", "0"], "jobs = 0"),
+        (["-j", "-1"], "jobs = -1"),
         (["--cluster", "cluster.toml"], "job = 3: unknown key (did you mean 'jobs'?)"),
         (["--cluster", "missing.toml"], "cannot be read"),
         (["-o", "other"], "holds another sweep"),
