@@ -106,8 +106,6 @@ def _groups(controller: str, cgroups: Path, own: Path) -> Iterator[Path]:
         else:
             continue
         parts = [part for part in path.split("/") if part]
-        if ".." in parts:  # outside what this process sees
-            parts = []
         for mount in mounts:
             for depth in range(len(parts) + 1):
                 yield mount.joinpath(*parts[:depth])
