@@ -92,7 +92,14 @@ def add_commands(commands: Any) -> None:
     run.add_argument("file", type=Path, metavar="FILE")
     run.add_argument("--set", action="append", default=[], metavar="A.B=V", help="override one key; may be repeated")
     run.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="default: the file's name with .sweep, here")
-    run.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="processes (default 1; 0: as many as there are processors for)")
+    run.add_argument(
+        "-j",
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes (default 1; 0: as many as there are processors for)",
+    )
     run.add_argument("--shard", metavar="I/N", help="only this one of N parts, 0 <= I < N")
     run.add_argument("--cluster", type=Path, metavar="TOML", help="have jobs of a queueing system do the work")
     run.add_argument("--runs-per-file", type=int, metavar="N", help="default: from the time that the first run takes")

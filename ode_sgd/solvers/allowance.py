@@ -7,6 +7,7 @@ part, and what does not fit in its memory is killed.
 import math
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 CGROUPS, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")  # where Linux keeps limits, and says which are ours
@@ -56,10 +57,8 @@ def processor_limits(cgroups: Path = CGROUPS, own: Path = OWN) -> dict[str, floa
 def memory_limits(cgroups: Path = CGROUPS, own: Path = OWN) -> dict[str, float]:
     """Bytes that each limit leaves: "machine", and "cgroup" as for `processor_limits`; those not known are left out."""
     limits = {}
-    try:
+    with suppress(AttributeError, ValueError, OSError):
         limits["machine"] = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):
-        pass
     bounds = [
         float(words[0])
         for group in _groups("memory", cgroups, own)
@@ -98,7 +97,7 @@ def _groups(controller: str, cgroups: Path, own: Path) -> Iterator[Path]:
     except (OSError, ValueError):
         return
     for line in lines:
-        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if not controllers:
             mounts = [cgroups, cgroups / "unified"]
         elif controller in controllers.split(","):

@@ -174,7 +174,8 @@ def _check_memory(plan: Plan, workers: int) -> None:
     if needed > present:
         raise InvalidProblem(
             f"dimension = {plan.sizes.sum()} on {workers} threads needs {needed / 2**30:.3g} GiB of the "
-            f'{present / 2**30:.3g} that this process may use; give fewer threads, or use method="reduced", which takes any dimension'
+            f"{present / 2**30:.3g} that this process may use; give fewer threads, or use "
+            'method="reduced", which takes any dimension'
         )
 
 

@@ -99,7 +99,9 @@ def encode(
         shapes = {name: values.shape for name, values in contents.variables[group].items()}
         fault = misshapen(shapes, problem.student_units, problem.teacher_units, problem.spectrum.distinct)
         if fault:  # a trajectory put together by hand
-            raise StorageError(f"the trajectory for /{group} is of no run: {fault}; save what integrate or simulate returned")
+            raise StorageError(
+                f"the trajectory for /{group} is of no run: {fault}; save what integrate or simulate returned"
+            )
     root[schema.DIGEST_ATTRIBUTE] = contents.digest()
     root[schema.STATUS_ATTRIBUTE] = root.pop(schema.STATUS_ATTRIBUTE)  # to the end: written last
     return contents

@@ -175,7 +175,7 @@ def stack_file(path: Path, columns: Mapping[str, Column], runs: int, attributes:
     _check_space(path, size)
     try:
         with files.temporary(path.parent) as temporary:
-            with h5py.File(temporary, "x", libver=("v110", "v110"), track_order=True) as file:
+            with h5py.File(temporary, "w", libver=("v110", "v110"), track_order=True, locking=False) as file:
                 _create(file, columns, shapes)
                 for name, column in columns.items():
                     if "run" not in column.dimensions:

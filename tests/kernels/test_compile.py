@@ -143,7 +143,12 @@ def flipped(data):
     return data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :]
 
 
-DAMAGE = {"emptied": lambda data: b"", "cut": lambda data: data[:-1], "flipped": flipped, "foreign": lambda data: b"x" * 99}
+DAMAGE = {
+    "emptied": lambda data: b"",
+    "cut": lambda data: data[:-1],
+    "flipped": flipped,
+    "foreign": lambda data: b"x" * 99,
+}
 
 
 @pytest.mark.parametrize("ending", ["nbi", "nbc"])

@@ -108,7 +108,7 @@ def test_what_is_not_of_numbers(run):
 
 def test_more_than_the_memory_that_is_allowed(run, monkeypatch):
     monkeypatch.setattr(allowance, "memory", lambda: 1000.0)
-    with pytest.raises(StorageError, match="more than the 9.31e-07 that this process may use"):
+    with pytest.raises(StorageError, match=r"more than the 9.31e-07 that this process may use"):
         ode_sgd.load(run)
 
 
@@ -154,7 +154,7 @@ def test_values_in_other_files(read, make, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with subprocess.Popen(["sh", "-c", 'exec 3>"$1"', "sh", str(tmp_path / "pipe")]) as waiting:
         try:
-            with pytest.raises(StorageError, match="is refused: .*(link|lie in other files)"):
+            with pytest.raises(StorageError, match=r"is refused: .*(link|lie in other files)"):
                 reader(path)
             time.sleep(0.02)
             assert waiting.poll() is None

@@ -110,9 +110,9 @@ def run_sweep(
     StorageError
         If the folder cannot be written, is another sweep's, or another process works on the same part.
     StudyError
-        For a shard outside its range, for jobs other than 1 beside a cluster, for several runs a file with sectors (a file of
-        several runs holds none), where the extra `cluster` or the queueing system's command is missing, or where the
-        queueing system takes no job.
+        For a shard outside its range, for jobs other than 1 beside a cluster, for several runs a file with sectors (a
+        file of several runs holds none), where the extra `cluster` or the queueing system's command is missing, or
+        where the queueing system takes no job.
     InvalidProblem
         For other arguments outside their range.
 
