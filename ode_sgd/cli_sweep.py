@@ -92,7 +92,14 @@ def add_commands(commands: Any) -> None:
     run.add_argument("file", type=Path, metavar="FILE")
     run.add_argument("--set", action="append", default=[], metavar="A.B=V", help="override one key; may be repeated")
     run.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="default: the file's name with .sweep, here")
-    run.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="processes (default 1)")
+    run.add_argument(
+        "-j",
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes (default 1; 0: as many as there are processors for)",
+    )
     run.add_argument("--shard", metavar="I/N", help="only this one of N parts, 0 <= I < N")
     run.add_argument("--cluster", type=Path, metavar="TOML", help="have jobs of a queueing system do the work")
     run.add_argument("--runs-per-file", type=int, metavar="N", help="default: from the time that the first run takes")
@@ -140,7 +147,7 @@ def _folder(path: Path) -> Path:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if arguments.jobs > 1 and not arguments.dry_run:
+    if (arguments.jobs > 1 or arguments.jobs == 0) and not arguments.dry_run:
         from ode_sgd.studies.sweeps.forks import start_fork_server
 
         start_fork_server()  # it loads what workers need while the driver loads its own

@@ -4,21 +4,27 @@ Numba keys its own cache on one file and one byte code: an edited callee in anot
 function around other kernels, gives stale hits or no hits at all. Here a kernel's entry is keyed on the hash of every
 source file of this floor, so any edit recompiles, and on a name that the caller gives, so kernels built for one
 activation are found again by every later process.
+
+The cache saves time and nothing else: whatever is wrong with it, kernels are compiled, and a warning says so.
 """
 
 import functools
 import hashlib
+import io
 import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 import numpy as np
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, NullCache
 from numba.core.registry import cpu_target
 from numpy.typing import NDArray
 
@@ -29,6 +35,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # Sums over sectors and inputs may be reordered so that they vectorise. Neither nnan nor ninf: with them isfinite(nan)
 # is true.
 SUM_FLAGS = {"reassoc", "contract", "nsz", "arcp"}
+
+PLACE = "ODE_SGD_CACHE_DIR"
+SEAL = hashlib.sha256().digest_size  # bytes behind those of a file
+STALE = 3600.0  # seconds after which an unfinished file is of a process that was killed
 
 
 @functools.cache
@@ -42,25 +52,41 @@ def source_digest() -> str:
 
 
 @functools.cache
-def cache_directory() -> Path | None:
-    """Folder of the compiled kernels, or None when no folder can be written (kernels then compile in every process).
+def cache_place() -> tuple[Path | None, str]:
+    """Folder of the compiled kernels; or None, and why no folder can be written.
 
     `ODE_SGD_CACHE_DIR` chooses it; otherwise it is the user's cache folder.
     """
-    chosen = os.environ.get("ODE_SGD_CACHE_DIR")
-    if chosen:
-        base = Path(chosen)
-    elif platform.system() == "Darwin":
-        base = Path.home() / "Library" / "Caches" / "ode-sgd"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ode-sgd"
-    folder = base / f"kernels-{source_digest()}"
+    chosen = os.environ.get(PLACE)
     try:
+        if chosen:
+            base = Path(chosen).expanduser().absolute()
+        elif platform.system() == "Darwin":
+            base = Path.home() / "Library" / "Caches" / "ode-sgd"
+        else:
+            base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ode-sgd"
+        folder = base / f"kernels-{source_digest()}"
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return None
+            return folder, ""
+    except (OSError, RuntimeError) as error:  # RuntimeError: nothing is known of a home folder
+        return None, str(error).removesuffix(".") + (f" ({PLACE} = {chosen})" if chosen else "")
+
+
+def cache_directory() -> Path | None:
+    """Folder of the compiled kernels, or None when no folder can be written (kernels then compile in every process)."""
+    return cache_place()[0]
+
+
+_TOLD: list[str] = []
+
+
+def _tell(fault: str) -> None:
+    """Warn of the first fault of the cache in this process."""
+    if not _TOLD:
+        _TOLD.append(fault)
+        remedy = f"if this comes again, have {PLACE} name a folder with space that you may write to"
+        warnings.warn(f"kernels are compiled anew: {fault}; {remedy}", RuntimeWarning, stacklevel=2)
 
 
 def load_tables() -> None:
@@ -98,8 +124,46 @@ class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]
         )
 
 
+class _SealedFiles(IndexDataCacheFile):  # type: ignore[misc]
+    """Numba's index and data, with a checksum behind the bytes of each: unpickling does not come as far as there.
+
+    Neither a damaged pickle nor damaged machine code says so itself; they crash, or give other numbers.
+    """
+
+    @contextmanager
+    def _open_for_write(self, filepath: str) -> Iterator[io.BytesIO]:
+        memory = io.BytesIO()
+        yield memory
+        with super()._open_for_write(filepath) as file:
+            file.write(memory.getvalue() + hashlib.sha256(memory.getvalue()).digest())
+
+    def _load_index(self) -> Any:
+        with suppress(FileNotFoundError):
+            _check_seal(Path(self._index_path))
+        return super()._load_index()
+
+    def _load_data(self, name: str) -> Any:
+        _check_seal(Path(self._data_path(name)))
+        return super()._load_data(name)
+
+
+def _check_seal(path: Path) -> None:
+    """Remove a file that does not match its checksum, and raise ValueError."""
+    data = path.read_bytes()
+    if data[-SEAL:] != hashlib.sha256(data[:-SEAL]).digest():
+        path.unlink(missing_ok=True)
+        raise ValueError(f"{path} is damaged")
+
+
+class _NoCache(NullCache):  # type: ignore[misc]
+    """No cache, which is told where it takes time."""
+
+    def save_overload(self, signature: Any, data: Any) -> None:
+        _tell(f"nothing can be kept: {cache_place()[1]}")
+
+
 class _KernelCache(FunctionCache):  # type: ignore[misc]
-    """Numba's function cache with our place and our key."""
+    """Numba's function cache with our place and our key, that no fault of the disk gets past."""
 
     def __init__(self, function: Callable[..., Any], folder: Path, name: str) -> None:
         self._variant = name
@@ -110,11 +174,24 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
     def _choose_file(self, signature: Any, codegen: Any) -> None:
         """A pair of files for every signature: in one index, processes that compile at once lose and mix entries."""
         name = hashlib.sha256(repr((signature, codegen.magic_tuple())).encode()).hexdigest()[:16]
-        self._cache_file = IndexDataCacheFile(
+        self._cache_file = _SealedFiles(
             cache_path=self._cache_path,
             filename_base=f"{self._impl.filename_base}-{name}",
             source_stamp=self._impl.locator.get_source_stamp(),
         )
+
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(signature, target_context)
+        except Exception as error:  # pickle and LLVM raise nearly anything
+            _tell(f"the cache {self._cache_path} cannot be read ({error})")
+            return None
+
+    def save_overload(self, signature: Any, data: Any) -> None:
+        try:
+            super().save_overload(signature, data)
+        except (OSError, ValueError) as error:
+            _tell(f"the cache {self._cache_path} cannot be written ({error})")
 
     def _load_overload(self, signature: Any, target_context: Any) -> Any:
         self._choose_file(signature, target_context.codegen())
@@ -123,6 +200,10 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
     def _save_overload(self, signature: Any, data: Any) -> None:
         self._choose_file(signature, data.codegen)
         super()._save_overload(signature, data)
+        for path in Path(self._cache_path).glob("*.tmp.*"):
+            with suppress(OSError):
+                if path.stat().st_mtime < time.time() - STALE:
+                    path.unlink()
 
     def _index_key(self, signature: Any, codegen: Any) -> Any:
         # Closure cells hold other kernels, whose pickles differ in every process; variant and stamp say the same.
@@ -158,9 +239,9 @@ def kernel(
             no_cfunc_wrapper=True,
             forceinline=always,
         )(function)
-        folder = cache_directory()
-        if folder is not None and not inline and not numba.config.DISABLE_JIT:
-            dispatcher._cache = _KernelCache(function, folder, variant)
+        if not inline and not numba.config.DISABLE_JIT:
+            folder = cache_directory()
+            dispatcher._cache = _NoCache() if folder is None else _KernelCache(function, folder, variant)
         return dispatcher
 
     return compile_

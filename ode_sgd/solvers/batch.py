@@ -1,6 +1,5 @@
 """Many integrations of one shape: groups of problems in one kernel call each, groups on threads."""
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from ode_sgd.model import check
 from ode_sgd.model.errors import InvalidProblem, InvalidStart
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
-from ode_sgd.solvers import batch_lanes, rosenbrock_method
+from ode_sgd.solvers import allowance, batch_lanes, rosenbrock_method
 from ode_sgd.solvers.door import initial_state, sector_system
 from ode_sgd.solvers.integrate import checked_tolerance, request_of, trajectory_of
 from ode_sgd.solvers.rosenbrock_method import Run
@@ -49,7 +48,7 @@ def integrate_batch(
     alpha, rtol, atol, moments, sectors
         As for `integrate`, the same for all. The whole spectrum is used (`nodes=None`).
     threads : int or None
-        Threads that share the problems; None is one per core.
+        Threads that share the problems; None is one for every processor that this process may use.
     progress : callable or None
         Called with the fraction of problems done.
 
@@ -81,7 +80,7 @@ def integrate_batch(
     results: list[Trajectory | None] = [None] * len(pairs)
     stop = threading.Event()
 
-    workers = os.cpu_count() or 1 if threads is None else check.integer("threads", threads, 1)
+    workers = allowance.threads() if threads is None else check.integer("threads", threads, 1)
     size = min(GROUP, max(WIDTH, -(-len(pairs) // workers)))
 
     def request(problem: Problem) -> Request:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ from ode_sgd.model.errors import InvalidProblem, InvalidStart
 from ode_sgd.model.inputs import principal_axes
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
+from ode_sgd.solvers import allowance
 from ode_sgd.solvers.reduced import LANES, check_sizes
 from ode_sgd.solvers.replicas import Checkpoint, Group, Plan, Records, Start, State, drawn_start, run_all
 from ode_sgd.solvers.trajectory import Sectors, Trajectory, error_curve, wanted_moments
@@ -73,7 +73,7 @@ def simulate(
     moments, sectors
         As for `integrate`.
     threads : int or None
-        Threads that share the replicas; None is one per core.
+        Threads that share the replicas; None is one for every processor that this process may use.
     progress : callable or None
         Called with the fraction of steps done.
     checkpoint : Checkpoint or None
@@ -102,7 +102,7 @@ def simulate(
     plan = _plan(problem, start, alpha, dimension, method, inputs, moments, sectors)
     check.integer("replicas", replicas, 1)
     check.integer("seed", seed, 0)
-    workers = os.cpu_count() or 1 if threads is None else check.integer("threads", threads, 1)
+    workers = allowance.threads() if threads is None else check.integer("threads", threads, 1)
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         raise InvalidProblem(f"checkpoint is a {type(checkpoint).__name__}; give ode_sgd.Checkpoint(path)")
     if plan.method.startswith("explicit"):
@@ -167,17 +167,15 @@ def _plan(
 
 
 def _check_memory(plan: Plan, workers: int) -> None:
-    """Raise InvalidProblem where the weights of all threads exceed the machine's memory."""
+    """Raise InvalidProblem where the weights of all threads exceed the memory that this process may use."""
     units = plan.problem.student_units + plan.problem.teacher_units
     needed = 8.0 * plan.sizes.sum() * (2 * units + 2) * workers  # a copy of the weights while they are made
-    try:
-        present = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):
-        return
+    present = allowance.memory()
     if needed > present:
         raise InvalidProblem(
-            f"dimension = {plan.sizes.sum()} on {workers} threads needs {needed / 2**30:.3g} GiB of the machine's "
-            f'{present / 2**30:.3g}; give fewer threads, or use method="reduced", which takes any dimension'
+            f"dimension = {plan.sizes.sum()} on {workers} threads needs {needed / 2**30:.3g} GiB of the "
+            f"{present / 2**30:.3g} that this process may use; give fewer threads, or use "
+            'method="reduced", which takes any dimension'
         )
 
 

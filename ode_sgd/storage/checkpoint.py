@@ -59,6 +59,8 @@ class Checkpoint:
             )
         try:
             with np.load(io.BytesIO(data[: -seal.LENGTH]), allow_pickle=False) as held:
+                if sum(entry.file_size for entry in held.zip.infolist()) > len(data):
+                    raise ValueError("it claims more than it holds")  # ours are not compressed
                 state: dict[str, Any] = {name: held[name] for name in held.files}
         except Exception as error:  # zipfile and NumPy raise nearly anything
             raise StorageError(f"{self.path} cannot be read as a checkpoint ({error}); {BEGIN}") from error

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -95,7 +96,12 @@ def encode(
     for group, trajectory in trajectories.items():
         contents.attributes[group] = _attributes(trajectory)
         contents.variables[group] = _variables(trajectory)
-        _check_shapes(group, trajectory, contents.variables[group])
+        shapes = {name: values.shape for name, values in contents.variables[group].items()}
+        fault = misshapen(shapes, problem.student_units, problem.teacher_units, problem.spectrum.distinct)
+        if fault:  # a trajectory put together by hand
+            raise StorageError(
+                f"the trajectory for /{group} is of no run: {fault}; save what integrate or simulate returned"
+            )
     root[schema.DIGEST_ATTRIBUTE] = contents.digest()
     root[schema.STATUS_ATTRIBUTE] = root.pop(schema.STATUS_ATTRIBUTE)  # to the end: written last
     return contents
@@ -167,19 +173,17 @@ def _variables(trajectory: Trajectory) -> dict[str, Array]:
     return {name: np.ascontiguousarray(values, dtype=np.float64) for name, values in result.items()}
 
 
-def _check_shapes(group: str, trajectory: Trajectory, variables: Mapping[str, Array]) -> None:
-    """A trajectory put together by hand may hold arrays that do not fit each other; a file must not."""
-    problem = trajectory.problem
-    K, M, L = problem.student_units, problem.teacher_units, problem.spectrum.distinct
-    sizes = {"alpha": trajectory.alpha.size, "sector": L, "student": K, "student_2": K, "teacher": M, "teacher_2": M}
-    for name, values in variables.items():
+def misshapen(shapes: Mapping[str, tuple[int, ...]], K: int, M: int, L: int) -> str:
+    """Which array of a group does not fit the others or the problem, and what would; empty if all fit."""
+    replicas, times = shapes["generalization_error"][-2:-1], math.prod(shapes["alpha"])
+    sizes = {"alpha": times, "sector": L, "student": K, "student_2": K, "teacher": M, "teacher_2": M}
+    for name, shape in shapes.items():
         dimensions = schema.variable(name).dimensions
         wanted = tuple(sizes[dimension] for dimension in dimensions)
-        if values.shape not in (wanted, (trajectory.replicas, *wanted)):
-            raise StorageError(
-                f"{name} of the trajectory for /{group} has shape {values.shape}, but ({', '.join(dimensions)}) is "
-                f"{wanted} here, with {trajectory.replicas or 'no'} replicas; save what integrate or simulate returned"
-            )
+        if shape not in (wanted, (*replicas, *wanted)):
+            told = f"with {replicas[0] if replicas else 'no'} replicas"
+            return f"{name} has shape {shape}, but ({', '.join(dimensions)}) is {wanted} here, {told}"
+    return ""
 
 
 def decode(contents: Contents) -> tuple[dict[str, Trajectory], dict[str, Any] | None]:

@@ -1,18 +1,33 @@
 """Files that appear whole or not at all."""
 
+import functools
+import hashlib
 import os
+import platform
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from ode_sgd.model.errors import StorageError
 
+try:
+    import fcntl
+except ImportError:  # not on this platform: there, temporary files are told by their age alone
+    fcntl = None  # type: ignore[assignment]
+
 Buffer = bytes | memoryview
+
+TEMPORARY = ".ode_sgd-"  # how the names of temporary files begin
+STALE = 3600.0  # seconds after which one of another machine is of a process that was killed
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Make sure, before anything is computed, that a file can be written at `path`; an existing one is not touched.
+
+    Temporary files that killed processes left in its folder are removed.
 
     Parameters
     ----------
@@ -32,6 +47,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     try:
         with temporary(target.parent) as unfinished:
             _write(unfinished, b"ode_sgd")
+        sweep_up(target.parent)
     except OSError as error:
         raise StorageError(
             f"cannot write into the folder {target.parent.absolute()}: {_reason(error)}; "
@@ -108,14 +124,58 @@ def write_new(target: Path, data: Buffer) -> bool:
 
 @contextmanager
 def temporary(folder: Path) -> Iterator[Path]:
-    """A name for a new file in `folder`; whatever has it at the end is removed."""
-    path = folder / f".ode_sgd-{uuid.uuid4().hex}.tmp"
+    """An empty new file in `folder`, locked lest it be swept up; whatever has its name at the end is removed."""
+    path, file = _begun(folder)
+    with closing(file):
+        try:
+            yield path
+        finally:
+            # An error that led here matters more than one from removing.
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def _begun(folder: Path) -> tuple[Path, Any]:
+    """Name and lock of a new file."""
+    while True:
+        path = folder / f"{TEMPORARY}{_machine()}-{uuid.uuid4().hex}.tmp"
+        file = path.open("xb")
+        locked = _lock(file)
+        if locked is None:
+            file.close()  # it holds nothing, and some platforms rename no open file
+        if locked is None or (locked and path.exists()):
+            return path, file
+        file.close()  # swept up before it was locked
+
+
+def sweep_up(folder: Path) -> None:
+    """Remove temporary files of processes that were killed.
+
+    The system forgets the lock of a process that has died. Locks may not reach beyond a machine: a file of another one
+    is removed once it is old.
+    """
+    with suppress(OSError):
+        for path in folder.glob(f"{TEMPORARY}*.tmp"):
+            with suppress(OSError), path.open("r+b") as file:
+                free, age = _lock(file), time.time() - os.fstat(file.fileno()).st_mtime
+                if free is not False and (age > STALE or (free and _machine() in path.name)):
+                    path.unlink()
+
+
+def _lock(file: Any) -> bool | None:
+    """Whether nobody held a file, which is locked then; None where that cannot be known."""
     try:
-        yield path
-    finally:
-        # An error that led here matters more than one from removing.
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (AttributeError, OSError):
+        return None
+    return True
+
+
+@functools.cache
+def _machine() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:12]
 
 
 def put_in_place(unfinished: Path, target: Path) -> None:
@@ -127,8 +187,8 @@ def put_in_place(unfinished: Path, target: Path) -> None:
 
 
 def _write(path: Path, data: Buffer) -> None:
-    """A new file with these bytes, on the disk. Not from tempfile: its files are closed to all but their owner."""
-    with path.open("xb") as file:
+    """These bytes into a file, on the disk. Not from tempfile: its files are closed to all but their owner."""
+    with path.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -17,6 +17,7 @@ from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.storage import contents, files, provenance, schema, seal
 from ode_sgd.storage.contents import Contents, Value
+from ode_sgd.storage.datasets import check_memory, check_sizes, member
 from ode_sgd.storage.files import check_writable
 from ode_sgd.storage.schema import GROUPS, MC, ODE, ROOT
 
@@ -125,7 +126,7 @@ def load(path: str | os.PathLike[str]) -> StoredRun:
     try:
         with h5py.File(data, "r") as file:
             _check_schema(source, file.attrs)
-            held = _read(file)
+            held = _read(file, source)
         intact = held.attributes[ROOT].get(schema.DIGEST_ATTRIBUTE) == held.digest()
     except StorageError:
         raise
@@ -235,14 +236,17 @@ def _write_array(group: Any, name: str, dimensions: tuple[str, ...], values: Any
 def _bytes(source: Path) -> bytes:
     """What the file holds; StorageError unless it is there and begins as HDF5 does."""
     try:
-        data = source.read_bytes()
+        with source.open("rb") as file:
+            if not file.peek(len(SIGNATURE)).startswith(SIGNATURE):
+                raise StorageError(f"{source} is not an HDF5 file; give a file that ode_sgd.save wrote")
+            check_memory(os.fstat(file.fileno()).st_size, source)
+            return file.read()
+    except StorageError:
+        raise
     except FileNotFoundError as error:
         raise StorageError(f"{source.absolute()} does not exist; give a file that ode_sgd.save wrote") from error
     except OSError as error:
         raise StorageError(f"{source} cannot be read: {error.strerror}; give a file that ode_sgd.save wrote") from error
-    if not data.startswith(SIGNATURE):
-        raise StorageError(f"{source} is not an HDF5 file; give a file that ode_sgd.save wrote")
-    return data
 
 
 def _check_schema(source: Path, attributes: Any) -> None:
@@ -266,16 +270,35 @@ def _check_schema(source: Path, attributes: Any) -> None:
         raise StorageError(f"{source} was never completed: it has no attribute 'status'; {AGAIN}")
 
 
-def _read(file: Any) -> Contents:
-    """Everything in the file that is ours; what other tools added is left aside."""
-    held = Contents()
+def _read(file: Any, source: Path) -> Contents:
+    """Everything in the file that is ours, once it is known to fit; what other tools added is left aside."""
+    held, datasets = Contents(), dict[str, dict[str, Any]]()
     for name in GROUPS:
-        if name in file:
-            group = file[name]
+        group = member(file, name, source)
+        if group is not None:
             known = [attribute for attribute in schema.ATTRIBUTES[name] if attribute in group.attrs]
             held.attributes[name] = {attribute: plain(group.attrs[attribute]) for attribute in known}
-            held.variables[name] = {variable: _array(group[variable]) for variable in group if schema.known(variable)}
+            datasets[name] = {variable: member(group, variable, source) for variable in group if schema.known(variable)}
+    _check_datasets(datasets, json.loads(str(held.attributes[ROOT]["problem_json"]))["fields"], source)
+    for name, variables in datasets.items():
+        held.variables[name] = {variable: _array(dataset) for variable, dataset in variables.items()}
     return held
+
+
+def _check_datasets(datasets: Mapping[str, Mapping[str, Any]], fields: Mapping[str, Any], source: Path) -> None:
+    """StorageError unless all are numbers, in arrays that fit the problem, and that the file can hold."""
+    check_sizes([dataset for variables in datasets.values() for dataset in variables.values()], source, AGAIN)
+    distinct = datasets[ROOT]["eigenvalue"].size
+    for name, variables in datasets.items():
+        for variable, dataset in variables.items():
+            if dataset.dtype.kind != "f":
+                raise StorageError(f"{source} is damaged: {variable} is of {dataset.dtype}, not of numbers; {AGAIN}")
+        if name == ROOT:
+            continue
+        shapes = {variable: dataset.shape for variable, dataset in variables.items()}
+        fault = contents.misshapen(shapes, fields[name]["student_units"], fields[name]["teacher_units"], distinct)
+        if fault:
+            raise StorageError(f"{source} is damaged: {fault}; {AGAIN}")
 
 
 def _array(dataset: Any) -> Any:

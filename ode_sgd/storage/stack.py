@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ode_sgd.model.errors import StorageError
 from ode_sgd.storage import files, provenance, seal
+from ode_sgd.storage.datasets import check_sizes, member
 from ode_sgd.storage.hdf5 import plain, write_attributes
 from ode_sgd.storage.schema import AXES_ATTRIBUTE, SCHEMA_ATTRIBUTE, SWEEP_ATTRIBUTE
 
@@ -28,7 +29,7 @@ DIGEST_ATTRIBUTE = "content_sha256"
 TABLE_ATTRIBUTE = "table_sha256"  # in JSON, of every column of one number a run
 FACTS_ATTRIBUTE = "facts_sha256"  # of what the columns in TABLE_ATTRIBUTE mean: `FACTS` of each, and the axes
 FACTS = ("key", "flag_meanings", "ancillary_variables", "runs_with_value")
-COLLECT = "collect the sweep again"
+COLLECT, RUN = "collect the sweep again", "remove it and run the sweep again"
 ATTRIBUTES = ("long_name", "units", "key", "flag_meanings", "ancillary_variables", "runs_with_value")
 CHUNK_BYTES = 2**19
 SPARE = 1.1  # free space that is asked for, in sizes of the file
@@ -65,9 +66,11 @@ def read_stack(path: Path) -> tuple[dict[str, Column], dict[str, Any]]:
     StorageError
         If it is missing, damaged, or none of ours.
     """
-    with _opened(path, "remove it and run the sweep again") as file:
+    with _opened(path, RUN) as file:
         attributes = {name: plain(value) for name, value in file.attrs.items()}
-        columns = {name: _column(file[name]) for name in file}
+        datasets = {name: member(file, name, path) for name in file}
+        check_sizes(datasets.values(), path, RUN)
+        columns = {name: _column(dataset) for name, dataset in datasets.items()}
     if SWEEP_ATTRIBUTE not in attributes:
         raise StorageError(f"{path} is no file of a sweep")
     if DIGEST_ATTRIBUTE in attributes and attributes[DIGEST_ATTRIBUTE] != _digest(columns):
@@ -88,7 +91,10 @@ def read_table(path: Path) -> tuple[dict[str, Column], dict[str, Any]]:
         if SWEEP_ATTRIBUTE not in attributes:
             what = "holds one run and is" if SCHEMA_ATTRIBUTE in attributes else "is"
             raise StorageError(f"{path} {what} no file of a sweep; give what `ode-sgd sweep collect` wrote")
-        columns = {name: _column(file[name]) for name in file if _of_runs(file[name])}
+        members = {name: member(file, name, path) for name in file}
+        datasets = {name: dataset for name, dataset in members.items() if _of_runs(dataset)}
+        check_sizes(datasets.values(), path, COLLECT)
+        columns = {name: _column(dataset) for name, dataset in datasets.items()}
         _check_table(path, columns, attributes)
     return columns, attributes
 
@@ -101,11 +107,13 @@ def read_flags(path: Path, name: str) -> list[str]:
     StorageError
         If the file is missing or damaged.
     """
-    with _opened(path, "remove it and run the sweep again") as file:
-        if name not in file:
+    with _opened(path, RUN) as file:
+        dataset = member(file, name, path)
+        if dataset is None:
             return []
-        words = plain(file[name].attrs["flag_meanings"]).split()
-        return [words[code] for code in file[name][...].tolist()]
+        check_sizes([dataset], path, RUN)
+        words = plain(dataset.attrs["flag_meanings"]).split()
+        return [words[code] for code in dataset[...].tolist()]
 
 
 def _check_table(path: Path, columns: Mapping[str, Column], attributes: Mapping[str, Any]) -> None:
@@ -167,7 +175,7 @@ def stack_file(path: Path, columns: Mapping[str, Column], runs: int, attributes:
     _check_space(path, size)
     try:
         with files.temporary(path.parent) as temporary:
-            with h5py.File(temporary, "x", libver=("v110", "v110"), track_order=True) as file:
+            with h5py.File(temporary, "w", libver=("v110", "v110"), track_order=True, locking=False) as file:
                 _create(file, columns, shapes)
                 for name, column in columns.items():
                     if "run" not in column.dimensions:

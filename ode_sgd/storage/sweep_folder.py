@@ -34,7 +34,6 @@ MANIFEST, PLAN, LOCKS = "sweep.json", "plan.json", "locks"
 RUNS, RETRIED, FAILURES, CHECKPOINTS = "runs", "retried", "failures", "checkpoints"
 DIGEST = "sha256"  # key of what a file of JSON holds besides
 OURS = re.compile(r"(run|batch)-\d{8,}\.(h5|json)")  # names of files, beside temporary ones
-STALE = 3600.0  # seconds after which a temporary file is of a process that was killed
 RAISED, LOST, STORAGE = "raised", "lost", "storage"  # kinds of failure that leave no file; others are a run's status
 
 
@@ -92,7 +91,7 @@ class SweepFolder:
         except OSError as error:
             raise StorageError(f"the sweep folder {self.path} cannot be made: {error.strerror or error}") from error
         # What another process that is just making it may have written by now does not count.
-        foreign = [name for name in entries if not name.startswith(".ode_sgd-") and name != MANIFEST]
+        foreign = [name for name in entries if not name.startswith(files.TEMPORARY) and name != MANIFEST]
         if foreign and not (self.path / MANIFEST).exists():
             raise StorageError(f"{self.path} holds files, but no sweep ({foreign[0]}, ...); give a new or empty folder")
         files.check_writable(self.path / MANIFEST)
@@ -228,12 +227,10 @@ class SweepFolder:
 
     def sweep_up(self) -> None:
         """Remove temporary files of processes that were killed."""
-        oldest = time.time() - STALE
+        files.sweep_up(self.path)
         for kind in (RUNS, RETRIED, FAILURES, CHECKPOINTS):
-            for path in (self.path / kind).glob("*/.ode_sgd-*.tmp"):
-                with suppress(OSError):
-                    if path.stat().st_mtime < oldest:
-                        path.unlink()
+            for folder in _scanned(self.path / kind):
+                files.sweep_up(Path(folder.path))
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:

@@ -1,29 +1,31 @@
 """What this installation consists of, for reports of problems."""
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ode_sgd import __version__
 from ode_sgd.kernels.averages import available
-from ode_sgd.kernels.compile import cache_directory
+from ode_sgd.kernels.compile import PLACE, cache_place
+from ode_sgd.solvers import allowance
 
 LIBRARIES = ("numpy", "numba", "llvmlite", "scipy", "h5py", "matplotlib", "tqdm")
 EXTRAS = ("xarray", "scikit-learn", "distributed", "dask-jobqueue")
 
 
 def describe() -> dict[str, Any]:
-    """Versions (None where a library is absent), activations, threads, and the folder of the compiled kernels."""
-    folder = cache_directory()
+    """Versions (None where a library is absent), activations, what this process may use, and where kernels are kept."""
+    folder, fault = cache_place()
     return {
         "ode-sgd": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         **{name: _version(name) for name in LIBRARIES + EXTRAS},
         "activations": list(available()),
-        "threads": os.cpu_count() or 1,
-        "kernel cache": str(folder) if folder else "none: no folder can be written; set ODE_SGD_CACHE_DIR",
+        "threads": allowance.threads(),
+        "processors": [f"{name} {limit:g}" for name, limit in allowance.processor_limits().items()],
+        "memory": [f"{name} {limit / 2**30:.3g} GiB" for name, limit in allowance.memory_limits().items()],
+        "kernel cache": str(folder) if folder else f"none: {fault}; set {PLACE}",
     }
 
 

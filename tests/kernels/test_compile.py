@@ -1,10 +1,13 @@
 """The disk cache of compiled kernels, and kernels without the compiler: each in processes of its own."""
 
+import errno
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +18,18 @@ from kernels.probe import PARTS
 from ode_sgd.kernels import compile as compile_module
 
 PROBE = Path(__file__).with_name("probe.py")
+ONCE = re.compile("kernels are compiled anew: .*ODE_SGD_CACHE_DIR")
 
 
-def run_script(folder, command, **environment):
-    """Run Python in a new process, away from the working tree."""
+def run_script(folder, command, told="error", **environment):
+    """Run Python in a new process, away from the working tree; what it prints, also on stderr if that is `told`."""
     settings = {name: str(value) for name, value in environment.items()}
-    whole = [sys.executable, "-W", "error", *map(str, command)]
+    whole = [sys.executable, "-W", told, *map(str, command)]
     done = subprocess.run(
         whole, cwd=folder, env={**os.environ, **settings}, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stdout if told == "error" else done.stderr
 
 
 def run_probe(folder, parts, activations="linear", **environment):
@@ -100,10 +104,112 @@ def test_activations_do_not_share_an_entry(tmp_path):
 def test_without_a_writable_folder_kernels_still_work(tmp_path):
     blocked = tmp_path / "a file, not a folder"
     blocked.write_text("")
-    results = run_probe(tmp_path, "coefficients", ODE_SGD_CACHE_DIR=blocked / "below")
-    assert not results["cached"]
-    np.testing.assert_allclose(results["linear A"], PARTS["coefficients"]("linear")["A"], rtol=1e-14)
+    out = tmp_path / "probe.npz"
+    told = run_script(
+        tmp_path, [PROBE, "coefficients", "linear", out], told="always", ODE_SGD_CACHE_DIR=blocked / "below"
+    )
+    with np.load(out) as results:
+        assert results["compilations"] > 1
+        assert not results["cached"]
+        np.testing.assert_allclose(results["linear A"], PARTS["coefficients"]("linear")["A"], rtol=1e-14)
+    assert told.count("RuntimeWarning") == 1
+    assert ONCE.search(told)
+    assert str(blocked) in told
     assert blocked.read_text() == ""
+
+
+@pytest.fixture
+def in_another_process(tmp_path, monkeypatch):
+    """A function that does what a new process would: find a small kernel in a folder, or compile it; warnings, hits."""
+    monkeypatch.setattr(compile_module, "cache_place", lambda: (tmp_path, ""))
+
+    def once():
+        monkeypatch.setattr(compile_module, "_TOLD", [])
+
+        def doubled(x):
+            return 2.0 * x
+
+        kernel = compile_module.kernel()(doubled)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert kernel(3.0) == 6.0
+        return [str(warning.message) for warning in caught], sum(kernel.stats.cache_hits.values())
+
+    return once
+
+
+def flipped(data):
+    """The same bytes, one bit of them apart."""
+    return data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :]
+
+
+DAMAGE = {
+    "emptied": lambda data: b"",
+    "cut": lambda data: data[:-1],
+    "flipped": flipped,
+    "foreign": lambda data: b"x" * 99,
+}
+
+
+@pytest.mark.parametrize("ending", ["nbi", "nbc"])
+def test_a_damaged_entry_is_mended(tmp_path, in_another_process, ending):
+    assert in_another_process() == ([], 0)
+    assert in_another_process() == ([], 1)
+    (path,) = tmp_path.glob(f"*.{ending}")
+    for name, damage in DAMAGE.items():
+        path.write_bytes(damage(path.read_bytes()))
+        told, hits = in_another_process()
+        assert (len(told), hits) == (1, 0), name
+        assert ONCE.search(told[0])
+        assert str(path) in told[0]
+        assert in_another_process() == ([], 1), name
+
+
+def test_an_entry_that_cannot_be_read_is_mended(tmp_path, in_another_process, monkeypatch):
+    """Whole, and yet not what LLVM or pickle can make a kernel of."""
+    in_another_process()
+
+    def no(*_):
+        raise RuntimeError("Unable to parse object file")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(compile_module._Implementation, "rebuild", no)
+        told, hits = in_another_process()
+    assert (len(told), hits) == (1, 0)
+    assert "Unable to parse" in told[0]
+    assert in_another_process() == ([], 1)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS])
+def test_a_folder_that_takes_no_kernel(tmp_path, in_another_process, monkeypatch, code):
+    """Its quota, say: it takes an empty file."""
+    text = os.strerror(code)
+
+    def no(*_):
+        raise OSError(code, text)
+
+    monkeypatch.setattr(compile_module.IndexDataCacheFile, "_open_for_write", no)
+    told, hits = in_another_process()
+    assert (len(told), hits) == (1, 0)
+    assert text in told[0]
+    assert str(tmp_path) in told[0]
+
+
+def test_one_warning_for_all_kernels(monkeypatch):
+    monkeypatch.setattr(compile_module, "_TOLD", [])
+    with pytest.warns(RuntimeWarning, match="first") as caught:
+        compile_module._tell("the first")
+        compile_module._tell("the second")
+    assert len(caught) == 1
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path, in_another_process):
+    old, new = tmp_path / "kernel.1.nbc.tmp.0123", tmp_path / "kernel.1.nbc.tmp.4567"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, time.time() - 7200))
+    in_another_process()
+    assert list(tmp_path.glob("*.tmp.*")) == [new]
 
 
 @pytest.fixture(scope="module")
@@ -125,12 +231,34 @@ def test_user_cache_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("ODE_SGD_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(compile_module.platform, "system", lambda: "Linux")
-    folder = compile_module.cache_directory.__wrapped__()
+    folder, _ = compile_module.cache_place.__wrapped__()
     assert folder == tmp_path / "ode-sgd" / f"kernels-{compile_module.source_digest()}"
     assert folder.is_dir()
     monkeypatch.setattr(compile_module.platform, "system", lambda: "Darwin")
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    assert compile_module.cache_directory.__wrapped__().is_relative_to(tmp_path / "Library" / "Caches")
+    assert compile_module.cache_place.__wrapped__()[0].is_relative_to(tmp_path / "Library" / "Caches")
+
+
+def test_the_home_folder_in_the_choice(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ODE_SGD_CACHE_DIR", "~/kernels")
+    assert compile_module.cache_place.__wrapped__()[0].parent == tmp_path / "kernels"
+    monkeypatch.setenv("ODE_SGD_CACHE_DIR", "~nobody-of-this-name/kernels")
+    folder, fault = compile_module.cache_place.__wrapped__()
+    assert folder is None
+    assert "~nobody-of-this-name" in fault
+
+
+def test_no_home_folder(monkeypatch):
+    """A user id without an entry in passwd, as in containers, and HOME not set."""
+
+    def no():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("ODE_SGD_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no)
+    assert compile_module.cache_place.__wrapped__() == (None, "Could not determine home directory")
 
 
 def test_reordered_sums_still_see_nan_and_infinity():

@@ -46,6 +46,14 @@ def test_one_without_a_checksum_is_refused(checkpoint):
         checkpoint.read()
 
 
+def test_one_that_claims_more_than_it_holds(checkpoint):
+    with checkpoint.path.open("wb") as file:
+        np.savez_compressed(file, numbers=np.zeros(2**18))
+    seal.seal_file(checkpoint.path)
+    with pytest.raises(StorageError, match=r"\(it claims more than it holds\); remove it to begin anew"):
+        checkpoint.read()
+
+
 def test_what_is_sealed_and_no_checkpoint(checkpoint):
     checkpoint.path.write_bytes(b"PK\x03\x04 and no more")
     seal.seal_file(checkpoint.path)

@@ -1,11 +1,16 @@
 """Files that appear whole or not at all, and the question asked before a long run."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
+import time
 
 import pytest
 
 from ode_sgd import StorageError
+from ode_sgd.storage import files
 from ode_sgd.storage.files import write_whole
 from ode_sgd.storage.hdf5 import check_writable
 
@@ -73,3 +78,68 @@ def test_the_mode_is_that_of_any_new_file(tmp_path):
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "whole")]
     assert modes[0] == modes[1]
     assert (tmp_path / "whole").read_bytes() == b"data"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from ode_sgd.storage import files
+with files.temporary(Path(sys.argv[1])) as path:
+    path.write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    if files.fcntl is None:
+        pytest.skip("no locks here: it is removed once it is old")
+    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(names(tmp_path)) == 1
+    check_writable(tmp_path / "run.h5")
+    assert names(tmp_path) == []
+
+
+def test_what_is_under_way_stays(tmp_path):
+    with files.temporary(tmp_path) as path:
+        os.utime(path, (0, time.time() - 7200))
+        check_writable(tmp_path / "run.h5")
+        assert names(tmp_path) == [path.name]
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_files_of_another_machine_are_removed_once_they_are_old(tmp_path, monkeypatch, locks):
+    """Locks may not reach it, and there may be none at all: then age decides of all files."""
+    if not locks:
+        monkeypatch.setattr(files, "fcntl", None)
+    for machine in (files._machine(), "another"):
+        for age in (60, 7200):
+            path = tmp_path / f"{files.TEMPORARY}{machine}-{age}.tmp"
+            path.write_bytes(b"half")
+            os.utime(path, (0, time.time() - age))
+    (tmp_path / "ours.tmp").write_bytes(b"")
+    files.sweep_up(tmp_path)
+    left = {f"{files.TEMPORARY}another-60.tmp", "ours.tmp"}
+    assert set(names(tmp_path)) == left | (set() if locks else {f"{files.TEMPORARY}{files._machine()}-60.tmp"})
+    with files.temporary(tmp_path) as path:
+        assert path.exists()
+
+
+def test_a_file_that_is_swept_up_before_it_is_locked(tmp_path, monkeypatch):
+    flock, seen = files.fcntl.flock, []
+
+    def late(file, how):
+        seen.append(file.name)
+        if len(seen) == 1:
+            os.unlink(file.name)  # noqa: PTH108
+        flock(file, how)
+
+    monkeypatch.setattr(files.fcntl, "flock", late)
+    write_whole(tmp_path / "run.h5", b"data")
+    assert len(seen) == 2
+    assert names(tmp_path) == ["run.h5"]

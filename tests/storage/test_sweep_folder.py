@@ -79,10 +79,13 @@ def test_remains_of_killed_processes_are_swept_up_when_they_are_old(tmp_path):
     folder = SweepFolder(tmp_path)
     folder.publish(tmp_path / "runs/000/run-00000000.h5", b"x")
     old, new = (tmp_path / f"runs/000/.ode_sgd-{name}.tmp" for name in ("old", "new"))
-    for path in (old, new):
+    plan = tmp_path / ".ode_sgd-plan.tmp"
+    for path in (old, new, plan):
         path.write_bytes(b"half")
-    os.utime(old, (0, time.time() - 7200))
+    for path in (old, plan):
+        os.utime(path, (0, time.time() - 7200))
     folder.sweep_up()
+    assert not plan.exists()
     assert sorted(path.name for path in (tmp_path / "runs/000").iterdir()) == [".ode_sgd-new.tmp", "run-00000000.h5"]
     assert list(folder.present()) == ["run-00000000.h5"]
 

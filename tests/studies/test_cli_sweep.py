@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ode_sgd.cli import main
+from ode_sgd.solvers import allowance
 from ode_sgd.studies.progress import SweepProgress, duration
 from ode_sgd.studies.sweeps import task as sweep_task
 from tests.studies.sweeps import FILE, names
@@ -85,7 +86,7 @@ def test_failures_are_named_and_the_exit_status_is_1(folder, capsys, monkeypatch
         ),
         (["--shard", "3/3"], "3/3 is outside its range"),
         (["--shard", "half"], "give i/n"),
-        (["-j", "0"], "jobs = 0"),
+        (["-j", "-1"], "jobs = -1"),
         (["--cluster", "cluster.toml"], "job = 3: unknown key (did you mean 'jobs'?)"),
         (["--cluster", "missing.toml"], "cannot be read"),
         (["-o", "other"], "holds another sweep"),
@@ -105,6 +106,14 @@ def test_bad_input(folder, capsys, arguments, told, dry):
     assert main(["sweep", "run", "scan.toml", *arguments, *dry]) == 2
     assert told in capsys.readouterr().err
     assert not Path("scan.sweep").exists()
+
+
+def test_as_many_processes_as_there_are_processors_for(folder, monkeypatch):
+    monkeypatch.setattr(allowance, "threads", lambda: 2)
+    dry = ["sweep", "run", "scan.toml", "--dry-run", "-j"]
+    assert main([*dry, "0"]) == main([*dry, "2"]) == 0
+    with pytest.warns(UserWarning, match="jobs = 3, but 2 can run at one time here"):
+        assert main([*dry, "3"]) == 0
 
 
 @pytest.mark.parametrize("command", ["status", "collect", "plot"])

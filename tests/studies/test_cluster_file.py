@@ -53,6 +53,24 @@ def test_all_faults_at_once(tmp_path):
     assert len(raised.value.faults) == 4
 
 
+def test_lsf_takes_hours_and_minutes(tmp_path):
+    lsf = SOUND.replace("slurm", "lsf")
+    assert read(tmp_path, lsf).walltime == "01:00"
+    for given in ("90", "2:30", "04:00/fast"):
+        assert read(tmp_path, lsf + f'walltime = "{given}"\n').walltime == given
+    for given in ("04:00:00", "1-00:00", "4h"):
+        with pytest.raises(StudyError, match='LSF takes hours:minutes; give one such as "04:00"'):
+            read(tmp_path, lsf + f'walltime = "{given}"\n')
+    assert read(tmp_path, SOUND).walltime == "01:00:00"
+
+
+def test_sge_is_asked_for_one_core(tmp_path):
+    sge = SOUND.replace("slurm", "sge")
+    assert read(tmp_path, sge).cores == 1
+    with pytest.raises(StudyError, match=r"cores = 4 with kind = 'sge': .*; give cores = 1, and more jobs"):
+        read(tmp_path, sge + "cores = 4\n")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_makes_a_job_script(tmp_path, kind):
     """Of the queueing systems only SLURM is at hand: of the others at least the script."""
@@ -60,8 +78,8 @@ def test_every_kind_makes_a_job_script(tmp_path, kind):
     from ode_sgd.studies.sweeps.queueing import certificates, job_arguments
 
     settings = ClusterSettings(
-        kind=kind, jobs=3, cores=2, memory="4GB", walltime="02:00", queue="long", account="physics",
-        prologue=("module load python",), directives=("--one-more",), interface="lo",
+        kind=kind, jobs=3, cores=1 if kind == "sge" else 2, memory="4GB", walltime="02:00", queue="long",
+        account="physics", prologue=("module load python",), directives=("--one-more",), interface="lo",
     )  # fmt: skip
     classes = {"slurm": "SLURMJob", "pbs": "PBSJob", "sge": "SGEJob", "lsf": "LSFJob"}
     home = getattr(dask_jobqueue, kind)

@@ -1,5 +1,6 @@
 """Cluster files: what is asked of a queueing system. The tables map onto dask-jobqueue, with one name a notion."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ode_sgd.studies.tables import Table, parameters, shown
 
 KINDS = ("slurm", "pbs", "sge", "lsf")
 TABLE = "cluster"
+HOUR = "01:00:00"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +25,11 @@ class ClusterSettings:
     jobs : int
         The most jobs at one time, >= 1.
     cores : int
-        Processes in a job, one core each.
+        Processes in a job, one core each. 1 with "sge", whose jobs are asked for no more.
     memory : str
-        Of a job, such as "4GB".
+        Of a job, such as "4GB"; SGE is not asked for it.
     walltime : str
-        Of a job, as the queueing system takes it, such as "04:00:00".
+        Of a job, as the queueing system takes it, such as "04:00:00", or "04:00" (hours and minutes) with "lsf".
     queue, account : str
         Partition or queue, and who pays; empty: the system's default.
     interface : str
@@ -46,7 +48,7 @@ class ClusterSettings:
     jobs: int
     cores: int = 1
     memory: str = "2GB"
-    walltime: str = "01:00:00"
+    walltime: str = HOUR
     queue: str = ""
     account: str = ""
     interface: str = ""
@@ -70,6 +72,14 @@ class ClusterSettings:
         for name in ("memory", "walltime"):
             if not getattr(self, name):
                 raise InvalidProblem(f'{name} = "" is empty; give what a job may take, such as "4GB" or "04:00:00"')
+        if self.kind == "lsf":
+            if self.walltime == HOUR:
+                object.__setattr__(self, "walltime", "01:00")
+            if not re.fullmatch(r"\d+(:\d+)?(/.+)?", self.walltime):
+                raise InvalidProblem(f'walltime = "{self.walltime}": LSF takes hours:minutes; give one such as "04:00"')
+        if self.kind == "sge" and self.cores > 1:
+            told = "ode_sgd does not ask SGE for the cores of a job"
+            raise InvalidProblem(f"cores = {self.cores} with kind = 'sge': {told}; give cores = 1, and more jobs")
 
     @classmethod
     def read(cls, path: str | Path) -> "ClusterSettings":

@@ -2,6 +2,7 @@
 
 import re
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from ode_sgd.model import check
 from ode_sgd.model.errors import OdeSgdError, StorageError, StudyError
+from ode_sgd.solvers import allowance
 from ode_sgd.solvers.interruption import Interruption
 from ode_sgd.storage.sweep_folder import MANIFEST, Failure, SweepFolder
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
@@ -86,7 +88,8 @@ def run_sweep(
         Made if it does not exist; otherwise it must be this sweep's. What is complete in it is skipped, what failed is
         tried again, so that the same call goes on after an end of any kind.
     jobs : int
-        Processes; 1 computes in this one. More need the extra `cluster`.
+        Processes; 1 computes in this one, 0 stands for as many as this process may use processors, and more than that
+        are a warning. Two or more need the extra `cluster`.
     shard : "i/n", (i, n) or None
         Only the i-th of n parts, 0 <= i < n, for job arrays: the parts share the folder and need nothing else.
     cluster : path-like, ClusterSettings or None
@@ -107,9 +110,9 @@ def run_sweep(
     StorageError
         If the folder cannot be written, is another sweep's, or another process works on the same part.
     StudyError
-        For a shard outside its range, for jobs > 1 beside a cluster, for several runs a file with sectors (a file of
-        several runs holds none), where the extra `cluster` or the queueing system's command is missing, or where the
-        queueing system takes no job.
+        For a shard outside its range, for jobs other than 1 beside a cluster, for several runs a file with sectors (a
+        file of several runs holds none), where the extra `cluster` or the queueing system's command is missing, or
+        where the queueing system takes no job.
     InvalidProblem
         For other arguments outside their range.
 
@@ -120,9 +123,9 @@ def run_sweep(
     """
     began = time.perf_counter()
     check.instance("sweep", sweep, Sweep)
-    jobs = check.integer("jobs", jobs, 1)
     part = _shard(shard)
     settings = cluster if cluster is None or isinstance(cluster, ClusterSettings) else ClusterSettings.read(cluster)
+    jobs = _jobs(jobs, settings)
     _check_engine(jobs, settings, dashboard)
     checked_runs_per_file(sweep, runs_per_file)
     if settings is not None:
@@ -170,7 +173,7 @@ def check_arguments(
     """Raise what `run_sweep` would raise before it computes anything; no folder is made."""
     _shard(shard)
     settings = None if cluster is None else ClusterSettings.read(cluster)
-    _check_engine(check.integer("jobs", jobs, 1), settings, dashboard)
+    _check_engine(_jobs(jobs, settings), settings, dashboard)
     checked_runs_per_file(sweep, runs_per_file)
     place = SweepFolder(folder)
     if (place.path / MANIFEST).exists():
@@ -256,10 +259,20 @@ def _shard(given: str | tuple[int, int] | None) -> tuple[int, int]:
     return index, count
 
 
+def _jobs(given: int, settings: ClusterSettings | None) -> int:
+    """How many processes of this machine; a warning where there are more than may run at one time."""
+    jobs, allowed = check.integer("jobs", given, 0), allowance.threads()
+    if jobs != 1 and settings is not None:
+        raise StudyError("-j", [f"{jobs} processes of this machine and --cluster: give one (a cluster file has jobs)"])
+    if jobs > allowed:
+        limits = ", ".join(f"{name} {limit:g}" for name, limit in allowance.processor_limits().items())
+        told = f"jobs = {jobs}, but {allowed} can run at one time here ({limits}): the others wait, and take memory"
+        warnings.warn(f"{told}; 0 stands for as many as can run", stacklevel=3)
+    return jobs or allowed
+
+
 def _check_engine(jobs: int, settings: ClusterSettings | None, dashboard: bool) -> None:
     """Say what is missing before anything is computed."""
-    if jobs > 1 and settings is not None:
-        raise StudyError("-j", [f"{jobs} processes of this machine and --cluster: give one (a cluster file has jobs)"])
     if jobs == 1 and settings is None:
         if dashboard:
             raise StudyError("--dashboard", ["is dask's page; give -j 2 or more, or --cluster"])
