@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export MPLBACKEND := Agg
 
-.PHONY: demo test check lint bench kills flips battery processors docs clean
+.PHONY: demo test check lint bench kills signals flips battery processors docs clean
 .DEFAULT_GOAL := demo
 
 # The install is skipped while nothing that it depends on has changed.
@@ -42,6 +42,10 @@ bench: $(VENV)/.installed-test
 # 20 kills of drivers and workers during a sweep of 200 runs; the tests have a smaller one.
 kills: $(VENV)/.installed-test
 	$(BIN)/python -m tests.studies.kills
+
+# 200 signals at random moments of runs and sweeps; the tests send four.
+signals: $(VENV)/.installed-test
+	$(BIN)/python -m tests.studies.signals
 
 # 2000 flipped bits in every kind of file; the tests have a smaller number.
 flips: $(VENV)/.installed-test
