@@ -19,9 +19,9 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from tests.studies.kills import PATIENCE, gone, same, workers
 
 import ode_sgd
+from tests.studies.kills import PATIENCE, gone, same, workers
 
 STOPS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 STUDY = """[spectrum]
