@@ -128,7 +128,7 @@ def test_disagreement_has_its_own_status(folder, stored, capsys, monkeypatch):
 
 
 def test_what_is_too_loose_to_tell_has_its_own_status(folder, stored, capsys, monkeypatch):
-    monkeypatch.setattr("ode_sgd.analysis.evidence.LOOSE", 0.0)  # then any allowance is too much
+    monkeypatch.setattr("ode_sgd.analysis.evidence.LOOSE", 1e-9)  # then any allowance is too much
     assert main(["compare", str(stored)]) == 4
     assert main(["run", "study.toml"]) == 4
     assert capsys.readouterr().out.count("too loose to tell") == 2

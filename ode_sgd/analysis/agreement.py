@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit  # the quantile of Student's t, without the second that scipy.stats takes to load
 
-from ode_sgd.analysis.evidence import LOOSE, MIXED, Evidence, Ratio, weigh
+from ode_sgd.analysis.advice import what_would_tell
+from ode_sgd.analysis.evidence import MIXED, Evidence, weigh
 from ode_sgd.analysis.extrapolation import Extrapolation, extrapolate
 from ode_sgd.analysis.quantities import (
     AGREE,
@@ -57,15 +58,16 @@ class Agreement:
         the largest N.
     ratio, ratio_error, ratio_alpha : float
         The ratio of eps_g, SGD mean over ODE, that is furthest from 1 (in its logarithm), its standard error, and the
-        alpha at which it is; NaN where eps_g is nowhere above its resolution.
+        alpha at which it is; NaN where eps_g is nowhere above its resolution. A bound, without an error (NaN), where
+        the mean or the ODE is below its resolution and the other is not.
     evidence : Evidence
-        How far eps_g deviates beyond chance, and when: the times that decide.
+        How far eps_g deviates beyond chance and what is allowed for, and when: the times that decide.
     outcome : str
         "disagree": rms > 2 or worst beyond worst_allowed; with several N also where the extrapolation disagrees.
-        "undecided": not so, but eps_g deviates by more than chance at the times at which the bias allowed for exceeds a
-        quarter of it, judged by themselves; or what chance hides (`Evidence.hidden`) exceeds a quarter of it at the
-        last time or over more than half of ln(alpha); or more than 5 % of the replicas are otherwise paired and it is
-        not eps_g that disagrees. "agree": everything else.
+        "undecided": not so, but eps_g by itself deviates by more than chance and the bias allowed for, which counts
+        only at times at which it is at most a quarter of eps_g; or what chance hides (`Evidence.hidden`) exceeds a
+        quarter of it at the last time or over more than half of ln(alpha); or more than 5 % of the replicas are
+        otherwise paired and it is not eps_g that disagrees. "agree": everything else.
     """
 
     alpha: Array
@@ -117,10 +119,16 @@ class Agreement:
             f"{self.worst.z:+.2f} ({self.worst.quantity} at alpha = {self.worst.alpha:.4g}; allowed "
             f"{self.worst_allowed:.2f}), {self.replicas} replicas at N = {self.dimension}, a bias of up to 1/"
             f"{self.effective_dimension:.4g} of each quantity's scale allowed for; largest error ratio SGD/ODE "
-            f"{_ratio(self.evidence.largest)} at alpha = {self.ratio_alpha:.4g}"
+            f"{self.evidence.largest} at alpha = {self.ratio_alpha:.4g}"
         )
         if self.outcome == UNDECIDED:
-            text += self._what_would_tell()
+            text += what_would_tell(
+                self.evidence,
+                dimension=self.dimension,
+                replicas=self.replicas,
+                scores=len(self.z) * self.alpha.size,
+                sampled=self.method == "sampled",
+            )
         if self.otherwise_paired and not unclear:
             text += (
                 f"; {self.otherwise_paired} of {self.replicas} replicas paired students and teachers otherwise than "
@@ -136,30 +144,6 @@ class Agreement:
             f"the ODE ({self.otherwise_paired} of {self.replicas} replicas paired them otherwise than the ODE)"
         )
 
-    def _what_would_tell(self) -> str:
-        """Why the comparison is too loose, and which N and how many replicas would make it tight; "" if it is not."""
-        evidence, allowance = self.evidence, self.bias_allowance["generalization_error"]
-        if evidence.beyond_chance:
-            row = evidence.clearest
-            text = (
-                f"; at alpha = {evidence.alpha[row]:.4g} the ratio is {_ratio(evidence.ratio_at(row))}, "
-                f"{abs(evidence.chance[row]):.1f} standard errors from 1, but the bias allowed for is "
-            )
-        elif evidence.is_noise(evidence.hidden):
-            row, where = evidence.noisy
-            text = f"; {where}, the bias allowed for is "
-        else:
-            return ""
-        bias, noise = allowance / evidence.theory[row], evidence.error[row] / evidence.theory[row]
-        text += f"{bias:.2g} of eps_g and the standard error {noise:.2g}"
-        larger = int(np.ceil(self.dimension * max(1.0, bias / LOOSE)))
-        replicas = int(np.ceil(self.replicas * max(1.0, (2.0 * noise / LOOSE) ** 2)))
-        inputs = "a simulation"
-        if self.method == "sampled":
-            text += "; the data fix N"
-            inputs += " with Gaussian inputs of the same spectrum"
-        return f"{text}; {inputs}, N >= {larger} and at least {replicas} replicas, would decide"
-
 
 WORDS = {
     AGREE: "ODE and SGD agree",
@@ -167,10 +151,6 @@ WORDS = {
     UNDECIDED: "UNDECIDED: too loose to tell whether ODE and SGD agree",
 }
 REMEDY = "draw a start further from symmetric, at a smaller dimension"
-
-
-def _ratio(ratio: Ratio) -> str:
-    return f"{ratio.value:.4g} +- {ratio.error:.1g}"
 
 
 def compare(ode: Trajectory, sgd: Trajectory | Sequence[Trajectory]) -> Agreement:
@@ -212,8 +192,9 @@ def compare_if_possible(ode: Trajectory, sgd: Trajectory) -> tuple[Agreement | N
 def compare_pairs(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Agreement:
     """As `compare` with simulations at several N, each beside an ODE of its own that holds its times.
 
-    The extrapolation is free of the bias that the largest N alone has to allow for: where that is undecided for its
-    allowance, the extrapolation decides, unless its own standard error exceeds a quarter of eps_g at the same times.
+    The extrapolation is free of the bias that the largest N alone has to allow for: where that is undecided, the
+    extrapolation decides, unless its own standard error exceeds a quarter of eps_g, or half of the deviation, at the
+    times that decide, or what it leaves of eps_g is beyond chance there.
     """
     extrapolation = extrapolate(pairs)
     agreement = _compare(*max(pairs, key=lambda pair: pair[1].dimension or 0))
@@ -222,8 +203,11 @@ def compare_pairs(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Agreement:
         outcome = DISAGREE
     elif outcome == UNDECIDED and not agreement.mixed:
         error = extrapolation.error["generalization_error"]
-        loose = agreement.evidence.is_loose(error) or agreement.evidence.is_noise(error)
-        outcome = UNDECIDED if loose else AGREE
+        fewest = min(sgd.replicas or 0 for _, sgd in pairs)
+        evidence = agreement.evidence
+        loose = evidence.is_loose(error) or evidence.is_noise(error)
+        stays = evidence.singles_out(extrapolation.z["generalization_error"], fewest)
+        outcome = UNDECIDED if loose or stays else AGREE
     return replace(agreement, extrapolation=extrapolation, outcome=outcome)
 
 
@@ -302,6 +286,6 @@ def _outcome(scored: dict[str, Any], evidence: Evidence, otherwise_paired: int) 
         rms, worst = error_alone[0], float(np.abs(error_alone[1]).max())
     else:
         rms, worst = scored["rms"], abs(scored["worst"].z)
-    if rms > RMS_LIMIT or worst > allowed:
+    if not (rms <= RMS_LIMIT and worst <= allowed):  # NaN is no agreement
         return DISAGREE
     return UNDECIDED if mixed or evidence.beyond_chance or evidence.is_noise(evidence.hidden) else AGREE

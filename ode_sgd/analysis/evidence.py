@@ -12,53 +12,88 @@ from ode_sgd.model.check import Array
 LOOSE = 0.25  # an allowance of more than this fraction of eps_g lets anything pass
 MIXED = 0.05  # share of replicas that end in another pairing, above which their mean mixes two outcomes
 
-CHANCE = 0.01  # probability with which chance alone may look like a deviation that only the allowance lets pass
+CHANCE = 0.01  # probability with which chance alone may look like a deviation, by its root mean square
 STEP = 4.0  # from one level of looseness to the next
+DEEPEST = 1000.0  # level of an eps_g of exactly 0
+MOST = 1e3  # standard errors; more say no more, and a simulation without scatter has no end of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """SGD mean of eps_g over the ODE's at one time, with its standard error (NaN: nothing above rounding)."""
+    """SGD mean of eps_g over the ODE's at one time, with its standard error (NaN: neither is above its resolution).
+
+    `bound` is ">" where the ODE is below its resolution and SGD is not, so that the value is a lower bound; "<" the
+    other way round; else "". A bound has no error (NaN).
+    """
 
     value: float
     error: float
     alpha: float
+    bound: str = ""
+
+    def __str__(self) -> str:
+        if self.bound:
+            side = "ODE" if self.bound == ">" else "SGD"
+            exact = self.value == 0.0 or np.isinf(self.value)
+            return f"{'' if exact else self.bound + ' '}{self.value:.4g} ({side} below its resolution)"
+        return f"{self.value:.4g} +- {self.error:.1g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evidence:
-    """eps_g of a simulation beside the ODE, without any allowance for a bias.
+    """eps_g of a simulation beside the ODE, by itself.
 
     Attributes
     ----------
-    alpha, theory, error : (n,)
-        Times after the start, eps_g of the ODE, standard error of the replica mean.
+    alpha, theory, mean, error : (n,)
+        Times after the start, eps_g of the ODE, replica mean and its standard error.
+    resolution, allowance : float
+        Below which eps_g of either is not known; the bias allowed for.
+    deviation : (n,)
+        mean - theory. Where one of them is below the resolution: the distance of the other from it, with its sign;
+        where both are, 0.
     chance : (n,)
-        Deviation over standard error; 0 where eps_g is not above its resolution.
+        Deviation over standard error, cut at 1000.
+    excess : (n,)
+        |deviation| beyond what is allowed for, over the standard error, cut at 1000. The bias is allowed for at tight
+        times, where it is at most a quarter of eps_g; at loose times, where it would let anything pass, nothing is.
     hidden : (n,)
-        The deviation that chance hides: the standard error; at loose times (allowance above a quarter of eps_g), where
-        nothing but chance is left to judge by, as many times more as `widening` says of so few replicas.
-    resolved : (n,) of bool
-        Where eps_g of the ODE is above its resolution.
-    largest : Ratio
-        The ratio furthest from 1 (in its logarithm) of all times with both above their resolution.
+        The deviation that chance hides: the standard error; at loose times, where nothing but chance is left to judge
+        by, as many times more as `widening` says of so few replicas.
     weight : (n,)
-        Share of each loose time in what says more than chance, chance^2 where |chance| > 2, normalised; all 0 where
-        `beyond` finds nothing. Times that are not loose have none: there the z-scores themselves decide.
+        Share of each time in what says more than chance, excess^2 where excess > 2 and `beyond` finds it; normalised.
     """
 
     alpha: Array
     theory: Array
+    mean: Array
     error: Array
+    resolution: float
+    allowance: float
+    deviation: Array
     chance: Array
+    excess: Array
     hidden: Array
-    resolved: NDArray[np.bool_]
-    largest: Ratio
     weight: Array
 
     @property
+    def resolved(self) -> NDArray[np.bool_]:
+        """(n,) Where eps_g of the ODE is above its resolution."""
+        return self.theory > self.resolution
+
+    @property
+    def size(self) -> Array:
+        """(n,) What allowance and errors are held against: eps_g of the ODE, or its resolution where it is below."""
+        return np.maximum(self.theory, self.resolution)
+
+    @property
+    def tight(self) -> NDArray[np.bool_]:
+        """(n,) Where the bias allowed for is at most a quarter of eps_g."""
+        return self.allowance <= LOOSE * self.size
+
+    @property
     def beyond_chance(self) -> bool:
-        """Whether there are loose times that deviate by more than chance."""
+        """Whether eps_g deviates somewhere by more than chance and what is allowed for."""
         return bool(self.weight.any())
 
     @property
@@ -66,11 +101,26 @@ class Evidence:
         """The row of the deviation, of those that have weight, that is most standard errors."""
         return int(np.argmax(self.weight))
 
+    @property
+    def largest(self) -> Ratio:
+        """The ratio furthest from 1 (in its logarithm), of all times with either above the resolution."""
+        ratios = [self.ratio_at(row) for row in range(self.alpha.size)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            distance = np.abs(np.log([ratio.value for ratio in ratios]))
+        if np.isnan(distance).all():
+            return Ratio(value=np.nan, error=np.nan, alpha=np.nan)
+        return ratios[int(np.nanargmax(distance))]
+
     def ratio_at(self, row: int) -> Ratio:
-        """The ratio at one time."""
-        theory = float(self.theory[row])
-        value = 1.0 + float(self.chance[row] * self.error[row]) / theory
-        return Ratio(value=value, error=float(self.error[row]) / theory, alpha=float(self.alpha[row]))
+        """The ratio at one time, or its bound."""
+        theory, mean, alpha = float(self.theory[row]), float(self.mean[row]), float(self.alpha[row])
+        if theory > self.resolution and mean > self.resolution:
+            return Ratio(value=mean / theory, error=float(self.error[row]) / theory, alpha=alpha)
+        if mean > self.resolution:
+            value = mean / self.resolution if self.resolution else np.inf
+            return Ratio(value=value, error=np.nan, alpha=alpha, bound=">")
+        value = self.resolution / theory if theory > self.resolution else np.nan
+        return Ratio(value=value, error=np.nan, alpha=alpha, bound="<")
 
     @property
     def noisy(self) -> tuple[int, str]:
@@ -98,34 +148,47 @@ class Evidence:
         width = np.diff(edges)
         return bool(noisy[-1] or width[noisy].sum() > 0.5 * width.sum())
 
-    def is_loose(self, allowance: Array) -> bool:
-        """Whether at most of the times that deviate (by weight) an allowance exceeds a quarter of eps_g."""
-        return float(self.weight[allowance > LOOSE * self.theory].sum()) > 0.5
+    def is_loose(self, error: Array) -> bool:
+        """Whether at most of the times that deviate, by weight, an error exceeds eps_g / 4 or half of the deviation."""
+        limit = np.minimum(LOOSE * self.theory, 0.5 * np.abs(self.deviation))
+        return float(self.weight[error > limit].sum()) > 0.5
+
+    def singles_out(self, z: Array, replicas: int) -> bool:
+        """Whether other z-scores of eps_g at these times, with nothing allowed for, are beyond chance."""
+        return bool(beyond(np.abs(z), self.allowance / self.size, replicas).any())
 
 
-def beyond(chance: Array, looseness: Array, replicas: int) -> NDArray[np.bool_]:
-    """The loose times, if they deviate by more than chance; else none.
+def beyond(excess: Array, looseness: Array, replicas: int) -> NDArray[np.bool_]:
+    """The times at which eps_g deviates by more than chance.
 
-    Times that are not loose have no say, or any deviation could be diluted by output times elsewhere. For the same
-    reason the times whose allowance is above eps_g / 4, above eps_g, above 4 eps_g ... are judged by themselves, each
-    level at half the error probability of the one before. Those of a level may all be correlated, so their root mean
-    square is held against the quantile of a single Student's t; the largest against that of as many (Bonferroni).
+    Output times elsewhere that agree must not dilute a deviation. So tight and loose times are judged apart, and
+    either in levels, each at half the error probability of the one before: loose times with an allowance above
+    eps_g / 4, eps_g, 4 eps_g ...; tight ones with one above eps_g / 16, eps_g / 64 ... Those of a level may all be
+    correlated, so their root mean square is held against the quantile of a single Student's t; the largest against
+    that of as many (Bonferroni).
 
     Parameters
     ----------
-    chance, looseness : (n,)
-        Deviation over standard error; allowance over eps_g, negative for times without a say.
+    excess, looseness : (n,)
+        What is not allowed for over its standard error; allowance over eps_g.
     """
-    level, probability = LOOSE, 1.0
-    while (loose := looseness > level).any():
-        probability /= 2.0
-        size, freedom = np.abs(chance[loose]), replicas - 1
-        usual = max(RMS_LIMIT, -float(stdtrit(freedom, probability * CHANCE / 2.0)))
-        allowed = -float(stdtrit(freedom, probability * FALSE_ALARM / 2.0 / size.size))
-        if np.sqrt(np.mean(size**2)) > usual or size.max() > allowed:
-            return loose
-        level *= STEP
-    return np.zeros(chance.size, bool)
+    loose = looseness > LOOSE
+    with np.errstate(divide="ignore", invalid="ignore"):
+        level = np.nan_to_num(np.ceil(np.log(looseness / LOOSE) / np.log(STEP)), posinf=DEEPEST, neginf=-DEEPEST)
+    found = np.zeros(excess.size, bool)
+    for judged, levels in ((loose, np.unique(level[loose])), (~loose, np.unique(level[~loose])[::-1])):
+        for number, lowest in enumerate(levels, 1):
+            times = judged & (level >= lowest)
+            if _stands_out(excess[times], replicas, 0.5**number):
+                found |= times
+                break
+    return found
+
+
+def _stands_out(size: Array, replicas: int, probability: float) -> bool:
+    usual = max(RMS_LIMIT, -float(stdtrit(replicas - 1, probability * CHANCE / 2.0)))
+    allowed = -float(stdtrit(replicas - 1, probability * FALSE_ALARM / 2.0 / size.size))
+    return bool(np.sqrt(np.mean(size**2)) > usual or size.max() > allowed)
 
 
 def widening(replicas: int) -> float:
@@ -141,28 +204,26 @@ def weigh(
     alpha: Array, theory: Array, mean: Array, error: Array, *, resolution: float, allowance: float, replicas: int
 ) -> Evidence:
     """The evidence in eps_g at the times after the start; `allowance` is the bias allowed for."""
-    deviation = mean - theory
+    # What is below the resolution may be anything from 0 up to it: only the distance from there is a deviation.
+    deviation = np.maximum(mean, resolution) - np.maximum(theory, resolution)
+    size = np.maximum(theory, resolution)
     with np.errstate(divide="ignore", invalid="ignore"):
-        chance = np.where(deviation == 0.0, 0.0, deviation / error)
-        ratio = np.where((theory > resolution) & (mean > resolution), mean / theory, np.nan)
-        distance = np.abs(np.log(ratio))
-        looseness = np.where(theory > resolution, allowance / theory, -1.0)
-    known = np.isfinite(distance) & np.isfinite(chance)
-    chance = np.where(known, chance, 0.0)
-    says = beyond(chance, np.where(known, looseness, -1.0), replicas) & (np.abs(chance) > RMS_LIMIT)
-    weight = np.where(says, chance**2, 0.0)
-    total = weight.sum()
-    largest = Ratio(value=np.nan, error=np.nan, alpha=np.nan)
-    if known.any():
-        row = int(np.argmax(np.where(known, distance, -1.0)))
-        largest = Ratio(value=float(ratio[row]), error=float(error[row] / theory[row]), alpha=float(alpha[row]))
+        looseness = allowance / size
+        beside = np.abs(deviation) - np.where(looseness > LOOSE, 0.0, allowance)
+        chance = np.where(deviation == 0.0, 0.0, np.clip(deviation / error, -MOST, MOST))
+        excess = np.where(beside <= 0.0, 0.0, np.minimum(beside / error, MOST))
+    says = beyond(excess, looseness, replicas) & (excess > RMS_LIMIT)
+    weight = np.where(says, excess**2, 0.0)
     return Evidence(
         alpha=alpha,
         theory=theory,
+        mean=mean,
         error=error,
+        resolution=resolution,
+        allowance=allowance,
+        deviation=deviation,
         chance=chance,
+        excess=excess,
         hidden=np.where(looseness > LOOSE, widening(replicas), 1.0) * error,
-        resolved=theory > resolution,
-        largest=largest,
-        weight=weight / total if total > 0.0 else weight,
+        weight=weight / max(weight.sum(), 1.0),
     )

@@ -235,6 +235,59 @@ def test_what_would_tell_for_data_is_another_simulation():
     assert "the data fix N; a simulation with Gaussian inputs of the same spectrum, N >= " in agreement.verdict
 
 
+def advised(verdict):
+    """N and the number of replicas that a verdict asks for."""
+    N, replicas = verdict.split("N >= ")[1].split(" replicas, would decide")[0].split(" and at least ")
+    return int(N), int(replicas)
+
+
+@pytest.mark.parametrize("since", [5.0, 8.0, 9.8])  # half of the times down to the last one
+@pytest.mark.parametrize(
+    "dimension", [210, 230]
+)  # at the last alpha the allowance is just above and just below eps_g/4
+@pytest.mark.parametrize("factor", [0.3, 1.69, 2.3])
+def test_a_deviation_beyond_chance_and_allowance_is_no_agreement(factor, dimension, since):
+    def last(N, replicas=16):
+        return ode_sgd.compare(*beside(np.where(since < ALPHA, factor, 1.0), N, 0.03, replicas))
+
+    agreement = last(dimension)
+    assert agreement.outcome in ("undecided", "disagree") and agreement.ratio == pytest.approx(factor)
+    if agreement.outcome == "undecided":
+        assert last(*advised(agreement.verdict)).outcome == "disagree"
+
+
+def test_what_is_allowed_for_is_no_deviation_where_it_is_tight():
+    assert ode_sgd.compare(*beside(np.where(ALPHA > 9.8, 1.2, 1.0), 230, 0.03)).outcome == "agree"  # allowed for: 0.24
+
+
+@pytest.mark.parametrize("early", [10, 100, 3000])
+def test_tight_times_that_agree_dilute_nothing(early):
+    # N_eff = 4000: an allowance of a quarter of eps_g at the last five times, where the ratio is 1.5 +- 0.03.
+    ode, sgd = stretched(early, ratio=1.5, spread=0.03)
+    agreement = ode_sgd.compare(ode, replace(sgd, dimension=4010))
+    assert agreement.evidence.tight.all() and abs(agreement.worst.z) < agreement.worst_allowed and agreement.rms < 2.0
+    assert agreement.outcome == "undecided"
+
+
+def test_advice_that_nobody_can_follow_names_the_last_tight_time():
+    alpha = np.linspace(0.0, 40.0, 41)
+    scatter = 0.03 * np.random.default_rng(3).standard_normal((16, 41)) * (alpha > 0.0)
+    factor = np.where(alpha > 10.0, 1.5, 1.0) + scatter - scatter.mean(axis=0)
+
+    def until(last):
+        rows = alpha <= last
+        ode = replace(trajectory(alpha[rows], np.exp(-alpha[rows])), dimension=None)
+        return ode_sgd.compare(ode, trajectory(alpha[rows], factor[:, rows] * np.exp(-alpha[rows])))
+
+    verdict = until(40.0).verdict
+    assert verdict.startswith("UNDECIDED") and "N >=" not in verdict
+    assert "the bias allowed for is over 100 times eps_g" in verdict
+    last = float(verdict.split("that late: compare up to alpha = ")[1].split(", where the comparison is tight")[0])
+    assert last == 5.0  # exp(-5) / 4 is above 1 / 1000, exp(-6) / 4 is not
+    assert until(last).evidence.tight.all() and until(last).agrees
+    assert until(10.0).agrees  # nothing that the allowance is needed for
+
+
 def test_the_ratio_is_the_largest_one_either_way(pair):
     ode, sgd = pair
     agreement = ode_sgd.compare(ode, sgd)
@@ -250,9 +303,41 @@ def test_the_ratio_is_the_largest_one_either_way(pair):
 
 
 def test_no_ratio_under_the_resolution():
-    ode, sgd = beside(late(3.0), dimension=4000)
+    ode, sgd = beside(late(0.3), dimension=40)
     agreement = ode_sgd.compare(replace(ode, resolution=FALL[10]), sgd)  # alpha > 5 is below it
+    assert not agreement.evidence.beyond_chance
     assert agreement.ratio == pytest.approx(1.0) and agreement.ratio_alpha <= 5.0
+
+
+def ending(ode_end, sgd_end, scatter=0.0):
+    """N = 40, agreement at all but the last time, where both are as given; the resolution is 1e-20."""
+    ode, sgd = beside(np.ones(ALPHA.size), dimension=40)
+    theory, errors = ode.generalization_error.copy(), sgd.generalization_error.copy()
+    theory[-1] = ode_end
+    errors[:, -1] = sgd_end * (1.0 + scatter * np.random.default_rng(2).standard_normal(16))
+    return replace(ode, generalization_error=theory, resolution=1e-20), replace(sgd, generalization_error=errors)
+
+
+def test_one_side_below_its_resolution_is_a_deviation():
+    above = ode_sgd.compare(*ending(1e-77, 2e-3, scatter=0.01))
+    assert above.outcome == "undecided" and above.ratio == pytest.approx(2e17, rel=0.01)
+    assert above.ratio_alpha == 10.0 and np.isnan(above.ratio_error)
+    assert "(ODE below its resolution) at alpha = 10;" in above.verdict and "SGD/ODE > 2" in above.verdict
+    below = ode_sgd.compare(*ending(2e-2, 1e-30))
+    assert below.outcome == "undecided" and below.ratio == pytest.approx(1e-20 / 2e-2)
+    assert "SGD/ODE < 5e-19 (SGD below its resolution)" in below.verdict
+    assert "over 1000 standard errors from 1" in below.verdict
+    assert ode_sgd.compare(*ending(1e-77, 1e-30)).outcome == "agree"  # neither is known
+    assert ode_sgd.compare(*ending(1e-77, 1e-19, scatter=3.0)).outcome == "agree"  # nothing but chance
+
+
+def test_exact_zeros_have_a_ratio_too():
+    zero, sgd = ending(0.0, 2e-3)
+    infinite = ode_sgd.compare(replace(zero, resolution=0.0), sgd)
+    assert infinite.outcome == "undecided" and infinite.ratio == np.inf
+    assert "SGD/ODE inf (ODE below its resolution)" in infinite.verdict
+    ode, zero = ending(2e-2, 0.0)
+    assert ode_sgd.compare(replace(ode, resolution=0.0), zero).ratio == 0.0
 
 
 def paired(ode, sgd, swapped):

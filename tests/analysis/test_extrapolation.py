@@ -136,6 +136,9 @@ def test_an_extrapolation_decides_what_the_allowance_leaves_open():
     assert together.outcome == "agree" and together.agrees
     stays = [(falling(ode()), falling(made(N, 0.05, 60.0))) for N in (100, 200, 400)]
     assert compare_pairs(stays).outcome == "disagree"
+    # About three standard errors of each time: little among eight quantities, but beyond chance of eps_g by itself.
+    slight = [(falling(ode()), falling(made(N, 4.5e-4, 60.0))) for N in (100, 200, 400)]
+    assert compare_pairs(slight).extrapolation.agrees and compare_pairs(slight).outcome == "undecided"
     # Noise of 5 per replica leaves errors of about 1 at N -> infinity: the extrapolation cannot tell either.
     noisy = [(falling(ode()), falling(made(N, 0.0, 60.0, noise=0.02, replicas=8, seed=2))) for N in (100, 101, 102)]
     assert ode_sgd.compare(*noisy[-1]).outcome == "undecided" and compare_pairs(noisy).outcome == "undecided"

@@ -33,7 +33,7 @@ CATALOGUE = {
     },
     "agreement": {
         "error_ratio": "ratio of eps_g, mean over replicas to ODE, at the time at which it is furthest from 1",
-        "error_ratio_error": "standard error of that ratio",
+        "error_ratio_error": "standard error of that ratio; none where it is a bound (one side below its resolution)",
     },
 }
 NAMES = tuple(name for columns in CATALOGUE.values() for name in columns)
