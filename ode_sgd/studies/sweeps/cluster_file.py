@@ -1,5 +1,6 @@
 """Cluster files: what is asked of a queueing system. The tables map onto dask-jobqueue, with one name a notion."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ode_sgd.studies.tables import Table, parameters, shown
 
 KINDS = ("slurm", "pbs", "sge", "lsf")
 TABLE = "cluster"
+MEMORY = re.compile(r"\s*(\d+(?:\.\d*)?)\s*(?:[kmgtp]i?b?|b)?\s*", re.IGNORECASE)  # as dask takes it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,11 @@ class ClusterSettings:
         for name in ("memory", "walltime"):
             if not getattr(self, name):
                 raise InvalidProblem(f'{name} = "" is empty; give what a job may take, such as "4GB" or "04:00:00"')
+        size = MEMORY.fullmatch(self.memory)
+        if size is None or float(size[1]) == 0.0:
+            raise InvalidProblem(
+                f'memory = "{self.memory}" is no size; give a number > 0 and a unit, such as "500MB" or "4GiB"'
+            )
 
     @classmethod
     def read(cls, path: str | Path) -> "ClusterSettings":
