@@ -76,7 +76,7 @@ def destination(path: str | os.PathLike[str]) -> Path:
     if "\0" in str(named):
         raise StorageError(f"{str(named)!r} cannot be a file: it holds a null byte; give another name")
     try:
-        target = _followed(named)
+        target = followed(named)
         told, folder = (f"{named}, a link to {target}," if target != named else f"{named}"), target.parent
         if target.is_symlink():
             raise StorageError(f"{named} is a symbolic link that leads nowhere; remove it, or give another name")
@@ -96,7 +96,7 @@ def destination(path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def _followed(path: Path) -> Path:
+def followed(path: Path) -> Path:
     """What a symbolic link points to, any other path as it is."""
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
@@ -109,7 +109,7 @@ def write_whole(path: Path, data: Buffer) -> None:
     StorageError
         If it cannot be written; what was there stays.
     """
-    target = _followed(path)
+    target = followed(path)
     try:
         with temporary(target.parent) as unfinished:
             _write(unfinished, data)
@@ -130,7 +130,7 @@ def write_new(path: Path, data: Buffer) -> bool:
     StorageError
         If it cannot be written.
     """
-    target = _followed(path)
+    target = followed(path)
     try:
         with temporary(target.parent) as unfinished:
             _write(unfinished, data)

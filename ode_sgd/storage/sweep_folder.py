@@ -102,7 +102,9 @@ class SweepFolder:
         try:
             nearest = next(folder for folder in (place, *place.parents) if folder.exists())
             if place.is_symlink():
-                raise StorageError(f"{self.path} is a symbolic link that leads nowhere; remove it, or give another name")
+                raise StorageError(
+                    f"{self.path} is a symbolic link that leads nowhere; remove it, or give another name"
+                )
             if not nearest.is_dir():
                 raise StorageError(
                     f"the sweep folder {self.path} cannot be made: {nearest} is a file; give another name"

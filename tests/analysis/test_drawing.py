@@ -11,9 +11,11 @@ from ode_sgd import StorageError, StudyError
 from ode_sgd.analysis.drawing import BACKEND, FONTS, drawing
 
 
-@pytest.mark.parametrize("error", [RuntimeError("latex:\nnot found"), FileNotFoundError(2, "no"), ImportError("x" * 999)])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("latex:\nnot found"), FileNotFoundError(2, "no"), ImportError("x" * 999)]
+)
 def test_any_failure_is_a_storage_error_of_one_line(error):
-    with pytest.raises(StorageError, match="fig.png: cannot be drawn") as raised, drawing("fig.png"):
+    with pytest.raises(StorageError, match=r"fig.png: cannot be drawn") as raised, drawing("fig.png"):
         raise error
     told = str(raised.value)
     assert type(error).__name__ in told and "\n" not in told and len(told) < 350

@@ -25,7 +25,7 @@ def test_the_estimate_is_what_is_recorded(monkeypatch, sectors):
     monkeypatch.setattr(memory, "_present", lambda: float(taken))
     memory.check_memory(plan, replicas, 1)
     monkeypatch.setattr(memory, "_present", lambda: taken - 1.0)
-    with pytest.raises(ode_sgd.InvalidProblem, match="replicas = 7 with 5 output times need .* give fewer replicas"):
+    with pytest.raises(ode_sgd.InvalidProblem, match=r"replicas = 7 with 5 output times need .* give fewer replicas"):
         memory.check_memory(plan, replicas, 1)
 
 

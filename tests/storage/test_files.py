@@ -123,6 +123,6 @@ def test_a_figure_does_not_replace_its_source(tmp_path):
     for name in ("data.png", "link.png"):
         with pytest.raises(StorageError, match="is the file to draw"):
             check_figure(tmp_path / name, [tmp_path / "data.png"])
-    with pytest.raises(StorageError, match="ends in .png or .pdf"):
+    with pytest.raises(StorageError, match=r"ends in .png or .pdf"):
         check_figure(tmp_path / "data.svg", [])
     check_figure(tmp_path / "new.PNG", [tmp_path / "data.png"])
