@@ -37,9 +37,10 @@ def start_fork_server() -> None:
     _SERVER.set_forkserver_preload([READY])
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))  # what is forked cannot change them any more
-    resource_tracker.ensure_running()  # the server would do so, and it unblocks what is blocked
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, TO_ALL)  # handed on to all that comes from here
     try:
+        resource_tracker.ensure_running()  # the server would do so, and it unblocks what is blocked
+        signal.pthread_sigmask(signal.SIG_BLOCK, TO_ALL)
         _SERVER.ensure_running()
     except OSError as error:
         told = f"{error}; is TMPDIR = {os.environ.get('TMPDIR', '')!r} writable, and shorter than 80 letters?"
