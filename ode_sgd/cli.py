@@ -40,14 +40,14 @@ EXAMPLES = {
     "run": """examples:
   ode-sgd run study.toml                             writes study.h5, study.png and study.pdf here
   ode-sgd run study.toml -o results/first.h5         results/first.h5, .png and .pdf
-  ode-sgd run study.toml --dry-run                   only checks the file: all faults at once
+  ode-sgd run study.toml --dry-run                   only checks file, output and memory: all faults at once
   ode-sgd run study.toml --set problem.learning_rate=0.1 --set simulation.replicas=32
   ode-sgd run study.toml --set integration.alpha=[0,1,10,100]
 
 --set takes TABLE.KEY=VALUE with a TOML value; what is not TOML is taken as text (problem.activation=linear).
 The ODE comes first and is stored before the simulation begins. Ctrl-C stores what was computed; the
 same command goes on from there, also after a kill (OUT.checkpoint, written every minute). An OUT.h5 that exists is
-replaced.
+replaced; of a symbolic link, what it points to. A figure that cannot be drawn changes no exit status.
 
 """,
     "compare": """examples:

@@ -99,6 +99,14 @@ def test_help_into_a_full_device():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="closes a descriptor in a shell")
+def test_no_file_gets_the_number_of_stderr():
+    """What a library says there would end up in it."""
+    code = "import os, sys; from ode_sgd.streams import guarded; sys.exit(guarded(lambda: os.write(2, b'x') - 1))"
+    command = ["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, code]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes a descriptor in a shell")
 def test_a_run_that_nobody_hears(tmp_path):
     """No stderr at all, and a stdout whose reader is gone: the run ends as any other."""
     (tmp_path / "study.toml").write_text(STUDY)

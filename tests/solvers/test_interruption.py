@@ -10,6 +10,15 @@ import pytest
 from ode_sgd.solvers.interruption import HANGUP, SIGNALS, Interruption
 
 
+@pytest.fixture(autouse=True)
+def not_under_nohup():
+    """Where the tests themselves run under nohup, too."""
+    before = None if HANGUP is None else signal.signal(HANGUP, signal.SIG_DFL)
+    yield
+    if HANGUP is not None:
+        signal.signal(HANGUP, before)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_signals_interrupt_and_handlers_come_back(number):
     before = signal.getsignal(number)

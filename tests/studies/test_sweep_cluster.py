@@ -209,6 +209,7 @@ def test_kill_minus_nine(tmp_path, record_property):
 def started(tmp_path, *more):
     """A driver of 600 runs on two processes, in a session of its own; ended whatever happens."""
     (tmp_path / "scan.toml").write_text(kills.SWEEP.format(points=300))
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # where the tests run under nohup, too
     driver = subprocess.Popen(
         kills.command(tmp_path / "scan.toml", tmp_path / "out", *more),
         stderr=subprocess.PIPE,
@@ -216,6 +217,7 @@ def started(tmp_path, *more):
         text=True,
         start_new_session=True,
     )
+    signal.signal(signal.SIGHUP, hangup)
     try:
         yield driver
     finally:
