@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ode_sgd import __version__, cli_sweep
-from ode_sgd.model.errors import ComparisonError, OdeSgdError, StorageError, StudyError
+from ode_sgd.model.errors import ComparisonError, OdeSgdError, StorageError
 from ode_sgd.solvers.interruption import Interruption
+from ode_sgd.streams import guarded
 
 if TYPE_CHECKING:
     from ode_sgd.analysis.agreement import Agreement
@@ -22,11 +23,12 @@ DONE, FAILED, BAD_INPUT, DISAGREE, UNDECIDED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 EXIT_CODES = """exit status:
   0    done; ODE and SGD agree where they were compared
-  1    the run ended early by itself (diverged, step size collapsed); the file holds what was computed
-  2    bad input: arguments, study file, or a file that cannot be read or written
+  1    the run ended early by itself (diverged, step size collapsed), or what it gave could not be stored or printed;
+       the file holds what was computed
+  2    bad input: arguments, study file, or a file that cannot be read or written; nothing was replaced
   3    done, but ODE and SGD disagree
   4    done, but the comparison is too loose to tell: the verdict says which N and how many replicas would decide
-  130  interrupted by Ctrl-C or SIGTERM; the file holds what was computed
+  130  interrupted by Ctrl-C, SIGTERM or SIGHUP; the file holds what was computed
 """
 
 EXAMPLES = {
@@ -38,14 +40,14 @@ EXAMPLES = {
     "run": """examples:
   ode-sgd run study.toml                             writes study.h5, study.png and study.pdf here
   ode-sgd run study.toml -o results/first.h5         results/first.h5, .png and .pdf
-  ode-sgd run study.toml --dry-run                   only checks the file: all faults at once
+  ode-sgd run study.toml --dry-run                   only checks file, output and memory: all faults at once
   ode-sgd run study.toml --set problem.learning_rate=0.1 --set simulation.replicas=32
   ode-sgd run study.toml --set integration.alpha=[0,1,10,100]
 
 --set takes TABLE.KEY=VALUE with a TOML value; what is not TOML is taken as text (problem.activation=linear).
 The ODE comes first and is stored before the simulation begins. Ctrl-C stores what was computed; the
 same command goes on from there, also after a kill (OUT.checkpoint, written every minute). An OUT.h5 that exists is
-replaced.
+replaced; of a symbolic link, what it points to. A figure that cannot be drawn changes no exit status.
 
 """,
     "compare": """examples:
@@ -73,6 +75,10 @@ replaced.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the result is the exit status."""
+    return guarded(lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
@@ -83,7 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except MemoryError as error:
         print(
-            f"ode-sgd: not enough memory ({error or 'of this machine'}); lower distinct, units or dimension",
+            f"ode-sgd: not enough memory ({error or 'of this machine'}); lower distinct, units, dimension, replicas or "
+            "the number of output times",
             file=sys.stderr,
         )
         return BAD_INPUT
@@ -163,44 +170,45 @@ def _hdf5(text: str) -> Path:
 def _init(arguments: argparse.Namespace) -> int:
     from importlib.resources import files
 
+    from ode_sgd.storage.files import check_writable, write_new, write_whole
+
     path: Path = arguments.file
-    text = files("ode_sgd.studies").joinpath("template.toml").read_text(encoding="utf-8")
-    try:
-        with path.open("w" if arguments.force else "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise StudyError(str(path), ["exists already; give another name, or --force to replace it"]) from None
-    except OSError as error:
-        raise StudyError(str(path), [f"cannot be written: {error.strerror or error}"]) from None
+    text = files("ode_sgd.studies").joinpath("template.toml").read_bytes()
+    check_writable(path)
+    if arguments.force:
+        write_whole(path, text)
+    elif not write_new(path, text):
+        raise StorageError(f"{path} exists already; give another name, or --force to replace it")
     print(f"{path} written; `ode-sgd run {path}` runs it")
     return DONE
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from ode_sgd.studies.study_file import read_study
+    from ode_sgd.studies.study_file import default_name, read_study
 
     study = read_study(arguments.file, arguments.set)
-    output: Path = arguments.output or Path(arguments.file.stem + ".h5")
-    if arguments.dry_run:
-        from ode_sgd.studies.execution import check_outputs
+    output: Path = arguments.output or Path(default_name(arguments.file) + ".h5")
+    from ode_sgd.studies.execution import draw_study, prepared, run_study
 
-        check_outputs(output)
+    if arguments.dry_run:
+        prepared(study, output)
         print(f"{arguments.file}: no faults; a run would write {output} and its figures")
         return DONE
-    from ode_sgd.studies.execution import run_study
     from ode_sgd.studies.progress import Progress
 
     progress = None if arguments.quiet else Progress()
     try:
-        result = run_study(study, output, progress)
+        result = run_study(study, output, progress, draw=False)
     finally:
         if progress is not None:
             progress.close()
-    return _report(result, quiet=arguments.quiet)
+    _report(result, quiet=arguments.quiet)
+    sys.stdout.flush()  # whatever becomes of the figure
+    return _end(draw_study(result))
 
 
-def _report(result: "StudyResult", *, quiet: bool) -> int:
-    """Print what a run gave, and choose the exit status."""
+def _report(result: "StudyResult", *, quiet: bool) -> None:
+    """Print what a run gave."""
     if not quiet:
         from ode_sgd.analysis.report import table
 
@@ -209,15 +217,21 @@ def _report(result: "StudyResult", *, quiet: bool) -> int:
         if text:
             print(text)
     print(f"file    {result.output}")
+
+
+def _end(result: "StudyResult") -> int:
+    """Print where the figures are, or what went wrong, and choose the exit status."""
     if result.figures:
         print(f"figure  {', '.join(map(str, result.figures))}")
-    for run in (result.ode, result.sgd):
-        if run is not None and run.message:
-            print(f"ode-sgd: {run.message}", file=sys.stderr)
+    messages = [run.message for run in (result.ode, result.sgd) if run is not None]
+    for message in (*messages, result.error, result.undrawn):
+        if message:
+            print(f"ode-sgd: {message}", file=sys.stderr)
     if result.interrupted:
         print(f"ode-sgd: interrupted; what was computed is in {result.output}", file=sys.stderr)
-        if result.ode.status == "complete" and result.checkpoint:
-            print("ode-sgd: the same command goes on with the simulation where it stopped", file=sys.stderr)
+    if (result.interrupted or result.error) and result.ode.status == "complete" and result.checkpoint:
+        print("ode-sgd: the same command goes on with the simulation where it stopped", file=sys.stderr)
+    if result.interrupted:
         return INTERRUPTED
     return FAILED if result.failed else _verdict(result.agreement)
 
@@ -232,19 +246,23 @@ def _verdict(agreement: "Agreement | None") -> int:
 
 def _compare(arguments: argparse.Namespace) -> int:
     from ode_sgd.analysis.agreement import compare, compare_pairs
+    from ode_sgd.analysis.drawing import drawing
     from ode_sgd.analysis.report import deviations, table
+    from ode_sgd.storage.files import check_figure
 
     if arguments.figure is not None:
-        _check_figure(arguments.figure, arguments.files)
+        check_figure(arguments.figure, arguments.files)
     pairs = [_pair(path) for path in arguments.files]
     agreement = compare(*pairs[0]) if len(pairs) == 1 else compare_pairs(pairs)
     for ode, sgd in pairs:
         print(table(ode, sgd) + "\n")
     print(deviations(agreement) + "\n\n" + agreement.verdict)
     if arguments.figure is not None:
-        from ode_sgd.analysis.plots import agreement_figure, save_figure
+        sys.stdout.flush()  # whatever becomes of the figure
+        with drawing(arguments.figure):
+            from ode_sgd.analysis.plots import agreement_figure, save_figure
 
-        print(f"figure  {save_figure(agreement_figure(agreement), arguments.figure, pairs[0][0].problem)}")
+            print(f"figure  {save_figure(agreement_figure(agreement), arguments.figure, pairs[0][0].problem)}")
     return _verdict(agreement)
 
 
@@ -262,27 +280,20 @@ def _pair(path: Path) -> "tuple[Trajectory, Trajectory]":
 
 
 def _plot(arguments: argparse.Namespace) -> int:
-    from ode_sgd.analysis.plots import analysis_figure, run_figure, save_figure
+    from ode_sgd.analysis.drawing import drawing
+    from ode_sgd.storage.files import beside, check_figure
     from ode_sgd.storage.hdf5 import load
 
+    output: Path = arguments.output or beside(arguments.file, ".png")
     stored = load(arguments.file)
-    output: Path = arguments.output or arguments.file.with_suffix(".png")
-    _check_figure(output, [arguments.file])
-    draw = analysis_figure if arguments.analysis else run_figure
-    save_figure(draw(stored.ode, stored.sgd), output, stored.problem)
+    check_figure(output, [arguments.file])
+    with drawing(output):
+        from ode_sgd.analysis.plots import analysis_figure, run_figure, save_figure
+
+        draw = analysis_figure if arguments.analysis else run_figure
+        save_figure(draw(stored.ode, stored.sgd), output, stored.problem)
     print(f"figure  {output}")
     return DONE
-
-
-def _check_figure(path: Path, sources: "list[Path]") -> None:
-    """Find out before anything is computed or printed that a figure cannot be written."""
-    from ode_sgd.storage.hdf5 import check_writable
-
-    if path.suffix.lower() not in (".png", ".pdf"):
-        raise StorageError(f"{path}: a figure ends in .png or .pdf, not in {path.suffix!r}")
-    check_writable(path)
-    if any(path.exists() and source.exists() and path.samefile(source) for source in sources):
-        raise StorageError(f"{path} is the file to draw; give the figure another name")
 
 
 def _show(arguments: argparse.Namespace) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ode_sgd.model.errors import StorageError
+
 if TYPE_CHECKING:
     from ode_sgd.studies.sweeps.run import SweepResult
     from ode_sgd.studies.sweeps.sweep import Sweep
@@ -19,7 +21,7 @@ EXIT_CODES = """exit status:
   0    done; for run: all runs of the sweep, or of the shard, are complete
   1    some runs raised, diverged or could not be written; they are named, and the others are complete
   2    bad input: arguments, sweep file, or a folder that cannot be written or is another sweep's
-  130  interrupted by Ctrl-C or SIGTERM; the same command goes on
+  130  interrupted by Ctrl-C, SIGTERM or SIGHUP; the same command goes on
 """
 
 EXAMPLES = {
@@ -143,7 +145,14 @@ def _command(
 
 def _folder(path: Path) -> Path:
     """A sweep's folder, given itself or its sweep file."""
-    return Path(path.stem + ENDING) if path.suffix == ".toml" else path
+    return _default(path) if path.is_file() or (path.suffix == ".toml" and not path.is_dir()) else path
+
+
+def _default(file: Path) -> Path:
+    """The folder of a sweep file, unless another is given."""
+    from ode_sgd.studies.study_file import default_name
+
+    return Path(default_name(file) + ENDING)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -154,7 +163,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from ode_sgd.studies.sweeps.sweep import Sweep
 
     sweep = Sweep.read(arguments.file, arguments.set)
-    folder: Path = arguments.output or _folder(arguments.file)
+    folder: Path = arguments.output or _default(arguments.file)
     if arguments.dry_run:
         return _dry(sweep, folder, arguments)
     from ode_sgd.studies.progress import SweepProgress
@@ -241,11 +250,14 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _collect(arguments: argparse.Namespace) -> int:
+    from ode_sgd.storage.files import is_same
     from ode_sgd.studies.progress import SweepProgress
     from ode_sgd.studies.sweeps.collect import asked_for, collect_sweep
 
     folder = _folder(arguments.folder)
-    file = arguments.file or (arguments.folder if arguments.folder.suffix == ".toml" else None)
+    file = arguments.file or (arguments.folder if arguments.folder != folder else None)
+    if arguments.output is not None and file is not None and is_same(arguments.output, file):
+        raise StorageError(f"{arguments.output} is the sweep file; give another name")
     columns, quantities = asked_for(folder, file, arguments.columns)
     progress = SweepProgress("collecting")
     try:

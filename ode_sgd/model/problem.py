@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +75,13 @@ class Problem:
             "output": check.choice("output", self.output, OUTPUTS),
             "label_noise": check.number("label_noise", self.label_noise, least=0.0),
         }
+        if not math.isfinite(clean["label_noise"] * clean["label_noise"]):
+            raise InvalidProblem(f"label_noise = {self.label_noise:g} is too large: its square overflows")
+        if self.spectrum.moment(2) < np.finfo(float).tiny:
+            raise InvalidProblem(
+                f"eigenvalues of at most {self.spectrum.eigenvalues.max():g} are too small: their squares underflow; "
+                "scale the inputs"
+            )
         for name, units in (("student", clean["student_units"]), ("teacher", clean["teacher_units"])):
             clean[f"{name}_weights"] = self._second_layer(f"{name}_weights", units)
         if self.trainable is not None:

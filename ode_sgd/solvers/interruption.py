@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during a long run."""
+"""Ctrl-C, SIGTERM and SIGHUP during a long run."""
 
 import signal
 import threading
@@ -7,12 +7,16 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # of a terminal that is closed; not on Windows
+TO_ALL = (signal.SIGINT, *([HANGUP] if HANGUP is not None else []))  # what a terminal sends to all its processes
+SIGNALS = (*TO_ALL, signal.SIGTERM)
 PATIENCE = 2  # signals that are only remembered where they may be
 
 
 class Interruption:
-    """Context in which both signals raise KeyboardInterrupt, and are remembered.
+    """Context in which these signals raise KeyboardInterrupt, and are remembered.
+
+    A SIGHUP that is ignored stays ignored: `nohup` asks for that.
 
     An exception out of a signal handler can get lost on its way: a compiler's callback swallows it, or turns it into
     an error of its own. `check` raises it again, and such an error leaves the context as KeyboardInterrupt.
@@ -25,7 +29,8 @@ class Interruption:
 
     def __enter__(self) -> "Interruption":
         if threading.current_thread() is threading.main_thread():  # no other thread may set handlers
-            self._previous = {number: signal.signal(number, self._interrupt) for number in SIGNALS}
+            heard = [n for n in SIGNALS if n != HANGUP or signal.getsignal(n) != signal.SIG_IGN]
+            self._previous = {number: signal.signal(number, self._interrupt) for number in heard}
         return self
 
     def __exit__(

@@ -231,7 +231,7 @@ def run_all(
 ) -> bool:
     """Run all groups; True if the user interrupted. Errors of a group are raised here.
 
-    `keep` writes a checkpoint: every minute, and after an interruption (Ctrl-C or SIGTERM) or an error.
+    `keep` writes a checkpoint: every minute, and after an interruption (Ctrl-C, SIGTERM, SIGHUP) or an error.
     """
     stop = Event()
     total = sum(int(group.plan.steps[-1]) * len(group.replicas) for group in groups)

@@ -17,6 +17,7 @@ from ode_sgd.model.inputs import principal_axes
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers import allowance
+from ode_sgd.solvers.memory import check_memory
 from ode_sgd.solvers.reduced import LANES, check_sizes
 from ode_sgd.solvers.replicas import Checkpoint, Group, Plan, Records, Start, State, drawn_start, run_all
 from ode_sgd.solvers.trajectory import Sectors, Trajectory, error_curve, wanted_moments
@@ -77,9 +78,9 @@ def simulate(
     progress : callable or None
         Called with the fraction of steps done.
     checkpoint : Checkpoint or None
-        Written every minute, after an interruption (Ctrl-C or, in the main thread, SIGTERM), and at the end. If it
-        holds a run of the same arguments, that one goes on, and ends with the numbers of an undisturbed run bit for
-        bit.
+        Written every minute, after an interruption (Ctrl-C or, in the main thread, SIGTERM or SIGHUP), and at the end.
+        If it holds a run of the same arguments, that one goes on, and ends with the numbers of an undisturbed run bit
+        for bit.
 
     Returns
     -------
@@ -105,12 +106,11 @@ def simulate(
     workers = allowance.threads() if threads is None else check.integer("threads", threads, 1)
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         raise InvalidProblem(f"checkpoint is a {type(checkpoint).__name__}; give ode_sgd.Checkpoint(path)")
-    if plan.method.startswith("explicit"):
-        _check_memory(plan, min(workers, replicas))
+    check_memory(plan, replicas, workers)
     return _simulated(plan, replicas, seed, workers, progress or (lambda fraction: None), checkpoint)
 
 
-def check_checkpoint(
+def check_simulation(
     problem: Problem,
     start: Start,
     alpha: Any,
@@ -125,10 +125,11 @@ def check_checkpoint(
 ) -> None:
     """Raise, before anything is computed, what `simulate` would say of these arguments and of the checkpoint."""
     plan = _plan(problem, start, alpha, dimension, method, None, moments, sectors)
+    check_memory(plan, replicas, allowance.threads())
     saved = checkpoint.read()
     if saved is not None:
-        children = np.random.SeedSequence(seed).spawn(replicas)
-        _check_identity(_identity(plan, replicas, seed, children[0]), saved, checkpoint)
+        (first,) = np.random.SeedSequence(seed).spawn(1)
+        _check_identity(_identity(plan, replicas, seed, first), saved, checkpoint)
 
 
 def _plan(
@@ -164,19 +165,6 @@ def _plan(
         method=SAMPLED if rows is not None else _chosen(problem, sizes, method),
         inputs=rows,
     )
-
-
-def _check_memory(plan: Plan, workers: int) -> None:
-    """Raise InvalidProblem where the weights of all threads exceed the memory that this process may use."""
-    units = plan.problem.student_units + plan.problem.teacher_units
-    needed = 8.0 * plan.sizes.sum() * (2 * units + 2) * workers  # a copy of the weights while they are made
-    present = allowance.memory()
-    if needed > present:
-        raise InvalidProblem(
-            f"dimension = {plan.sizes.sum()} on {workers} threads needs {needed / 2**30:.3g} GiB of the "
-            f"{present / 2**30:.3g} that this process may use; give fewer threads, or use "
-            'method="reduced", which takes any dimension'
-        )
 
 
 def nearest_steps(alpha: Any, dimension: int) -> Any:

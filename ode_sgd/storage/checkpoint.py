@@ -82,5 +82,5 @@ class Checkpoint:
         files.write_whole(self.path, seal.seal(memory))
 
     def remove(self) -> None:
-        """Remove the file, once what it led to is stored elsewhere."""
-        self.path.unlink(missing_ok=True)
+        """Remove the file, once what it led to is stored elsewhere; a symbolic link to it stays."""
+        files.followed(self.path).unlink(missing_ok=True)

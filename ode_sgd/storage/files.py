@@ -6,7 +6,7 @@ import os
 import platform
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,23 @@ except ImportError:  # not on this platform: there, temporary files are told by 
     fcntl = None  # type: ignore[assignment]
 
 Buffer = bytes | memoryview
-
+HDF5 = (".h5", ".hdf5")  # endings of files of results
+FIGURES = (".png", ".pdf")
 TEMPORARY = ".ode_sgd-"  # how the names of temporary files begin
 STALE = 3600.0  # seconds after which one of another machine is of a process that was killed
+
+
+def beside(path: Path, ending: str) -> Path:
+    """The file with the same name but for the ending: an ending of ours gives way, what else follows a point stays."""
+    return path.with_suffix(ending) if path.suffix in HDF5 else path.with_name(path.name + ending)
+
+
+def is_same(path: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Whether both name one file that exists."""
+    try:
+        return Path(path).samefile(other)
+    except (OSError, ValueError):
+        return False
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -32,7 +46,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     path : path-like
-        Where the file is to be.
+        Where the file is to be, or a symbolic link to that place.
 
     Raises
     ------
@@ -43,66 +57,95 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     -----
     A small file is written and removed: permission bits say nothing about root, quotas and read-only mounts.
     """
-    target = destination(path)
+    check_folder(destination(path).parent)
+
+
+def check_figure(path: Path, sources: Iterable[Path]) -> None:
+    """StorageError, before anything is computed, unless a figure can be written that replaces none of its sources."""
+    if path.suffix.lower() not in FIGURES:
+        raise StorageError(f"{path}: a figure ends in {' or '.join(FIGURES)}, not in {path.suffix!r}")
+    check_writable(path)
+    if any(is_same(path, source) for source in sources):
+        raise StorageError(f"{path} is the file to draw; give the figure another name")
+
+
+def check_folder(folder: Path) -> None:
+    """StorageError unless a file can be written into a folder."""
     try:
-        with temporary(target.parent) as unfinished:
+        with temporary(folder) as unfinished:
             _write(unfinished, b"ode_sgd")
-        sweep_up(target.parent)
+        sweep_up(folder)
     except OSError as error:
         raise StorageError(
-            f"cannot write into the folder {target.parent.absolute()}: {_reason(error)}; "
+            f"cannot write into the folder {folder.absolute()}: {_reason(error)}; "
             "choose another folder, or make this one writable"
         ) from error
 
 
 def destination(path: str | os.PathLike[str]) -> Path:
-    """`path`, once its folder exists and it is free or a regular file, otherwise StorageError."""
-    target = Path(path)
-    folder = target.parent
+    """Where a file of this name is to be, once its folder exists and it is free or a regular file, else StorageError.
+
+    That is `path`, or what it points to if it is a symbolic link: links stay.
+    """
+    named = Path(path)
+    if "\0" in str(named):
+        raise StorageError(f"{str(named)!r} cannot be a file: it holds a null byte; give another name")
     try:
+        target = followed(named)
+        told, folder = (f"{named}, a link to {target}," if target != named else f"{named}"), target.parent
+        if target.is_symlink():
+            raise StorageError(f"{named} is a symbolic link that leads nowhere; remove it, or give another name")
         if target.is_dir():
-            raise StorageError(f"{target} is a folder; give a file in it, such as {target / 'run.h5'}")
+            raise StorageError(f"{told} is a folder; give a file in it, such as {named / 'run.h5'}")
         if target.exists() and not target.is_file():
-            raise StorageError(f"{target} is not a regular file and will not be replaced; give another name")
+            raise StorageError(f"{told} is not a regular file and will not be replaced; give another name")
         if not folder.exists():
-            raise StorageError(f"the folder {folder.absolute()} does not exist; create it, or choose another")
+            where = f" of {named}, a link to {target.name} in it," if target != named else ""
+            raise StorageError(f"the folder {folder.absolute()}{where} does not exist; create it, or choose another")
         if not folder.is_dir():
-            raise StorageError(f"{folder.absolute()} is not a folder; choose another folder for {target.name}")
+            raise StorageError(f"{folder.absolute()} is not a folder; choose another folder for {named.name}")
     except StorageError:
         raise
     except OSError as error:
-        raise StorageError(f"{target} cannot be a file: {_reason(error)}; give another name or folder") from error
+        raise StorageError(f"{named} cannot be a file: {_reason(error)}; give another name or folder") from error
     return target
 
 
-def write_whole(target: Path, data: Buffer) -> None:
-    """Put a file of these bytes at `target`, replacing what is there: readers and crashes see the old or the new one.
+def followed(path: Path) -> Path:
+    """What a symbolic link points to, any other path as it is."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def write_whole(path: Path, data: Buffer) -> None:
+    """Put a file of these bytes at `path`, replacing what is there: readers and crashes see the old or the new one.
 
     Raises
     ------
     StorageError
         If it cannot be written; what was there stays.
     """
+    target = followed(path)
     try:
         with temporary(target.parent) as unfinished:
             _write(unfinished, data)
             os.replace(unfinished, target)  # noqa: PTH105
     except OSError as error:
         raise StorageError(
-            f"cannot write {target}: {_reason(error)}; nothing was changed. Free space or choose another folder, "
+            f"cannot write {path}: {_reason(error)}; nothing was changed. Free space or choose another folder, "
             "then save again"
         ) from error
     _sync_folder(target.parent)
 
 
-def write_new(target: Path, data: Buffer) -> bool:
-    """Put a file of these bytes at `target` unless there is one: of many writers exactly one gets True.
+def write_new(path: Path, data: Buffer) -> bool:
+    """Put a file of these bytes at `path` unless there is one: of many writers exactly one gets True.
 
     Raises
     ------
     StorageError
         If it cannot be written.
     """
+    target = followed(path)
     try:
         with temporary(target.parent) as unfinished:
             _write(unfinished, data)
@@ -116,7 +159,7 @@ def write_new(target: Path, data: Buffer) -> bool:
                 os.replace(unfinished, target)  # noqa: PTH105
     except OSError as error:
         raise StorageError(
-            f"cannot write {target}: {_reason(error)}. Free space or make the folder writable, then run again"
+            f"cannot write {path}: {_reason(error)}. Free space or make the folder writable, then run again"
         ) from error
     _sync_folder(target.parent)
     return True

@@ -64,7 +64,7 @@ def save(path: str | os.PathLike[str], *trajectories: Trajectory, config: Mappin
     Parameters
     ----------
     path : path-like
-        The file; an existing one is replaced. Its folder must exist.
+        The file; an existing one is replaced, of a symbolic link what it points to. Its folder must exist.
     *trajectories : Trajectory
         At most one from `integrate`, at most one from `simulate`, at least one, all of the same problem.
     config : dict or None
@@ -88,7 +88,7 @@ def save(path: str | os.PathLike[str], *trajectories: Trajectory, config: Mappin
     """
     target = files.destination(path)
     files.write_whole(target, image(*trajectories, config=config))
-    return target
+    return Path(path)
 
 
 def image(*trajectories: Trajectory, config: Mapping[str, Any] | None = None) -> memoryview:

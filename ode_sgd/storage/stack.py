@@ -166,6 +166,7 @@ def stack_file(path: Path, columns: Mapping[str, Column], runs: int, attributes:
         If it cannot be written.
     """
     files.check_writable(path)
+    path = files.destination(path)
     columns = _with_scales(columns)
     shapes = {
         name: tuple(runs if d == "run" else n for d, n in zip(column.dimensions, column.values.shape, strict=True))

@@ -85,19 +85,40 @@ class SweepFolder:
         StorageError
             If it cannot be written, or is there and no sweep's.
         """
+        self.check()
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            entries = [] if (self.path / MANIFEST).exists() else [entry.name for entry in os.scandir(self.path)]
+            Path(os.path.realpath(self.path)).mkdir(parents=True, exist_ok=True)  # also what a link points to
         except OSError as error:
-            raise StorageError(f"the sweep folder {self.path} cannot be made: {error.strerror or error}") from error
-        # What another process that is just making it may have written by now does not count.
-        foreign = [name for name in entries if not name.startswith(files.TEMPORARY) and name != MANIFEST]
-        if foreign and not (self.path / MANIFEST).exists():
-            raise StorageError(f"{self.path} holds files, but no sweep ({foreign[0]}, ...); give a new or empty folder")
+            raise self._not_made(error) from error
         files.check_writable(self.path / MANIFEST)
         if not (self.path / MANIFEST).exists():
             files.write_new(self.path / MANIFEST, _text(manifest))
         return self.manifest()
+
+    def check(self) -> None:
+        """Raise what `create` would raise, as far as it can be known before the folder is made."""
+        place = Path(os.path.realpath(self.path))
+        try:
+            nearest = next(folder for folder in (place, *place.parents) if folder.exists())
+            if place.is_symlink():
+                raise StorageError(
+                    f"{self.path} is a symbolic link that leads nowhere; remove it, or give another name"
+                )
+            if not nearest.is_dir():
+                raise StorageError(
+                    f"the sweep folder {self.path} cannot be made: {nearest} is a file; give another name"
+                )
+            entries = [entry.name for entry in os.scandir(place)] if nearest == place else []
+        except OSError as error:
+            raise error if isinstance(error, StorageError) else self._not_made(error) from error
+        # What another process that is just making it may have written by now does not count.
+        foreign = [name for name in entries if not name.startswith(files.TEMPORARY) and name != MANIFEST]
+        if foreign and not (self.path / MANIFEST).exists():
+            raise StorageError(f"{self.path} holds files, but no sweep ({foreign[0]}, ...); give a new or empty folder")
+        files.check_folder(nearest)
+
+    def _not_made(self, error: OSError) -> StorageError:
+        return StorageError(f"the sweep folder {self.path} cannot be made: {error.strerror or error}")
 
     def manifest(self) -> dict[str, Any]:
         """What `create` wrote first.

@@ -1,19 +1,21 @@
 """Running a study on this machine: compute, store, compare, draw, in this order: an end in between loses nothing."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ode_sgd.model.errors import StorageError
+from ode_sgd.analysis.drawing import drawing
+from ode_sgd.model.errors import OdeSgdError, StorageError
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.solvers.integrate import integrate
 from ode_sgd.solvers.interruption import Interruption
-from ode_sgd.solvers.simulate import check_checkpoint, simulate
+from ode_sgd.solvers.simulate import check_simulation, simulate
 from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.storage.checkpoint import Checkpoint
+from ode_sgd.storage.files import beside, is_same
 from ode_sgd.storage.hdf5 import check_writable, save
 from ode_sgd.studies.study_file import Study
 
@@ -37,13 +39,17 @@ class StudyResult:
     output : Path
         The HDF5 file.
     figures : tuple of Path
-        Empty unless the study is complete.
+        Empty unless the study is complete and was drawn.
     interrupted : bool
         The user stopped it; everything computed by then is in the file.
     note : str
         What the user should know besides; empty if nothing.
     checkpoint : Path or None
         Where the simulation can go on from, if it did not end.
+    error : str
+        Why the simulation could not be run or stored, although the ODE was; empty if it could.
+    undrawn : str
+        Why there are no figures, where they failed; empty otherwise.
     """
 
     ode: Trajectory
@@ -54,42 +60,44 @@ class StudyResult:
     interrupted: bool
     note: str
     checkpoint: Path | None
+    error: str = ""
+    undrawn: str = ""
 
     @property
     def failed(self) -> bool:
         """A run ended early by itself."""
-        return any(run.status not in ("complete", "interrupted") for run in (self.ode, self.sgd) if run is not None)
+        return bool(self.error) or any(
+            run.status not in ("complete", "interrupted") for run in (self.ode, self.sgd) if run is not None
+        )
 
 
-def run_study(study: Study, output: str | Path, progress: Progress | None = None) -> StudyResult:
+def run_study(study: Study, output: str | Path, progress: Progress | None = None, *, draw: bool = True) -> StudyResult:
     """Integrate, simulate where the study says so, store, compare and draw.
 
     Parameters
     ----------
     study : Study
     output : str or Path
-        HDF5 file; the figures lie beside it, with the same stem. It is replaced if it exists. While the simulation is
-        under way, a checkpoint lies there too: an interrupted or killed study that is run again goes on from it.
+        HDF5 file; the figures lie beside it, with the same name but for the ending. It is replaced if it exists; of a
+        symbolic link, what it points to. While the simulation is under way, a checkpoint lies there too: an interrupted
+        or killed study that is run again goes on from it.
     progress : callable or None
         Called with "ODE" or "SGD" and the fraction done.
+    draw : bool
+        False leaves the figures to `draw_study`.
 
     Raises
     ------
-    StorageError
-        If the output cannot be written, before anything is computed.
+    OdeSgdError, MemoryError
+        If the study cannot be run or the output not be written; nothing is replaced then. What fails later, with the
+        ODE in its file, is the result's `error`.
     KeyboardInterrupt
-        If the user interrupts (Ctrl-C or SIGTERM) before anything is computed. Later ones return what there is.
+        If the user interrupts (Ctrl-C, SIGTERM or SIGHUP) before anything is computed. Later ones return what there is.
     """
     output = Path(output)
-    check_outputs(output)
-    start = study.start.overlaps(study.problem)
-    checkpoint, simulation = None, simulation_arguments(study, start)
-    if simulation is not None:
-        checkpoint = Checkpoint(checkpoint_path(output))
-        check_checkpoint(**simulation, checkpoint=checkpoint)
+    start, simulation, checkpoint = prepared(study, output)
     runs: list[Trajectory] = []
-    figures: tuple[Path, ...] = ()
-    agreement, note, interrupted = None, "", False
+    agreement, note, error, interrupted, stored = None, "", "", False, False
     try:
         with Interruption() as interruption:
 
@@ -98,49 +106,85 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
                 if progress is not None:
                     progress(stage, fraction)
 
-            for run in _computed(study, start, simulation, said, checkpoint):
-                runs.append(run)
-                save(output, *runs, config=study.config)
+            try:
+                for run in _computed(study, start, simulation, said, checkpoint):
+                    runs.append(run)
+                    save(output, *runs, config=study.config)
+                    stored = True
+            except (OdeSgdError, MemoryError) as fault:
+                interruption.check()  # it may be what became of one
+                if not stored:
+                    raise
+                error = f"{fault or 'not enough memory'}; {output} holds the ODE alone"
             interrupted = runs[-1].status == "interrupted"
             if runs[-1].status == "complete":
                 agreement, note = _judged(*runs)
-                try:
-                    figures = _drawn(output, *runs)
-                except StorageError as error:  # the numbers are stored; a figure can be drawn again
-                    note = f"{note}\n{error}".strip()
-        if checkpoint is not None and len(runs) > 1 and not interrupted:
+        if checkpoint is not None and len(runs) > 1 and not interrupted and not error:
             checkpoint.remove()
     except KeyboardInterrupt:
         if not runs:
             raise
         interrupted = True
         save(output, *runs, config=study.config)  # again: the interruption may have come in the middle of it
-    return StudyResult(
+    result = StudyResult(
         ode=runs[0],
         sgd=runs[1] if len(runs) > 1 else None,
         agreement=agreement,
         output=output,
-        figures=figures,
+        figures=(),
         interrupted=interrupted,
         note=note,
+        error=error,
         checkpoint=checkpoint.path if checkpoint is not None and checkpoint.path.exists() else None,
     )
+    return draw_study(result) if draw else result
 
 
-def check_outputs(output: Path) -> None:
-    """Raise StorageError unless the file and its figures can be written."""
+def draw_study(result: StudyResult) -> StudyResult:
+    """The result with its figures, if it is complete; where they cannot be drawn, with `undrawn`, which says why."""
+    if result.interrupted or result.failed:
+        return result
+    try:
+        with Interruption() as interruption:
+            try:
+                return replace(result, figures=_drawn(result.output, result.ode, result.sgd))
+            except StorageError as error:  # the numbers are stored; a figure can be drawn again
+                interruption.check()
+                return replace(result, undrawn=f"{error}; `ode-sgd plot {result.output}` draws it again")
+    except KeyboardInterrupt:
+        return replace(result, interrupted=True)
+
+
+def prepared(study: Study, output: Path) -> tuple[OrderParameters, dict[str, Any] | None, Checkpoint | None]:
+    """Start, arguments of the simulation and its checkpoint; raises whatever can be known before anything is computed.
+
+    Raises
+    ------
+    OdeSgdError, MemoryError
+        If the file, its figures or its checkpoint cannot be written, or are the study file; for a start, simulation or
+        checkpoint that do not go together; where the simulation needs more memory than there is.
+    """
     for path in (output, *figure_paths(output)):
         check_writable(path)
+        if is_same(path, study.source):
+            raise StorageError(f"{path} is the study file; give the output another name with -o")
+    start = study.start.overlaps(study.problem)
+    simulation = simulation_arguments(study, start)
+    if simulation is None:
+        return start, None, None
+    checkpoint = Checkpoint(checkpoint_path(output))
+    check_simulation(**simulation, checkpoint=checkpoint)
+    return start, simulation, checkpoint
 
 
 def figure_paths(output: Path) -> tuple[Path, Path]:
     """The figures of a file lie beside it."""
-    return output.with_suffix(".png"), output.with_suffix(".pdf")
+    return beside(output, ".png"), beside(output, ".pdf")
 
 
 def checkpoint_path(output: Path) -> Path:
     """Beside the file, while its simulation is under way."""
-    return output.with_suffix(".checkpoint")
+    return beside(output, ".checkpoint")
 
 
 def _computed(
@@ -213,10 +257,11 @@ def _judged(ode: Trajectory, sgd: Trajectory | None = None) -> "tuple[Agreement 
 
 def _drawn(output: Path, ode: Trajectory, sgd: Trajectory | None = None) -> tuple[Path, ...]:
     """The figures beside the output."""
-    from ode_sgd.analysis.plots import run_figure, save_figure  # brings matplotlib, not needed until now
-
-    figure = run_figure(ode, sgd)
     paths = figure_paths(output)
-    for path in paths:
-        save_figure(figure, path, ode.problem)
+    with drawing(paths[0]):
+        from ode_sgd.analysis.plots import run_figure, save_figure  # brings matplotlib, not needed until now
+
+        figure = run_figure(ode, sgd)
+        for path in paths:
+            save_figure(figure, path, ode.problem)
     return paths

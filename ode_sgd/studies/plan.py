@@ -14,6 +14,8 @@ from ode_sgd.solvers.integrate import checked_tolerance
 from ode_sgd.solvers.simulate import METHODS, nearest_steps
 from ode_sgd.solvers.trajectory import wanted_moments
 
+MOST_POINTS = 10**7  # of a grid, which takes 8 bytes each
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomStart:
@@ -102,7 +104,7 @@ class Simulation:
         check.choice("method", self.method, METHODS)
         if self.alpha is not None:
             object.__setattr__(self, "alpha", _fixed(self.alpha))
-        check.integer("points", self.points, 2)
+        check.integer("points", self.points, 2, MOST_POINTS)
 
     def times(self, last: float) -> Array:
         """Output times (n,), whole steps divided by N; `last` is used where alpha is None."""

@@ -76,6 +76,11 @@ def parse_study(data: Mapping[str, Any], source: str = "study", faults: Iterable
     )
 
 
+def default_name(path: Path) -> str:
+    """What the outputs of a study are called: as its file, without .toml; what else follows a point is no ending."""
+    return path.stem if path.suffix.lower() == ".toml" else path.name
+
+
 def load_tables(path: str | Path) -> Values:
     """The tables of a TOML file."""
     try:

@@ -7,7 +7,16 @@ from contextlib import suppress
 
 import pytest
 
-from ode_sgd.solvers.interruption import SIGNALS, Interruption
+from ode_sgd.solvers.interruption import HANGUP, SIGNALS, Interruption
+
+
+@pytest.fixture(autouse=True)
+def not_under_nohup():
+    """Where the tests themselves run under nohup, too."""
+    before = None if HANGUP is None else signal.signal(HANGUP, signal.SIG_DFL)
+    yield
+    if HANGUP is not None:
+        signal.signal(HANGUP, before)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -16,6 +25,18 @@ def test_signals_interrupt_and_handlers_come_back(number):
     with pytest.raises(KeyboardInterrupt), Interruption():
         os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.skipif(HANGUP is None, reason="no SIGHUP here")
+def test_a_hangup_that_nohup_ignores_stays_ignored():
+    before = signal.signal(HANGUP, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            os.kill(os.getpid(), HANGUP)
+            assert not interruption.asked
+        assert signal.getsignal(HANGUP) == signal.SIG_IGN
+    finally:
+        signal.signal(HANGUP, before)
 
 
 def test_a_swallowed_signal_is_remembered():

@@ -6,12 +6,13 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from ode_sgd import StorageError
 from ode_sgd.storage import files
-from ode_sgd.storage.files import write_whole
+from ode_sgd.storage.files import beside, check_figure, write_new, write_whole
 from ode_sgd.storage.hdf5 import check_writable
 
 
@@ -143,3 +144,55 @@ def test_a_file_that_is_swept_up_before_it_is_locked(tmp_path, monkeypatch):
     write_whole(tmp_path / "run.h5", b"data")
     assert len(seen) == 2
     assert names(tmp_path) == ["run.h5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "ending", "becomes"),
+    [
+        ("run.h5", ".png", "run.png"),
+        ("eta_0.1.h5", ".checkpoint", "eta_0.1.checkpoint"),
+        ("eta_0.1.hdf5", ".pdf", "eta_0.1.pdf"),
+        ("eta_0.1", ".png", "eta_0.1.png"),
+        ("run", ".png", "run.png"),
+    ],
+)
+def test_what_lies_beside_a_file_has_its_whole_name(name, ending, becomes):
+    assert beside(Path("a.b") / name, ending) == Path("a.b") / becomes
+
+
+@pytest.mark.parametrize("write", [write_whole, write_new])
+def test_a_link_stays_and_what_it_points_to_is_written(tmp_path, write):
+    (tmp_path / "scratch").mkdir()
+    link = tmp_path / "run.h5"
+    link.symlink_to("scratch/run.h5")
+    check_writable(link)
+    write(link, b"first")
+    write_whole(link, b"second")
+    assert not write_new(link, b"third")
+    assert link.is_symlink()
+    assert (tmp_path / "scratch" / "run.h5").read_bytes() == b"second"
+    assert len(list(tmp_path.rglob("*"))) == 3
+
+
+def test_links_that_lead_nowhere(tmp_path):
+    (tmp_path / "far.h5").symlink_to("missing/run.h5")
+    refused(tmp_path / "far.h5", "missing of .*far.h5, a link to run.h5 in it, does not exist; create it")
+    (tmp_path / "loop.h5").symlink_to("loop.h5")
+    refused(tmp_path / "loop.h5", "is a symbolic link that leads nowhere")
+    (tmp_path / "null.h5").symlink_to(os.devnull)
+    refused(tmp_path / "null.h5", "not a regular file")
+
+
+def test_a_null_byte(tmp_path):
+    refused(f"{tmp_path}/a\0b", "cannot be a file")
+
+
+def test_a_figure_does_not_replace_its_source(tmp_path):
+    (tmp_path / "data.png").write_bytes(b"")
+    (tmp_path / "link.png").symlink_to("data.png")
+    for name in ("data.png", "link.png"):
+        with pytest.raises(StorageError, match="is the file to draw"):
+            check_figure(tmp_path / name, [tmp_path / "data.png"])
+    with pytest.raises(StorageError, match=r"ends in .png or .pdf"):
+        check_figure(tmp_path / "data.svg", [])
+    check_figure(tmp_path / "new.PNG", [tmp_path / "data.png"])

@@ -95,12 +95,23 @@ def test_failures_are_named_and_the_exit_status_is_1(folder, capsys, monkeypatch
         (["--runs-per-file", "2", "--set", "integration.sectors=true"], "holds no sectors"),
         (["--runs-per-file", "2", "--set", "sweep.integration.sectors=[false,true]"], "holds no sectors"),
         (["--cluster", "sound.toml", "-j", "2"], "give one"),
+        (["--cluster", "sound.toml"], "needs the command sbatch"),
+        (["--cluster", "unit.toml"], 'memory = "4XB" is no size'),
+        (["-j", "100000"], "too many for one machine"),
+        (["-o", "scan.toml"], "cannot be made: "),
+        (["-o", "scan.toml/inside"], "scan.toml is a file"),
+        (["-o", "loop"], "leads nowhere"),
     ],
 )
-def test_bad_input(folder, capsys, arguments, told, dry):
+def test_bad_input(folder, capsys, monkeypatch, arguments, told, dry):
     Path("cluster.toml").write_text('[cluster]\nkind = "slurm"\njob = 3\n')
     Path("sound.toml").write_text('[cluster]\nkind = "slurm"\njobs = 3\n')
-    if "-o" in arguments:
+    Path("unit.toml").write_text('[cluster]\nkind = "slurm"\njobs = 3\nmemory = "4XB"\n')
+    Path("loop").symlink_to("loop")
+    if told.startswith("needs the command"):
+        pytest.importorskip("dask_jobqueue")
+        monkeypatch.setenv("PATH", "")
+    if "other" in arguments:
         assert main(["sweep", "run", "scan.toml", "-o", "other", "--set", "sweep.replicas=2"]) == 0
         capsys.readouterr()
     assert main(["sweep", "run", "scan.toml", *arguments, *dry]) == 2
@@ -114,6 +125,34 @@ def test_as_many_processes_as_there_are_processors_for(folder, monkeypatch):
     assert main([*dry, "0"]) == main([*dry, "2"]) == 0
     with pytest.warns(UserWarning, match="jobs = 3, but 2 can run at one time here"):
         assert main([*dry, "3"]) == 0
+
+
+def test_names_and_links(folder, capsys, monkeypatch):
+    """A sweep file without an ending has a folder of another name; a link to a folder that is not there is followed."""
+    Path("scan.toml").rename("scan_0.1")
+    Path("scan_0.1.sweep").symlink_to("scratch/scan")
+    assert main(["sweep", "run", "scan_0.1", "--dry-run"]) == 0
+    assert "a run would write into scan_0.1.sweep" in capsys.readouterr().out
+    assert {path.name for path in folder.iterdir()} == {"scan_0.1", "scan_0.1.sweep"}
+    assert main(["sweep", "run", "scan_0.1"]) == 0
+    assert Path("scan_0.1.sweep").is_symlink() and Path("scratch/scan/sweep.json").exists()
+    assert main(["sweep", "status", "scan_0.1"]) == 0
+    assert main(["sweep", "collect", "scan_0.1", "-o", "scan_0.1"]) == 2
+    assert "is the sweep file" in capsys.readouterr().err
+    assert main(["sweep", "collect", "scan_0.1", "-o", "rates_0.1"]) == 0
+    assert main(["sweep", "plot", "rates_0.1"]) == 0
+    assert Path("rates_0.1.png").exists()
+    Path("rates_0.1").rename("rates.png")
+    assert main(["sweep", "plot", "rates.png", "-o", "rates.png"]) == 2
+
+    def failing(self, *arguments, **options):
+        raise RuntimeError("Failed to process string with tex\nbecause latex could not be found")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", failing)
+    capsys.readouterr()
+    assert main(["sweep", "plot", "rates.png", "-o", "map.png"]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "map.png: cannot be drawn" in told and not Path("map.png").exists()
 
 
 @pytest.mark.parametrize("command", ["status", "collect", "plot"])
@@ -168,10 +207,9 @@ def test_help_teaches_by_example_and_imports_nothing_heavy(command):
 def test_the_phase_diagram_is_a_sound_sweep(folder, capsys):
     assert main(["sweep", "run", str(STUDIES / "sweep.toml"), "--dry-run"]) == 0
     assert "1600 runs" in capsys.readouterr().out
-    pytest.importorskip("dask_jobqueue")
-    assert (
-        main(["sweep", "run", str(STUDIES / "sweep.toml"), "--dry-run", "--cluster", str(STUDIES / "slurm.toml")]) == 0
-    )
+    from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
+
+    assert ClusterSettings.read(STUDIES / "slurm.toml").kind == "slurm"
     subprocess.run(["bash", "-n", str(STUDIES / "array.sh")], check=True)
 
 

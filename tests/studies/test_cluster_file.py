@@ -35,6 +35,10 @@ def test_a_sound_file(tmp_path):
         ("jobs = 20\n", "", "jobs is missing"),
         ('"slurm"', '"slrum"', "did you mean 'slurm'?"),
         ('"4GB"', "4", "memory = 4 is not a text"),
+        ('"4GB"', '"4XB"', 'memory = "4XB" is no size'),
+        ('"4GB"', '"GB"', 'memory = "GB" is no size'),
+        ('"4GB"', '"0GB"', 'memory = "0GB" is no size'),
+        ('"4GB"', '"-4GB"', 'memory = "-4GB" is no size'),
         ('["--exclude=node7"]', '"--exclude=node7"', "is not a list of texts"),
         ('["--exclude=node7"]', "[7]", "is not a list of texts"),
         ("[cluster]", "[clutser]", "[cluster] is missing"),
@@ -45,6 +49,12 @@ def test_faults(tmp_path, old, new, told):
     with pytest.raises(StudyError) as raised:
         read(tmp_path, SOUND.replace(old, new))
     assert any(told in fault for fault in raised.value.faults), raised.value.faults
+
+
+@pytest.mark.parametrize("size", ["500MB", "4GiB", "4 gb", "1.5G", "64000000", "2Ti", " 8kB "])
+def test_sizes_are_those_that_dask_takes(size):
+    utils = pytest.importorskip("dask.utils")
+    assert utils.parse_bytes(ClusterSettings(kind="slurm", jobs=1, memory=size).memory) > 0
 
 
 def test_all_faults_at_once(tmp_path):

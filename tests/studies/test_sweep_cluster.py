@@ -209,6 +209,7 @@ def test_kill_minus_nine(tmp_path, record_property):
 def started(tmp_path, *more):
     """A driver of 600 runs on two processes, in a session of its own; ended whatever happens."""
     (tmp_path / "scan.toml").write_text(kills.SWEEP.format(points=300))
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # where the tests run under nohup, too
     driver = subprocess.Popen(
         kills.command(tmp_path / "scan.toml", tmp_path / "out", *more),
         stderr=subprocess.PIPE,
@@ -216,6 +217,7 @@ def started(tmp_path, *more):
         text=True,
         start_new_session=True,
     )
+    signal.signal(signal.SIGHUP, hangup)
     try:
         yield driver
     finally:
@@ -223,8 +225,8 @@ def started(tmp_path, *more):
         driver.communicate()
 
 
-@pytest.mark.parametrize("everybody", [False, True])
-def test_ctrl_c_leaves_nothing_behind(tmp_path, everybody):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_ctrl_c_leaves_nothing_behind(tmp_path, number):
     """A terminal sends it to all processes of the command, `kill` to the driver alone."""
     with started(tmp_path, "--runs-per-file", "1") as driver:
         deadline = time.monotonic() + 60.0
@@ -232,11 +234,11 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path, everybody):
             time.sleep(0.05)
         children = kills.workers(driver.pid)
         assert len(children) == 2
-        if everybody:
+        if number in forks.TO_ALL:
             time.sleep(1.0)  # until both workers are in the middle of something
-            os.killpg(driver.pid, signal.SIGINT)
+            os.killpg(driver.pid, number)
         else:
-            driver.send_signal(signal.SIGTERM)
+            driver.send_signal(number)
         _, error = driver.communicate(timeout=30)
         assert driver.returncode == 130, error
     assert error == "ode-sgd: interrupted; the same command goes on\n"
@@ -290,7 +292,7 @@ def test_other_processes_of_a_program_are_not_forked_from_it(tmp_path):
     with ProcessPoolExecutor(1, mp_context=context) as others:
         assert others.submit(blocked).result(timeout=60) == expected
     with forks.forked_from_it(), ProcessPoolExecutor(1, mp_context=context) as ours:
-        assert ours.submit(blocked).result(timeout=60) == ({signal.SIGINT}, "1")
+        assert ours.submit(blocked).result(timeout=60) == (set(forks.TO_ALL), "1")
 
 
 def test_starting_workers_leaves_signals_and_environment_as_they_were():
@@ -299,7 +301,8 @@ def test_starting_workers_leaves_signals_and_environment_as_they_were():
     assert (dict(os.environ), signal.pthread_sigmask(signal.SIG_BLOCK, set())) == before
     server = Path(f"/proc/{forks._SERVER._forkserver_pid}/status").read_text()
     blocked = int(server.partition("SigBlk:")[2].split()[0], 16)
-    assert blocked & (1 << (signal.SIGINT - 1)) and not blocked & (1 << (signal.SIGTERM - 1))
+    assert all(blocked & (1 << (number - 1)) for number in forks.TO_ALL)
+    assert not blocked & (1 << (signal.SIGTERM - 1))
 
 
 class Gone:

@@ -1,5 +1,9 @@
 """Whole figures, and writing them."""
 
+import io
+import os
+import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ode_sgd.analysis.agreement import Agreement
+from ode_sgd.analysis.drawing import drawing
 from ode_sgd.analysis.findings import plateau_and_height
 from ode_sgd.analysis.plateau import Plateau
 from ode_sgd.analysis.plots.curves import plot_error, plot_local_exponent, plot_overlaps
@@ -71,10 +76,12 @@ def agreement_figure(agreement: Agreement) -> Figure:
 def save_figure(figure: Figure, path: str | Path, problem: Problem) -> Path:
     """Write a figure as PNG or PDF (by suffix), the problem's identity in its metadata.
 
+    The file appears whole or not at all; what a symbolic link points to is replaced.
+
     Raises
     ------
     StorageError
-        For another suffix, or a folder that cannot be written.
+        For another suffix, a folder that cannot be written, or whatever matplotlib fails at.
     """
     return write_figure(figure, path, f"ode_sgd problem {problem.identity}")
 
@@ -83,14 +90,28 @@ def write_figure(figure: Figure, path: str | Path, description: str) -> Path:
     """As `save_figure`, with any text in the metadata."""
     path = Path(path)
     keys = {".png": "Description", ".pdf": "Subject"}
-    if path.suffix.lower() not in keys:
+    ending = path.suffix.lower()
+    if ending not in keys:
         raise StorageError(f"{path}: a figure ends in .png or .pdf, not in {path.suffix!r}")
-    metadata = {keys[path.suffix.lower()]: description}
+    memory = io.BytesIO()
+    with drawing(path):
+        figure.savefig(memory, format=ending[1:], dpi=150, metadata={keys[ending]: description})
+    _write(path, memory.getbuffer())
+    return path
+
+
+def _write(path: Path, image: memoryview) -> None:
+    """Put a picture in place as a whole, or leave what is there; a symbolic link is followed."""
+    target = Path(os.path.realpath(path))
+    unfinished = target.with_name(f".ode_sgd-{uuid.uuid4().hex}.tmp")
     try:
-        figure.savefig(path, dpi=150, metadata=metadata)
+        unfinished.write_bytes(image)
+        unfinished.replace(target)
     except OSError as error:
         raise StorageError(f"{path}: the figure cannot be written ({error.strerror or error})") from error
-    return path
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 def _given(ode: Trajectory | None, sgd: Trajectory | None) -> list[Trajectory]:

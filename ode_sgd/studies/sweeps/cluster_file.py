@@ -12,6 +12,7 @@ from ode_sgd.studies.tables import Table, parameters, shown
 KINDS = ("slurm", "pbs", "sge", "lsf")
 TABLE = "cluster"
 HOUR = "01:00:00"
+MEMORY = re.compile(r"\s*(\d+(?:\.\d*)?)\s*(?:[kmgtp]i?b?|b)?\s*", re.IGNORECASE)  # as dask takes it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,11 @@ class ClusterSettings:
         if self.kind == "sge" and self.cores > 1:
             told = "ode_sgd does not ask SGE for the cores of a job"
             raise InvalidProblem(f"cores = {self.cores} with kind = 'sge': {told}; give cores = 1, and more jobs")
+        size = MEMORY.fullmatch(self.memory)
+        if size is None or float(size[1]) == 0.0:
+            raise InvalidProblem(
+                f'memory = "{self.memory}" is no size; give a number > 0 and a unit, such as "500MB" or "4GiB"'
+            )
 
     @classmethod
     def read(cls, path: str | Path) -> "ClusterSettings":

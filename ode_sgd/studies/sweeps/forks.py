@@ -2,7 +2,7 @@
 
 A worker is there in a tenth of a second then, also in place of one that died, and not in two. That process does nothing
 but load, on one thread, so that a fork of it is safe. It is not the one that a program may use for other things: what
-is forked from it never hears Ctrl-C, and has one thread for linear algebra.
+is forked from it hears neither Ctrl-C nor SIGHUP, and has one thread for linear algebra.
 """
 
 import os
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from multiprocessing import forkserver, resource_tracker
 
 from ode_sgd.model.errors import StudyError
+from ode_sgd.solvers.interruption import TO_ALL
 
 FORKS = sys.platform == "linux"
 METHOD = "forkserver" if FORKS else "spawn"
@@ -36,9 +37,10 @@ def start_fork_server() -> None:
     _SERVER.set_forkserver_preload([READY])
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))  # what is forked cannot change them any more
-    resource_tracker.ensure_running()  # the server would do so, and it unblocks what is blocked
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # handed on to all that comes from here
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, TO_ALL)  # handed on to all that comes from here
     try:
+        resource_tracker.ensure_running()  # the server would do so, and it unblocks what is blocked
+        signal.pthread_sigmask(signal.SIG_BLOCK, TO_ALL)
         _SERVER.ensure_running()
     except OSError as error:
         told = f"{error}; is TMPDIR = {os.environ.get('TMPDIR', '')!r} writable, and shorter than 80 letters?"

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ode_sgd.analysis.plots.figures import write_figure
-from ode_sgd.analysis.plots.sweeps import sweep_curve, sweep_map
+from ode_sgd.analysis.drawing import drawing
 from ode_sgd.analysis.selection import FOUND, Selection
 from ode_sgd.model.errors import StorageError, StudyError
-from ode_sgd.storage.hdf5 import check_writable
+from ode_sgd.storage.files import beside, check_figure
 from ode_sgd.storage.stack import COLLECT as AGAIN
 from ode_sgd.storage.stack import Column, read_table
 from ode_sgd.studies.sweeps.axes import REPLICA, column_names
@@ -72,8 +69,8 @@ def plot_sweep(
     path = source / COLLECTED if source.is_dir() else source
     if source.is_dir() and not path.exists():
         raise StorageError(f"{source} holds no {COLLECTED}; `ode-sgd sweep collect {source}` writes it")
-    output = Path(output) if output is not None else path.with_suffix(".png")
-    check_writable(output)
+    output = Path(output) if output is not None else beside(path, ".png")
+    check_figure(output, [path])
     columns, attributes = read_table(path)
     if "axes_json" not in attributes:
         raise StorageError(f"{path} is not a collected sweep; give what `ode-sgd sweep collect` wrote")
@@ -93,16 +90,23 @@ def plot_sweep(
     if x == y:
         raise StudyError("plot", [f"-x {x} -y {y}: one key on both axes; give -x alone for a curve, or another -y"])
     z = _named(z, short, columns) or _default(columns)
-    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
-    FigureCanvasAgg(figure)
     selection = selection_of(columns, z)
-    if y is None:
-        sweep_curve(figure, x, _numbers(columns, x), _numbers(columns, z), selection)
-    else:
-        sweep_map(figure, (x, y), _numbers(columns, x), _numbers(columns, y), _numbers(columns, z), selection)
-    written = write_figure(figure, output, f"ode_sgd sweep {attributes.get('sweep_identity', '')}")
+    with drawing(output):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # brings matplotlib, not needed until now
+        from matplotlib.figure import Figure
+
+        from ode_sgd.analysis.plots.figures import write_figure
+        from ode_sgd.analysis.plots.sweeps import sweep_curve, sweep_map
+
+        figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+        FigureCanvasAgg(figure)
+        if y is None:
+            sweep_curve(figure, x, _numbers(columns, x), _numbers(columns, z), selection)
+        else:
+            sweep_map(figure, (x, y), _numbers(columns, x), _numbers(columns, y), _numbers(columns, z), selection)
+        write_figure(figure, output, f"ode_sgd sweep {attributes.get('sweep_identity', '')}")
     usual = selection_of(columns, _default(columns))
-    return DrawnSweep(path=written, selection=selection, fuller=usual if usual.count > selection.count else None)
+    return DrawnSweep(path=output, selection=selection, fuller=usual if usual.count > selection.count else None)
 
 
 def selection_of(columns: Mapping[str, Column], name: str) -> Selection:

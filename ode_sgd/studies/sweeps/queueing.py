@@ -13,6 +13,7 @@ from typing import Any
 
 from distributed import Status
 from distributed.security import Security
+from distributed.utils import get_ip_interface
 
 from ode_sgd.model.errors import StudyError
 from ode_sgd.storage.sweep_folder import SweepFolder, make_parent
@@ -83,11 +84,18 @@ def _kind(settings: ClusterSettings) -> Any:
 
 
 def check_queue(settings: ClusterSettings) -> None:
-    """StudyError if the queueing system's command is not on this machine."""
+    """StudyError if the queueing system's command, or the network interface of this end, is not on this machine."""
     command = _kind(settings).job_cls.submit_command
     if shutil.which(command) is None:
         told = f"kind = {settings.kind!r} needs the command {command}, which is not on this machine's PATH"
         raise StudyError(CLUSTER, [f"{told}; run where jobs are submitted from, or give another kind"])
+    name = "driver_interface" if settings.driver_interface else "interface"
+    try:
+        if getattr(settings, name):
+            get_ip_interface(getattr(settings, name))
+    except (ValueError, OSError) as error:
+        hint = "" if settings.driver_interface else "; if only the nodes have it, give driver_interface, too"
+        raise StudyError(CLUSTER, [f"{name}: {error}{hint}"]) from error
 
 
 @contextmanager

@@ -1,14 +1,16 @@
 """Makes a worker of this machine ready for work: imported by it, or by the process that it is forked from.
 
-Everything that a worker needs is loaded, so that what is forked has it at once. And it does not hear Ctrl-C, which a
-terminal sends to all processes of a command: the driver decides what becomes of that, and ends the workers. One that
-heard it itself would die in the middle of dask's own affairs, with a traceback for each.
+Everything that a worker needs is loaded, so that what is forked has it at once. And it hears neither Ctrl-C nor the
+hangup of a terminal, which go to all processes of a command: the driver decides what becomes of that, and ends the
+workers. One that heard it itself would die in the middle of dask's own affairs, with a traceback for each.
 """
 
 import gc
 import importlib
 import signal
 import threading
+
+from ode_sgd.solvers.interruption import TO_ALL
 
 LOADED = ("distributed.nanny", "ode_sgd.studies.sweeps.dispatch")
 
@@ -29,5 +31,6 @@ def _load() -> None:
 
 
 if threading.current_thread() is threading.main_thread():  # no other thread may set handlers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in TO_ALL:
+        signal.signal(number, signal.SIG_IGN)
 _load()

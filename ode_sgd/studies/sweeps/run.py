@@ -32,6 +32,7 @@ from ode_sgd.studies.sweeps.sweep import SCHEMA, Sweep
 from ode_sgd.studies.sweeps.task import TaskResult, do_together
 
 Progress = Callable[[int, int, int], None]
+MOST_JOBS = 1000  # processes of one machine
 EXTRA = "pip install 'ode-sgd[cluster]'"
 
 
@@ -54,7 +55,7 @@ class SweepResult:
     twice : int
         Runs that another process finished while this one computed them; its numbers are kept.
     interrupted : bool
-        Stopped by Ctrl-C or SIGTERM; the same command goes on.
+        Stopped by Ctrl-C, SIGTERM or SIGHUP; the same command goes on.
     seconds : float
     """
 
@@ -85,11 +86,11 @@ def run_sweep(
     ----------
     sweep : Sweep
     folder : path-like
-        Made if it does not exist; otherwise it must be this sweep's. What is complete in it is skipped, what failed is
-        tried again, so that the same call goes on after an end of any kind.
+        Made if it does not exist, of a symbolic link where it points to; otherwise it must be this sweep's. What is
+        complete in it is skipped, what failed is tried again, so that the same call goes on after an end of any kind.
     jobs : int
-        Processes; 1 computes in this one, 0 stands for as many as this process may use processors, and more than that
-        are a warning. Two or more need the extra `cluster`.
+        Processes, 0..1000; 1 computes in this one, 0 stands for as many as this process may use processors, and more
+        than that are a warning. Two or more need the extra `cluster`.
     shard : "i/n", (i, n) or None
         Only the i-th of n parts, 0 <= i < n, for job arrays: the parts share the folder and need nothing else.
     cluster : path-like, ClusterSettings or None
@@ -128,10 +129,6 @@ def run_sweep(
     jobs = _jobs(jobs, settings)
     _check_engine(jobs, settings, dashboard)
     checked_runs_per_file(sweep, runs_per_file)
-    if settings is not None:
-        from ode_sgd.studies.sweeps.queueing import check_queue  # brings dask, an extra
-
-        check_queue(settings)
     place = open_folder(sweep, folder)
     name = f"shard-{part[0]}-of-{part[1]}" if shard is not None else "all"
     with place.locked(name), Interruption() as interruption:
@@ -176,6 +173,7 @@ def check_arguments(
     _check_engine(_jobs(jobs, settings), settings, dashboard)
     checked_runs_per_file(sweep, runs_per_file)
     place = SweepFolder(folder)
+    place.check()
     if (place.path / MANIFEST).exists():
         _check_same(place.manifest(), sweep, place)
         check_same_size(place, known_sizes(sweep, place) or [], runs_per_file)
@@ -264,6 +262,10 @@ def _jobs(given: int, settings: ClusterSettings | None) -> int:
     jobs, allowed = check.integer("jobs", given, 0), allowance.threads()
     if jobs != 1 and settings is not None:
         raise StudyError("-j", [f"{jobs} processes of this machine and --cluster: give one (a cluster file has jobs)"])
+    if jobs > MOST_JOBS:
+        raise StudyError(
+            "-j", [f"{jobs} processes are too many for one machine; give at most {MOST_JOBS}, or --cluster"]
+        )
     if jobs > allowed:
         limits = ", ".join(f"{name} {limit:g}" for name, limit in allowance.processor_limits().items())
         told = f"jobs = {jobs}, but {allowed} can run at one time here ({limits}): the others wait, and take memory"
@@ -286,6 +288,10 @@ def _check_engine(jobs: int, settings: ClusterSettings | None, dashboard: bool) 
         )
     if dashboard and find_spec("bokeh") is None:
         raise StudyError("--dashboard", ["needs bokeh: pip install bokeh"])
+    if settings is not None:
+        from ode_sgd.studies.sweeps.queueing import check_queue  # brings dask, an extra
+
+        check_queue(settings)
 
 
 Engine = Callable[[Iterator[tuple[Item, ...]]], Generator[TaskResult, None, None]]
