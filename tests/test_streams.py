@@ -11,7 +11,7 @@ import pytest
 
 import ode_sgd
 from ode_sgd.streams import guarded
-from tests.test_cli import STUDY
+from tests.command_line import STUDY
 
 BUFFERED = os.environ | {"PYTHONUNBUFFERED": ""}  # as output into files and pipes is: the interpreter flushes it last
 
