@@ -4,6 +4,29 @@ A test that measures something a reader wants to see (a pooled z-score, a platea
 `record_property("measured", "text")`.
 """
 
+from pathlib import Path
+
+import pytest
+
+from ode_sgd.cli import main
+from tests.command_line import STUDY
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("study.toml").write_text(STUDY)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def stored(tmp_path_factory):
+    """The file of one run."""
+    folder = tmp_path_factory.mktemp("stored")
+    (folder / "study.toml").write_text(STUDY)
+    assert main(["run", str(folder / "study.toml"), "-o", str(folder / "out.h5"), "--quiet"]) == 0
+    return folder / "out.h5"
+
 
 def pytest_terminal_summary(terminalreporter):
     """List the measured numbers of all tests, whichever worker ran them."""

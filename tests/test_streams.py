@@ -11,7 +11,9 @@ import pytest
 
 import ode_sgd
 from ode_sgd.streams import guarded
-from tests.test_cli import STUDY
+from tests.command_line import STUDY
+
+BUFFERED = os.environ | {"PYTHONUNBUFFERED": ""}  # as output into files and pipes is: the interpreter flushes it last
 
 
 class Failing(io.StringIO):
@@ -93,7 +95,9 @@ def test_help_into_a_full_device():
         pytest.skip("no /dev/full here")
     with open("/dev/full", "w") as full:  # noqa: PTH123
         command = [sys.executable, "-m", "ode_sgd", "--help"]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, env=BUFFERED, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
     told = f"ode-sgd: the output cannot be written: {os.strerror(errno.ENOSPC)}\n"
     assert (done.returncode, done.stderr) == (1, told)
 
@@ -102,7 +106,7 @@ def test_help_into_a_full_device():
 def test_no_file_gets_the_number_of_stderr():
     """What a library says there would end up in it."""
     code = "import os, sys; from ode_sgd.streams import guarded; sys.exit(guarded(lambda: os.write(2, b'x') - 1))"
-    command = ["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, code]
+    command = ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, code]
     assert subprocess.run(command, timeout=60, check=False).returncode == 0
 
 
@@ -113,7 +117,7 @@ def test_a_run_that_nobody_hears(tmp_path):
     read, write = os.pipe()
     os.close(read)
     command = ["sh", "-c", 'exec "$0" -m ode_sgd run study.toml 2>&-', sys.executable]
-    done = subprocess.run(command, cwd=tmp_path, stdout=write, timeout=120, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=BUFFERED, stdout=write, timeout=120, check=False)
     os.close(write)
     assert done.returncode == 0
     assert ode_sgd.load(tmp_path / "study.h5").attributes["status"] == "complete"

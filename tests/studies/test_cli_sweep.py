@@ -139,7 +139,9 @@ def test_names_and_links(folder, capsys, monkeypatch):
     assert main(["sweep", "status", "scan_0.1"]) == 0
     assert main(["sweep", "collect", "scan_0.1", "-o", "scan_0.1"]) == 2
     assert "is the sweep file" in capsys.readouterr().err
+    Path("rates_0.1").symlink_to("scratch/rates")
     assert main(["sweep", "collect", "scan_0.1", "-o", "rates_0.1"]) == 0
+    assert Path("rates_0.1").is_symlink() and Path("scratch/rates").exists()
     assert main(["sweep", "plot", "rates_0.1"]) == 0
     assert Path("rates_0.1.png").exists()
     Path("rates_0.1").rename("rates.png")

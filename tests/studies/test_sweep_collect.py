@@ -10,8 +10,8 @@ import xarray
 
 import ode_sgd
 from ode_sgd.analysis.plateau import find_plateau
+from ode_sgd.analysis.plots import sweeps
 from ode_sgd.model.errors import StorageError, StudyError
-from ode_sgd.studies.sweeps import plot as sweep_plot
 from ode_sgd.studies.sweeps.collect import collect_sweep
 from ode_sgd.studies.sweeps.plot import plot_sweep
 from ode_sgd.studies.sweeps.run import open_folder, run_sweep, stored_sweep
@@ -215,7 +215,7 @@ def test_a_map_is_over_keys_that_vary_by_themselves(tmp_path, monkeypatch):
     run_sweep(sweep, tmp_path / "out")
     collect_sweep(tmp_path / "out")
     drawn = []
-    monkeypatch.setattr(sweep_plot, "sweep_map", lambda figure, names, *_: drawn.append(names))
+    monkeypatch.setattr(sweeps, "sweep_map", lambda figure, names, *_: drawn.append(names))
     plot_sweep(tmp_path / "out")
     assert drawn == [("learning_rate", "beta")]
 
@@ -232,6 +232,6 @@ def test_the_axes_of_a_map_are_two(done, tmp_path, monkeypatch):
     with pytest.raises(StudyError, match="-x learning_rate -y learning_rate: one key on both axes"):
         plot_sweep(found.path, x="learning_rate", y="problem.learning_rate")
     drawn = []
-    monkeypatch.setattr(sweep_plot, "sweep_map", lambda figure, names, *_: drawn.append(names))
+    monkeypatch.setattr(sweeps, "sweep_map", lambda figure, names, *_: drawn.append(names))
     plot_sweep(found.path, y="learning_rate")
     assert drawn == [("beta", "learning_rate")]
