@@ -258,6 +258,21 @@ def test_whitened_data_are_one_sector(kind, shape):
     assert Spectrum.from_data(X, tolerance=0).distinct > 1
 
 
+@pytest.mark.parametrize(("kind", "offset"), [(np.float32, 300.0), (np.float32, 1e4), (np.float64, 1e6)])
+@pytest.mark.parametrize("shape", [(500, 6), (60, 50)])
+def test_whitened_data_far_from_zero_are_one_sector(shape, kind, offset):
+    """What was rounded is the offset: eps 1e4 = 1e-3 of a standard deviation."""
+    U = np.linalg.svd(whitened(*shape, np.float64), full_matrices=False)[0]
+    X = (np.sqrt(shape[0]) * U + offset).astype(kind)
+    spectrum = noticed(f"merged {shape[1]} into 1", Spectrum.from_data, X)
+    assert spectrum.distinct == 1
+    problem = ode_sgd.Problem(spectrum=spectrum, student_units=2, teacher_units=2, learning_rate=0.2)
+    start = ode_sgd.OrderParameters.random(problem, shape[1], 0.3, seed=1)
+    assert ode_sgd.simulate(problem, start, [0.0, 0.5], inputs=X, seed=1).status == "complete"
+    other = np.geomspace(1.0, 0.5, shape[1])  # far more than that
+    assert Spectrum.from_data((np.sqrt(shape[0]) * U * other + offset).astype(kind)).distinct == shape[1]
+
+
 def test_data_whitened_less_exactly_take_a_tolerance():
     X = whitened(300, 20, np.float64) * (1.0 + 1e-9 * np.arange(20))
     assert Spectrum.from_data(X).distinct == 20
