@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ode_sgd.analysis.plots.figures import write_figure
+from ode_sgd.analysis.plots.points import summarised
 from ode_sgd.analysis.plots.sweeps import sweep_curve, sweep_map
 from ode_sgd.analysis.selection import FOUND, Selection
 from ode_sgd.model.errors import StorageError, StudyError
@@ -24,16 +25,39 @@ from ode_sgd.studies.tables import nearest
 
 DEFAULTS = ("half_height_time", "plateau_length", "final_error")  # the first that most runs have
 ANCILLARY, MEANINGS = "ancillary_variables", "flag_meanings"
+LATER = {"half_height_time": "not_reached"}  # outcomes of complete runs that put a number above all that are measured
+MISSING = "missing"  # the outcome of runs that are yet to come, which is no selection
 NO_REASON = "no_reason_recorded"  # by the version that collected the file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnSweep:
-    """The figure of a sweep, which runs it stands for, and another column that more of them have, or None."""
+    """The figure of a sweep, and what it stands for.
+
+    Attributes
+    ----------
+    path : Path
+    selection : Selection
+        Which runs have what is drawn.
+    fuller : Selection or None
+        Another column that more of them have.
+    points : int
+        Points of the curve, or cells of the map, that are drawn.
+    biased : int
+        Those from which more than a fifth of the runs are missing, for a reason that selects.
+    later : int
+        Runs without a number that count in the medians nevertheless, as later than all others.
+    beyond : int
+        Points that are not drawn since their median is one of these.
+    """
 
     path: Path
     selection: Selection
     fuller: Selection | None
+    points: int
+    biased: int
+    later: int
+    beyond: int
 
 
 def plot_sweep(
@@ -96,13 +120,25 @@ def plot_sweep(
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
     selection = selection_of(columns, z)
+    values = _ranked(columns, z, selection)
+    places = [_numbers(columns, name) for name in (x, y) if name is not None]
     if y is None:
-        sweep_curve(figure, x, _numbers(columns, x), _numbers(columns, z), selection)
+        sweep_curve(figure, x, places[0], values, selection)
     else:
-        sweep_map(figure, (x, y), _numbers(columns, x), _numbers(columns, y), _numbers(columns, z), selection)
+        sweep_map(figure, (x, y), places[0], places[1], values, selection)
     written = write_figure(figure, output, f"ode_sgd sweep {attributes.get('sweep_identity', '')}")
     usual = selection_of(columns, _default(columns))
-    return DrawnSweep(path=written, selection=selection, fuller=usual if usual.count > selection.count else None)
+    come = ~_outcome(selection, MISSING)
+    points = summarised(np.stack(places, axis=1)[come], values[come])
+    return DrawnSweep(
+        path=written,
+        selection=selection,
+        fuller=usual if usual.count > selection.count else None,
+        points=int(points.drawn.sum()),
+        biased=int(points.biased.sum()),
+        later=int(np.isinf(values).sum()),
+        beyond=int(points.beyond.sum()),
+    )
 
 
 def selection_of(columns: Mapping[str, Column], name: str) -> Selection:
@@ -165,6 +201,17 @@ def _drawable(columns: Mapping[str, Column]) -> Iterable[str]:
     """Columns with one value a run, without their outcomes and the scales of other dimensions."""
     own = (name for name, column in columns.items() if column.dimensions == ("run",) and name != "run")
     return (name for name in own if not name.endswith("_outcome"))
+
+
+def _outcome(selection: Selection, word: str) -> NDArray[np.bool_]:
+    """Which runs have this outcome."""
+    return np.array([other == word for other in selection.words], dtype=bool)[selection.codes]
+
+
+def _ranked(columns: Mapping[str, Column], name: str, selection: Selection) -> NDArray[np.float64]:
+    """A column as numbers, infinite in complete runs that were cut off before they had one."""
+    later = _outcome(selection, LATER.get(name, "")) & (columns["status"].values == STATUS.index("complete"))
+    return np.where(later & ~selection.has, np.inf, _numbers(columns, name))
 
 
 def _numbers(columns: Mapping[str, Column], name: str) -> NDArray[np.float64]:
