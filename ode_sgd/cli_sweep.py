@@ -287,6 +287,8 @@ def _warnings(drawn: "DrawnSweep") -> Iterator[str]:
         told = f"at {drawn.biased} of {drawn.points} points more than a fifth of the runs {lacking}"
         more = "" if drawn.fuller is None else f"; {drawn.fuller.count} have {drawn.fuller.name}, which -z draws"
         yield f"the figure shows a biased sample: {f'most runs {lacking}' if most else told}{more}"
+    for name in drawn.absent:
+        yield f"the file lacks the column {name}: what is drawn are medians over its values too"
     if drawn.beyond:
         yield (
             f"at {drawn.beyond} of {drawn.points + drawn.beyond} points the median is later than the last alpha, and "
