@@ -244,11 +244,21 @@ def test_a_copy_without_a_column_is_drawn_as_far_as_it_goes(done, tmp_path, monk
     assert "lacks the column status, which tells how runs ended" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["alpha", "student", "run", "final_error_outcome", "Q_1", "generalization_error"])
+@pytest.mark.parametrize("name", ["alpha", "student", "run", "Q_1", "generalization_error"])
 def test_only_what_has_a_number_for_every_run_is_drawn(done, tmp_path, name):
     found = collect_sweep(done, tmp_path / "c.h5")
     with pytest.raises(StudyError, match=f"'{name}' is no column"):
         plot_sweep(found.path, z=name)
+
+
+@pytest.mark.parametrize(
+    ("measurement", "counted"), [("final_error", "final_error"), ("half_height", "half_height_time")]
+)
+def test_outcomes_are_words(done, tmp_path, measurement, counted):
+    found = collect_sweep(done, tmp_path / "c.h5")
+    told = rf"'{measurement}_outcome' holds words, not numbers \(the figure of {counted} counts them\)"
+    with pytest.raises(StudyError, match=told):
+        plot_sweep(found.path, z=f"{measurement}_outcome")
 
 
 def test_the_axes_of_a_map_are_two(done, tmp_path, monkeypatch):

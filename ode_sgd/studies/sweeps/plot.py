@@ -203,12 +203,16 @@ def _named(
     if (lost := name.rsplit(".", 1)[-1]) in absent and column not in columns:
         raise StudyError("plot", [f"{name!r}: the file lacks the column {lost}, which the sweep had; {AGAIN}"])
     valid = list(_drawable(columns))
-    if column not in valid:
-        hint = nearest(name, valid)
-        told = f"did you mean {hint!r}?" if hint else f"there are {', '.join(valid)}"
-        fault = "is no column with a number for every run" if column in columns else "is no column"
-        raise StudyError("plot", [f"{name!r} {fault} ({told})"])
-    return column
+    if column in valid:
+        return column
+    hint = nearest(name, valid)
+    told = f"did you mean {hint!r}?" if hint else f"there are {', '.join(valid)}"
+    fault = "is no column"
+    if column in columns:
+        fault = "is no column of one number a run"
+        if measured := [other for other in valid if columns[other].attributes.get(ANCILLARY) == column]:
+            fault, told = "holds words, not numbers", f"the figure of {measured[0]} counts them"
+    raise StudyError("plot", [f"{name!r} {fault} ({told})"])
 
 
 def _drawable(columns: Mapping[str, Column]) -> Iterable[str]:
