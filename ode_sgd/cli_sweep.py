@@ -2,13 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ode_sgd.model.errors import StorageError
 
 if TYPE_CHECKING:
+    from ode_sgd.studies.sweeps.plot import DrawnSweep
     from ode_sgd.studies.sweeps.run import SweepResult
     from ode_sgd.studies.sweeps.sweep import Sweep
 
@@ -71,8 +72,8 @@ Functions are run only if the sweep file is given that names them: a folder runs
   ode-sgd sweep plot scan.sweep                  a heat map over the first two axes, or a curve over one
   ode-sgd sweep plot scan.sweep -x learning_rate -z plateau_length -o fig.pdf
 
-Each point is the median over the runs that have what is drawn. Where some do not, a second panel says how many do, and
-why the others do not.
+Each point is the median over the runs that have what is drawn; a half-height time that is not reached counts as later.
+Where some do not have it, a second panel says how many do, and why the others do not.
 """,
 }
 
@@ -292,8 +293,23 @@ def _plot(arguments: argparse.Namespace) -> int:
     drawn = plot_sweep(arguments.file, arguments.output, x=arguments.x, y=arguments.y, z=arguments.z)
     print(f"figure  {drawn.path}")
     print(drawn.selection.sentence)
-    if 2 * drawn.selection.count < drawn.selection.runs:
-        more = "" if drawn.fuller is None else f"; {drawn.fuller.count} have {drawn.fuller.name}, which -z draws"
-        told = f"the figure shows a biased sample: most runs have no {drawn.selection.name}{more}"
+    for told in _warnings(drawn):
         print(f"ode-sgd: {told}", file=sys.stderr)
     return DONE
+
+
+def _warnings(drawn: "DrawnSweep") -> Iterator[str]:
+    """What the figure leaves out in a way that selects."""
+    selection, lacking = drawn.selection, f"have no {drawn.selection.name}"
+    most = 2 * (selection.count + drawn.later) < selection.runs
+    if most or drawn.biased:
+        told = f"at {drawn.biased} of {drawn.points} points more than a fifth of the runs {lacking}"
+        more = "" if drawn.fuller is None else f"; {drawn.fuller.count} have {drawn.fuller.name}, which -z draws"
+        yield f"the figure shows a biased sample: {f'most runs {lacking}' if most else told}{more}"
+    for name in drawn.absent:
+        yield f"the file lacks the column {name}: what is drawn are medians over its values too"
+    if drawn.beyond:
+        yield (
+            f"at {drawn.beyond} of {drawn.points + drawn.beyond} points the median is later than the last alpha, and "
+            "is not drawn; raise alpha in [integration]"
+        )

@@ -38,9 +38,9 @@ class HalfHeight:
         reached, the run ends on the saddle, or it does not pass it (eps_g begins below that level, or never comes
         within 10 % of `height`).
     floor : float
-        The level on which eps_g ends if it has come to rest (moved by less than 1 % over the last third of alpha, or on
-        an exponential way to within 2 % of it; simulations: by less than their fluctuations allow, 10 % at most), else 0; of replicas the median over those that have left the
-        saddle.
+        The level on which eps_g ends if it has come to rest, else 0: it moved by less than 1 % over the last third of
+        alpha, or is on an exponential way to it and within 2 %; of simulations it moved by less than their fluctuations
+        allow, 10 % at most. Of replicas the median over those that have left the saddle.
     time_error : float
         Half the distance between the output times around `time`; over replicas its standard error.
     reached : int

@@ -58,8 +58,9 @@ def specialisation(trajectory: Trajectory) -> Specialisation:
 
 def field_correlation(Q: Array, R: Array, T: Array) -> Array:
     """R_in / sqrt(Q_ii T_nn), shape of R (.., K, M); 0 where one of the two vanishes. T is (M, M) or (.., M, M)."""
-    size = np.sqrt(np.diagonal(Q, axis1=-2, axis2=-1)[..., :, None] * np.diagonal(T, axis1=-2, axis2=-1)[..., None, :])
-    return np.divide(R, size, out=np.zeros_like(R), where=size > 0.0)
+    students, teachers = (np.maximum(np.diagonal(m, axis1=-2, axis2=-1), 0.0) for m in (Q, T))  # 0 may round below
+    size = np.sqrt(students[..., :, None] * teachers[..., None, :])
+    return np.asarray(np.divide(R, size, out=np.zeros_like(R), where=size > 0.0))
 
 
 def followed_teacher(correlation: Array) -> NDArray[np.int64]:

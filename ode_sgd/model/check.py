@@ -24,15 +24,29 @@ def restore_frozen(value: Any, state: Sequence[Any]) -> None:
         object.__setattr__(value, field.name, content)
 
 
+def _as_array(value: Any) -> Any:
+    """What an array of another library holds, masks included; all else as it is.
+
+    A mask belongs to that: the `mask` of a variable of netCDF4 is whether what is read from it will be masked.
+    """
+    if isinstance(value, np.ndarray | Mapping) or not hasattr(value, "__array__"):
+        return value
+    try:
+        return np.asanyarray(value)
+    except Exception:  # whatever the library raises; it is told where the numbers are taken
+        return value
+
+
 def masked(value: Any) -> int:
     """How many entries of a value are masked, in NumPy's or astropy's way, also of arrays within lists and tables."""
     if type(value) in (float, int, str):  # nearly all, in long lists too
         return 0
     if isinstance(value, np.generic):  # np.ma.masked is an array
         return 0
+    value = _as_array(value)
     mask = getattr(value, "mask", None)
-    if isinstance(mask, bool | np.bool_ | np.ndarray):
-        return int(np.count_nonzero(mask))
+    if isinstance(value, np.ndarray) and isinstance(mask, np.bool_ | np.ndarray):
+        return int(np.count_nonzero(np.ascontiguousarray(mask).view(bool)))
     if isinstance(value, Mapping):
         return sum(map(masked, value.values()))
     if isinstance(value, list | tuple):

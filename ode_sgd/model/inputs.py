@@ -41,8 +41,9 @@ def principal_values(X: Any) -> Principal:
     """Eigenvalues of the sample covariance; raises as `principal_axes`."""
     centred = _centred(X)
     singular = np.asarray(np.linalg.svd(centred.data, compute_uv=False), np.float64)
-    axes = None
-    if singular[-1] <= centred.rounded.max():  # vectors take longer than values
+    axes, most = None, float(centred.rounded.max())
+    neighbours = singular[:-1] - singular[1:] <= _known(singular, most, centred)[:-1]
+    if singular[-1] <= most or neighbours.any():  # vectors take longer than values
         axes = np.linalg.svd(centred.data, full_matrices=False)[2]
     return _values(singular, axes, centred)
 
@@ -83,24 +84,43 @@ def _turned(scores: Array, axes: Array, cuts: list[int]) -> Array:
 def _values(singular: Array, axes: Array | None, centred: _Centred) -> Principal:
     """Eigenvalues from singular values s, and their axes where some of them may be rounding.
 
-    A direction is resolved where s exceeds the rounding of the decomposition, 4 sqrt(N) 2.2e-16 times the largest s,
-    and that of the given numbers along its axis. What is resolved is known to d, 4 sqrt(N) eps s beside the former;
-    data whitened in single or double precision were scattered by up to 3.2 sqrt(N) eps s, N = 20 to 400.
+    A direction is resolved where s exceeds the rounding of the decomposition and that of the given numbers along its
+    axis. What is resolved is known to d.
     """
     samples, N = centred.data.shape
     spanned = min(samples - 1, N)  # centring costs one direction
-    s, decomposed = np.zeros(N), 4.0 * np.sqrt(N) * rounding.DOUBLE * singular[0]
-    noise = np.zeros(1) if axes is None else np.linalg.norm(axes * centred.rounded, axis=1)[:spanned]
-    resolved = singular[:spanned] > np.maximum(decomposed, noise)
+    s, noise = np.zeros(N), np.zeros(N)
+    if axes is not None:
+        noise[:spanned] = np.linalg.norm(axes * centred.rounded, axis=1)[:spanned]
+    resolved = singular[:spanned] > np.maximum(_decomposed(singular, N), noise[:spanned])
     resolved[0] = True
     s[:spanned] = np.where(resolved, singular[:spanned], 0.0)
-    d = 4.0 * np.sqrt(N) * centred.precision * s + decomposed
+    d = _known(s, noise, centred)
     scale = np.mean(s**2)
     return Principal(
         values=np.asarray(s**2 / scale),
         levels=np.asarray(d * np.maximum(2.0 * s - d, d) / scale),  # s^2 - (s - d)^2
         unresolved=int((~resolved).sum()),
     )
+
+
+def _decomposed(s: Array, features: int) -> float:
+    """Rounding of the decomposition: 4 sqrt(N) 2.2e-16 times the largest s."""
+    return 4.0 * float(np.sqrt(features)) * rounding.DOUBLE * float(s[0])
+
+
+def _known(s: Array, noise: Array | float, centred: _Centred) -> Array:
+    """What singular values, largest first, are known to: d, shape of s.
+
+    The rounding of the decomposition, 4 sqrt(N) eps s, and the given numbers' own, before they were centred: n samples
+    of it, of norm `noise`, change an s that is larger only by what points along its vector, 1.5 sqrt(N / n) times that.
+    Data whitened in single or double precision were scattered by up to 3.2 sqrt(N) eps s, N = 20 to 400, and by up to
+    0.7 sqrt(N / n) times that norm where they were far from 0.
+    """
+    samples, features = centred.data.shape
+    given = noise * min(1.0, 1.5 * float(np.sqrt(features / samples)))
+    own = 4.0 * float(np.sqrt(features)) * centred.precision * s
+    return np.asarray(own + given + _decomposed(s, features))
 
 
 def _centred(X: Any) -> _Centred:

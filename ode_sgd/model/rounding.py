@@ -17,6 +17,10 @@ DOUBLE = float(np.finfo(np.float64).eps)
 STEP = 2.0  # between neighbours near 0, that are not one multiplet
 SPREAD = 5.0  # of a whole one that stays above 0: scattered by two thirds of its value
 REACH = 16.0  # of positive scatter about 0, in units of the negative one
+GAP = 1e3  # above zeros that all are positive, to the smallest other eigenvalue
+STEEPER = 1.5  # power of all gaps above it that such a gap exceeds; its own root bounds those below
+LIKELY = 0.125  # of the level: what rounding makes of 0 even where it does not scatter it
+FAINT = 1e-10  # of the square of the level, in units of the largest: what rounding, or its square, leaves of 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,23 +79,26 @@ def checked_tolerance(tolerance: Any) -> float | None:
     return None if tolerance is None else check.number("tolerance", tolerance, least=0.0, below=1.0)
 
 
-def merged(values: Array, levels: float | Array) -> Merged:
+def merged(values: Array, levels: float | Array, *, obeyed: bool = False) -> Merged:
     """Merge eigenvalues, largest first, that are equal up to their levels of rounding; negative ones count as 0.
 
     Neighbours closer than their level form a group. One that is no wider as a whole than the level becomes its mean,
     which keeps the trace, or 0 if it reaches down to 0. A wider one is no multiplet that rounding has scattered, but a
     dense spectrum, such as the tail of a power law whose values are exact: of it only equal ones are merged. The same
     holds for small values that all are positive but span more than a factor `SPREAD`, or neighbours a factor `STEP`:
-    scatter as large as the values would have left some of them at 0 or below.
+    scatter as large as the values would have left some of them at 0 or below. Only where a gap is above them that the
+    other values do not have are they zeros: singular values, and squares of these, are never below 0.
 
     Parameters
     ----------
     values : ndarray, shape (N,)
     levels : float or ndarray, shape (N,)
         Absolute.
+    obeyed : bool
+        The levels were asked for: whatever does not exceed them is 0.
     """
     given, levels = values, np.broadcast_to(levels, values.shape)
-    values, first = _groups(values, levels)
+    values, first = _groups(values, levels, obeyed)
     counts = np.diff(np.append(first, values.size))
     highest, lowest = values[first], values[first + counts - 1]
     scattered = highest > lowest
@@ -107,9 +114,11 @@ def merged(values: Array, levels: float | Array) -> Merged:
     )
 
 
-def _groups(given: Array, levels: Array) -> tuple[Array, NDArray[np.intp]]:
+def _groups(given: Array, levels: Array, obeyed: bool) -> tuple[Array, NDArray[np.intp]]:
     """The values, with 0 for those below it and for what is proven to be their scatter; where each group begins."""
     values = np.maximum(given, 0.0)
+    zeros = int((values <= levels).sum()) if obeyed else _zeros_below_a_gap(values, levels)
+    values[values.size - zeros :] = 0.0
     apart = values[:-1] - values[1:] > levels[:-1]
     bottom = int(np.flatnonzero(np.append(True, apart))[-1])
     if values[bottom] - values[-1] > levels[bottom]:
@@ -123,6 +132,28 @@ def _groups(given: Array, levels: Array) -> tuple[Array, NDArray[np.intp]]:
     narrow = (highest - lowest <= levels) & ((lowest == 0.0) | (highest <= SPREAD * lowest))
     apart |= ~narrow[1:] & (values[:-1] > values[1:])
     return values, np.flatnonzero(np.append(True, apart))
+
+
+def _zeros_below_a_gap(values: Array, levels: Array) -> int:
+    """How many of the lowest values are zeros, where none is negative.
+
+    Those below the level and below a gap that sets them apart, from the genuine values, whose gaps are smaller, and
+    from a law that falls on as steeply: the gaps of scatter are small. A few that are close to each other may be a
+    small multiplet, unless they are as small as one zero would be; the values of an exact multiplet are equal.
+    """
+    positive = values[values > 0.0]
+    gaps = np.log(positive[:-1]) - np.log(positive[1:])
+    wide = np.flatnonzero((positive[1:] <= levels[1 : positive.size]) & (gaps >= np.log(GAP)))
+    if not wide.size:
+        return 0
+    first = int(wide[0]) + 1
+    highest, lowest, level = positive[first], values[-1], float(levels[first])
+    above, gap, below = gaps[: first - 1].max(initial=0.0), gaps[first - 1], gaps[first:].max(initial=0.0)
+    faint = highest < FAINT * level * (level / values[0])
+    steep = STEEPER * above >= gap or 2.0 * below >= gap
+    exact = positive.size > first + 1 and highest == lowest
+    close = lowest > 0.0 and highest <= SPREAD * lowest and highest > LIKELY * level
+    return 0 if faint or steep or exact or close else values.size - first
 
 
 def _of_groups(values: Array, apart: NDArray[np.bool_]) -> tuple[Array, Array]:

@@ -99,9 +99,9 @@ class Spectrum:
             >= 0 up to rounding, in any order.
         tolerance : float or None
             Differences up to this fraction of the largest eigenvalue, 0 <= tolerance < 1, count as rounding: such
-            values are merged into their mean, and those around zero count as 0. 0 merges only what is equal and takes
-            nothing below 0. None is eps (48 + 3 sqrt N), with eps of the type of `values`: 1.2e-7 for float32, 2.2e-16
-            for float64; 4.9e-4 for float16, in which numbers are only stored; 0 for integers, which are exact.
+            values are merged into their mean, and all that do not exceed it count as 0. 0 merges only what is equal and
+            takes nothing below 0. None is eps (48 + 3 sqrt N), with eps of the type of `values`: 1.2e-7 for float32,
+            2.2e-16 for float64; 4.9e-4 for float16, in which numbers are only stored; 0 for integers, which are exact.
 
         Raises
         ------
@@ -117,9 +117,10 @@ class Spectrum:
         -----
         A diagonalisation scatters equal eigenvalues by its rounding. Only groups of values are merged that lie within
         the tolerance as a whole and further than that from all others: the dense tail of a power law stays as it is,
-        and so do small values that all are positive but differ by factors. Where a dense tail meets values below 0,
-        what is no larger than these counts as 0. What merging changes is below the tolerance, absolutely; the trace is
-        kept, apart from what counts as 0.
+        and so, unless a tolerance is given, do small values that all are positive but differ by factors and that no gap
+        of a factor 1000 or more sets apart from all others, as it does the zeros of a singular value decomposition.
+        Where a dense tail meets values below 0, what is no larger than these counts as 0. What merging changes is below
+        the tolerance, absolutely; the trace is kept, apart from what counts as 0.
         """
         checked = np.sort(check.array("eigenvalues", values, "(N,)", 1))[::-1]
         given = rounding.checked_tolerance(tolerance)
@@ -128,9 +129,10 @@ class Spectrum:
         if checked[-1] < -level:
             raise InvalidProblem(
                 f"eigenvalue {checked[-1]:g} is negative; all must be >= 0, up to rounding (here {level:.2g}). If that "
-                "of your computation is larger, give a tolerance, or clip them with numpy.clip(values, 0, None)"
+                "of your computation is larger, give its level, as a fraction of the largest: tolerance=1e-5, say, for "
+                "numbers that were once float32"
             )
-        merged = rounding.merged(checked, level)
+        merged = rounding.merged(checked, level, obeyed=given is not None)
         _notify(merged, relative)
         return cls(merged.eigenvalues, merged.counts / checked.size)
 
@@ -163,7 +165,8 @@ class Spectrum:
         """
         given = rounding.checked_tolerance(tolerance)
         data = inputs.principal_values(X)
-        merged = rounding.merged(data.values, data.levels if given is None else given * data.values[0])
+        levels = data.levels if given is None else given * data.values[0]
+        merged = rounding.merged(data.values, levels, obeyed=given is not None)
         if given is None:
             merged = replace(merged, zeroed=merged.zeroed + data.unresolved)
         _notify(merged, float(data.levels[0] / data.values[0]) if given is None else given)

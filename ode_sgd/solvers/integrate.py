@@ -51,9 +51,12 @@ def integrate(
         Relative tolerance, 1e-13 <= rtol <= 1e-2: about that of eps_g (docs/theory.md section 5). The error of a step
         is held below 0.2 rtol of Q and of R, and below 200 rtol of their change in the step; in every sector below
         4 rtol times tr q (or its mean over sectors, if larger) and sqrt(tr q tr t); and below 4 rtol of eps_g.
+        SciPy's methods bound the errors of overlaps only, and of these a plateau and differences make larger ones of
+        eps_g: their own tolerance is rtol / 100 ("DOP853") or rtol / 10^5 ("LSODA"), at least 2.2e-14. So with "LSODA"
+        rtol means less below 1e-8.
     atol : float or None
-        Added to those bounds, in the units of the overlaps, >= 0; None is none (SciPy's methods then take rtol / 100
-        times a typical overlap, the largest entry of C at the start over Tr Sigma / N).
+        Added to those bounds, in the units of the overlaps, >= 0; None is none (SciPy's methods then take a hundredth
+        of their tolerance times a typical overlap, the largest entry of C at the start over Tr Sigma / N).
     moments : sequence of int
         Orders l >= 0 to keep; order 1 always is.
     sectors : bool

@@ -27,7 +27,7 @@ from ode_sgd.storage.schema import AXES_ATTRIBUTE, SCHEMA_ATTRIBUTE, SWEEP_ATTRI
 SCHEMA_VERSION = 1
 DIGEST_ATTRIBUTE = "content_sha256"
 TABLE_ATTRIBUTE = "table_sha256"  # in JSON, of every column of one number a run
-FACTS_ATTRIBUTE = "facts_sha256"  # of what the columns in TABLE_ATTRIBUTE mean: `FACTS` of each, and the axes
+FACTS_ATTRIBUTE = "facts_sha256"  # in JSON, of what these mean: `FACTS` of each, and the axes under the name "/"
 FACTS = ("key", "flag_meanings", "ancillary_variables", "runs_with_value")
 COLLECT, RUN = "collect the sweep again", "remove it and run the sweep again"
 ATTRIBUTES = ("long_name", "units", "key", "flag_meanings", "ancillary_variables", "runs_with_value")
@@ -116,12 +116,18 @@ def read_flags(path: Path, name: str) -> list[str]:
         return [words[code] for code in dataset[...].tolist()]
 
 
+def absent_columns(columns: Mapping[str, Column], attributes: Mapping[str, Any]) -> list[str]:
+    """Columns of one number a run that were written, and that whoever made this copy has left out."""
+    return [name for name in json.loads(attributes.get(TABLE_ATTRIBUTE, "{}")) if name not in columns]
+
+
 def _check_table(path: Path, columns: Mapping[str, Column], attributes: Mapping[str, Any]) -> None:
-    """StorageError unless the columns of one number a run are those that were written; others may have been added."""
+    """StorageError unless the columns of one number a run are as they were written; there may be others, and fewer."""
     for name, digest in json.loads(attributes.get(TABLE_ATTRIBUTE, "{}")).items():
-        if name not in columns or _digest({name: columns[name]}) != digest:
+        if name in columns and _digest({name: columns[name]}) != digest:
             raise StorageError(f"{path} is damaged or was changed: {name} does not match its checksum; {COLLECT}")
-    if attributes.get(FACTS_ATTRIBUTE, facts := _facts(columns, attributes)) != facts:
+    facts = _facts(columns, attributes)
+    if FACTS_ATTRIBUTE in attributes and not facts.items() <= json.loads(attributes[FACTS_ATTRIBUTE]).items():
         raise StorageError(f"{path} is damaged or was changed: its attributes do not match their checksum; {COLLECT}")
     for name, column in columns.items():
         outcome = columns.get(str(column.attributes.get("ancillary_variables", "")))
@@ -130,11 +136,12 @@ def _check_table(path: Path, columns: Mapping[str, Column], attributes: Mapping[
             raise StorageError(f"{path} is damaged or was changed: outcomes of {name} have no meaning; {COLLECT}")
 
 
-def _facts(columns: Mapping[str, Column], attributes: Mapping[str, Any]) -> str:
-    """Digest of what the columns of the table mean: as it is in the file, whoever wrote this copy."""
-    table = sorted(json.loads(attributes.get(TABLE_ATTRIBUTE, "{}")))
+def _facts(columns: Mapping[str, Column], attributes: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of what the columns of the table mean: as it is in the file, whoever wrote this copy."""
+    table = [name for name in json.loads(attributes.get(TABLE_ATTRIBUTE, "{}")) if name in columns]
     facts = {name: {key: columns[name].attributes.get(key) for key in FACTS} for name in table}
-    return hashlib.sha256(json.dumps([attributes.get(AXES_ATTRIBUTE), facts], sort_keys=True).encode()).hexdigest()
+    told = {"/": attributes.get(AXES_ATTRIBUTE)} | facts
+    return {name: hashlib.sha256(json.dumps(fact, sort_keys=True).encode()).hexdigest() for name, fact in told.items()}
 
 
 @contextmanager
@@ -195,7 +202,7 @@ def _with_digests(file: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
     table = {name: _column(file[name]) for name in file if file[name].ndim == 1}
     digests = {name: _digest({name: column}) for name, column in table.items()}
     told = dict(attributes) | {TABLE_ATTRIBUTE: json.dumps(digests)}
-    return told | {FACTS_ATTRIBUTE: _facts(table, told)}
+    return told | {FACTS_ATTRIBUTE: json.dumps(_facts(table, told))}
 
 
 def put(file: Any, name: str, where: Any, values: NDArray[Any]) -> None:

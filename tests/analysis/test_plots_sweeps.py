@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from ode_sgd.analysis.plots.points import summarised
 from ode_sgd.analysis.plots.sweeps import (
     logarithmic,
     plot_count_map,
     plot_counts,
     plot_curve,
     plot_map,
-    summarised,
     sweep_curve,
     sweep_map,
 )
@@ -30,6 +30,42 @@ def test_medians_and_quartiles_over_equal_keys():
     assert (points.count.tolist(), points.total.tolist()) == ([3, 1, 0], [3, 2, 1])
     assert points.median[:2].tolist() == [3.0, 5.0] and np.isnan(points.median[2])
     assert (points.lower[0], points.upper[0]) == (2.0, 51.5)  # half-way between neighbours
+
+
+def test_what_is_above_all_that_is_measured_counts_in_medians_and_quartiles():
+    keys, inf = np.repeat([1.0, 2.0, 3.0, 4.0], 5)[:, None], np.inf
+    values = [3.0, 1.0, inf, 2.0, inf, 1.0, inf, inf, 2.0, inf, *[np.nan] * 4, inf, 1.0, 2.0, 3.0, 4.0, np.nan]
+    points = summarised(keys, np.array(values))
+    assert points.median.tolist() == [3.0, inf, inf, 2.5]
+    assert (points.lower[0], points.upper[0], points.lower[1]) == (2.0, inf, 2.0)
+    assert (points.count.tolist(), points.ranked.tolist()) == ([3, 2, 0, 4], [5, 5, 1, 4])
+    assert points.drawn.tolist() == [True, False, False, True]
+    assert points.beyond.tolist() == [False, True, True, False]
+    assert not points.biased.any() and not points.few.any()  # one of five is a fifth
+
+
+def test_a_point_is_biased_that_lacks_more_than_a_fifth_of_its_runs():
+    points = summarised(np.repeat([1.0, 2.0, 3.0], 5)[:, None], np.array([1, 1, 1, np.inf, np.nan] * 2 + [np.nan] * 5))
+    assert points.biased.tolist() == [False, False, False]
+    points = summarised(np.zeros((10, 1)), np.array([1.0] * 7 + [np.nan] * 3))
+    assert points.biased.tolist() == [True] and not points.few.any()
+
+
+def test_a_curve_shows_where_quartiles_and_medians_are_not_reached():
+    """The second bar is cut at the largest number, the third point has no median."""
+    z = np.array([1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0, np.inf, 5.0, np.inf, np.inf, np.inf])
+    x, has = np.repeat([1.0, 2.0, 3.0], 4), np.isfinite(z)
+    late = Selection(name="half_height_time", has=has, codes=1 - has, words=("found", "not_reached"))
+    figure = Figure(layout="constrained")
+    sweep_curve(figure, "beta", x, z, late)
+    axes = figure.axes[0]
+    (whole, part), (arrow,) = (container.lines[0] for container in axes.containers), axes.lines[-1:]
+    assert (whole.get_xdata().tolist(), whole.get_ydata().tolist()) == ([1.0, 2.0], [2.5, 2.5])
+    assert not part.get_xdata().size
+    assert (arrow.get_marker(), arrow.get_xdata().tolist(), arrow.get_ydata().tolist()) == ("^", [2.0], [3.0])
+    told = axes.get_title(loc="left").replace("\n", " ")
+    assert "4 not reached; those not reached count as later in the median" in told
+    assert "later than the last alpha at 1 of 3 points" in told
 
 
 def test_a_map_puts_every_median_into_its_cell():

@@ -50,6 +50,20 @@ def test_a_run_ends_specialised(specialised):
     assert (ode_sgd.specialisation(ode).alpha < 200.0).all()
 
 
+def test_a_student_that_has_died_follows_nobody(recwarn):
+    """Its Q_ii is 0 up to rounding, on either side."""
+    one = trajectory(ALPHA, np.ones(4), np.full((4, 2, 2), 0.9))
+    Q, R, T = (np.array(moment) for moment in one.moments[1])
+    Q[2:, 0, :] = Q[2:, :, 0] = R[2:, 0] = -1e-15
+    dead = ode_sgd.Trajectory(
+        problem=one.problem, alpha=ALPHA, generalization_error=np.ones(4), moments={1: (Q, R, T)}, method="given"
+    )
+    found = ode_sgd.specialisation(dead)
+    assert found.teacher.tolist() == [-1, 0]
+    assert not found.correlation[2:, 0].any()
+    assert not recwarn.list
+
+
 def test_what_is_no_trajectory_is_refused():
     with pytest.raises(ode_sgd.AnalysisError, match="Trajectory"):
         ode_sgd.specialisation(3)

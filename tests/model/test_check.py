@@ -150,6 +150,44 @@ def test_masked_values_of_other_libraries():
     assert check.masked(np.array([1.0, np.ma.array(2.0, mask=True)[()]], dtype=object)) == 1
 
 
+class Variable:
+    """As netCDF4's: `mask` says whether missing values are looked for."""
+
+    shape, dtype = (3,), np.dtype(float)
+
+    def __init__(self, values, mask=True):
+        self.values, self.mask = values, mask
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, place):
+        return self.values[place]
+
+    def __array__(self, dtype=None, copy=None):
+        if self.values is None:
+            raise RuntimeError("cannot be read")
+        return np.ma.array(self.values) if self.mask else np.asarray(self.values)
+
+
+def test_a_variable_is_masked_where_its_values_are():
+    for whole in (Variable([3.0, 2.0, 1.0]), Variable([3.0, 2.0, 1.0], mask=False)):
+        assert Spectrum.from_eigenvalues(whole).eigenvalues.tolist() == [3.0, 2.0, 1.0]
+        assert check.masked([whole]) == 0
+    hiding = Variable(np.ma.array([3.0, 2.0, 1.0], mask=[False, True, False]))
+    for given in (hiding, {"a": hiding}):
+        assert check.masked(given) == 1
+    with pytest.raises(ode_sgd.InvalidProblem, match="eigenvalues has 1 entry masked"):
+        Spectrum.from_eigenvalues(hiding)
+    assert check.masked(Variable(None)) == 0  # what reads it says so
+
+
+def test_masked_fields_of_a_table_are_counted():
+    rows = np.ma.array([(1.0, 2), (3.0, 4)], dtype=[("a", float), ("b", int)], mask=[(True, False), (True, True)])
+    assert check.masked(rows) == 3
+    assert check.masked(rows["b"]) == 1
+
+
 def test_an_error_of_a_start_is_one_of_starts():
     with pytest.raises(ode_sgd.InvalidStart, match=re.escape("q has 1 entry masked")):
         OrderParameters(hidden(START.q), START.r, START.t)

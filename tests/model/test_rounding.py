@@ -64,7 +64,7 @@ def test_the_type_of_the_values_decides():
     values = np.array([1.0, 0.5, -1e-7], np.float32)
     assert noticed("set 1 to 0", Spectrum.from_eigenvalues, values).eigenvalues.tolist() == [1.0, 0.5, 0.0]
     assert noticed("set 1 to 0", Spectrum.from_eigenvalues, list(values)).distinct == 3
-    with pytest.raises(InvalidProblem, match=r"eigenvalue -1e-07 is negative.*clip them with numpy.clip"):
+    with pytest.raises(InvalidProblem, match=r"eigenvalue -1e-07 is negative.*up to rounding.*tolerance=1e-5"):
         Spectrum.from_eigenvalues(values.astype(float))
     assert noticed("set 1 to 0", Spectrum.from_eigenvalues, values.astype(float), tolerance=1e-6).distinct == 3
     with pytest.raises(InvalidProblem, match="is negative"):
@@ -133,6 +133,47 @@ def test_scatter_about_zero_that_was_clipped_is_zero():
 def scattered_zeros():
     A = np.random.default_rng(0).standard_normal((100, 30))
     return np.linalg.eigvalsh(A @ A.T / 30)
+
+
+@pytest.mark.parametrize("tolerance", [None, 1e-4])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("rank", [1, 30, 99])
+def test_zeros_that_all_are_positive(rank, kind, tolerance):
+    """Singular values are never below 0, nor are their squares: 1e-8, 1e-14, 1e-16 or 1e-32 of the largest."""
+    generator = np.random.default_rng(3)
+    X = (generator.standard_normal((120, rank)) @ generator.standard_normal((rank, 100))).astype(kind)
+    if rank == 99:  # well above rounding
+        U, _, V = np.linalg.svd(X, full_matrices=False)
+        X = ((U * np.append(np.linspace(2.0, 1.0, 99), 0.0)) @ V).astype(kind)
+    squares = np.linalg.svd(X, compute_uv=False) ** 2
+    for values in (squares, squares.astype(float), np.abs(np.linalg.eigvalsh(X.T @ X))):
+        spectrum = noticed(f"of 100 eigenvalues, set {100 - rank} to 0", Spectrum.from_eigenvalues, values, tolerance)
+        assert (spectrum.distinct, spectrum.eigenvalues[-1]) == (rank + 1, 0.0)
+
+
+STEEP = {
+    "power law": np.arange(1.0, 40.0) ** -50.0,
+    "geometric": 1e5 ** -np.arange(10.0),
+    "geometric, very": 1e16 ** -np.arange(4.0),
+    "Gaussian": np.exp(-2.0 * np.arange(12.0) ** 2),
+    "below one that is large": np.append(1e6, np.arange(1.0, 100.0) ** -4.0),
+    "a bulk without scatter": [1.0, 1e-18, 1e-18],
+    "far below all rounding": [1.0, 0.5, 1e-60],
+}
+
+
+@pytest.mark.parametrize("values", STEEP.values(), ids=STEEP)
+def test_a_gap_that_others_are_like_is_none_above_zeros(values):
+    np.testing.assert_array_equal(Spectrum.from_eigenvalues(values).eigenvalues, np.unique(values)[::-1])
+
+
+def test_a_tolerance_is_obeyed():
+    """What does not exceed it is 0, whatever the factors; what is that close becomes one."""
+    values = [1.0, 0.5, 0.5 - 8e-5, 9e-5, 4e-5, 1e-5, 1e-9]
+    spectrum = noticed("set 4 to 0 and merged 2 into 1", Spectrum.from_eigenvalues, values, tolerance=1e-4)
+    np.testing.assert_allclose(spectrum.eigenvalues, [1.0, 0.5 - 4e-5, 0.0], rtol=1e-15)
+    single = np.abs(np.linalg.eigvalsh(rotated(np.append(np.linspace(2.0, 1.0, 30), np.zeros(70)), np.float32)))
+    assert noticed("set 70 to 0", Spectrum.from_eigenvalues, single.astype(float), tolerance=1e-5).distinct == 31
 
 
 def test_integers_are_exact():
@@ -215,6 +256,21 @@ def test_whitened_data_are_one_sector(kind, shape):
     spectrum = noticed(f"merged {shape[1]} into 1", Spectrum.from_data, X)
     assert spectrum.eigenvalues == pytest.approx([1.0], rel=1e-12)
     assert Spectrum.from_data(X, tolerance=0).distinct > 1
+
+
+@pytest.mark.parametrize(("kind", "offset"), [(np.float32, 300.0), (np.float32, 1e4), (np.float64, 1e6)])
+@pytest.mark.parametrize("shape", [(500, 6), (60, 50)])
+def test_whitened_data_far_from_zero_are_one_sector(shape, kind, offset):
+    """What was rounded is the offset: eps 1e4 = 1e-3 of a standard deviation."""
+    U = np.linalg.svd(whitened(*shape, np.float64), full_matrices=False)[0]
+    X = (np.sqrt(shape[0]) * U + offset).astype(kind)
+    spectrum = noticed(f"merged {shape[1]} into 1", Spectrum.from_data, X)
+    assert spectrum.distinct == 1
+    problem = ode_sgd.Problem(spectrum=spectrum, student_units=2, teacher_units=2, learning_rate=0.2)
+    start = ode_sgd.OrderParameters.random(problem, shape[1], 0.3, seed=1)
+    assert ode_sgd.simulate(problem, start, [0.0, 0.5], inputs=X, seed=1).status == "complete"
+    other = np.geomspace(1.0, 0.5, shape[1])  # far more than that
+    assert Spectrum.from_data((np.sqrt(shape[0]) * U * other + offset).astype(kind)).distinct == shape[1]
 
 
 def test_data_whitened_less_exactly_take_a_tolerance():

@@ -234,6 +234,17 @@ def test_error_follows_the_tolerance(method):
     assert (errors[1:] < errors[:-1]).all(), errors
 
 
+@pytest.mark.parametrize("method", ["rodas5p", "DOP853", "LSODA"])
+@pytest.mark.parametrize("rtol", [1e-4, 1e-6, 1e-8])
+def test_error_of_eps_g_is_about_the_tolerance_beyond_a_plateau(method, rtol):
+    """Which multiplies the errors made on it by up to 1e4: students begin 1e-4 of a teacher long."""
+    one = Problem(spectrum=Spectrum.isotropic(), student_units=2, teacher_units=2, learning_rate=0.5)
+    begin, alpha = OrderParameters.random(one, 1000, 1e-4, seed=1), [0.0, 50.0, 150.0, 200.0, 300.0, 400.0]
+    exact = integrate(one, begin, alpha, rtol=1e-13)
+    run = integrate(one, begin, alpha, rtol=rtol, method=method)
+    np.testing.assert_allclose(run.generalization_error, exact.generalization_error, rtol=10.0 * rtol)
+
+
 @pytest.mark.parametrize("activation", ["erf", "linear"])
 def test_methods_agree(activation):
     one = problem(activation=activation)

@@ -12,6 +12,7 @@ from ode_sgd.storage.stack import (
     FACTS_ATTRIBUTE,
     TABLE_ATTRIBUTE,
     Column,
+    absent_columns,
     put,
     read_stack,
     read_table,
@@ -70,13 +71,17 @@ def test_a_changed_number_is_noticed(collected, name, value):
         read_table(collected)
 
 
-def test_a_missing_column_is_noticed_and_a_new_one_is_not(collected):
+def test_a_column_that_is_left_out_is_named_and_a_new_one_is_not(collected):
     with h5py.File(collected, "r+") as file:
         file["mine"] = np.arange(3)
     assert_table(collected)
+    assert absent_columns(*read_table(collected)) == []
     with h5py.File(collected, "r+") as file:
-        del file["final_error"]
-    with pytest.raises(StorageError, match="final_error does not match"):
+        del file["final_error"], file["output"]
+    assert absent_columns(*read_table(collected)) == ["output", "final_error"]
+    with h5py.File(collected, "r+") as file:  # the others are compared as before
+        file["run"][0] = 7
+    with pytest.raises(StorageError, match="run does not match its checksum"):
         read_table(collected)
 
 
@@ -153,6 +158,16 @@ def test_axes_that_a_file_from_before_the_checksums_does_not_have(measured, axes
         del file.attrs[FACTS_ATTRIBUTE]
     with pytest.raises(StorageError, match=rf"{told}.*; collect the sweep again"):
         plot_sweep(measured)
+
+
+def test_attributes_are_compared_in_a_copy_without_some_columns(measured):
+    with h5py.File(measured, "r+") as file:
+        del file["output"]
+    assert absent_columns(*read_table(measured)) == ["output"]
+    with h5py.File(measured, "r+") as file:
+        file["half"].attrs["runs_with_value"] = 3
+    with pytest.raises(StorageError, match="its attributes do not match their checksum"):
+        read_table(measured)
 
 
 def test_a_run_and_a_collected_sweep_are_told_apart(collected, tmp_path):

@@ -11,6 +11,7 @@ import xarray
 import ode_sgd
 from ode_sgd.analysis.plateau import find_plateau
 from ode_sgd.analysis.plots import sweeps
+from ode_sgd.cli import main
 from ode_sgd.model.errors import StorageError, StudyError
 from ode_sgd.studies.sweeps.collect import collect_sweep
 from ode_sgd.studies.sweeps.plot import plot_sweep
@@ -220,11 +221,44 @@ def test_a_map_is_over_keys_that_vary_by_themselves(tmp_path, monkeypatch):
     assert drawn == [("learning_rate", "beta")]
 
 
-@pytest.mark.parametrize("name", ["alpha", "student", "run", "final_error_outcome", "Q_1", "generalization_error"])
+def test_a_copy_without_a_column_is_drawn_as_far_as_it_goes(done, tmp_path, monkeypatch, capsys):
+    """As `ncks -x -v learning_rate` makes it: medians are over the learning rates too, and that is said."""
+    path, drawn = collect_sweep(done, tmp_path / "c.h5").path, []
+    monkeypatch.setattr(sweep_plot, "sweep_curve", lambda figure, name, *_: drawn.append(name))
+
+    def without(*names):
+        with xarray.open_dataset(path, engine="h5netcdf", decode_cf=False) as dataset:
+            dataset.drop_vars(names).to_netcdf(copy := tmp_path / f"{len(names)}.h5", engine="h5netcdf")
+        return str(copy)
+
+    copy = without("learning_rate")
+    assert main(["sweep", "plot", copy]) == 0
+    assert "lacks the column learning_rate: what is drawn are medians over its values too" in capsys.readouterr().err
+    assert drawn == ["beta"]
+    for options in (["-x", "learning_rate"], ["-y", "problem.learning_rate"]):
+        assert main(["sweep", "plot", copy, *options]) == 2
+        assert "the file lacks the column learning_rate, which the sweep had" in capsys.readouterr().err
+    assert main(["sweep", "plot", without("learning_rate", "beta")]) == 2
+    assert "the file lacks learning_rate, beta, and else nothing varies but the seed" in capsys.readouterr().err
+    assert main(["sweep", "plot", without("learning_rate", "beta", "status")]) == 2
+    assert "lacks the column status, which tells how runs ended" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["alpha", "student", "run", "Q_1", "generalization_error"])
 def test_only_what_has_a_number_for_every_run_is_drawn(done, tmp_path, name):
     found = collect_sweep(done, tmp_path / "c.h5")
     with pytest.raises(StudyError, match=f"'{name}' is no column"):
         plot_sweep(found.path, z=name)
+
+
+@pytest.mark.parametrize(
+    ("measurement", "counted"), [("final_error", "final_error"), ("half_height", "half_height_time")]
+)
+def test_outcomes_are_words(done, tmp_path, measurement, counted):
+    found = collect_sweep(done, tmp_path / "c.h5")
+    told = rf"'{measurement}_outcome' holds words, not numbers \(the figure of {counted} counts them\)"
+    with pytest.raises(StudyError, match=told):
+        plot_sweep(found.path, z=f"{measurement}_outcome")
 
 
 def test_the_axes_of_a_map_are_two(done, tmp_path, monkeypatch):

@@ -12,11 +12,13 @@ import xarray
 
 import ode_sgd
 from ode_sgd.analysis.plateau import find_plateaus
+from ode_sgd.analysis.plots.points import summarised
 from ode_sgd.analysis.selection import FOUND
 from ode_sgd.cli import main
 from ode_sgd.model.errors import ComparisonError, StudyError
 from ode_sgd.storage import seal
 from ode_sgd.storage.stack import FACTS_ATTRIBUTE, TABLE_ATTRIBUTE
+from ode_sgd.studies.sweeps import plot as sweep_plot
 from ode_sgd.studies.sweeps import task as sweep_task
 from ode_sgd.studies.sweeps.agreements import Judgement
 from ode_sgd.studies.sweeps.collect import collect_sweep
@@ -133,6 +135,40 @@ def test_the_figure_draws_what_most_runs_have_and_counts_it(rates, tmp_path, cap
     assert " have half_height_time, which -z draws" in shown.err
     assert main(["sweep", "collect", str(rates)]) == 0
     assert "  plateau: " in capsys.readouterr().out
+
+
+def test_medians_are_those_of_all_runs_where_some_are_cut_off(tmp_path, monkeypatch, capsys):
+    """At the smallest learning rate more than half of the runs are, at the next one fewer, at the last none."""
+    drawn, median = [], {}
+    monkeypatch.setattr(sweep_plot, "sweep_curve", lambda *arguments: drawn.append(arguments))
+    for alpha in (400.0, 4000.0):
+        study = tables(**RATES | {"integration": {"alpha": alpha}, "start": RATES["start"] | {"seed": 6}})
+        folder = tmp_path / str(alpha)
+        run_sweep(Sweep(study, {"problem.learning_rate": [0.05, 0.1, 0.5]}, replicas=10), folder)
+        collect_sweep(folder, columns=["half_height_time"])
+        capsys.readouterr()
+        assert main(["sweep", "plot", str(folder), "-o", str(tmp_path / "half.png")]) == 0
+        told = capsys.readouterr().err
+        assert "biased" not in told
+        assert ("at 1 of 3 points the median is later than the last alpha, and is not drawn" in told) == (
+            alpha == 400.0
+        )
+        _, _, x, z, selection = drawn[-1]
+        assert selection.whole == (alpha == 4000.0)
+        median[alpha] = summarised(x[:, None], z).median
+    assert median[400.0][0] == np.inf > median[4000.0][0] > 400.0
+    np.testing.assert_allclose(median[400.0][1:], median[4000.0][1:], rtol=0.01)  # of other output times
+
+
+def test_every_point_that_lacks_a_fifth_of_its_runs_is_warned_of(tmp_path, capsys):
+    """Of twenty runs at least three have no number, all at one learning rate."""
+    folder = tmp_path / "out"
+    sweep = Sweep(tables(), {"problem.learning_rate": [0.1, 0.2]}, replicas=10)
+    run_sweep(sweep, folder)
+    few = {"few": lambda run: None if run.problem.learning_rate == 0.2 and run.R[0, 0, 0] > 0.0 else 1.0}
+    found = collect_sweep(folder, columns=["final_error"], quantities=few)
+    assert main(["sweep", "plot", str(found.path), "-z", "few"]) == 0
+    assert "biased sample: at 1 of 2 points more than a fifth of the runs have no few" in capsys.readouterr().err
 
 
 def test_a_file_of_an_older_version_is_drawn(rates, tmp_path, capsys):

@@ -4,7 +4,6 @@ No pyplot.
 """
 
 import textwrap
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ode_sgd.analysis.plots import COLOURS, MARKERS
+from ode_sgd.analysis.plots.points import Points, summarised
 from ode_sgd.analysis.selection import FOUND, Selection
 from ode_sgd.model.check import Array
 
@@ -64,58 +64,6 @@ def logarithmic(values: Array) -> bool:
     return bool(ratios.std() / ratios.mean() < steps.std() / steps.mean())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Points:
-    """What runs with equal keys come to.
-
-    Attributes
-    ----------
-    keys : (p, d)
-        Distinct rows of the keys.
-    places : (runs,)
-        Point of each run.
-    median, lower, upper : (p,)
-        Of the runs that have the number: median and quartiles; NaN where none has.
-    count, total : (p,)
-        How many have it, and how many there are.
-    """
-
-    keys: NDArray[Any]
-    places: NDArray[np.int64]
-    median: Array
-    lower: Array
-    upper: Array
-    count: NDArray[np.int64]
-    total: NDArray[np.int64]
-
-
-def summarised(keys: NDArray[Any], values: Array) -> Points:
-    """Medians of `values` (runs,), NaN left out, over runs with equal rows of `keys` (runs, d).
-
-    Lengths of plateaus and times of escape are spread by a factor, with a tail to one side: a mean would be that of the
-    slowest few.
-    """
-    distinct, places = np.unique(keys, axis=0, return_inverse=True)
-    places, finite = places.reshape(-1), np.isfinite(values)
-    quartiles = np.full((3, len(distinct)), np.nan)
-    for point in np.unique(places[finite]):
-        quartiles[:, point] = np.quantile(values[finite & (places == point)], [0.25, 0.5, 0.75])
-    return Points(
-        keys=distinct,
-        places=places,
-        median=quartiles[1],
-        lower=quartiles[0],
-        upper=quartiles[2],
-        count=np.bincount(places[finite], minlength=len(distinct)),
-        total=np.bincount(places, minlength=len(distinct)),
-    )
-
-
-def few(points: Points) -> NDArray[np.bool_]:
-    """Which points stand for fewer than half of their runs, and for some."""
-    return (points.count > 0) & (2 * points.count < points.total)
-
-
 def sweep_curve(figure: Figure, name: str, x: Array, z: Array, selection: Selection) -> None:
     """A quantity against one key; below it, where runs are missing, how many each point stands for and why.
 
@@ -126,7 +74,7 @@ def sweep_curve(figure: Figure, name: str, x: Array, z: Array, selection: Select
     name : str
         Of x.
     x, z : (runs,)
-        z is NaN for runs that do not have it.
+        z is NaN for runs that do not have it, infinite for those in which it is above all that is measured.
     selection : Selection
         Of z.
     """
@@ -140,7 +88,8 @@ def sweep_curve(figure: Figure, name: str, x: Array, z: Array, selection: Select
         plot_counts(below, name, x, selection)
         handles, labels = below.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small", frameon=False)
-    told = f"; {_each(np.unique(x, return_counts=True)[1], 'point')}" if selection.whole else ""
+    points = summarised(x[:, None], z)
+    told = f"; {_each(points.total, 'point')}" if selection.whole else _beyond(points, "point")
     axes.set_title(_wrapped(selection.sentence + told), fontsize="small", loc="left")
 
 
@@ -152,6 +101,16 @@ def _each(runs: NDArray[np.int64], what: str) -> str:
     return f"median of {least if least == most else f'{least} to {most}'} runs at each {what}"
 
 
+def _beyond(points: Points, what: str) -> str:
+    """In words, that runs count in the median whose number is not known."""
+    if (points.ranked == points.count).all():
+        return ""
+    told = "; those not reached count as later in the median"
+    if points.beyond.any():
+        told += f", which is later than the last alpha at {points.beyond.sum()} of {points.beyond.size} {what}s"
+    return told
+
+
 def _wrapped(text: str) -> str:
     return "\n".join(textwrap.wrap(text, 95))
 
@@ -159,8 +118,9 @@ def _wrapped(text: str) -> str:
 def plot_curve(axes: Axes, name: str, x: Array, quantity: str, z: Array) -> Axes:
     """A quantity against one key: median over the other runs, bars between the quartiles where there are several.
 
-    Points are filled where all their runs have the quantity, and open where it is some of them; a line joins those for
-    which at least half of the runs stand.
+    Points are filled where the median is that of all their runs, and open where it is that of some; a line joins those
+    for which at least half of the runs stand. An arrow is an upper quartile above all that is measured; where the
+    median is, there is no point.
 
     Parameters
     ----------
@@ -168,14 +128,15 @@ def plot_curve(axes: Axes, name: str, x: Array, quantity: str, z: Array) -> Axes
     name, quantity : str
         Of x and z.
     x, z : (runs,)
-        z may be NaN: such runs are left out.
+        z may be NaN: such runs are left out; or infinite: above all others.
     """
     points = summarised(np.asarray(x)[:, None], np.asarray(z))
-    there, whole = points.count > 0, points.count == points.total
-    keys, median = points.keys[:, 0], points.median
-    bars = np.stack([median - points.lower, points.upper - median])
-    most = there & (2 * points.count >= points.total)
-    axes.plot(keys, np.where(most, median, np.nan), "-", color=COLOURS[0], linewidth=0.8)
+    there, whole = points.drawn, points.ranked == points.total
+    keys, median = points.keys[:, 0], np.where(there, points.median, np.nan)
+    cut = there & np.isinf(points.upper)
+    upper = np.where(cut, [_highest(np.asarray(z)[points.places == p]) for p in range(keys.size)], points.upper)
+    bars = np.stack([median - points.lower, upper - median])
+    axes.plot(keys, np.where(points.few, np.nan, median), "-", color=COLOURS[0], linewidth=0.8)
     several = int(points.total.max(initial=0)) > 1
     for chosen, filled in ((there & whole, True), (there & ~whole, False)):
         told = "all runs of a point" if filled else "some runs of a point"
@@ -191,13 +152,15 @@ def plot_curve(axes: Axes, name: str, x: Array, quantity: str, z: Array) -> Axes
             linewidth=1,
             label=f"median and quartiles of {told}" if several else told,
         )
+    if cut.any():
+        axes.plot(keys[cut], upper[cut], "^", color=COLOURS[0], markersize=4, label="upper quartile not reached")
     axes.set(xlabel=label(name), ylabel=label(quantity), xscale="log" if logarithmic(x) else "linear")
     if _wide(median):
         axes.set_yscale("log")
     if several:
         handles, labels = axes.get_legend_handles_labels()
-        drawn = [(there & whole).any(), (there & ~whole).any()]
-        kept = [pair for pair, shown in zip(zip(handles, labels, strict=True), drawn, strict=True) if shown]
+        drawn = dict(zip(labels[-2:], [(there & whole).any(), (there & ~whole).any()], strict=True))
+        kept = [pair for pair in zip(handles, labels, strict=True) if drawn.get(pair[1], True)]
         axes.legend([handle for handle, _ in kept], [text for _, text in kept], fontsize="small", frameon=False)
     return axes
 
@@ -249,7 +212,7 @@ def sweep_map(figure: Figure, names: tuple[str, str], x: Array, y: Array, z: Arr
     names : tuple of str
         Of x and y.
     x, y, z : (runs,)
-        z is NaN for runs that do not have it.
+        z is NaN for runs that do not have it, infinite for those in which it is above all that is measured.
     selection : Selection
         Of z.
     """
@@ -263,10 +226,10 @@ def sweep_map(figure: Figure, names: tuple[str, str], x: Array, y: Array, z: Arr
         handles, labels = right.get_legend_handles_labels()
         if handles:
             figure.legend(handles, labels, loc="outside lower right", ncols=4, fontsize="small", frameon=False)
-    points = summarised(np.stack([x, y], axis=1), np.where(selection.has, 1.0, np.nan))
+    points = summarised(np.stack([x, y], axis=1), z)
     stands = _each(points.total, "cell") if selection.whole else "median of those with a value at each cell"
-    told = f"{selection.sentence}; {stands}"
-    if few(points).any():
+    told = f"{selection.sentence}; {stands}{_beyond(points, 'cell')}"
+    if points.few.any():
         told += "; hatched: fewer than half of the runs of a cell have a value"
     figure.suptitle(_wrapped(told), fontsize="small")
 
@@ -274,7 +237,7 @@ def sweep_map(figure: Figure, names: tuple[str, str], x: Array, y: Array, z: Arr
 def plot_map(axes: Axes, names: tuple[str, str], x: Array, y: Array, quantity: str, z: Array) -> Axes:
     """A quantity over two keys in colour: median over the other runs; cells where no run has it stay grey.
 
-    Cells where fewer than half of the runs have it are hatched.
+    Cells where fewer than half of the runs stand for the median are hatched.
 
     Parameters
     ----------
@@ -282,7 +245,7 @@ def plot_map(axes: Axes, names: tuple[str, str], x: Array, y: Array, quantity: s
     names : tuple of str
         Of x and y.
     x, y, z : (runs,)
-        z may be NaN: such runs are left out.
+        z may be NaN: such runs are left out; or infinite: above all others, and so may be a median, which stays grey.
     quantity : str
         Name of z.
     """
@@ -292,7 +255,7 @@ def plot_map(axes: Axes, names: tuple[str, str], x: Array, y: Array, quantity: s
     norm = LogNorm(*limits) if _wide(points.median) else Normalize(*limits)
     _cells(axes, names, points, points.median, norm, label(quantity))
     edges = [_edges(np.unique(values)) for values in (x, y)]
-    for key, median in zip(points.keys[few(points)], points.median[few(points)], strict=True):
+    for key, median in zip(points.keys[points.few], points.median[points.few], strict=True):
         # Cells that hold the key: its value is between their edges.
         after = [int(np.searchsorted(e, value)) for e, value in zip(edges, key, strict=True)]
         (left, right), (lower, upper) = ((e[n - 1], e[n]) for e, n in zip(edges, after, strict=True))
@@ -355,6 +318,11 @@ def _cells(
         figure.colorbar(drawn, ax=axes, label=told, ticks=MaxNLocator(integer=True) if cmap else None)
     axes.set(xlabel=label(names[0]), ylabel=label(names[1]))
     axes.set(xscale="log" if logarithmic(columns) else "linear", yscale="log" if logarithmic(rows) else "linear")
+
+
+def _highest(values: Array) -> float:
+    """The largest that is a number; NaN if none is."""
+    return float(values[np.isfinite(values)].max(initial=-np.inf)) if np.isfinite(values).any() else float("nan")
 
 
 def _wide(values: Array) -> bool:

@@ -1,7 +1,7 @@
 """Drawing a collected sweep."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.analysis.drawing import drawing
+from ode_sgd.analysis.plots.points import summarised
 from ode_sgd.analysis.selection import FOUND, Selection
 from ode_sgd.model.errors import StorageError, StudyError
 from ode_sgd.storage.files import beside, check_figure
 from ode_sgd.storage.stack import COLLECT as AGAIN
-from ode_sgd.storage.stack import Column, read_table
+from ode_sgd.storage.stack import Column, absent_columns, read_table
 from ode_sgd.studies.sweeps.axes import REPLICA, column_names
 from ode_sgd.studies.sweeps.collect import COLLECTED
 from ode_sgd.studies.sweeps.stack import STATUS
@@ -21,16 +22,42 @@ from ode_sgd.studies.tables import nearest
 
 DEFAULTS = ("half_height_time", "plateau_length", "final_error")  # the first that most runs have
 ANCILLARY, MEANINGS = "ancillary_variables", "flag_meanings"
+LATER = {"half_height_time": "not_reached"}  # outcomes of complete runs that put a number above all that are measured
+MISSING = "missing"  # the outcome of runs that are yet to come, which is no selection
 NO_REASON = "no_reason_recorded"  # by the version that collected the file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnSweep:
-    """The figure of a sweep, which runs it stands for, and another column that more of them have, or None."""
+    """The figure of a sweep, and what it stands for.
+
+    Attributes
+    ----------
+    path : Path
+    selection : Selection
+        Which runs have what is drawn.
+    fuller : Selection or None
+        Another column that more of them have.
+    points : int
+        Points of the curve, or cells of the map, that are drawn.
+    biased : int
+        Those from which more than a fifth of the runs are missing, for a reason that selects.
+    later : int
+        Runs without a number that count in the medians nevertheless, as later than all others.
+    beyond : int
+        Points that are not drawn since their median is one of these.
+    absent : tuple of str
+        Columns of swept keys that the file lacks, so that medians are over the values of these too.
+    """
 
     path: Path
     selection: Selection
     fuller: Selection | None
+    points: int
+    biased: int
+    later: int
+    beyond: int
+    absent: tuple[str, ...]
 
 
 def plot_sweep(
@@ -74,12 +101,15 @@ def plot_sweep(
     columns, attributes = read_table(path)
     if "axes_json" not in attributes:
         raise StorageError(f"{path} is not a collected sweep; give what `ode-sgd sweep collect` wrote")
-    short = _axes(path, str(attributes["axes_json"]), columns)
+    absent = absent_columns(columns, attributes)
+    swept = _axes(path, str(attributes["axes_json"]), columns, absent)
+    short = {key: name for key, name in swept.items() if name in columns}
     keys = [short[name] for name in short if name != REPLICA and np.unique(columns[short[name]].values).size > 1]
     numeric = [name for name in keys if columns[name].values.dtype.kind in "if"]
     asked = x is not None
-    y = _named(y, short, columns)
-    x = _named(x, short, columns) or _first([name for name in numeric if name != y] or numeric or keys, path)
+    y = _named(y, short, columns, absent)
+    others = [name for name in numeric if name != y]
+    x = _named(x, short, columns, absent) or _first(others or numeric or keys, path, absent)
     if y is None and not asked:
         y = next((name for name in numeric if _independent(columns[x].values, columns[name].values)), None)
     for axis, name in (("-x", x), ("-y", y)):
@@ -89,8 +119,10 @@ def plot_sweep(
             )
     if x == y:
         raise StudyError("plot", [f"-x {x} -y {y}: one key on both axes; give -x alone for a curve, or another -y"])
-    z = _named(z, short, columns) or _default(columns)
+    z = _named(z, short, columns, absent) or _default(columns)
     selection = selection_of(columns, z)
+    values = _ranked(columns, z, selection)
+    places = [_numbers(columns, name) for name in (x, y) if name is not None]
     with drawing(output):
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # brings matplotlib, not needed until now
         from matplotlib.figure import Figure
@@ -101,12 +133,23 @@ def plot_sweep(
         figure = Figure(figsize=(6.4, 4.8), layout="constrained")
         FigureCanvasAgg(figure)
         if y is None:
-            sweep_curve(figure, x, _numbers(columns, x), _numbers(columns, z), selection)
+            sweep_curve(figure, x, places[0], values, selection)
         else:
-            sweep_map(figure, (x, y), _numbers(columns, x), _numbers(columns, y), _numbers(columns, z), selection)
+            sweep_map(figure, (x, y), places[0], places[1], values, selection)
         write_figure(figure, output, f"ode_sgd sweep {attributes.get('sweep_identity', '')}")
     usual = selection_of(columns, _default(columns))
-    return DrawnSweep(path=output, selection=selection, fuller=usual if usual.count > selection.count else None)
+    come = ~_outcome(selection, MISSING)
+    points = summarised(np.stack(places, axis=1)[come], values[come])
+    return DrawnSweep(
+        path=output,
+        selection=selection,
+        fuller=usual if usual.count > selection.count else None,
+        points=int(points.drawn.sum()),
+        biased=int(points.biased.sum()),
+        later=int(np.isinf(values).sum()),
+        beyond=int(points.beyond.sum()),
+        absent=tuple(name for name in swept.values() if name in absent),
+    )
 
 
 def selection_of(columns: Mapping[str, Column], name: str) -> Selection:
@@ -121,20 +164,23 @@ def selection_of(columns: Mapping[str, Column], name: str) -> Selection:
     return Selection(name=name, has=has, codes=codes, words=(FOUND, NO_REASON, *STATUS[1:]))
 
 
-def _axes(path: Path, text: str, columns: Mapping[str, Column]) -> dict[str, str]:
+def _axes(path: Path, text: str, columns: Mapping[str, Column], absent: Sequence[str]) -> dict[str, str]:
     """The columns of the swept keys; StorageError if the file, one from before its checksums, does not have them."""
     try:
         short = column_names(json.loads(text))
     except (ValueError, TypeError, AttributeError) as error:
         raise StorageError(f"{path} is damaged or was changed: axes_json names no keys ({error}); {AGAIN}") from error
-    if lost := [name for name in (*short.values(), "status") if name not in columns]:
+    if lost := [name for name in (*short.values(), "status") if name not in columns and name not in absent]:
         raise StorageError(f"{path} is damaged or was changed: it has no column {lost[0]}; {AGAIN}")
+    if "status" in absent:
+        raise StorageError(f"{path} lacks the column status, which tells how runs ended; copy that too, or {AGAIN}")
     return short
 
 
-def _first(names: list[str], path: Path) -> str:
+def _first(names: list[str], path: Path, absent: Sequence[str]) -> str:
     if not names:
-        raise StudyError(str(path), ["nothing varies but the seed; give -x the name of a column"])
+        lacks = f"the file lacks {', '.join(absent)}, and else " if absent else ""
+        raise StudyError(str(path), [f"{lacks}nothing varies but the seed; give -x the name of a column"])
     return names[0]
 
 
@@ -151,24 +197,43 @@ def _default(columns: Mapping[str, Column]) -> str:
     return next((name for name, share in shares.items() if share >= 0.5), most)
 
 
-def _named(name: str | None, short: Mapping[str, str], columns: Mapping[str, Column]) -> str | None:
+def _named(
+    name: str | None, short: Mapping[str, str], columns: Mapping[str, Column], absent: Sequence[str]
+) -> str | None:
     """The column that is meant."""
     if name is None:
         return None
     column = short.get(name, name)
+    if (lost := name.rsplit(".", 1)[-1]) in absent and column not in columns:
+        raise StudyError("plot", [f"{name!r}: the file lacks the column {lost}, which the sweep had; {AGAIN}"])
     valid = list(_drawable(columns))
-    if column not in valid:
-        hint = nearest(name, valid)
-        told = f"did you mean {hint!r}?" if hint else f"there are {', '.join(valid)}"
-        fault = "is no column with a number for every run" if column in columns else "is no column"
-        raise StudyError("plot", [f"{name!r} {fault} ({told})"])
-    return column
+    if column in valid:
+        return column
+    hint = nearest(name, valid)
+    told = f"did you mean {hint!r}?" if hint else f"there are {', '.join(valid)}"
+    fault = "is no column"
+    if column in columns:
+        fault = "is no column of one number a run"
+        if measured := [other for other in valid if columns[other].attributes.get(ANCILLARY) == column]:
+            fault, told = "holds words, not numbers", f"the figure of {measured[0]} counts them"
+    raise StudyError("plot", [f"{name!r} {fault} ({told})"])
 
 
 def _drawable(columns: Mapping[str, Column]) -> Iterable[str]:
     """Columns with one value a run, without their outcomes and the scales of other dimensions."""
     own = (name for name, column in columns.items() if column.dimensions == ("run",) and name != "run")
     return (name for name in own if not name.endswith("_outcome"))
+
+
+def _outcome(selection: Selection, word: str) -> NDArray[np.bool_]:
+    """Which runs have this outcome."""
+    return np.array([other == word for other in selection.words], dtype=bool)[selection.codes]
+
+
+def _ranked(columns: Mapping[str, Column], name: str, selection: Selection) -> NDArray[np.float64]:
+    """A column as numbers, infinite in complete runs that were cut off before they had one."""
+    later = _outcome(selection, LATER.get(name, "")) & (columns["status"].values == STATUS.index("complete"))
+    return np.where(later & ~selection.has, np.inf, _numbers(columns, name))
 
 
 def _numbers(columns: Mapping[str, Column], name: str) -> NDArray[np.float64]:
