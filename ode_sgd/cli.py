@@ -75,7 +75,11 @@ replaced; of a symbolic link, what it points to. A figure that cannot be drawn c
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the result is the exit status."""
-    return guarded(lambda: _main(argv))
+    status = guarded(lambda: _main(argv))
+    # CPython ends by SIGINT, whatever the status, after a KeyboardInterrupt that passed through an exec of a text, as
+    # there are many in the modules that load here, was caught; the next exec makes it forget.
+    exec("")
+    return status
 
 
 def _main(argv: Sequence[str] | None) -> int:

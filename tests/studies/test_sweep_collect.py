@@ -224,7 +224,7 @@ def test_a_map_is_over_keys_that_vary_by_themselves(tmp_path, monkeypatch):
 def test_a_copy_without_a_column_is_drawn_as_far_as_it_goes(done, tmp_path, monkeypatch, capsys):
     """As `ncks -x -v learning_rate` makes it: medians are over the learning rates too, and that is said."""
     path, drawn = collect_sweep(done, tmp_path / "c.h5").path, []
-    monkeypatch.setattr(sweep_plot, "sweep_curve", lambda figure, name, *_: drawn.append(name))
+    monkeypatch.setattr(sweeps, "sweep_curve", lambda figure, name, *_: drawn.append(name))
 
     def without(*names):
         with xarray.open_dataset(path, engine="h5netcdf", decode_cf=False) as dataset:

@@ -12,13 +12,13 @@ import xarray
 
 import ode_sgd
 from ode_sgd.analysis.plateau import find_plateaus
+from ode_sgd.analysis.plots import sweeps
 from ode_sgd.analysis.plots.points import summarised
 from ode_sgd.analysis.selection import FOUND
 from ode_sgd.cli import main
 from ode_sgd.model.errors import ComparisonError, StudyError
 from ode_sgd.storage import seal
 from ode_sgd.storage.stack import FACTS_ATTRIBUTE, TABLE_ATTRIBUTE
-from ode_sgd.studies.sweeps import plot as sweep_plot
 from ode_sgd.studies.sweeps import task as sweep_task
 from ode_sgd.studies.sweeps.agreements import Judgement
 from ode_sgd.studies.sweeps.collect import collect_sweep
@@ -140,7 +140,7 @@ def test_the_figure_draws_what_most_runs_have_and_counts_it(rates, tmp_path, cap
 def test_medians_are_those_of_all_runs_where_some_are_cut_off(tmp_path, monkeypatch, capsys):
     """At the smallest learning rate more than half of the runs are, at the next one fewer, at the last none."""
     drawn, median = [], {}
-    monkeypatch.setattr(sweep_plot, "sweep_curve", lambda *arguments: drawn.append(arguments))
+    monkeypatch.setattr(sweeps, "sweep_curve", lambda *arguments: drawn.append(arguments))
     for alpha in (400.0, 4000.0):
         study = tables(**RATES | {"integration": {"alpha": alpha}, "start": RATES["start"] | {"seed": 6}})
         folder = tmp_path / str(alpha)

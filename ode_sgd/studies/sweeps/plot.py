@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.analysis.drawing import drawing
-from ode_sgd.analysis.plots.points import summarised
 from ode_sgd.analysis.selection import FOUND, Selection
 from ode_sgd.model.errors import StorageError, StudyError
 from ode_sgd.storage.files import beside, check_figure
@@ -128,6 +127,7 @@ def plot_sweep(
         from matplotlib.figure import Figure
 
         from ode_sgd.analysis.plots.figures import write_figure
+        from ode_sgd.analysis.plots.points import summarised
         from ode_sgd.analysis.plots.sweeps import sweep_curve, sweep_map
 
         figure = Figure(figsize=(6.4, 4.8), layout="constrained")
