@@ -65,13 +65,13 @@ class Problem:
 
     def __post_init__(self) -> None:
         check.instance("spectrum", self.spectrum, Spectrum)
-        check.boolean("gradient_flow", self.gradient_flow)
         clean: dict[str, Any] = {
             "student_units": check.integer("student_units", self.student_units, 1),
             "teacher_units": check.integer("teacher_units", self.teacher_units, 1),
             "learning_rate": check.number("learning_rate", self.learning_rate, above=0.0),
             "activation": check.choice("activation", self.activation, averages.available()),
             "output": check.choice("output", self.output, OUTPUTS),
+            "gradient_flow": check.boolean("gradient_flow", self.gradient_flow),
             "label_noise": check.number("label_noise", self.label_noise, least=0.0),
         }
         for name, units in (("student", clean["student_units"]), ("teacher", clean["teacher_units"])):

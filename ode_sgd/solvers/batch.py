@@ -21,7 +21,7 @@ from ode_sgd.solvers.door import initial_state, sector_system
 from ode_sgd.solvers.integrate import checked_tolerance, request_of, trajectory_of
 from ode_sgd.solvers.rosenbrock_method import Run
 from ode_sgd.solvers.solution import Request
-from ode_sgd.solvers.trajectory import Trajectory, wanted_moments
+from ode_sgd.solvers.trajectory import Trajectory
 
 GROUP = 128  # problems in one kernel call: enough to hide what Python does between two calls, and idle lanes at its end
 ATTEMPTS = 300  # steps tried in one call; it bounds how long Ctrl-C waits
@@ -74,7 +74,7 @@ def integrate_batch(
     the last bit.
     """
     _check_shapes(problems, starts)
-    clean, orders = check.times(alpha), wanted_moments(moments)
+    clean, orders = check.times(alpha), check.orders(moments)
     rtol, sectors = checked_tolerance(rtol), check.boolean("sectors", sectors)
     atol = 0.0 if atol is None else check.number("atol", atol, least=0.0)
     pairs = list(zip(problems, starts, strict=True))

@@ -16,7 +16,7 @@ from ode_sgd.solvers import rosenbrock_method
 from ode_sgd.solvers.compression import default_nodes, distinct_moving, on_nodes
 from ode_sgd.solvers.door import initial_state, sector_system
 from ode_sgd.solvers.solution import Request, Solution
-from ode_sgd.solvers.trajectory import Moments, Sectors, Trajectory, errors_of, wanted_moments
+from ode_sgd.solvers.trajectory import Moments, Sectors, Trajectory, errors_of
 
 METHODS = ("rodas5p", "DOP853", "LSODA")
 COARSEST = 1e-2  # the largest rtol
@@ -87,7 +87,7 @@ def integrate(
     check.instance("start", start, OrderParameters, InvalidStart)
     start.check_fits(problem)
     sectors = check.boolean("sectors", sectors)
-    grid, orders = check.times(alpha), wanted_moments(moments)
+    grid, orders = check.times(alpha), check.orders(moments)
     rtol = checked_tolerance(rtol)
     atol = 0.0 if atol is None else check.number("atol", atol, least=0.0)
     check.choice("method", method, METHODS)

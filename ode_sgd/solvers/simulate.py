@@ -19,7 +19,7 @@ from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.reduced import LANES, check_sizes
 from ode_sgd.solvers.replicas import Checkpoint, Group, Plan, Records, Start, State, drawn_start, run_all
-from ode_sgd.solvers.trajectory import Sectors, Trajectory, error_curve, wanted_moments
+from ode_sgd.solvers.trajectory import Sectors, Trajectory, error_curve
 
 METHODS = ("auto", "reduced", "explicit", "explicit-float32", "explicit-pcg64")
 RESOLVED = 1e-27  # eps_g that the reduced method still resolves, relative to Tr T / M
@@ -100,8 +100,7 @@ def simulate(
     Source: docs/theory.md sections 1 and 6.
     """
     plan = _plan(problem, start, alpha, dimension, method, inputs, moments, sectors)
-    check.integer("replicas", replicas, 1)
-    check.integer("seed", seed, 0)
+    replicas, seed = check.integer("replicas", replicas, 1), check.integer("seed", seed, 0)
     workers = os.cpu_count() or 1 if threads is None else check.integer("threads", threads, 1)
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         raise InvalidProblem(f"checkpoint is a {type(checkpoint).__name__}; give ode_sgd.Checkpoint(path)")
@@ -159,7 +158,7 @@ def _plan(
         start=start,
         sizes=sizes,
         steps=nearest_steps(alpha, dimension),
-        orders=wanted_moments(moments),
+        orders=check.orders(moments),
         keep_sectors=check.boolean("sectors", sectors),
         method=SAMPLED if rows is not None else _chosen(problem, sizes, method),
         inputs=rows,
@@ -199,7 +198,7 @@ def _rows(problem: Problem, data: Any, dimension: int | None, method: str) -> tu
     samples, N = rows.shape
     if samples < N:
         raise InvalidProblem(f"inputs have {samples} rows for {N} columns that vary; give at least as many rows")
-    if dimension not in (None, N):
+    if dimension is not None and check.integer("dimension", dimension, 1) != N:
         raise InvalidProblem(f"dimension = {dimension}, but inputs have {N} columns that vary; leave it out")
     expected = np.repeat(problem.spectrum.eigenvalues, np.rint(problem.spectrum.weights * N).astype(np.int64))
     allowed = 1e-6 * principal.values + 1e-12 + principal.levels  # equal ones up to rounding are merged there

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from ode_sgd.model import given
 from ode_sgd.model.errors import InvalidProblem
 
 Values = dict[str, Any]
@@ -36,8 +37,7 @@ MISSING = _Missing()
 
 def shown(value: Any) -> str:
     """A value as in the file, cut to fit a line."""
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return str(value).lower() if isinstance(value, bool) else given.shown(value)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:

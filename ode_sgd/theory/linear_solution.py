@@ -17,6 +17,7 @@ import numpy as np
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem
+from ode_sgd.model.given import is_real, scalar, shown
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 from ode_sgd.theory import secular
@@ -154,8 +155,9 @@ class LinearSolution:
 
     def moment(self, order: int) -> tuple[Array, Array, Array]:
         """Q (n, K, K), R (n, K, M) and T (M, M) of one order."""
-        if order not in self.moments:
-            raise InvalidProblem(f"moment {order!r} was not asked for; this has {sorted(self.moments)}")
+        order = scalar(order)
+        if not (is_real(order) and order in self.moments):
+            raise InvalidProblem(f"moment {shown(order)} was not asked for; this has {sorted(self.moments)}")
         return self.moments[order]
 
     @property
@@ -203,7 +205,7 @@ def linear_order_parameters(
     """
     error = _ErrorVector(problem, start)
     times = _times(alpha)
-    orders = tuple(sorted({1, *(check.integer("moments", order, 0) for order in moments)}))
+    orders = check.orders(moments)
     sums = error.sums(times, orders)
     v, norm = problem.v, float(problem.v @ problem.v)
     rho = np.einsum("i,kin->kn", v, start.r) - start.t @ problem.u
