@@ -20,6 +20,7 @@ from ode_sgd.analysis.quantities import (
     quantities,
 )
 from ode_sgd.analysis.specialisation import field_correlation, followed_teacher
+from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import ComparisonError
 from ode_sgd.solvers.trajectory import Trajectory
@@ -173,6 +174,7 @@ def _ratio(ratio: Ratio) -> str:
     return f"{ratio.value:.4g} +- {ratio.error:.1g}"
 
 
+@check.underflow_is_zero
 def compare(ode: Trajectory, sgd: Trajectory | Sequence[Trajectory]) -> Agreement:
     """Compare a simulation with the ODE of the same problem, started from the same overlaps.
 
@@ -209,6 +211,7 @@ def compare_if_possible(ode: Trajectory, sgd: Trajectory) -> tuple[Agreement | N
         return None, f"ODE and SGD are not compared: {error}"
 
 
+@check.underflow_is_zero
 def compare_pairs(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Agreement:
     """As `compare` with simulations at several N, each beside an ODE of its own that holds its times.
 

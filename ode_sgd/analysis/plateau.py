@@ -99,6 +99,7 @@ class PlateauSearch:
     outcome: str
 
 
+@check.underflow_is_zero
 def find_plateau(trajectory: Trajectory) -> Plateau | None:
     """The longest plateau of eps_g, or None; `find_plateaus` has all of them, and says why there are none.
 
@@ -132,6 +133,7 @@ def find_plateau(trajectory: Trajectory) -> Plateau | None:
     return longest(find_plateaus(trajectory))
 
 
+@check.underflow_is_zero
 def find_plateaus(trajectory: Trajectory) -> PlateauSearch:
     """All plateaus of eps_g; for parameters, errors and definitions see `find_plateau`.
 

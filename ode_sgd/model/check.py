@@ -14,6 +14,11 @@ from ode_sgd.model.given import is_real, no_numbers, not_finite, real, scalar, s
 
 Array = NDArray[np.float64]
 
+# Decorates public functions: an underflow to 0 is part of formulas, and of SciPy, whatever np.seterr says.
+underflow_is_zero = np.errstate(under="ignore")
+
+# Of learning rate, noise, largest eigenvalue, scales and second layers: products of their powers are still numbers.
+SMALLEST, LARGEST = 1e-50, 1e50
 SHORTEST = 1e-280  # last output time; its grid begins 1e4 times earlier, where the inverse of a step is still a number
 
 
@@ -108,6 +113,15 @@ def number(
     if not fits:
         raise InvalidProblem(f"{name} = {shown(value)} is outside its range; give {allowed}")
     return float(value) + 0.0  # no negative zero: it equals zero, and must hash like it
+
+
+def size(name: str, value: Any, *, zero: bool = False, error: type[OdeSgdError] = InvalidProblem) -> float:
+    """A number from 1e-50 to 1e50, or, with `zero`, also 0."""
+    result = number(name, value, least=0.0) if zero else number(name, value, above=0.0)
+    if not (SMALLEST <= result <= LARGEST or (zero and result == 0.0)):
+        allowed = f"{'0, or ' if zero else ''}a number from {SMALLEST:g} to {LARGEST:g}"
+        raise error(f"{name} = {result:g} is outside its range; give {allowed}")
+    return result
 
 
 def choice(name: str, value: Any, allowed: Sequence[str]) -> str:

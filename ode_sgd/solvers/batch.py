@@ -27,6 +27,7 @@ GROUP = 128  # problems in one kernel call: enough to hide what Python does betw
 ATTEMPTS = 300  # steps tried in one call; it bounds how long Ctrl-C waits
 
 
+@check.underflow_is_zero
 def integrate_batch(
     problems: Sequence[Problem],
     starts: Sequence[OrderParameters],

@@ -25,6 +25,7 @@ WHOLE = 'nodes=None ("whole" in a study file)'
 LONG_ENOUGH = 200  # eigenvalues below which the whole spectrum costs no more than finding nodes for it
 
 
+@check.underflow_is_zero
 def integrate(
     problem: Problem,
     start: OrderParameters,

@@ -27,6 +27,7 @@ SAMPLED = "sampled"  # what a trajectory of a simulation on data calls its metho
 CHECKPOINT_VERSION = 2
 
 
+@check.underflow_is_zero
 def simulate(
     problem: Problem,
     start: Start,
@@ -109,6 +110,7 @@ def simulate(
     return _simulated(plan, replicas, seed, workers, progress or (lambda fraction: None), checkpoint)
 
 
+@check.underflow_is_zero
 def check_checkpoint(
     problem: Problem,
     start: Start,

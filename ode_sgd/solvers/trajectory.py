@@ -152,6 +152,7 @@ class Trajectory:
         if (self.replicas or 0) < 2:
             raise InvalidProblem(f"{wanted} needs at least 2 replicas; this trajectory has {self.replicas}")
 
+    @check.underflow_is_zero
     def _over_replicas(self, reduce: Any) -> "Trajectory":
         if self.replicas is None:
             raise InvalidProblem("this trajectory has no replica axis; only simulations have one")

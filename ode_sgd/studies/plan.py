@@ -29,8 +29,8 @@ class RandomStart:
             _keep(self, dimension=check.integer("dimension", self.dimension, 1))
         _keep(
             self,
-            student_scale=check.number("student_scale", self.student_scale, least=0.0),
-            teacher_scale=check.number("teacher_scale", self.teacher_scale, least=0.0),
+            student_scale=check.size("student_scale", self.student_scale, zero=True),
+            teacher_scale=check.size("teacher_scale", self.teacher_scale, zero=True),
             seed=check.integer("seed", self.seed, 0),
         )
 
@@ -50,8 +50,8 @@ class TypicalStart:
     def __post_init__(self) -> None:
         _keep(
             self,
-            student_scale=check.number("student_scale", self.student_scale, least=0.0),
-            teacher_scale=check.number("teacher_scale", self.teacher_scale, least=0.0),
+            student_scale=check.size("student_scale", self.student_scale, zero=True),
+            teacher_scale=check.size("teacher_scale", self.teacher_scale, zero=True),
         )
 
     def overlaps(self, problem: Problem) -> OrderParameters:

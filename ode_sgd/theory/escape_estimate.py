@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ode_sgd.kernels.coefficients import coefficient_kernels
+from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem, InvalidStart
 from ode_sgd.model.order_parameters import OrderParameters
@@ -43,6 +44,7 @@ class EscapeTime:
     half_asymmetry: float
 
 
+@check.underflow_is_zero
 def escape_time(problem: Problem, start: OrderParameters, branch: str | None = None) -> EscapeTime:
     """Estimate the alpha at which eps_g falls to half the plateau's height, from the asymmetry of the start, in O(L).
 

@@ -10,6 +10,7 @@ from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 
 
+@check.underflow_is_zero
 def critical_learning_rate(problem: Problem) -> float:
     """Learning rate beyond which a linear student diverges: eta_c = 2 / (mu_1 sum_i v_i^2), dimensionless.
 
@@ -21,6 +22,7 @@ def critical_learning_rate(problem: Problem) -> float:
     return 2.0 / speed if speed > 0.0 else float("inf")
 
 
+@check.underflow_is_zero
 def noise_floor(problem: Problem, start: OrderParameters | None = None) -> float:
     """eps_g for alpha -> infinity, dimensionless: (U + sigma^2 x) / (2 (1 - x)), x = eta / eta_c.
 

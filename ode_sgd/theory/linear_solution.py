@@ -27,6 +27,9 @@ MOST_EXACT = 30_000  # distinct eigenvalues: the secular equation is quadratic i
 BLOCK = 2**13  # exponentials at once: 64 KiB, and products too small for BLAS to spread over threads
 LARGEST_EXPONENT = 690.0  # beyond exp(690) = 1e299 a growing error counts as infinite
 VANISHED = 745.0  # exp(-745) underflows
+SMALLEST_RATIO = (
+    1e-100  # of an eigenvalue to the largest; below, its sector rests: squares of ratios must not underflow
+)
 SMALLEST_VECTOR = 1e-140  # squares of the equation's vector must not underflow
 
 
@@ -57,6 +60,7 @@ class LinearModes:
         for values in (self.eigenvalues, self.weights, self.rates, self.strengths):
             values.setflags(write=False)
 
+    @check.underflow_is_zero
     def vectors(self) -> Array:
         """x_j, orthonormal, (n, n): row j is the mode of rates[j], its columns the eigenvalues."""
         n = self.eigenvalues.size
@@ -69,6 +73,7 @@ class LinearModes:
         return result
 
 
+@check.underflow_is_zero
 def linear_modes(problem: Problem) -> LinearModes:
     """Exact modes of a linear network, from the secular equation 1 = sum_k z_k^2 / (2 eta' lambda_k - gamma).
 
@@ -91,6 +96,7 @@ def linear_modes(problem: Problem) -> LinearModes:
     return moving.modes(problem)
 
 
+@check.underflow_is_zero
 def linear_error(problem: Problem, start: OrderParameters, alpha: Any) -> Array:
     """eps_g (n,) of a linear network at the times alpha, in closed form, to about 1e-12 of itself however small it is
     (down to 1e-140 of its start).
@@ -176,6 +182,7 @@ class LinearSolution:
         return self.moment(1)[2]
 
 
+@check.underflow_is_zero
 def linear_order_parameters(
     problem: Problem, start: OrderParameters, alpha: Any, *, moments: Sequence[int] = (0, 1, 2)
 ) -> LinearSolution:
@@ -237,7 +244,8 @@ class _Moving:
 
     @classmethod
     def of(cls, problem: Problem) -> "_Moving":
-        spectrum, mask = problem.spectrum, moves(problem)
+        spectrum = problem.spectrum
+        mask = moves(problem) & (spectrum.eigenvalues > SMALLEST_RATIO * spectrum.eigenvalues.max())
         distinct, inverse = np.unique(spectrum.eigenvalues[mask], return_inverse=True)
         place = np.full(spectrum.distinct, -1)
         place[mask] = inverse

@@ -67,6 +67,7 @@ class SweepResult:
     seconds: float
 
 
+@check.underflow_is_zero
 def run_sweep(
     sweep: Sweep,
     folder: str | Path,
