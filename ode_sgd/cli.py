@@ -192,11 +192,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
     progress = None if arguments.quiet else Progress()
     try:
-        result = run_study(study, output, progress)
+        result = run_study(study, output, progress, None if arguments.quiet else _notice)
     finally:
         if progress is not None:
             progress.close()
     return _report(result, quiet=arguments.quiet)
+
+
+def _notice(text: str) -> None:
+    print(f"ode-sgd: {text}", file=sys.stderr)
 
 
 def _report(result: "StudyResult", *, quiet: bool) -> int:

@@ -269,7 +269,7 @@ def _why_none(curve: Curve, found: list[Stay], steady: list[Stay]) -> tuple[str,
             f"eps_g ends within {BAND:.0%} of {np.exp(curve.logarithm[-1]):.3g}, where it is since alpha = "
             f"{since:.4g}, and rested on no higher level before"
             + ("" if curve.floor else " (it still moves by more than 1 % over the last third of alpha)")
-            + ": a plateau not yet left, or a floor"
+            + f": a plateau not yet left, or {'a floor' if curve.floor else 'no rest yet'}"
         ), "not_left"
     unsettled = curve.floor == 0.0 and since < LATE * curve.alpha[-1]
     return (

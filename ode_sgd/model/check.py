@@ -30,8 +30,10 @@ def restore_frozen(value: Any, state: Sequence[Any]) -> None:
         object.__setattr__(value, field.name, content)
 
 
-def masked(value: Any) -> int:
+def masked(value: Any, depth: int = 0) -> int:
     """How many entries of a value are masked, in NumPy's or astropy's way, also of arrays within lists and tables."""
+    if depth > 64:  # more dimensions than arrays have: refused elsewhere
+        return 0
     if type(value) in (float, int, str):  # nearly all, in long lists too
         return 0
     if isinstance(value, np.generic):  # np.ma.masked is an array
@@ -40,11 +42,11 @@ def masked(value: Any) -> int:
     if isinstance(mask, bool | np.bool_ | np.ndarray):
         return int(np.count_nonzero(mask))
     if isinstance(value, Mapping):
-        return sum(map(masked, value.values()))
+        return sum(masked(inner, depth + 1) for inner in value.values())
     if isinstance(value, list | tuple):
-        return sum(map(masked, value))
+        return sum(masked(inner, depth + 1) for inner in value)
     if isinstance(value, np.ndarray) and value.dtype == object:
-        return sum(map(masked, value.flat))
+        return sum(masked(inner, depth + 1) for inner in value.flat)
     return 0
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 LETTERS = 60  # of a value in a message
 NAMED = 5  # columns in a message
+DEEPEST = 16  # lists and tables in each other
 
 
 def shown(value: Any) -> str:
@@ -23,8 +24,24 @@ def shown(value: Any) -> str:
         text = repr(value)
     except (ValueError, RecursionError):  # an integer of more than 4300 digits; lists in lists in lists
         text = f"(a {type(value).__name__} too long to write out)"
-    text = " ".join(text.split())
+    return cut(text)
+
+
+def cut(text: str) -> str:
+    """A text on one line, such as a name that is no better than others, cut to fit it."""
+    text = " ".join(text[: 2 * LETTERS].split())
     return text if len(text) <= LETTERS else text[: LETTERS - 3] + "..."
+
+
+def nested(value: Any) -> bool:
+    """Whether lists and tables lie in each other more than DEEPEST deep, as those that hold themselves do."""
+    layer = [value]
+    for _ in range(DEEPEST):
+        parts = [inner for inner in layer if isinstance(inner, Mapping | list | tuple)]
+        layer = [inner for part in parts for inner in (part.values() if isinstance(part, Mapping) else part)]
+        if not layer:
+            return False
+    return True
 
 
 def single(value: Any) -> bool:
@@ -92,7 +109,7 @@ def no_numbers(value: Any) -> str:
     try:
         entries = np.asarray(value)
     except (TypeError, ValueError):
-        return "its rows have unequal lengths"
+        return "its rows have unequal lengths" if not nested(value) else "it is nested too deep"
     if entries.dtype.kind != "O":
         return f"its type is {entries.dtype}"
     wrong = [inner for inner in entries.flat if not is_real(inner)]

@@ -205,6 +205,21 @@ class OrderParameters:
             )
 
 
+def no_start(given: Any) -> str:
+    """What is given in place of order parameters, in words: also what a run may hand back as its final state."""
+    if given is None:
+        return "is None, as is the final state of a run on nodes in place of a long spectrum (nodes=None keeps one)"
+    if isinstance(given, tuple | list) and given and all(isinstance(one, OrderParameters) for one in given):
+        return f"holds {len(given)} states, one a replica"
+    return f"is a {type(given).__name__}"
+
+
+def require_start(name: str, given: Any) -> None:
+    """Raise InvalidStart unless these are order parameters."""
+    if not isinstance(given, OrderParameters):
+        raise InvalidStart(f"{name} {no_start(given)}; give an ode_sgd.OrderParameters")
+
+
 def _sizes(matrices: Array) -> Array:
     """sqrt(m_ii m_jj) of matrices (L, n, n) with diagonals >= 0 (others count as 0)."""
     norms = np.sqrt(np.maximum(np.diagonal(matrices, axis1=1, axis2=2), 0.0))

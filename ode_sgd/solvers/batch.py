@@ -13,8 +13,8 @@ from ode_sgd.kernels import rosenbrock as kernels
 from ode_sgd.kernels.lanes import WIDTH
 from ode_sgd.kernels.rosenbrock_batch import Stacked, rosenbrock_batch
 from ode_sgd.model import check
-from ode_sgd.model.errors import InvalidProblem, InvalidStart
-from ode_sgd.model.order_parameters import OrderParameters
+from ode_sgd.model.errors import InvalidProblem
+from ode_sgd.model.order_parameters import OrderParameters, require_start
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers import batch_lanes, rosenbrock_method
 from ode_sgd.solvers.door import initial_state, sector_system
@@ -115,7 +115,7 @@ def _check_shapes(problems: Sequence[Problem], starts: Sequence[OrderParameters]
         raise InvalidProblem(f"{len(problems)} problems but {len(starts)} starts; give one start each")
     for number, (problem, start) in enumerate(zip(problems, starts, strict=True)):
         check.instance(f"problems[{number}]", problem, Problem)
-        check.instance(f"starts[{number}]", start, OrderParameters, InvalidStart)
+        require_start(f"starts[{number}]", start)
         start.check_fits(problem)
         if _shape(problem) != _shape(problems[0]):
             raise InvalidProblem(

@@ -9,8 +9,8 @@ import numpy as np
 from ode_sgd.kernels import layout
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
-from ode_sgd.model.errors import InvalidProblem, InvalidStart
-from ode_sgd.model.order_parameters import OrderParameters
+from ode_sgd.model.errors import InvalidProblem
+from ode_sgd.model.order_parameters import OrderParameters, require_start
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers import rosenbrock_method
 from ode_sgd.solvers.compression import default_nodes, distinct_moving, on_nodes
@@ -85,7 +85,7 @@ def integrate(
     Source: docs/theory.md section 3.
     """
     check.instance("problem", problem, Problem)
-    check.instance("start", start, OrderParameters, InvalidStart)
+    require_start("start", start)
     start.check_fits(problem)
     sectors = check.boolean("sectors", sectors)
     grid, orders = check.times(alpha), check.orders(moments)

@@ -15,7 +15,7 @@ from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem, InvalidStart
 from ode_sgd.model.inputs import principal_axes
-from ode_sgd.model.order_parameters import OrderParameters
+from ode_sgd.model.order_parameters import OrderParameters, no_start
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.reduced import LANES, check_sizes
 from ode_sgd.solvers.replicas import Checkpoint, Group, Plan, Records, Start, State, drawn_start, run_all
@@ -123,13 +123,24 @@ def check_checkpoint(
     moments: Any,
     sectors: bool,
     checkpoint: Checkpoint,
-) -> None:
-    """Raise, before anything is computed, what `simulate` would say of these arguments and of the checkpoint."""
+) -> str:
+    """Raise, before anything is computed, what `simulate` would say of these arguments and of the checkpoint.
+
+    Where the checkpoint holds a run, say in words at which alpha that one goes on.
+    """
     plan = _plan(problem, start, alpha, dimension, method, None, moments, sectors)
     saved = checkpoint.read()
     if saved is not None:
         children = np.random.SeedSequence(seed).spawn(replicas)
         _check_identity(_identity(plan, replicas, seed, children[0]), saved, checkpoint)
+    return "" if saved is None else _told(saved, plan)
+
+
+def _told(saved: State, plan: Plan) -> str:
+    """At which alpha the groups of a saved state are."""
+    done = [int(value) / int(plan.sizes.sum()) for name, value in saved.items() if name.partition("_")[2] == "done"]
+    first, last = min(done), max(done)
+    return f"alpha = {first:.4g}" + (f" to {last:.4g}, replica by replica" if last > first else "")
 
 
 def _plan(
@@ -152,9 +163,7 @@ def _plan(
     if isinstance(start, OrderParameters):
         start.check_fits(problem)
     elif not callable(start):
-        raise InvalidStart(
-            f"start is a {type(start).__name__}; give OrderParameters or a function seed -> OrderParameters"
-        )
+        raise InvalidStart(f"start {no_start(start)}; give OrderParameters or a function seed -> OrderParameters")
     return Plan(
         problem=problem,
         start=start,
@@ -193,6 +202,8 @@ def nearest_steps(alpha: Any, dimension: int) -> Any:
 def _rows(problem: Problem, data: Any, dimension: int | None, method: str) -> tuple[Array | None, int]:
     """Rows of data in the eigenbasis (None without data), and N."""
     if data is None:
+        if dimension is None:
+            raise InvalidProblem("dimension is missing; give N, an integer >= 1, or a data matrix as inputs")
         return None, check.integer("dimension", dimension, 1)
     if method != "auto":
         raise InvalidProblem(f"method = {method!r} with inputs; leave it out, rows are drawn as they are")

@@ -61,7 +61,9 @@ class StudyResult:
         return any(run.status not in ("complete", "interrupted") for run in (self.ode, self.sgd) if run is not None)
 
 
-def run_study(study: Study, output: str | Path, progress: Progress | None = None) -> StudyResult:
+def run_study(
+    study: Study, output: str | Path, progress: Progress | None = None, notice: Callable[[str], None] | None = None
+) -> StudyResult:
     """Integrate, simulate where the study says so, store, compare and draw.
 
     Parameters
@@ -72,6 +74,8 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
         under way, a checkpoint lies there too: an interrupted or killed study that is run again goes on from it.
     progress : callable or None
         Called with "ODE" or "SGD" and the fraction done.
+    notice : callable or None
+        Called with a sentence for the user: where a simulation goes on.
 
     Raises
     ------
@@ -86,7 +90,9 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
     checkpoint, simulation = None, simulation_arguments(study, start)
     if simulation is not None:
         checkpoint = Checkpoint(checkpoint_path(output))
-        check_checkpoint(**simulation, checkpoint=checkpoint)
+        goes_on = check_checkpoint(**simulation, checkpoint=checkpoint)
+        if goes_on and notice is not None:
+            notice(f"the simulation goes on at {goes_on} ({checkpoint.path})")
     runs: list[Trajectory] = []
     figures: tuple[Path, ...] = ()
     agreement, note, interrupted = None, "", False

@@ -8,9 +8,9 @@ import numpy as np
 
 from ode_sgd.model import check
 from ode_sgd.model.errors import InvalidProblem
-from ode_sgd.model.given import plain
+from ode_sgd.model.given import cut, plain
 from ode_sgd.studies.draft import HOMES, OPTIONAL, TABLES, TARGETS
-from ode_sgd.studies.tables import Values, nearest, parameters, shown
+from ode_sgd.studies.tables import MOST, Values, nearest, parameters, shown
 
 REPLICA = "replica"  # the axis of `replicas`, innermost
 SEEDS = ("start.seed", "simulation.seed")  # keys that `replicas` raises by one a replica
@@ -89,8 +89,10 @@ def _flat(table: Mapping[str, Any], faults: list[str]) -> Values:
         else:
             flat[key] = value
     unknown = [name for name in flat if name not in NAMES]
-    faults.extend(f"[sweep] {name} = {shown(flat.pop(name))}: {_unknown(name)}" for name in unknown)
-    return flat
+    faults.extend(f"[sweep] {cut(name)} = {shown(flat[name])}: {_unknown(name)}" for name in unknown[:MOST])
+    if len(unknown) > MOST:
+        faults.append(f"[sweep] {len(unknown) - MOST} more unknown names")
+    return {name: value for name, value in flat.items() if name in NAMES}
 
 
 def _unknown(name: str) -> str:

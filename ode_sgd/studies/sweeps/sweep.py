@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ode_sgd.model import check
 from ode_sgd.model.errors import InvalidProblem, OdeSgdError, StudyError
-from ode_sgd.model.given import plain
+from ode_sgd.model.given import nested, plain
 from ode_sgd.model.problem import Problem
 from ode_sgd.studies.draft import OPTIONAL, SPECTRA, STARTS, TABLES
 from ode_sgd.studies.plan import Integration, RandomStart, Simulation
@@ -269,6 +269,9 @@ def _argument_faults(study: Any, axes: Any, groups: list[Any]) -> list[str]:
     if not isinstance(axes, Mapping | None):
         faults.append(f'axes = {shown(axes)} are none; give a dictionary such as {{"problem.learning_rate": [0.1]}}')
     for name, given in (("study", study), ("axes", axes)):
+        if nested(given):
+            faults.append(f"{name} is nested too deep; arrays of arrays in tables are as deep as it goes")
+            continue
         try:
             check.refuse_masked(name, given)
         except InvalidProblem as error:
