@@ -202,13 +202,17 @@ def _run(arguments: argparse.Namespace) -> int:
 
     progress = None if arguments.quiet else Progress()
     try:
-        result = run_study(study, output, progress, draw=False)
+        result = run_study(study, output, progress, draw=False, notice=None if arguments.quiet else _notice)
     finally:
         if progress is not None:
             progress.close()
     _report(result, quiet=arguments.quiet)
     sys.stdout.flush()  # whatever becomes of the figure
     return _end(draw_study(result))
+
+
+def _notice(text: str) -> None:
+    print(f"ode-sgd: {text}", file=sys.stderr)
 
 
 def _report(result: "StudyResult", *, quiet: bool) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -344,7 +345,12 @@ def test_an_interrupted_run_goes_on(folder, capsys, monkeypatch):
         patched.setattr("ode_sgd.studies.execution.simulate", interrupted)
         assert main(["run", "study.toml"]) == 130
     assert Path("study.checkpoint").exists()
+    capsys.readouterr()
     assert main(["run", "study.toml"]) == 0
+    assert re.fullmatch(
+        r"ode-sgd: the simulation goes on at alpha = [\d.]+( to [\d.]+, replica by replica)? \(study.checkpoint\)\n",
+        capsys.readouterr().err,
+    )
     assert not Path("study.checkpoint").exists()
     whole, resumed = ode_sgd.load("whole.h5").sgd, ode_sgd.load("study.h5").sgd
     assert (whole.Q == resumed.Q).all() and (whole.generalization_error == resumed.generalization_error).all()

@@ -21,6 +21,7 @@ from ode_sgd.analysis.quantities import (
     quantities,
 )
 from ode_sgd.analysis.specialisation import field_correlation, followed_teacher
+from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import ComparisonError
 from ode_sgd.solvers.trajectory import Trajectory
@@ -153,6 +154,7 @@ WORDS = {
 REMEDY = "draw a start further from symmetric, at a smaller dimension"
 
 
+@check.underflow_is_zero
 def compare(ode: Trajectory, sgd: Trajectory | Sequence[Trajectory]) -> Agreement:
     """Compare a simulation with the ODE of the same problem, started from the same overlaps.
 
@@ -189,6 +191,7 @@ def compare_if_possible(ode: Trajectory, sgd: Trajectory) -> tuple[Agreement | N
         return None, f"ODE and SGD are not compared: {error}"
 
 
+@check.underflow_is_zero
 def compare_pairs(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Agreement:
     """As `compare` with simulations at several N, each beside an ODE of its own that holds its times.
 

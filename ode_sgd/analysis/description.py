@@ -105,7 +105,7 @@ def _exponent(found: Findings) -> str:
 
 
 def _floors(found: Findings) -> str:
-    if found.ended:
+    if found.ended and found.rest is None:
         text = "not known: the run ended early"
     elif found.moved == np.inf:
         text = "none above the rounding of eps_g"
@@ -113,6 +113,8 @@ def _floors(found: Findings) -> str:
         text = f"not reached: eps_g still moves, by a factor {found.moved:.3g} over the last third of alpha"
     else:
         text = f"eps_g = {found.rest:.5g}"
+        if found.ended:
+            text += ", where the run ended early"
         if found.plateaus.outcome == "not_left":
             text += ", or a plateau that is not yet left"
     return _line("floor", text, None if found.theory_floor is None else f"{found.theory_floor:.5g}")

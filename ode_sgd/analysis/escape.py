@@ -41,12 +41,14 @@ class Escape:
     growth: float
 
 
+@check.underflow_is_zero
 def asymmetry(trajectory: Trajectory) -> Array:
     """What tells the students apart: R_in - (1/K) sum_j R_jn of order one, root of its sum of squares, (.., n)."""
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     return np.asarray(np.sqrt(np.sum(_differences(trajectory.R) ** 2, axis=(-2, -1))))
 
 
+@check.underflow_is_zero
 def fit_escape(trajectory: Trajectory, plateau: Plateau | None = None) -> Escape | None:
     """Rate at which the permutation symmetry of the students is broken, from ln of the mode against alpha.
 

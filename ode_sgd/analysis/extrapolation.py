@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from ode_sgd.analysis.quantities import FALSE_ALARM, RMS_LIMIT, Deviation, common_times, quantities
+from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import ComparisonError
 from ode_sgd.solvers.trajectory import Trajectory
@@ -70,6 +71,7 @@ class Extrapolation:
         return text if self.chi_square is None else f"{text}; chi^2 of the 1/N law {self.chi_square:.2f} per degree"
 
 
+@check.underflow_is_zero
 def extrapolate(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Extrapolation:
     """Fit limit + slope / N to simulations at different N, each beside an ODE that holds its times.
 

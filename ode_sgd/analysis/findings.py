@@ -80,6 +80,7 @@ class Findings:
     theory_floor: float | None
 
 
+@check.underflow_is_zero
 def findings(trajectory: Trajectory) -> Findings:
     """Everything that this package measures on a trajectory, theory beside it.
 

@@ -79,6 +79,7 @@ class HalfHeightSearch:
     outcome: str
 
 
+@check.underflow_is_zero
 def half_height(trajectory: Trajectory) -> HalfHeight | None:
     """Height of the run's saddle, time near it, and when eps_g is half-way from there down to the floor.
 
@@ -105,6 +106,7 @@ def half_height(trajectory: Trajectory) -> HalfHeight | None:
     return search_half_height(trajectory).half_height
 
 
+@check.underflow_is_zero
 def search_half_height(trajectory: Trajectory) -> HalfHeightSearch:
     """As `half_height`, with the reason where there is no saddle or no time."""
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)

@@ -99,6 +99,7 @@ class PlateauSearch:
     outcome: str
 
 
+@check.underflow_is_zero
 def find_plateau(trajectory: Trajectory) -> Plateau | None:
     """The longest plateau of eps_g, or None; `find_plateaus` has all of them, and says why there are none.
 
@@ -132,6 +133,7 @@ def find_plateau(trajectory: Trajectory) -> Plateau | None:
     return longest(find_plateaus(trajectory))
 
 
+@check.underflow_is_zero
 def find_plateaus(trajectory: Trajectory) -> PlateauSearch:
     """All plateaus of eps_g; for parameters, errors and definitions see `find_plateau`.
 
@@ -267,7 +269,7 @@ def _why_none(curve: Curve, found: list[Stay], steady: list[Stay]) -> tuple[str,
             f"eps_g ends within {BAND:.0%} of {np.exp(curve.logarithm[-1]):.3g}, where it is since alpha = "
             f"{since:.4g}, and rested on no higher level before"
             + ("" if curve.floor else " (it still moves by more than 1 % over the last third of alpha)")
-            + ": a plateau not yet left, or a floor"
+            + f": a plateau not yet left, or {'a floor' if curve.floor else 'no rest yet'}"
         ), "not_left"
     unsettled = curve.floor == 0.0 and since < LATE * curve.alpha[-1]
     return (

@@ -79,6 +79,7 @@ class Crossover:
     rate: float
 
 
+@check.underflow_is_zero
 def local_exponent(trajectory: Trajectory, width: float = 0.0) -> Array:
     """d ln eps_g / d ln alpha at the output times, (n,): negative where the error falls.
 
@@ -110,6 +111,7 @@ def local_exponent(trajectory: Trajectory, width: float = 0.0) -> Array:
     return exponents
 
 
+@check.underflow_is_zero
 def fit_power_law(
     trajectory: Trajectory,
     window: tuple[float, float] | None = None,
@@ -170,6 +172,7 @@ def fit_power_law(
     return _fit(trajectory, inside)
 
 
+@check.underflow_is_zero
 def find_crossover(trajectory: Trajectory, fit: PowerLawFit | None = None) -> Crossover | None:
     """Where a power law ends in an exponential.
 

@@ -32,6 +32,7 @@ class Specialisation:
     alpha: Array
 
 
+@check.underflow_is_zero
 def specialisation(trajectory: Trajectory) -> Specialisation:
     """Which student follows which teacher: the two fields' correlation is above 0.8 in modulus and is its largest.
 

@@ -10,9 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.model.errors import InvalidProblem, OdeSgdError
+from ode_sgd.model.given import is_real, no_numbers, not_finite, real, scalar, shown, single
 
 Array = NDArray[np.float64]
 
+# Decorates public functions: an underflow to 0 is part of formulas, and of SciPy, whatever np.seterr says.
+underflow_is_zero = np.errstate(under="ignore")
+
+# Of learning rate, noise, largest eigenvalue, scales and second layers: products of their powers are still numbers.
+SMALLEST, LARGEST = 1e-50, 1e50
 SHORTEST = 1e-280  # last output time; its grid begins 1e4 times earlier, where the inverse of a step is still a number
 
 
@@ -37,8 +43,10 @@ def _as_array(value: Any) -> Any:
         return value
 
 
-def masked(value: Any) -> int:
+def masked(value: Any, depth: int = 0) -> int:
     """How many entries of a value are masked, in NumPy's or astropy's way, also of arrays within lists and tables."""
+    if depth > 64:  # more dimensions than arrays have: refused elsewhere
+        return 0
     if type(value) in (float, int, str):  # nearly all, in long lists too
         return 0
     if isinstance(value, np.generic):  # np.ma.masked is an array
@@ -48,11 +56,11 @@ def masked(value: Any) -> int:
     if isinstance(value, np.ndarray) and isinstance(mask, np.bool_ | np.ndarray):
         return int(np.count_nonzero(np.ascontiguousarray(mask).view(bool)))
     if isinstance(value, Mapping):
-        return sum(map(masked, value.values()))
+        return sum(masked(inner, depth + 1) for inner in value.values())
     if isinstance(value, list | tuple):
-        return sum(map(masked, value))
+        return sum(masked(inner, depth + 1) for inner in value)
     if isinstance(value, np.ndarray) and value.dtype == object:
-        return sum(map(masked, value.flat))
+        return sum(masked(inner, depth + 1) for inner in value.flat)
     return 0
 
 
@@ -70,20 +78,22 @@ def refuse_masked(name: str, value: Any, error: type[OdeSgdError] = InvalidProbl
 def integer(name: str, value: Any, least: int, most: int | None = None) -> int:
     """An integer >= least and <= most; booleans and fractions are refused."""
     refuse_masked(name, value)
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise InvalidProblem(f"{name} = {value!r} is not an integer; give an integer >= {least}")
+    value = scalar(value)
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InvalidProblem(f"{name} = {shown(value)} is not an integer; give an integer >= {least}")
     if value < least:
-        raise InvalidProblem(f"{name} = {value} is too small; give an integer >= {least}")
+        raise InvalidProblem(f"{name} = {shown(value)} is too small; give an integer >= {least}")
     if most is not None and value > most:
-        raise InvalidProblem(f"{name} = {value} is too large; give an integer <= {most}")
+        raise InvalidProblem(f"{name} = {shown(value)} is too large; give an integer <= {most}")
     return int(value)
 
 
 def boolean(name: str, value: Any) -> bool:
     """True or False and nothing that merely looks like it."""
-    if not isinstance(value, bool):
-        raise InvalidProblem(f"{name} = {value!r} is not a boolean; give true or false")
-    return value
+    value = scalar(value)
+    if not isinstance(value, bool | np.bool_):
+        raise InvalidProblem(f"{name} = {shown(value)} is not a boolean; give true or false")
+    return bool(value)
 
 
 def instance(name: str, value: Any, kind: type, error: type[OdeSgdError] = InvalidProblem) -> None:
@@ -96,9 +106,10 @@ def generator(seed: Any) -> np.random.Generator:
     """As `numpy.random.default_rng`."""
     refuse_masked("seed", seed)
     try:
-        return np.random.default_rng(seed)
+        return np.random.default_rng(scalar(seed))
     except (TypeError, ValueError):
-        raise InvalidProblem(f"seed = {seed!r} seeds nothing; give an integer >= 0 or a numpy SeedSequence") from None
+        told = f"seed = {shown(seed)} seeds nothing; give an integer >= 0 or a numpy SeedSequence"
+        raise InvalidProblem(told) from None
 
 
 def number(
@@ -108,50 +119,68 @@ def number(
     allowed = f"a finite number > {above:g}" if above > -math.inf else f"a finite number >= {least:g}"
     allowed += f" and < {below:g}" if below < math.inf else ""
     refuse_masked(name, value)
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
-        raise InvalidProblem(f"{name} = {value!r} is not a number; give {allowed}")
+    value = scalar(value)
+    if not is_real(value):
+        raise InvalidProblem(f"{name} = {shown(value)} is not a number; give {allowed}")
     try:
         fits = math.isfinite(value) and value > above and value >= least and value < below
     except OverflowError:  # an integer beyond all floats
         fits = False
     if not fits:
-        raise InvalidProblem(f"{name} = {value} is outside its range; give {allowed}")
+        raise InvalidProblem(f"{name} = {shown(value)} is outside its range; give {allowed}")
     return float(value) + 0.0  # no negative zero: it equals zero, and must hash like it
+
+
+def size(name: str, value: Any, *, zero: bool = False, error: type[OdeSgdError] = InvalidProblem) -> float:
+    """A number from 1e-50 to 1e50, or, with `zero`, also 0."""
+    result = number(name, value, least=0.0) if zero else number(name, value, above=0.0)
+    if not (SMALLEST <= result <= LARGEST or (zero and result == 0.0)):
+        allowed = f"{'0, or ' if zero else ''}a number from {SMALLEST:g} to {LARGEST:g}"
+        raise error(f"{name} = {result:g} is outside its range; give {allowed}")
+    return result
 
 
 def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
     """One of the allowed words, or an error that offers the nearest."""
     if isinstance(value, str) and value in allowed:
-        return value
-    near = get_close_matches(str(value), allowed, n=1)
+        return str(value)
+    told = shown(value)
+    near = get_close_matches(told.strip("'"), allowed, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise InvalidProblem(f"{name} = {value!r} does not exist; choose one of {', '.join(map(repr, allowed))}{hint}")
+    raise InvalidProblem(f"{name} = {told} does not exist; choose one of {', '.join(map(repr, allowed))}{hint}")
 
 
 def array(name: str, value: Any, shape: str, dimensions: int, error: type[OdeSgdError] = InvalidProblem) -> Array:
-    """A read-only, contiguous float64 copy with the given number of dimensions, all entries finite and none masked."""
+    """A read-only, contiguous float64 copy with the given number of dimensions, all entries finite and none masked.
+
+    Lists, ranges, and the arrays, columns and tables of other libraries are taken as the arrays that they are.
+    """
     refuse_masked(name, value, error)
-    try:
-        given = np.asarray(value)
-    except (TypeError, ValueError):
-        given = np.array(None)
-    if given.dtype.kind not in "iuf":  # neither texts nor booleans nor complex numbers become floats
-        raise error(f"{name} is not an array of real numbers; give shape {shape}")
-    result = np.array(given, dtype=np.float64, order="C") + 0.0  # no negative zero
+    given = real(value)
+    if given is None:
+        raise error(f"{name} is not an array of real numbers ({no_numbers(value)}); give shape {shape}")
+    with np.errstate(over="ignore", under="ignore"):  # of numbers longer than float64
+        result = np.array(given, dtype=np.float64, order="C") + 0.0  # no negative zero
     if result.ndim != dimensions or result.size == 0:
         raise error(f"{name} has shape {result.shape}; give a non-empty array of shape {shape}")
     if not np.isfinite(result).all():
-        raise error(f"{name} holds {result[~np.isfinite(result)][0]}; all entries must be finite")
+        worst = result[~np.isfinite(result)][0]
+        raise error(f"{name} holds {worst}{not_finite(value)}; all entries must be finite")
     result.setflags(write=False)
     return result
+
+
+def orders(moments: Any) -> tuple[int, ...]:
+    """Orders of moments, integers >= 0, with 1 among them, in increasing order."""
+    if single(moments):
+        raise InvalidProblem(f"moments = {shown(moments)} is not a sequence; give orders such as (0, 1, 2)")
+    return tuple(sorted({1, *(integer("moments", order, 0) for order in moments)}))
 
 
 def times(alpha: Any) -> Array:
     """Output times: an increasing 1-d array from 0, or the 400-point logarithmic grid up to a number."""
     refuse_masked("alpha", alpha)
-    if isinstance(alpha, np.ndarray) and alpha.ndim == 0:
-        alpha = alpha.item()
-    if isinstance(alpha, str) or not isinstance(alpha, Sequence | np.ndarray):
+    if single(alpha):
         end = number("alpha", alpha, above=0.0)
         if end < SHORTEST:
             raise InvalidProblem(f"alpha = {end:g} is too short; give at least {SHORTEST:g}")

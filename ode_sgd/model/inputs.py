@@ -11,6 +11,8 @@ from ode_sgd.model import check, rounding
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem
 
+ORDINARY = 500  # powers of two between which the largest entry is taken as it is: scaling by one is exact
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
@@ -127,6 +129,9 @@ def _centred(X: Any) -> _Centred:
     data = check.array("X", X, "(samples, features)", 2)
     if data.shape[0] < 2:
         raise InvalidProblem(f"X has {data.shape[0]} sample; give at least 2")
+    exponent = int(np.frexp(np.abs(data).max())[1])
+    if abs(exponent) > ORDINARY:  # sums and differences of larger numbers overflow, squares of smaller ones vanish
+        data = np.ldexp(data, -exponent)
     # Not the variance: the mean of equal numbers rounds, and leaves a constant column a variance of 1e-33.
     varying = np.ptp(data, axis=0) > 0.0
     if not varying.any():
@@ -134,7 +139,7 @@ def _centred(X: Any) -> _Centred:
     if not varying.all():
         dropped = np.flatnonzero(~varying)
         shown = ", ".join(map(str, dropped[:10])) + (", ..." if dropped.size > 10 else "")
-        warnings.warn(f"dropped {dropped.size} of {varying.size} columns of X without variance: {shown}", stacklevel=4)
+        warnings.warn(f"dropped {dropped.size} of {varying.size} columns of X without variance: {shown}", stacklevel=5)
     kept = data[:, varying]
     centred = kept - kept.mean(axis=0)
     largest = np.abs(centred).max()

@@ -12,6 +12,8 @@ from ode_sgd.model.errors import InvalidStart
 from ode_sgd.model.problem import Problem
 from ode_sgd.model.spectrum import Spectrum
 
+LARGEST = 100.0 * check.LARGEST**2  # overlaps of weights of the largest scale, which fluctuate
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OrderParameters:
@@ -43,10 +45,14 @@ class OrderParameters:
 
     __setstate__ = check.restore_frozen
 
+    @check.underflow_is_zero
     def __post_init__(self) -> None:
         q = check.array("q", self.q, "(L, K, K)", 3, InvalidStart)
         r = check.array("r", self.r, "(L, K, M)", 3, InvalidStart)
         t = check.array("t", self.t, "(L, M, M)", 3, InvalidStart)
+        for name, overlaps in (("q", q), ("r", r), ("t", t)):
+            if np.abs(overlaps).max() > LARGEST:
+                raise InvalidStart(f"{name} holds {np.abs(overlaps).max():g}; the largest overlap is {LARGEST:g}")
         L, K, M = r.shape
         for name, given, wanted in (("q", q, (L, K, K)), ("t", t, (L, M, M))):
             if given.shape != wanted:
@@ -96,24 +102,32 @@ class OrderParameters:
         return self
 
     @classmethod
+    @check.underflow_is_zero
     def from_weights(cls, J: Any, B: Any, spectrum: Spectrum) -> "OrderParameters":
         """Overlaps of given weights.
 
         Parameters
         ----------
         J, B : array_like, shapes (K, N) and (M, N)
-            Student and teacher weights in the eigenbasis of Sigma, sector k the next N w_k columns, in order.
+            Student and teacher weights in the eigenbasis of Sigma, one row a unit, sector k the next N w_k columns, in
+            order. The largest entry of a row is 0 or from 1e-50 to 1e50. More units than inputs in both are refused.
         spectrum : Spectrum
             Its weights must divide N.
         """
         J = check.array("J", J, "(K, N)", 2, InvalidStart)
         B = check.array("B", B, "(M, N)", 2, InvalidStart)
+        for name, weights in (("J", J), ("B", B)):
+            for largest in np.abs(weights).max(axis=1):
+                check.size(f"the largest entry of a row of {name}", largest, zero=True, error=InvalidStart)
         check.instance("spectrum", spectrum, Spectrum)
-        if J.shape[1] != B.shape[1]:
-            raise InvalidStart(f"J has {J.shape[1]} columns and B has {B.shape[1]}; both need N")
+        turned = len(J) == len(B) > max(J.shape[1], B.shape[1])
+        if J.shape[1] != B.shape[1] or turned:
+            hint = "; both look transposed: give one row a unit, J (K, N) and B (M, N)" if turned else "; both need N"
+            raise InvalidStart(f"J has {J.shape[1]} columns and B has {B.shape[1]}{hint}")
         return cls(*starts.overlaps_of_weights(J, B, spectrum.sector_dimensions(J.shape[1])))
 
     @classmethod
+    @check.underflow_is_zero
     def random(
         cls,
         problem: Problem,
@@ -131,7 +145,7 @@ class OrderParameters:
         dimension : int
             N; the spectrum's weights must divide it.
         student_scale, teacher_scale : float
-            s_J, s_B >= 0: entries of J are Normal(0, s_J^2), of B Normal(0, s_B^2).
+            s_J, s_B, 0 or from 1e-50 to 1e50: entries of J are Normal(0, s_J^2), of B Normal(0, s_B^2).
         seed : int, numpy SeedSequence, Generator or None
             As for `numpy.random.default_rng`; None is different every time.
 
@@ -147,6 +161,7 @@ class OrderParameters:
         return cls(*starts.split(gram, problem.student_units))
 
     @classmethod
+    @check.underflow_is_zero
     def typical(cls, problem: Problem, student_scale: float, teacher_scale: float = 1.0) -> "OrderParameters":
         """The N -> infinity mean of `random`: r = 0, q = s_J^2 I, t = s_B^2 I in every sector.
 
@@ -162,6 +177,7 @@ class OrderParameters:
         """[[q_k, r_k], [r_k^T, t_k]] of all sectors, (L, K+M, K+M)."""
         return np.block([[self.q, self.r], [self.r.transpose(0, 2, 1), self.t]])
 
+    @check.underflow_is_zero
     def moments(self, spectrum: Spectrum, order: int = 1) -> tuple[Array, Array, Array]:
         """Q, R, T of one order: sum_k w_k lambda_k^order (q_k, r_k, t_k), shapes (K, K), (K, M), (M, M)."""
         if spectrum.distinct != self.r.shape[0]:
@@ -170,6 +186,7 @@ class OrderParameters:
         Q, R, T = (np.tensordot(factor, overlaps, axes=1) for overlaps in (self.q, self.r, self.t))
         return Q, R, T
 
+    @check.underflow_is_zero
     def generalization_error(self, problem: Problem) -> float:
         """eps_g = (1/2) E[(f - h)^2], noise-free, >= 0 (docs/theory.md section 3)."""
         self.check_fits(problem)
@@ -186,6 +203,21 @@ class OrderParameters:
                 f"the start has (L, K, M) = {self.r.shape}, but the problem has {wanted} "
                 "(distinct eigenvalues, student_units, teacher_units)"
             )
+
+
+def no_start(given: Any) -> str:
+    """What is given in place of order parameters, in words: also what a run may hand back as its final state."""
+    if given is None:
+        return "is None, as is the final state of a run on nodes in place of a long spectrum (nodes=None keeps one)"
+    if isinstance(given, tuple | list) and given and all(isinstance(one, OrderParameters) for one in given):
+        return f"holds {len(given)} states, one a replica"
+    return f"is a {type(given).__name__}"
+
+
+def require_start(name: str, given: Any) -> None:
+    """Raise InvalidStart unless these are order parameters."""
+    if not isinstance(given, OrderParameters):
+        raise InvalidStart(f"{name} {no_start(given)}; give an ode_sgd.OrderParameters")
 
 
 def _sizes(matrices: Array) -> Array:

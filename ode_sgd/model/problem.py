@@ -28,15 +28,15 @@ class Problem:
     student_units, teacher_units : int
         K >= 1 and M >= 1, hidden units.
     learning_rate : float
-        eta > 0, dimensionless, in J_i <- J_i - (eta / sqrt N) v_i g'(x_i) (f - label) xi.
+        eta, dimensionless, from 1e-50 to 1e50, in J_i <- J_i - (eta / sqrt N) v_i g'(x_i) (f - label) xi.
     activation : str
         g: "erf" is erf(x / sqrt 2); "linear" is x. `ode-sgd info` lists all.
     output : str
         Second layers: "committee" v = u = 1; "mean_field" v = sqrt(M)/K, u = 1/sqrt(M).
     student_weights, teacher_weights : array_like, shapes (K,) and (M,), or None
-        v and u themselves; each overrides `output` for its network.
+        v and u themselves, up to 1e50; each overrides `output` for its network.
     label_noise : float
-        sigma >= 0: label = h + sigma Normal(0, 1).
+        sigma, 0 or from 1e-50 to 1e50: label = h + sigma Normal(0, 1).
     gradient_flow : bool
         The limit of small learning rates at fixed eta alpha: the eta^2 term is dropped.
     trainable : int or None
@@ -66,14 +66,14 @@ class Problem:
 
     def __post_init__(self) -> None:
         check.instance("spectrum", self.spectrum, Spectrum)
-        check.boolean("gradient_flow", self.gradient_flow)
         clean: dict[str, Any] = {
             "student_units": check.integer("student_units", self.student_units, 1),
             "teacher_units": check.integer("teacher_units", self.teacher_units, 1),
-            "learning_rate": check.number("learning_rate", self.learning_rate, above=0.0),
+            "learning_rate": check.size("learning_rate", self.learning_rate),
             "activation": check.choice("activation", self.activation, averages.available()),
             "output": check.choice("output", self.output, OUTPUTS),
-            "label_noise": check.number("label_noise", self.label_noise, least=0.0),
+            "gradient_flow": check.boolean("gradient_flow", self.gradient_flow),
+            "label_noise": check.size("label_noise", self.label_noise, zero=True),
         }
         if not math.isfinite(clean["label_noise"] * clean["label_noise"]):
             raise InvalidProblem(f"label_noise = {self.label_noise:g} is too large: its square overflows")
@@ -101,6 +101,10 @@ class Problem:
         if weights.size != units:
             raise InvalidProblem(
                 f"{name} has {weights.size} entries; {name.split('_', maxsplit=1)[0]}_units = {units} need {units}"
+            )
+        if np.abs(weights).max() > check.LARGEST:
+            raise InvalidProblem(
+                f"{name} holds {weights[np.abs(weights).argmax()]:g}; the largest is {check.LARGEST:g}"
             )
         return tuple(weights.tolist())
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.model import check
+from ode_sgd.model import check, given
 from ode_sgd.model.check import Array
 
 DOUBLE = float(np.finfo(np.float64).eps)
@@ -55,8 +55,14 @@ class Merged:
 
 def precision(values: Any) -> float:
     """eps of the numbers that were given: 1.2e-7 if they are float32; 2.2e-16 for float64 and for what is exact."""
-    kind = np.asarray(values).dtype
+    kind = _kind(values)
     return max(DOUBLE, float(np.finfo(kind).eps)) if kind.kind == "f" else DOUBLE
+
+
+def _kind(values: Any) -> np.dtype[Any]:
+    """The type of the numbers; values that are none are refused where they are used."""
+    numbers = given.real(values)
+    return np.dtype(np.float64) if numbers is None else numbers.dtype
 
 
 def solver_level(values: Any) -> float:
@@ -66,7 +72,7 @@ def solver_level(values: Any) -> float:
     eps (26, 35, 64, 60, 107) for N = 10, 30, 100, 300, 1000, in both precisions. None runs in half precision, where
     numbers are only stored, to eps / 2; and integers are exact.
     """
-    kind = np.asarray(values).dtype
+    kind = _kind(values)
     if kind.kind in "iu":
         return 0.0
     if kind == np.float16:

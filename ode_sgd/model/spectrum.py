@@ -23,7 +23,8 @@ class Spectrum:
     Parameters
     ----------
     eigenvalues : array_like, shape (L,)
-        lambda_k >= 0, dimensionless; at least one is positive. Equal ones stay separate sectors, in the order given.
+        lambda_k >= 0, dimensionless, the largest from 1e-50 to 1e50. Equal ones stay separate sectors, in the order
+        given.
     weights : array_like, shape (L,)
         w_k = N_k / N > 0, with sum 1.
 
@@ -40,6 +41,7 @@ class Spectrum:
     eigenvalues: Array
     weights: Array
 
+    @check.underflow_is_zero
     def __post_init__(self) -> None:
         eigenvalues = check.array("eigenvalues", self.eigenvalues, "(L,)", 1)
         weights = check.array("weights", self.weights, "(L,)", 1)
@@ -49,6 +51,7 @@ class Spectrum:
             raise InvalidProblem(f"eigenvalue {eigenvalues[eigenvalues < 0.0][0]:g} is negative; all must be >= 0")
         if not eigenvalues.any():
             raise InvalidProblem("all eigenvalues are zero; at least one must be positive")
+        check.size("the largest eigenvalue", eigenvalues.max())
         if (weights <= 0.0).any():
             raise InvalidProblem(f"weight {weights[weights <= 0.0][0]:g} is not positive; leave the sector out")
         if abs(weights.sum() - 1.0) > 1e-9:
@@ -67,6 +70,7 @@ class Spectrum:
         return hash((self.eigenvalues.tobytes(), self.weights.tobytes()))
 
     @classmethod
+    @check.underflow_is_zero
     def power_law(cls, distinct: int, beta: float, trace: float = 1.0) -> "Spectrum":
         """lambda_k = lambda_+ k^-(1+beta), k = 1..distinct, equal weights, Tr Sigma / N = trace.
 
@@ -77,12 +81,12 @@ class Spectrum:
         beta : float
             Exponent > 0, dimensionless. Source: Worschech & Rosenow (2025); docs/theory.md section 1.
         trace : float
-            mu_1 = Tr Sigma / N > 0.
+            mu_1 = Tr Sigma / N, from 1e-50 to 1e50.
         """
         distinct = check.integer("distinct", distinct, 1)
         beta = check.number("beta", beta, above=0.0)
         shape = np.arange(1.0, distinct + 1.0) ** -(1.0 + beta)
-        return cls(check.number("trace", trace, above=0.0) * shape / shape.mean(), np.full(distinct, 1.0 / distinct))
+        return cls(check.size("trace", trace) * shape / shape.mean(), np.full(distinct, 1.0 / distinct))
 
     @classmethod
     def isotropic(cls) -> "Spectrum":
@@ -90,6 +94,7 @@ class Spectrum:
         return cls(np.ones(1), np.ones(1))
 
     @classmethod
+    @check.underflow_is_zero
     def from_eigenvalues(cls, values: Any, tolerance: float | None = None) -> "Spectrum":
         """The spectrum of a covariance matrix from its N eigenvalues: equal ones merged, largest first.
 
@@ -125,6 +130,8 @@ class Spectrum:
         checked = np.sort(check.array("eigenvalues", values, "(N,)", 1))[::-1]
         given = rounding.checked_tolerance(tolerance)
         relative = rounding.solver_level(values) if given is None else given
+        if checked[0] > 0.0:
+            check.size("the largest eigenvalue", checked[0])
         level = relative * np.abs(checked).max()
         if checked[-1] < -level:
             raise InvalidProblem(
@@ -137,6 +144,7 @@ class Spectrum:
         return cls(merged.eigenvalues, merged.counts / checked.size)
 
     @classmethod
+    @check.underflow_is_zero
     def from_data(cls, X: Any, tolerance: float | None = None) -> "Spectrum":
         """The spectrum of a data set's sample covariance, scaled by one factor to Tr Sigma / N = 1.
 
@@ -181,6 +189,7 @@ class Spectrum:
         """mu_l = sum_k w_k lambda_k^l = Tr Sigma^l / N, dimensionless, for an integer order l >= 0."""
         return float(self.powers(order).sum())
 
+    @check.underflow_is_zero
     def powers(self, order: int) -> Array:
         """w_k lambda_k^l, (L,), for an integer order l >= 0.
 
@@ -198,6 +207,7 @@ class Spectrum:
             raise InvalidProblem(f"order {order} is too high: {self.eigenvalues.max():g}^{order} overflows")
         return np.asarray(factors)
 
+    @check.underflow_is_zero
     def sector_dimensions(self, dimension: int) -> NDArray[np.int64]:
         """N_k = N w_k, shape (L,).
 
@@ -232,4 +242,4 @@ def _notify(merged: rounding.Merged, level: float) -> None:
     """Warn, at the line that asked for a spectrum, of eigenvalues that were changed."""
     notice = merged.notice(level)
     if notice:
-        warnings.warn(notice, stacklevel=3)
+        warnings.warn(notice, stacklevel=4)  # the decorator is one of these

@@ -19,8 +19,8 @@ def split(gram: Array, K: int) -> tuple[Array, Array, Array]:
 
 def scales(K: int, M: int, student_scale: float, teacher_scale: float) -> Array:
     """Standard deviation of the weights of each of the K + M units."""
-    student = check.number("student_scale", student_scale, least=0.0)
-    teacher = check.number("teacher_scale", teacher_scale, least=0.0)
+    student = check.size("student_scale", student_scale, zero=True)
+    teacher = check.size("teacher_scale", teacher_scale, zero=True)
     return np.repeat([student, teacher], [K, M])
 
 

@@ -12,20 +12,21 @@ from ode_sgd.kernels import rosenbrock as kernels
 from ode_sgd.kernels.lanes import WIDTH
 from ode_sgd.kernels.rosenbrock_batch import Stacked, rosenbrock_batch
 from ode_sgd.model import check
-from ode_sgd.model.errors import InvalidProblem, InvalidStart
-from ode_sgd.model.order_parameters import OrderParameters
+from ode_sgd.model.errors import InvalidProblem
+from ode_sgd.model.order_parameters import OrderParameters, require_start
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers import allowance, batch_lanes, rosenbrock_method
 from ode_sgd.solvers.door import initial_state, sector_system
 from ode_sgd.solvers.integrate import checked_tolerance, request_of, trajectory_of
 from ode_sgd.solvers.rosenbrock_method import Run
 from ode_sgd.solvers.solution import Request
-from ode_sgd.solvers.trajectory import Trajectory, wanted_moments
+from ode_sgd.solvers.trajectory import Trajectory
 
 GROUP = 128  # problems in one kernel call: enough to hide what Python does between two calls, and idle lanes at its end
 ATTEMPTS = 300  # steps tried in one call; it bounds how long Ctrl-C waits
 
 
+@check.underflow_is_zero
 def integrate_batch(
     problems: Sequence[Problem],
     starts: Sequence[OrderParameters],
@@ -73,7 +74,7 @@ def integrate_batch(
     the last bit.
     """
     _check_shapes(problems, starts)
-    clean, orders = check.times(alpha), wanted_moments(moments)
+    clean, orders = check.times(alpha), check.orders(moments)
     rtol, sectors = checked_tolerance(rtol), check.boolean("sectors", sectors)
     atol = 0.0 if atol is None else check.number("atol", atol, least=0.0)
     pairs = list(zip(problems, starts, strict=True))
@@ -113,7 +114,7 @@ def _check_shapes(problems: Sequence[Problem], starts: Sequence[OrderParameters]
         raise InvalidProblem(f"{len(problems)} problems but {len(starts)} starts; give one start each")
     for number, (problem, start) in enumerate(zip(problems, starts, strict=True)):
         check.instance(f"problems[{number}]", problem, Problem)
-        check.instance(f"starts[{number}]", start, OrderParameters, InvalidStart)
+        require_start(f"starts[{number}]", start)
         start.check_fits(problem)
         if _shape(problem) != _shape(problems[0]):
             raise InvalidProblem(

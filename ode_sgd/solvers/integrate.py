@@ -9,14 +9,14 @@ import numpy as np
 from ode_sgd.kernels import layout
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
-from ode_sgd.model.errors import InvalidProblem, InvalidStart
-from ode_sgd.model.order_parameters import OrderParameters
+from ode_sgd.model.errors import InvalidProblem
+from ode_sgd.model.order_parameters import OrderParameters, require_start
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers import rosenbrock_method
 from ode_sgd.solvers.compression import default_nodes, distinct_moving, on_nodes
 from ode_sgd.solvers.door import initial_state, sector_system
 from ode_sgd.solvers.solution import Request, Solution
-from ode_sgd.solvers.trajectory import Moments, Sectors, Trajectory, errors_of, wanted_moments
+from ode_sgd.solvers.trajectory import Moments, Sectors, Trajectory, errors_of
 
 METHODS = ("rodas5p", "DOP853", "LSODA")
 COARSEST = 1e-2  # the largest rtol
@@ -25,6 +25,7 @@ WHOLE = 'nodes=None ("whole" in a study file)'
 LONG_ENOUGH = 200  # eigenvalues below which the whole spectrum costs no more than finding nodes for it
 
 
+@check.underflow_is_zero
 def integrate(
     problem: Problem,
     start: OrderParameters,
@@ -87,10 +88,10 @@ def integrate(
     Source: docs/theory.md section 3.
     """
     check.instance("problem", problem, Problem)
-    check.instance("start", start, OrderParameters, InvalidStart)
+    require_start("start", start)
     start.check_fits(problem)
     sectors = check.boolean("sectors", sectors)
-    grid, orders = check.times(alpha), wanted_moments(moments)
+    grid, orders = check.times(alpha), check.orders(moments)
     rtol = checked_tolerance(rtol)
     atol = 0.0 if atol is None else check.number("atol", atol, least=0.0)
     check.choice("method", method, METHODS)

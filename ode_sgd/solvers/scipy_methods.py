@@ -41,6 +41,7 @@ def flat_right_hand_side(
     return function
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a state `beyond` all numbers ends the run
 def solve(
     problem: Problem,
     system: SectorSystem,

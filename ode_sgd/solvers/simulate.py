@@ -14,13 +14,13 @@ from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem, InvalidStart
 from ode_sgd.model.inputs import principal_axes
-from ode_sgd.model.order_parameters import OrderParameters
+from ode_sgd.model.order_parameters import OrderParameters, no_start
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers import allowance
 from ode_sgd.solvers.memory import check_memory
 from ode_sgd.solvers.reduced import LANES, check_sizes
 from ode_sgd.solvers.replicas import Checkpoint, Group, Plan, Records, Start, State, drawn_start, run_all
-from ode_sgd.solvers.trajectory import Sectors, Trajectory, error_curve, wanted_moments
+from ode_sgd.solvers.trajectory import Sectors, Trajectory, error_curve
 
 METHODS = ("auto", "reduced", "explicit", "explicit-float32", "explicit-pcg64")
 RESOLVED = 1e-27  # eps_g that the reduced method still resolves, relative to Tr T / M
@@ -28,6 +28,7 @@ SAMPLED = "sampled"  # what a trajectory of a simulation on data calls its metho
 CHECKPOINT_VERSION = 2
 
 
+@check.underflow_is_zero
 def simulate(
     problem: Problem,
     start: Start,
@@ -101,8 +102,7 @@ def simulate(
     Source: docs/theory.md sections 1 and 6.
     """
     plan = _plan(problem, start, alpha, dimension, method, inputs, moments, sectors)
-    check.integer("replicas", replicas, 1)
-    check.integer("seed", seed, 0)
+    replicas, seed = check.integer("replicas", replicas, 1), check.integer("seed", seed, 0)
     workers = allowance.threads() if threads is None else check.integer("threads", threads, 1)
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         raise InvalidProblem(f"checkpoint is a {type(checkpoint).__name__}; give ode_sgd.Checkpoint(path)")
@@ -110,6 +110,7 @@ def simulate(
     return _simulated(plan, replicas, seed, workers, progress or (lambda fraction: None), checkpoint)
 
 
+@check.underflow_is_zero
 def check_simulation(
     problem: Problem,
     start: Start,
@@ -122,14 +123,25 @@ def check_simulation(
     moments: Any,
     sectors: bool,
     checkpoint: Checkpoint,
-) -> None:
-    """Raise, before anything is computed, what `simulate` would say of these arguments and of the checkpoint."""
+) -> str:
+    """Raise, before anything is computed, what `simulate` would say of these arguments and of the checkpoint.
+
+    Where the checkpoint holds a run, say in words at which alpha that one goes on.
+    """
     plan = _plan(problem, start, alpha, dimension, method, None, moments, sectors)
     check_memory(plan, replicas, allowance.threads())
     saved = checkpoint.read()
     if saved is not None:
         (first,) = np.random.SeedSequence(seed).spawn(1)
         _check_identity(_identity(plan, replicas, seed, first), saved, checkpoint)
+    return "" if saved is None else _told(saved, plan)
+
+
+def _told(saved: State, plan: Plan) -> str:
+    """At which alpha the groups of a saved state are."""
+    done = [int(value) / int(plan.sizes.sum()) for name, value in saved.items() if name.partition("_")[2] == "done"]
+    first, last = min(done), max(done)
+    return f"alpha = {first:.4g}" + (f" to {last:.4g}, replica by replica" if last > first else "")
 
 
 def _plan(
@@ -152,15 +164,13 @@ def _plan(
     if isinstance(start, OrderParameters):
         start.check_fits(problem)
     elif not callable(start):
-        raise InvalidStart(
-            f"start is a {type(start).__name__}; give OrderParameters or a function seed -> OrderParameters"
-        )
+        raise InvalidStart(f"start {no_start(start)}; give OrderParameters or a function seed -> OrderParameters")
     return Plan(
         problem=problem,
         start=start,
         sizes=sizes,
         steps=nearest_steps(alpha, dimension),
-        orders=wanted_moments(moments),
+        orders=check.orders(moments),
         keep_sectors=check.boolean("sectors", sectors),
         method=SAMPLED if rows is not None else _chosen(problem, sizes, method),
         inputs=rows,
@@ -178,6 +188,8 @@ def nearest_steps(alpha: Any, dimension: int) -> Any:
 def _rows(problem: Problem, data: Any, dimension: int | None, method: str) -> tuple[Array | None, int]:
     """Rows of data in the eigenbasis (None without data), and N."""
     if data is None:
+        if dimension is None:
+            raise InvalidProblem("dimension is missing; give N, an integer >= 1, or a data matrix as inputs")
         return None, check.integer("dimension", dimension, 1)
     if method != "auto":
         raise InvalidProblem(f"method = {method!r} with inputs; leave it out, rows are drawn as they are")
@@ -185,7 +197,7 @@ def _rows(problem: Problem, data: Any, dimension: int | None, method: str) -> tu
     samples, N = rows.shape
     if samples < N:
         raise InvalidProblem(f"inputs have {samples} rows for {N} columns that vary; give at least as many rows")
-    if dimension not in (None, N):
+    if dimension is not None and check.integer("dimension", dimension, 1) != N:
         raise InvalidProblem(f"dimension = {dimension}, but inputs have {N} columns that vary; leave it out")
     expected = np.repeat(problem.spectrum.eigenvalues, np.rint(problem.spectrum.weights * N).astype(np.int64))
     allowed = 1e-6 * principal.values + 1e-12 + principal.levels  # equal ones up to rounding are merged there

@@ -12,6 +12,7 @@ from ode_sgd.kernels.rosenbrock import SMALLEST
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem
+from ode_sgd.model.given import is_real, scalar, shown
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.solution import Solution
@@ -103,9 +104,10 @@ class Trajectory:
 
     def moment(self, order: int) -> tuple[Array, Array, Array]:
         """Q (.., n, K, K), R (.., n, K, M) and T of one order: sum_k w_k lambda_k^order of the sector overlaps."""
-        if order not in self.moments:
+        order = scalar(order)
+        if not (is_real(order) and order in self.moments):
             raise InvalidProblem(
-                f"moment {order!r} was not kept; this run has {sorted(self.moments)}; run again with moments=..."
+                f"moment {shown(order)} was not kept; this run has {sorted(self.moments)}; run again with moments=..."
             )
         return self.moments[order]
 
@@ -150,6 +152,7 @@ class Trajectory:
         if (self.replicas or 0) < 2:
             raise InvalidProblem(f"{wanted} needs at least 2 replicas; this trajectory has {self.replicas}")
 
+    @check.underflow_is_zero
     def _over_replicas(self, reduce: Any) -> "Trajectory":
         if self.replicas is None:
             raise InvalidProblem("this trajectory has no replica axis; only simulations have one")
@@ -203,15 +206,6 @@ def error_curve(problem: Problem, C: Array) -> tuple[Array, float]:
     kernels = coefficient_kernels(problem.activation)
     kernels.generalization_errors(np.ascontiguousarray(C), problem.signed_weights, errors, terms)
     return np.maximum(errors, 0.0), 4.0 * float(np.finfo(float).eps) * float(terms.max(initial=0.0))
-
-
-def wanted_moments(orders: Any) -> tuple[int, ...]:
-    """Validated orders, with 1 among them, in increasing order."""
-    try:
-        given = tuple(orders)
-    except TypeError:
-        raise InvalidProblem(f"moments = {orders!r} is not a sequence; give orders such as (0, 1, 2)") from None
-    return tuple(sorted({1, *(check.integer("moments", order, 0) for order in given)}))
 
 
 def errors_of(problem: Problem, T: Array, solution: Solution) -> tuple[Array, float]:

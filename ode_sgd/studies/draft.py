@@ -7,12 +7,13 @@ import numpy as np
 
 from ode_sgd.model import check
 from ode_sgd.model.errors import InvalidProblem
+from ode_sgd.model.given import cut
 from ode_sgd.model.problem import Problem
 from ode_sgd.model.spectrum import Spectrum
 from ode_sgd.solvers.integrate import checked_nodes
 from ode_sgd.solvers.reduced import check_sizes
 from ode_sgd.studies.plan import Integration, RandomStart, Simulation, TypicalStart
-from ode_sgd.studies.tables import MISSING, Table, Values, complaint, nearest, parameters, shown, with_defaults
+from ode_sgd.studies.tables import MISSING, MOST, Table, Values, complaint, nearest, parameters, shown, with_defaults
 
 SPECTRA: dict[str, Callable[..., Any]] = {
     "power_law": Spectrum.power_law,
@@ -41,14 +42,18 @@ class Draft:
         self.faults = faults
         self.config: dict[str, Values] = {}
         self._given: dict[str, Values] = {}
+        foreign = [name for name in data if name not in TABLES]
+        if len(foreign) > MOST:
+            faults.append(f"{len(foreign) - MOST} more unknown tables and keys outside all tables")
         for name, value in data.items():
             if name not in TABLES:
-                self._foreign(name, value)
+                if name in foreign[:MOST]:
+                    self._foreign(name, value)
             elif isinstance(value, dict):
                 self._given[name] = dict(value)
             else:
                 faults.append(f"{name} = {shown(value)} is not a table; begin one with a line [{name}]")
-        meant = {nearest(name, TABLES) for name in data}
+        meant = {nearest(name, TABLES) for name in [*foreign[:MOST], *(name for name in TABLES if name in data)]}
         lacking = [name for name in TABLES if name not in meant and name != OPTIONAL]
         faults.extend(f"[{name}] is missing; `ode-sgd init FILE` writes a file that has it" for name in lacking)
 
@@ -59,10 +64,10 @@ class Draft:
             hint = f" (did you mean [{meant}]?)" if meant else f"; the tables are {', '.join(TABLES)}"
             if name == "sweep":
                 hint = "; `ode-sgd sweep run` takes such a file"
-            self.faults.append(f"[{name}]: unknown table{hint}")
+            self.faults.append(f"[{cut(name)}]: unknown table{hint}")
         else:
             hint = f" (did you mean to put it below [{HOMES[name]}]?)" if name in HOMES else ""
-            self.faults.append(f"{name} = {shown(value)}: a key outside all tables{hint}")
+            self.faults.append(f"{cut(name)} = {shown(value)}: a key outside all tables{hint}")
 
     def table(self, name: str, target: Callable[..., Any], fixed: Values | None = None, kind: str | None = None) -> Any:
         """What `target` makes of a table and the `fixed` arguments; None where it is absent or has faults."""

@@ -71,7 +71,14 @@ class StudyResult:
         )
 
 
-def run_study(study: Study, output: str | Path, progress: Progress | None = None, *, draw: bool = True) -> StudyResult:
+def run_study(
+    study: Study,
+    output: str | Path,
+    progress: Progress | None = None,
+    *,
+    draw: bool = True,
+    notice: Callable[[str], None] | None = None,
+) -> StudyResult:
     """Integrate, simulate where the study says so, store, compare and draw.
 
     Parameters
@@ -85,6 +92,8 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
         Called with "ODE" or "SGD" and the fraction done.
     draw : bool
         False leaves the figures to `draw_study`.
+    notice : callable or None
+        Called with a sentence for the user: where a simulation goes on.
 
     Raises
     ------
@@ -95,7 +104,9 @@ def run_study(study: Study, output: str | Path, progress: Progress | None = None
         If the user interrupts (Ctrl-C, SIGTERM or SIGHUP) before anything is computed. Later ones return what there is.
     """
     output = Path(output)
-    start, simulation, checkpoint = prepared(study, output)
+    start, simulation, checkpoint, goes_on = prepared(study, output)
+    if goes_on and notice is not None and checkpoint is not None:
+        notice(f"the simulation goes on at {goes_on} ({checkpoint.path})")
     runs: list[Trajectory] = []
     agreement, note, error, interrupted, stored = None, "", "", False, False
     try:
@@ -155,8 +166,10 @@ def draw_study(result: StudyResult) -> StudyResult:
         return replace(result, interrupted=True)
 
 
-def prepared(study: Study, output: Path) -> tuple[OrderParameters, dict[str, Any] | None, Checkpoint | None]:
-    """Start, arguments of the simulation and its checkpoint; raises whatever can be known before anything is computed.
+def prepared(study: Study, output: Path) -> tuple[OrderParameters, dict[str, Any] | None, Checkpoint | None, str]:
+    """Start, arguments of the simulation, its checkpoint, and at which alpha that one goes on, in words.
+
+    Raises whatever can be known before anything is computed.
 
     Raises
     ------
@@ -171,10 +184,9 @@ def prepared(study: Study, output: Path) -> tuple[OrderParameters, dict[str, Any
     start = study.start.overlaps(study.problem)
     simulation = simulation_arguments(study, start)
     if simulation is None:
-        return start, None, None
+        return start, None, None, ""
     checkpoint = Checkpoint(checkpoint_path(output))
-    check_simulation(**simulation, checkpoint=checkpoint)
-    return start, simulation, checkpoint
+    return start, simulation, checkpoint, check_simulation(**simulation, checkpoint=checkpoint)
 
 
 def figure_paths(output: Path) -> tuple[Path, Path]:

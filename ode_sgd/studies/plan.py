@@ -7,12 +7,12 @@ import numpy as np
 
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
+from ode_sgd.model.given import single
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.integrate import METHODS as INTEGRATORS
 from ode_sgd.solvers.integrate import checked_tolerance
 from ode_sgd.solvers.simulate import METHODS, nearest_steps
-from ode_sgd.solvers.trajectory import wanted_moments
 
 MOST_POINTS = 10**7  # of a grid, which takes 8 bytes each
 
@@ -28,10 +28,13 @@ class RandomStart:
 
     def __post_init__(self) -> None:
         if self.dimension is not None:
-            check.integer("dimension", self.dimension, 1)
-        check.number("student_scale", self.student_scale, least=0.0)
-        check.number("teacher_scale", self.teacher_scale, least=0.0)
-        check.integer("seed", self.seed, 0)
+            _keep(self, dimension=check.integer("dimension", self.dimension, 1))
+        _keep(
+            self,
+            student_scale=check.size("student_scale", self.student_scale, zero=True),
+            teacher_scale=check.size("teacher_scale", self.teacher_scale, zero=True),
+            seed=check.integer("seed", self.seed, 0),
+        )
 
     def overlaps(self, problem: Problem) -> OrderParameters:
         """The overlaps at alpha = 0."""
@@ -47,8 +50,11 @@ class TypicalStart:
     teacher_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        check.number("student_scale", self.student_scale, least=0.0)
-        check.number("teacher_scale", self.teacher_scale, least=0.0)
+        _keep(
+            self,
+            student_scale=check.size("student_scale", self.student_scale, zero=True),
+            teacher_scale=check.size("teacher_scale", self.teacher_scale, zero=True),
+        )
 
     def overlaps(self, problem: Problem) -> OrderParameters:
         """The overlaps at alpha = 0."""
@@ -68,17 +74,19 @@ class Integration:
     method: str = "rodas5p"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "alpha", _fixed(self.alpha))
-        check.choice("method", self.method, INTEGRATORS)
-        if isinstance(self.nodes, str):
-            check.choice("nodes", self.nodes, ("auto", "whole"))
-        else:
-            check.integer("nodes", self.nodes, 2)
-        checked_tolerance(self.rtol)
-        if self.atol is not None:
-            check.number("atol", self.atol, least=0.0)
-        object.__setattr__(self, "moments", wanted_moments(self.moments))
-        check.boolean("sectors", self.sectors)
+        words = isinstance(self.nodes, str)
+        _keep(
+            self,
+            alpha=_fixed(self.alpha),
+            method=check.choice("method", self.method, INTEGRATORS),
+            nodes=check.choice("nodes", self.nodes, ("auto", "whole"))
+            if words
+            else check.integer("nodes", self.nodes, 2),
+            rtol=checked_tolerance(self.rtol),
+            atol=None if self.atol is None else check.number("atol", self.atol, least=0.0),
+            moments=check.orders(self.moments),
+            sectors=check.boolean("sectors", self.sectors),
+        )
 
     @property
     def times(self) -> Array:
@@ -98,13 +106,15 @@ class Simulation:
     points: int = 60
 
     def __post_init__(self) -> None:
-        check.integer("dimension", self.dimension, 1)
-        check.integer("replicas", self.replicas, 1)
-        check.integer("seed", self.seed, 0)
-        check.choice("method", self.method, METHODS)
-        if self.alpha is not None:
-            object.__setattr__(self, "alpha", _fixed(self.alpha))
-        check.integer("points", self.points, 2, MOST_POINTS)
+        _keep(
+            self,
+            dimension=check.integer("dimension", self.dimension, 1),
+            replicas=check.integer("replicas", self.replicas, 1),
+            seed=check.integer("seed", self.seed, 0),
+            method=check.choice("method", self.method, METHODS),
+            alpha=None if self.alpha is None else _fixed(self.alpha),
+            points=check.integer("points", self.points, 2, MOST_POINTS),
+        )
 
     def times(self, last: float) -> Array:
         """Output times (n,), whole steps divided by N; `last` is used where alpha is None."""
@@ -117,7 +127,13 @@ class Simulation:
         return np.asarray(nearest_steps(end, self.dimension) / self.dimension)
 
 
+def _keep(part: Any, **checked: Any) -> None:
+    """Put what the checks made of its values into a frozen part of a study."""
+    for name, value in checked.items():
+        object.__setattr__(part, name, value)
+
+
 def _fixed(alpha: Any) -> Any:
-    """A last time as it is, output times as a tuple, both checked."""
+    """A last time as a number, output times as a tuple, both checked."""
     clean = check.times(alpha)
-    return alpha if np.ndim(alpha) == 0 else tuple(clean.tolist())
+    return float(clean[-1]) if single(alpha) else tuple(clean.tolist())

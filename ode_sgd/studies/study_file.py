@@ -3,6 +3,7 @@
 Every table holds the arguments of one public name, and all faults of a file are reported at once.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from ode_sgd.model.errors import StudyError
+from ode_sgd.model.given import cut, nested
 from ode_sgd.model.problem import Problem
 from ode_sgd.model.spectrum import Spectrum
 from ode_sgd.studies.draft import TABLES, Draft
 from ode_sgd.studies.plan import Integration, RandomStart, Simulation, TypicalStart
 from ode_sgd.studies.tables import Values
+
+LONGEST = 1 << 21  # bytes of a file: a hundred thousand numbers in all their digits
+DOTTED = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++\s*+\.\s*+){20}""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +87,13 @@ def default_name(path: Path) -> str:
 
 
 def load_tables(path: str | Path) -> Values:
-    """The tables of a TOML file."""
+    """The tables of a TOML file; a byte order mark before them is passed over."""
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        with Path(path).open("rb") as file:
+            content = file.read(LONGEST + 1)
+        if len(content) > LONGEST:
+            raise StudyError(str(path), [f"is longer than {LONGEST >> 20} MiB; long lists can be made in Python"])
+        return parsed(content.decode("utf-8-sig"))
     except OSError as error:
         hint = "; `ode-sgd init FILE` writes one to begin with" if isinstance(error, FileNotFoundError) else ""
         fault = f"cannot be read: {error.strerror or error}{hint}"
@@ -95,12 +104,25 @@ def load_tables(path: str | Path) -> Values:
     raise StudyError(str(path), [fault])
 
 
+def parsed(text: str) -> Values:
+    """The tables of a TOML text; ValueError also for what no study means, and what takes long or deep recursion."""
+    if DOTTED.search(text):  # the parser's time goes with the square of the number of parts
+        raise ValueError("a key of more than 20 parts; a study's keys have two, TABLE.KEY")
+    try:
+        tables = tomllib.loads(text)
+    except RecursionError:
+        tables = None
+    if tables is None or nested(tables):
+        raise ValueError("nested too deep; a study needs no more than arrays of arrays in tables")
+    return tables
+
+
 def override_key(data: Values, text: str, faults: list[str]) -> None:
     """Put one "table.key=value" into the data."""
     path, equals, value = text.partition("=")
     name, _, key = (part.strip() for part in path.partition("."))
     if not (equals and name and key):
-        faults.append(f"--set {text}: give TABLE.KEY=VALUE, such as problem.learning_rate=0.5")
+        faults.append(f"--set {cut(text)}: give TABLE.KEY=VALUE, such as problem.learning_rate=0.5")
         return
     table = data.setdefault(name, {})
     if isinstance(table, dict):  # what else it may be is a fault that the draft names
@@ -110,7 +132,7 @@ def override_key(data: Values, text: str, faults: list[str]) -> None:
 def _toml_value(text: str) -> Any:
     """A TOML value, or the text itself."""
     try:
-        parsed = tomllib.loads(f"value = {text}")
+        tables = parsed(f"value = {text}")
     except ValueError:
         return text
-    return parsed["value"] if len(parsed) == 1 else text
+    return tables["value"] if len(tables) == 1 else text

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from ode_sgd.model import given
 from ode_sgd.model.errors import InvalidProblem
 
 Values = dict[str, Any]
+MOST = 20  # unknown names of a table that are looked at, one by one
 
 # The letters of the formulas, for those who type them.
 LETTERS = {
@@ -36,13 +38,12 @@ MISSING = _Missing()
 
 def shown(value: Any) -> str:
     """A value as in the file, cut to fit a line."""
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return str(value).lower() if isinstance(value, bool) else given.shown(value)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:
     """The valid name that was probably meant."""
-    valid = list(valid)
+    valid, name = list(valid), name[: 2 * given.LETTERS]
     letter = LETTERS.get(name.lower())
     if letter in valid:
         return letter
@@ -79,7 +80,10 @@ class Table:
         `homes` says for every key of the file which table it belongs to; `note` goes behind "unknown key".
         """
         required = {key for key, default in valid.items() if default is MISSING}
-        for key in [key for key in self.given if key not in valid]:
+        unknown = [key for key in self.given if key not in valid]
+        if len(unknown) > MOST:
+            self.fault(f"{len(unknown) - MOST} more unknown keys")
+        for key in unknown[:MOST]:
             meant = nearest(key, valid)
             required.discard(meant or "")  # one misspelt key is one fault
             if meant:
@@ -88,7 +92,7 @@ class Table:
                 hint = f" (did you mean to put it below [{homes[key]}]?)"
             else:
                 hint = f"; the keys are {', '.join(valid)}{' and kind' if note else ''}" if valid else "; it has none"
-            self.fault(f"{key} = {shown(self.given[key])}: unknown key{note}{hint}")
+            self.fault(f"{given.cut(key)} = {shown(self.given[key])}: unknown key{note}{hint}")
         return {key: self.given.get(key, MISSING) for key in valid if key in self.given or key in required}
 
     def build(self, target: Callable[..., Any], values: Values, stand_ins: Values, fixed: Values) -> Any | None:

@@ -5,6 +5,7 @@ from math import log, sqrt
 
 from scipy.special import polygamma
 
+from ode_sgd.model import check
 from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.model.problem import Problem
 from ode_sgd.theory import branch as branches
@@ -37,6 +38,7 @@ class EscapeLaw:
     growth_per_decade: float
 
 
+@check.underflow_is_zero
 def escape_rate(problem: Problem, start: Start = None, branch: str | None = None) -> float:
     """Growth rate lambda_esc of the leading mode that breaks the students' symmetry, per unit of alpha.
 
@@ -64,6 +66,7 @@ def escape_rate(problem: Problem, start: Start = None, branch: str | None = None
     return growth_rates(problem, branches.saddle(problem, start, branch), start)[0]
 
 
+@check.underflow_is_zero
 def escape_law(problem: Problem, start: Start = None, branch: str | None = None) -> EscapeLaw:
     """Spread of the escape times over random starts at finite N, and growth of their mean with N.
 

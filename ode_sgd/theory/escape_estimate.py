@@ -6,9 +6,10 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ode_sgd.kernels.coefficients import coefficient_kernels
+from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem, InvalidStart
-from ode_sgd.model.order_parameters import OrderParameters
+from ode_sgd.model.order_parameters import OrderParameters, no_start
 from ode_sgd.model.problem import Problem
 from ode_sgd.theory import branch as branches
 from ode_sgd.theory.escape import growth_rates
@@ -43,6 +44,7 @@ class EscapeTime:
     half_asymmetry: float
 
 
+@check.underflow_is_zero
 def escape_time(problem: Problem, start: OrderParameters, branch: str | None = None) -> EscapeTime:
     """Estimate the alpha at which eps_g falls to half the plateau's height, from the asymmetry of the start, in O(L).
 
@@ -70,7 +72,7 @@ def escape_time(problem: Problem, start: OrderParameters, branch: str | None = N
     time is three times the estimate. `integrate` follows the start itself. Source: docs/theory.md section 8.
     """
     if not isinstance(start, OrderParameters):
-        raise InvalidStart(f"start is a {type(start).__name__}; give an ode_sgd.OrderParameters")
+        raise InvalidStart(f"start {no_start(start)}; give an ode_sgd.OrderParameters")
     rest = branches.saddle(problem, start, branch)
     rates = growth_rates(problem, rest, start)
     linear = linearisation(problem, rest)

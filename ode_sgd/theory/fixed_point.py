@@ -58,8 +58,11 @@ def split(space: SymmetricSpace, T: Array, noise: float) -> FixedPoint:
     while low == 0.0:
         trial = 0.75 * high
         low, high = (trial, high) if growing(trial) > 0.0 else (0.0, trial)
-    # Rounding of G_Delta, 1e-16, over its slope limits Delta to about that; nothing is gained below it.
-    return points[float(brentq(growing, low, high, xtol=1e-15 * S, rtol=1e-13))]
+    try:
+        # Rounding of G_Delta, 1e-16, over its slope limits Delta to about that; nothing is gained below it.
+        return points[float(brentq(growing, low, high, xtol=1e-15 * S, rtol=1e-13))]
+    except ValueError:  # asked again, from another neighbour, the same Delta grows no more
+        raise InvalidProblem("the saddle with split students is lost in rounding; use branch='identical'") from None
 
 
 def growth(space: SymmetricSpace, T: Array, noise: float, known: FixedPoint, Delta: float) -> float:

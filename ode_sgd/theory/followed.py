@@ -100,7 +100,7 @@ class Flow:
         def binned(values: Array) -> Array:
             total = np.zeros((self.variance.size, *values.shape[1:]))
             np.add.at(total, place, (values.T * share).T)
-            return np.asarray((total.T / self.variance).T)
+            return np.divide(total.T, self.variance, out=total.T.copy(), where=self.variance > 0.0).T
 
         self._decay = rest.point.coefficients
         self._rates, self._t = problem.learning_rate * binned(spectrum.eigenvalues), rest.trace * binned(start.t)

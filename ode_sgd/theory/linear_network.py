@@ -5,11 +5,12 @@ from numpy.typing import NDArray
 
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
-from ode_sgd.model.errors import InvalidProblem, InvalidStart
-from ode_sgd.model.order_parameters import OrderParameters
+from ode_sgd.model.errors import InvalidProblem
+from ode_sgd.model.order_parameters import OrderParameters, require_start
 from ode_sgd.model.problem import Problem
 
 
+@check.underflow_is_zero
 def critical_learning_rate(problem: Problem) -> float:
     """Learning rate beyond which a linear student diverges: eta_c = 2 / (mu_1 sum_i v_i^2), dimensionless.
 
@@ -21,6 +22,7 @@ def critical_learning_rate(problem: Problem) -> float:
     return 2.0 / speed if speed > 0.0 else float("inf")
 
 
+@check.underflow_is_zero
 def noise_floor(problem: Problem, start: OrderParameters | None = None) -> float:
     """eps_g for alpha -> infinity, dimensionless: (U + sigma^2 x) / (2 (1 - x)), x = eta / eta_c.
 
@@ -55,7 +57,7 @@ def noise_floor(problem: Problem, start: OrderParameters | None = None) -> float
             )
         held = float((problem.spectrum.powers(1) * error_vector(problem, start))[~moves(problem)].sum())
     elif start is not None:
-        check.instance("start", start, OrderParameters, InvalidStart)
+        require_start("start", start)
         start.check_fits(problem)
     if problem.gradient_flow:
         return 0.5 * held
@@ -80,7 +82,7 @@ def moves(problem: Problem) -> NDArray[np.bool_]:
 
 def error_vector(problem: Problem, start: OrderParameters) -> Array:
     """e_k = |P_k e|^2 / N_k >= 0, (L,), of e = sum_i v_i J_i - sum_n u_n B_n."""
-    check.instance("start", start, OrderParameters, InvalidStart)
+    require_start("start", start)
     start.check_fits(problem)
     a = problem.signed_weights
     result: Array = np.maximum(np.einsum("i,kij,j->k", a, start.gram, a), 0.0)

@@ -17,6 +17,7 @@ import numpy as np
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem
+from ode_sgd.model.given import is_real, scalar, shown
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 from ode_sgd.theory import secular
@@ -26,6 +27,9 @@ MOST_EXACT = 30_000  # distinct eigenvalues: the secular equation is quadratic i
 BLOCK = 2**13  # exponentials at once: 64 KiB, and products too small for BLAS to spread over threads
 LARGEST_EXPONENT = 690.0  # beyond exp(690) = 1e299 a growing error counts as infinite
 VANISHED = 745.0  # exp(-745) underflows
+SMALLEST_RATIO = (
+    1e-100  # of an eigenvalue to the largest; below, its sector rests: squares of ratios must not underflow
+)
 SMALLEST_VECTOR = 1e-140  # squares of the equation's vector must not underflow
 
 
@@ -56,6 +60,7 @@ class LinearModes:
         for values in (self.eigenvalues, self.weights, self.rates, self.strengths):
             values.setflags(write=False)
 
+    @check.underflow_is_zero
     def vectors(self) -> Array:
         """x_j, orthonormal, (n, n): row j is the mode of rates[j], its columns the eigenvalues."""
         n = self.eigenvalues.size
@@ -68,6 +73,7 @@ class LinearModes:
         return result
 
 
+@check.underflow_is_zero
 def linear_modes(problem: Problem) -> LinearModes:
     """Exact modes of a linear network, from the secular equation 1 = sum_k z_k^2 / (2 eta' lambda_k - gamma).
 
@@ -90,6 +96,7 @@ def linear_modes(problem: Problem) -> LinearModes:
     return moving.modes(problem)
 
 
+@check.underflow_is_zero
 def linear_error(problem: Problem, start: OrderParameters, alpha: Any) -> Array:
     """eps_g (n,) of a linear network at the times alpha, in closed form, to about 1e-12 of itself however small it is
     (down to 1e-140 of its start).
@@ -154,8 +161,9 @@ class LinearSolution:
 
     def moment(self, order: int) -> tuple[Array, Array, Array]:
         """Q (n, K, K), R (n, K, M) and T (M, M) of one order."""
-        if order not in self.moments:
-            raise InvalidProblem(f"moment {order!r} was not asked for; this has {sorted(self.moments)}")
+        order = scalar(order)
+        if not (is_real(order) and order in self.moments):
+            raise InvalidProblem(f"moment {shown(order)} was not asked for; this has {sorted(self.moments)}")
         return self.moments[order]
 
     @property
@@ -174,6 +182,7 @@ class LinearSolution:
         return self.moment(1)[2]
 
 
+@check.underflow_is_zero
 def linear_order_parameters(
     problem: Problem, start: OrderParameters, alpha: Any, *, moments: Sequence[int] = (0, 1, 2)
 ) -> LinearSolution:
@@ -203,7 +212,7 @@ def linear_order_parameters(
     """
     error = _ErrorVector(problem, start)
     times = _times(alpha)
-    orders = tuple(sorted({1, *(check.integer("moments", order, 0) for order in moments)}))
+    orders = check.orders(moments)
     sums = error.sums(times, orders)
     v, norm = problem.v, float(problem.v @ problem.v)
     rho = np.einsum("i,kin->kn", v, start.r) - start.t @ problem.u
@@ -235,7 +244,8 @@ class _Moving:
 
     @classmethod
     def of(cls, problem: Problem) -> "_Moving":
-        spectrum, mask = problem.spectrum, moves(problem)
+        spectrum = problem.spectrum
+        mask = moves(problem) & (spectrum.eigenvalues > SMALLEST_RATIO * spectrum.eigenvalues.max())
         distinct, inverse = np.unique(spectrum.eigenvalues[mask], return_inverse=True)
         place = np.full(spectrum.distinct, -1)
         place[mask] = inverse

@@ -37,6 +37,7 @@ class PowerLaw:
     window: tuple[float, float]
 
 
+@check.underflow_is_zero
 def power_law_exponent(spectrum: Spectrum) -> float | None:
     """beta > 0 of a spectrum with equal weights and lambda_k = lambda_1 k^-(1+beta) to ten digits; else None.
 
@@ -73,6 +74,7 @@ def linear_feature_exponent(beta: float) -> float:
     return check.number("beta", beta, above=0.0)
 
 
+@check.underflow_is_zero
 def linear_time_window(problem: Problem, tolerance: float = 0.02) -> tuple[float, float] | None:
     """Times between which the local exponent of a linear network is within that fraction of beta / (1 + beta).
 
@@ -126,6 +128,7 @@ def linear_time_window(problem: Problem, tolerance: float = 0.02) -> tuple[float
     return _open(begin - log_rate - log(values[0]), end - log_rate - log(values[m - 1]))
 
 
+@check.underflow_is_zero
 def linear_feature_window(problem: Problem, tolerance: float = 0.02) -> tuple[float, float] | None:
     """Numbers of trained sectors m between which the floor's local exponent is within that fraction of beta.
 
@@ -172,6 +175,7 @@ def linear_feature_window(problem: Problem, tolerance: float = 0.02) -> tuple[fl
     return None if window is None else _open_between(float(np.ceil(window[0])), float(np.floor(window[1])))
 
 
+@check.underflow_is_zero
 def asymptotic_exponent(problem: Problem, tolerance: float = 0.02) -> PowerLaw | None:
     """The law eps_g ~ alpha^(-beta / (1 + beta)) and its window, where the spectrum is a power law that shows one.
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.model.problem import Problem
@@ -146,7 +147,7 @@ def require_symmetry(problem: Problem) -> None:
             bool(np.ptp(v) > 1e-12 * np.abs(v).max()),
             f"student_weights = {tuple(v.tolist())}: students of unequal weights are not alike; give equal ones",
         ),
-        (not v.any(), "student_weights are zero: the student does not move"),
+        (np.abs(v).max() < check.SMALLEST, "student_weights are zero, or almost: the student does not move"),
         (
             bool(idle.any()),
             f"trainable = {problem.trainable}: sectors that do not learn keep their start, which is not symmetric; "

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
@@ -44,6 +45,7 @@ class Saddle:
     residual: float
 
 
+@check.underflow_is_zero
 def symmetric_saddle(problem: Problem, start: Start = None, branch: str | None = None) -> Saddle:
     """The fixed point on which the plateau rests, at the problem's learning rate, for any spectrum and activation.
 
@@ -107,6 +109,7 @@ def _at(problem: Problem, rest: Rest) -> Saddle:
     )
 
 
+@check.underflow_is_zero
 def plateau_height(problem: Problem, start: Start = None, branch: str | None = None) -> float:
     """eps_g at `symmetric_saddle`, at the problem's learning rate; dimensionless.
 

@@ -18,6 +18,7 @@ from ode_sgd.kernels.coefficients import coefficient_kernels
 from ode_sgd.kernels.layout import overlap_index, row_count
 from ode_sgd.kernels.linearised import linearised_coefficients
 from ode_sgd.model.check import Array
+from ode_sgd.model.errors import InvalidProblem
 from ode_sgd.model.problem import Problem
 
 
@@ -91,6 +92,11 @@ class SymmetricSpace:
         A, G = np.empty((K, K + M)), np.empty((K, K))
         JA, JG = np.empty((A.size, self._columns)), np.empty((K * (K + 1) // 2, self._columns))
         self._linearise(self.covariance(fields, T), self._a, self._noise_variance, self._index, A, G, JA, JG)
+        if not all(np.isfinite(part).all() for part in (A, G, JA, JG)):
+            raise InvalidProblem(
+                f"no saddle can be computed for fields as large as these (T = {np.diag(T).max():.3g}, label_noise = "
+                f"{self._noise_variance**0.5:.3g}); scale eigenvalues, teacher and noise down"
+            )
         values = self._averages(A, G)
         return Coefficients(
             D_S=float(values[0]),

@@ -174,6 +174,7 @@ def test_floors_are_not_both_announced_and_denied():
         text = ode_sgd.describe(ode_sgd.findings(run(last=last, scale=0.1, dimension=1000, label_noise=1.1)))
         plateau, floor = text.splitlines()[0], next(line for line in text.splitlines() if line.startswith("floor"))
         if "not reached" in floor:
+            assert "or a floor" not in plateau and "to the floor" not in text
             assert "rested on no higher level" not in plateau or "still moves by more than 1 %" in plateau
         assert ("not yet left" in plateau and "not reached" not in floor) == ("plateau that is not yet left" in floor)
 

@@ -98,10 +98,14 @@ def test_trainable_outside_its_range(value):
         problem(trainable=value)
 
 
-@pytest.mark.parametrize("value", [1, 0, "yes", None, np.True_])
+@pytest.mark.parametrize("value", [1, 0, "yes", None, np.int8(1)])
 def test_gradient_flow_must_be_a_boolean(value):
     with pytest.raises(InvalidProblem, match="gradient_flow"):
         problem(gradient_flow=value)
+
+
+def test_a_boolean_of_numpy_is_one():
+    assert problem(gradient_flow=np.bool_(True)).gradient_flow is True
 
 
 @pytest.mark.parametrize("value", [None, [1.0], SPECTRUM.eigenvalues, "power_law"])

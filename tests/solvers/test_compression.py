@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import eigvalsh_tridiagonal
 
-from ode_sgd import InvalidProblem, OrderParameters, Problem, Spectrum, integrate
+import ode_sgd
+from ode_sgd import InvalidProblem, InvalidStart, OrderParameters, Problem, Spectrum, integrate
 from ode_sgd.solvers.compression import Compression, default_nodes, distinct_moving
 from ode_sgd.solvers.door import initial_state, sector_system
 
@@ -215,6 +216,14 @@ def test_auto_leaves_short_spectra_and_sectors_alone():
     assert default_nodes(long, 1e-4) <= run.stats["nodes"] < 500
     assert run.stats["eigenvalues"] == 1000
     assert run.final is None  # the sectors' own states are not known
+    for again in (
+        lambda: integrate(run.problem, run.final, 1.0),
+        lambda: ode_sgd.integrate_batch([run.problem], [run.final], 1.0),
+        lambda: ode_sgd.simulate(run.problem, run.final, 1.0, dimension=1000, seed=1),
+        lambda: ode_sgd.theory.escape_time(run.problem, run.final),
+    ):
+        with pytest.raises(InvalidStart, match=r"is None, as is the final state of a run on nodes .*nodes=None"):
+            again()
     kept = integrate(long, smooth(long), TIMES, rtol=1e-4, sectors=True)
     assert "nodes" not in kept.stats
     assert kept.sectors.q.shape[1] == 1000

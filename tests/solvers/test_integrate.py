@@ -81,7 +81,7 @@ def test_bad_times(alpha, message):
         ({"moments": (0, -1)}, "moments = -1 is too small"),
         ({"moments": (0.5,)}, "moments = 0.5 is not an integer"),
         ({"moments": (True,)}, "moments = True"),
-        ({"moments": "12"}, "moments = '1'"),
+        ({"moments": "12"}, "moments = '12'"),
     ],
 )
 def test_bad_options(changes, message):

@@ -309,6 +309,8 @@ def test_bad_options(changes, message):
 def test_bad_problem_and_start():
     with pytest.raises(InvalidProblem, match="problem is a str; give"):
         simulate("problem", start(problem()), 1.0, dimension=N, seed=0)
+    with pytest.raises(InvalidProblem, match="dimension is missing; give N"):
+        simulate(problem(), start(problem()), 1.0, seed=0)
     with pytest.raises(InvalidStart, match="start is a ndarray; give OrderParameters or a function"):
         simulate(problem(), start(problem()).gram, 1.0, dimension=N, seed=0)
     other = problem(student_units=1, student_weights=[1.0])
@@ -334,7 +336,7 @@ def test_an_error_in_a_start_function_is_raised():
 def test_seed_and_dimension_must_be_given():
     with pytest.raises(TypeError):
         simulate(problem(), start(problem()), 1.0, dimension=N)
-    with pytest.raises(InvalidProblem, match="dimension = None"):
+    with pytest.raises(InvalidProblem, match="dimension is missing"):
         simulate(problem(), start(problem()), 1.0, seed=0)
 
 

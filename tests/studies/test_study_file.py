@@ -1,14 +1,18 @@
 """Study files: what they mean, and that every fault of a file is named at once."""
 
 import inspect
+import time
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import ode_sgd
+from ode_sgd import StudyError, Sweep
 from ode_sgd.studies.plan import Integration, RandomStart, Simulation, TypicalStart
-from ode_sgd.studies.study_file import parse_study, read_study
+from ode_sgd.studies.study_file import override_key, parse_study, read_study
+from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
 
 
 def study_tables(**changes):
@@ -351,3 +355,56 @@ def test_a_run_of_no_length():
 def test_sectors_too_small_for_the_reduced_method():
     (fault,) = faults_of(simulation__method="reduced", simulation__dimension=16, start__dimension=16)
     assert fault.startswith("[simulation] ") and "N_k = 4" in fault and 'method="explicit"' in fault
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = " + "[" * 2000 + "]" * 2000, "nested too deep"),
+        ("x = " + "[" * 40 + "]" * 40, "nested too deep"),
+        ("a" + ".a" * 40 + " = 1", "a key of more than 20 parts"),
+        ("x = [" + "1.0, " * 600_000 + "]", "is longer than 2 MiB"),
+    ],
+    ids=["2000 arrays", "40 arrays", "parts", "long"],
+)
+def test_what_no_study_means_is_refused_at_once(tmp_path, text, told):
+    """Cluster files and sweep files are read in the same way."""
+    path = tmp_path / "study.toml"
+    path.write_text(text)
+    began = time.process_time()
+    for read in (read_study, Sweep.read, ClusterSettings.read):
+        with pytest.raises(StudyError, match=told) as caught:
+            read(path)
+        assert len(caught.value.faults) == 1 and len(str(caught.value)) < 300
+    assert time.process_time() - began < 1.0
+    faults, tables = [], study_tables()
+    override_key(tables, f"problem.x={text.partition('= ')[2]}", faults)
+    with pytest.raises(StudyError, match=r"\[problem\] x = .* unknown key"):
+        parse_study(tables)
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path):
+    study = resources.files("ode_sgd.studies").joinpath("template.toml").read_text("utf-8")
+    for name, read, text in (
+        ("study", read_study, study),
+        ("sweep", Sweep.read, f"{study}\n[sweep]\nreplicas = 2\n"),
+        ("cluster", ClusterSettings.read, '[cluster]\nkind = "slurm"\njobs = 2\n'),
+    ):
+        path = tmp_path / f"{name}.toml"
+        path.write_text(text, encoding="utf-8-sig")
+        assert read(path)
+
+
+def test_many_unknown_names_and_long_ones_are_told_shortly():
+    began = time.process_time()
+    tables = {f"table{n}": 1 for n in range(20_000)} | study_tables() | {"x" * 10**6: 1, "a\nb": {}}
+    tables["problem"] = tables["problem"] | {f"key{n}": 1 for n in range(20_000)}
+    with pytest.raises(StudyError) as caught:
+        parse_study(tables)
+    with pytest.raises(StudyError) as swept:
+        Sweep(study_tables(), {f"name{n}": [1] for n in range(20_000)})
+    assert time.process_time() - began < 1.0
+    for error in (caught, swept):
+        assert len(error.value.faults) < 50 and max(map(len, error.value.faults)) < 400
+        assert not any("\n" in fault for fault in error.value.faults)
+    assert any("19980 more unknown keys" in fault for fault in caught.value.faults)

@@ -169,7 +169,7 @@ def test_overflow_is_infinite():
         ({}, [np.nan], "finite"),
         ({}, 3.0, "shape"),
         ({"spectrum": Spectrum.power_law(30_001, 1.0)}, ALPHA, "30001 distinct .* gradient_flow=True"),
-        ({"learning_rate": 1e-120}, ALPHA, "too small for exact modes"),
+        ({"learning_rate": 1e-50, "student_weights": (1e-30, 0.0)}, ALPHA, "too small for exact modes"),
     ],
 )
 def test_refusals(changes, alpha, message):

@@ -20,6 +20,7 @@ ALPHA_LABEL = r"time  $\alpha$ = steps / $N$  (dimensionless)"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
+@check.underflow_is_zero
 def plot_error(axes: Axes, trajectories: Sequence[Trajectory], labels: Sequence[str] | None = None) -> Axes:
     """Generalization error against alpha, both logarithmic; the ODE as lines, simulations as points.
 
@@ -46,6 +47,7 @@ def plot_error(axes: Axes, trajectories: Sequence[Trajectory], labels: Sequence[
     return axes
 
 
+@check.underflow_is_zero
 def plot_overlaps(axes: Axes, trajectories: Sequence[Trajectory]) -> Axes:
     """Distinct entries of Q and R of order one against alpha (logarithmic), ODE as lines, simulations as points."""
     check_given(trajectories)
@@ -63,6 +65,7 @@ def plot_overlaps(axes: Axes, trajectories: Sequence[Trajectory]) -> Axes:
     return axes
 
 
+@check.underflow_is_zero
 def plot_local_exponent(axes: Axes, trajectories: Sequence[Trajectory], width: float = 0.3) -> Axes:
     """Local exponent -d ln eps_g / d ln alpha, and as a line across its window the theory's, where there is one.
 

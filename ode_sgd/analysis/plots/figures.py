@@ -23,6 +23,7 @@ from ode_sgd.model.problem import Problem
 from ode_sgd.solvers.trajectory import Trajectory
 
 
+@check.underflow_is_zero
 def run_figure(ode: Trajectory | None, sgd: Trajectory | None = None) -> Figure:
     """eps_g beside Q and R for one run: the ODE, the simulation, or both; the plateau shaded where there is one."""
     trajectories = _given(ode, sgd)
@@ -36,6 +37,7 @@ def run_figure(ode: Trajectory | None, sgd: Trajectory | None = None) -> Figure:
     return figure
 
 
+@check.underflow_is_zero
 def analysis_figure(ode: Trajectory | None, sgd: Trajectory | None = None) -> Figure:
     """Four panels: eps_g with its plateau, Q and R, the local exponent with the theory's, and overlap matrices.
 
@@ -57,6 +59,7 @@ def analysis_figure(ode: Trajectory | None, sgd: Trajectory | None = None) -> Fi
     return figure
 
 
+@check.underflow_is_zero
 def agreement_figure(agreement: Agreement) -> Figure:
     """The z-scores of a comparison, and beside them those at N -> infinity where several N were compared."""
     check.instance("agreement", agreement, Agreement, AnalysisError)
@@ -73,6 +76,7 @@ def agreement_figure(agreement: Agreement) -> Figure:
     return figure
 
 
+@check.underflow_is_zero
 def save_figure(figure: Figure, path: str | Path, problem: Problem) -> Path:
     """Write a figure as PNG or PDF (by suffix), the problem's identity in its metadata.
 

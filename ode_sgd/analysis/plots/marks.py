@@ -17,6 +17,7 @@ from ode_sgd.model.errors import AnalysisError
 from ode_sgd.solvers.trajectory import Trajectory
 
 
+@check.underflow_is_zero
 def plot_plateau(axes: Axes, plateau: Plateau, height: float | None = None) -> Axes:
     """Shade a plateau over a curve drawn by `plot_error`, with its length; `height` (theory) is a dotted line."""
     check.instance("plateau", plateau, Plateau, AnalysisError)
@@ -36,6 +37,7 @@ def plot_plateau(axes: Axes, plateau: Plateau, height: float | None = None) -> A
     return axes
 
 
+@check.underflow_is_zero
 def plot_matrices(axes: Sequence[Axes], trajectory: Trajectory, alpha: Sequence[float]) -> Sequence[Axes]:
     """[[Q, R], [R^T, T]] of order one as heat maps at the output times nearest to `alpha`, one Axes each.
 
@@ -73,6 +75,7 @@ def plot_matrices(axes: Sequence[Axes], trajectory: Trajectory, alpha: Sequence[
     return axes
 
 
+@check.underflow_is_zero
 def plot_agreement(axes: Axes, agreement: Agreement | Extrapolation) -> Axes:
     """z-scores of every quantity against alpha, as `compare` defines them (its bias is allowed for)."""
     if not isinstance(agreement, Extrapolation):

@@ -8,8 +8,9 @@ import numpy as np
 
 from ode_sgd.model import check
 from ode_sgd.model.errors import InvalidProblem
+from ode_sgd.model.given import cut, plain
 from ode_sgd.studies.draft import HOMES, OPTIONAL, TABLES, TARGETS
-from ode_sgd.studies.tables import Values, nearest, parameters, shown
+from ode_sgd.studies.tables import MOST, Values, nearest, parameters, shown
 
 REPLICA = "replica"  # the axis of `replicas`, innermost
 SEEDS = ("start.seed", "simulation.seed")  # keys that `replicas` raises by one a replica
@@ -88,8 +89,10 @@ def _flat(table: Mapping[str, Any], faults: list[str]) -> Values:
         else:
             flat[key] = value
     unknown = [name for name in flat if name not in NAMES]
-    faults.extend(f"[sweep] {name} = {shown(flat.pop(name))}: {_unknown(name)}" for name in unknown)
-    return flat
+    faults.extend(f"[sweep] {cut(name)} = {shown(flat[name])}: {_unknown(name)}" for name in unknown[:MOST])
+    if len(unknown) > MOST:
+        faults.append(f"[sweep] {len(unknown) - MOST} more unknown names")
+    return {name: value for name, value in flat.items() if name in NAMES}
 
 
 def _unknown(name: str) -> str:
@@ -111,14 +114,11 @@ def _unknown(name: str) -> str:
 
 def _values(name: str, given: Any, faults: list[str]) -> tuple[list[Any], bool]:
     """The values of an axis, and whether they lie between two ends."""
-    if isinstance(given, np.ndarray):
-        given = given.tolist()
-    if isinstance(given, range | tuple):
-        given = list(given)
+    given = plain(given)
     if isinstance(given, list):
         if not given:
             faults.append(f"[sweep] {name} = []: an empty axis; give at least one value")
-        return [plain(value) for value in given], False
+        return given, False
     if isinstance(given, Mapping) and len(given) == 1:
         form, numbers = next(iter(given.items()))
         if form in _FORMS:
@@ -139,15 +139,6 @@ def _values(name: str, given: Any, faults: list[str]) -> tuple[list[Any], bool]:
         "{logspace = [first, last, count]}, {range = [start, stop, step]}"
     )
     return [], True
-
-
-def plain(value: Any) -> Any:
-    """A value as TOML would have it, a copy all the way down."""
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return {key: plain(entry) for key, entry in value.items()}
-    return [plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def _ends(numbers: Any) -> tuple[float, float, int]:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ode_sgd.model.errors import StudyError
+from ode_sgd.model.given import cut
 from ode_sgd.storage import schema
 from ode_sgd.studies.sweeps.axes import RESERVED, SGD
 from ode_sgd.studies.sweeps.catalogue import NAMES, outcome_column
-from ode_sgd.studies.tables import nearest, shown
+from ode_sgd.studies.tables import MOST, nearest, shown
 
 COLLECT = "collect"
 OUTCOME = outcome_column("")  # ends the names of columns of outcomes
@@ -89,11 +90,13 @@ def read_choice(table: Any, folder: Path | None, taken: Iterable[str], faults: l
     if not isinstance(table, Mapping):
         faults.append(f"{COLLECT} = {shown(table)} is not a table; begin one with a line [{COLLECT}]")
         return Choice()
+    unknown = [key for key in table if key not in KEYS]
     faults += [
-        f"[{COLLECT}] {key} = {shown(table[key])}: unknown key{_hint(key, KEYS, 'the keys are')}"
-        for key in table
-        if key not in KEYS
+        f"[{COLLECT}] {cut(str(key))} = {shown(table[key])}: unknown key{_hint(key, KEYS, 'the keys are')}"
+        for key in unknown[:MOST]
     ]
+    if len(unknown) > MOST:
+        faults.append(f"[{COLLECT}] {len(unknown) - MOST} more unknown keys")
     columns = table.get("columns")
     if columns is not None:
         columns = _columns(columns, faults)
@@ -104,7 +107,7 @@ def read_choice(table: Any, folder: Path | None, taken: Iterable[str], faults: l
     for name, text in quantities.items():
         fault = name_fault(name, taken) or _quantity_fault(text, folder)
         if fault:
-            faults.append(f"[{COLLECT}.quantities] {name} = {shown(text)}: {fault}")
+            faults.append(f"[{COLLECT}.quantities] {cut(str(name))} = {shown(text)}: {fault}")
     return Choice(columns=columns, quantities={name: str(text) for name, text in quantities.items()})
 
 
@@ -118,12 +121,13 @@ def _columns(given: Any, faults: list[str]) -> tuple[str, ...]:
     if isinstance(given, str) or not isinstance(given, list | tuple):
         faults.append(f'[{COLLECT}] columns = {shown(given)}: give a list of names, such as ["half_height_time"]')
         return ()
+    unknown = [name for name in given if not (isinstance(name, str) and name in NAMES)]
     faults += [
-        f"[{COLLECT}] columns: {shown(name)} is no column{_hint(name, NAMES, 'there are')}"
-        for name in given
-        if name not in NAMES
+        f"[{COLLECT}] columns: {shown(name)} is no column{_hint(name, NAMES, 'there are')}" for name in unknown[:MOST]
     ]
-    return tuple(name for name in given if name in NAMES)
+    if len(unknown) > MOST:
+        faults.append(f"[{COLLECT}] columns: {len(unknown) - MOST} more are none")
+    return tuple(name for name in given if name not in unknown)
 
 
 def name_fault(name: str, taken: Iterable[str]) -> str:
@@ -167,7 +171,7 @@ def function_fault(path: Path, name: str) -> str:
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         return f"{path} cannot be read ({error.strerror or error}); names of files count from the sweep file's folder"
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return f"{path} is not Python: {error}"
     statements = list(_statements(tree.body))
     bound = {bound for statement in statements for bound in _bound(statement)}

@@ -60,8 +60,8 @@ class ClusterSettings:
 
     def __post_init__(self) -> None:
         check.choice("kind", self.kind, KINDS)
-        check.integer("jobs", self.jobs, 1)
-        check.integer("cores", self.cores, 1)
+        for name in ("jobs", "cores"):
+            object.__setattr__(self, name, check.integer(name, getattr(self, name), 1))
         for name in ("memory", "walltime", "queue", "account", "interface", "driver_interface", "python"):
             if not isinstance(getattr(self, name), str):
                 raise InvalidProblem(f'{name} = {getattr(self, name)!r} is not a text; give one in "quotes"')

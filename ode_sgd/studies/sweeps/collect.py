@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.analysis.selection import Selection
+from ode_sgd.model import check
 from ode_sgd.model.errors import OdeSgdError, StorageError, StudyError
 from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.storage.hdf5 import write_attributes
@@ -51,6 +52,7 @@ class Collected:
     notes: tuple[str, ...]
 
 
+@check.underflow_is_zero
 def collect_sweep(
     folder: str | Path,
     output: str | Path | None = None,

@@ -12,6 +12,7 @@ from typing import Any
 
 from ode_sgd.model import check
 from ode_sgd.model.errors import OdeSgdError, StorageError, StudyError
+from ode_sgd.model.given import plain, shown
 from ode_sgd.solvers import allowance
 from ode_sgd.solvers.interruption import Interruption
 from ode_sgd.storage.sweep_folder import MANIFEST, Failure, SweepFolder
@@ -69,6 +70,7 @@ class SweepResult:
     seconds: float
 
 
+@check.underflow_is_zero
 def run_sweep(
     sweep: Sweep,
     folder: str | Path,
@@ -248,8 +250,11 @@ def _shard(given: str | tuple[int, int] | None) -> tuple[int, int]:
         if found is None:
             raise StudyError("--shard", [f"{given!r} is no part; give i/n with 0 <= i < n, such as 0/10"])
         given = int(found[1]), int(found[2])
+    given = plain(given)
     if not (isinstance(given, tuple | list) and len(given) == 2 and all(type(number) is int for number in given)):
-        raise StudyError("--shard", [f"{given!r} is no part; give (i, n) or 'i/n' with 0 <= i < n, such as (0, 10)"])
+        raise StudyError(
+            "--shard", [f"{shown(given)} is no part; give (i, n) or 'i/n' with 0 <= i < n, such as (0, 10)"]
+        )
     index, count = given
     if count < 1 or not 0 <= index < count:
         told = f"parts of {count} count from 0 to {count - 1}" if count >= 1 else "there must be at least 1 part"

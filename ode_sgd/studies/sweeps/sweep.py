@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from ode_sgd.model import check
 from ode_sgd.model.errors import InvalidProblem, OdeSgdError, StudyError
+from ode_sgd.model.given import nested, plain
 from ode_sgd.model.problem import Problem
 from ode_sgd.studies.draft import OPTIONAL, SPECTRA, STARTS, TABLES
 from ode_sgd.studies.plan import Integration, RandomStart, Simulation
 from ode_sgd.studies.study_file import Study, load_tables, override_key, parse_study
-from ode_sgd.studies.sweeps.axes import REPLICA, canonical, column_names, plain, read_axes, with_values
+from ode_sgd.studies.sweeps.axes import REPLICA, canonical, column_names, read_axes, with_values
 from ode_sgd.studies.sweeps.chosen import COLLECT, Choice, read_choice
 from ode_sgd.studies.sweeps.faults import Faults
 from ode_sgd.studies.tables import Values, parameters, shown, with_defaults
@@ -152,7 +153,7 @@ class Sweep:
 
     def values(self, run: int) -> dict[str, Any]:
         """What varies, and its values in one run, 0 <= run < len(sweep)."""
-        check.integer("run", run, 0, len(self) - 1)
+        run = check.integer("run", run, 0, len(self) - 1)
         places = self.positions(run)
         return {
             name: value for axis, place in zip(self.axes, places, strict=True) for name, value in axis.items(int(place))
@@ -268,6 +269,9 @@ def _argument_faults(study: Any, axes: Any, groups: list[Any]) -> list[str]:
     if not isinstance(axes, Mapping | None):
         faults.append(f'axes = {shown(axes)} are none; give a dictionary such as {{"problem.learning_rate": [0.1]}}')
     for name, given in (("study", study), ("axes", axes)):
+        if nested(given):
+            faults.append(f"{name} is nested too deep; arrays of arrays in tables are as deep as it goes")
+            continue
         try:
             check.refuse_masked(name, given)
         except InvalidProblem as error:
