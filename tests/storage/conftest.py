@@ -34,3 +34,14 @@ def sgd_own_starts(problem):
         return ode_sgd.OrderParameters.random(problem, 40, seed=seed)
 
     return ode_sgd.simulate(problem, draw, [0, 1, 2], dimension=40, replicas=3, seed=1, sectors=True)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run.h5"
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory, ode):
+    """One small file; tests that damage it take a copy."""
+    return ode_sgd.save(tmp_path_factory.mktemp("saved") / "run.h5", ode, config={"problem": {"student_units": 2}})
