@@ -86,8 +86,8 @@ def test_a_picture_does_not_replace_its_data(folder, stored, capsys):
     [
         ("simulation.replicas=100_000_000_000", "give fewer replicas, output times or moments"),
         ("simulation.points=1_000_000_000_000", "points = 1000000000000 is too large"),
-        ("problem.label_noise=1e200", "its square overflows"),
-        ("spectrum.trace=1e-300", "their squares underflow"),
+        ("problem.label_noise=1e200", "give 0, or a number from 1e-50"),
+        ("spectrum.trace=1e-300", "give a number from 1e-50"),
     ],
 )
 def test_what_cannot_be_run_replaces_nothing(folder, capsys, override, told, dry):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,13 +74,6 @@ class Problem:
             "gradient_flow": check.boolean("gradient_flow", self.gradient_flow),
             "label_noise": check.size("label_noise", self.label_noise, zero=True),
         }
-        if not math.isfinite(clean["label_noise"] * clean["label_noise"]):
-            raise InvalidProblem(f"label_noise = {self.label_noise:g} is too large: its square overflows")
-        if self.spectrum.moment(2) < np.finfo(float).tiny:
-            raise InvalidProblem(
-                f"eigenvalues of at most {self.spectrum.eigenvalues.max():g} are too small: their squares underflow; "
-                "scale the inputs"
-            )
         for name, units in (("student", clean["student_units"]), ("teacher", clean["teacher_units"])):
             clean[f"{name}_weights"] = self._second_layer(f"{name}_weights", units)
         if self.trainable is not None:

@@ -77,7 +77,7 @@ def _left(problem: Problem, teacher: Teacher, run: Approach) -> Rest:
 
 def _nearer(identical: Rest, split: Rest, run: Approach) -> Rest:
     """The one near whose height the run is for longer, or where both have the same, the one whose Delta is nearer."""
-    apart = abs(np.log(identical.height / split.height))
+    apart = abs(np.log(max(identical.height, TINY) / max(split.height, TINY)))
     if apart < np.log1p(BAND):
         return split if run.own > 0.5 * split.own else identical
     near = min(NEAR, np.expm1(0.5 * apart))

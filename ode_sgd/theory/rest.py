@@ -43,7 +43,9 @@ class Approach:
 
     def stay(self, height: float, within: float) -> float:
         """How long eps_g is within this fraction of a height."""
-        return float(self.duration @ (np.abs(np.log(np.maximum(self.error, TINY) / height)) < np.log1p(within)))
+        return float(
+            self.duration @ (np.abs(np.log(np.maximum(self.error, TINY) / max(height, TINY))) < np.log1p(within))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,7 @@ def dropped(tmp_path, monkeypatch):
     (tmp_path / f"{NAME}.py").write_text(SOURCE)
     monkeypatch.setattr(averages, "__path__", [*averages.__path__, str(tmp_path)])
     monkeypatch.setattr(compile_module, "cache_directory", lambda: None)
+    monkeypatch.setattr(compile_module, "_TOLD", ["that there is no cache"])
     yield averages.load(NAME)
     sys.modules.pop(f"{averages.__name__}.{NAME}")
 

@@ -165,7 +165,7 @@ class TestFollowed:
 
         assert most() == most(threads=1)
         with pytest.raises(
-            ode_sgd.InvalidProblem, match=r"1 threads needs 8.94 GiB of the 1 that this process may use"
+            ode_sgd.InvalidProblem, match=r"1 threads needs 8.94 GiB of the 1 GiB that this process may use"
         ):
             ode_sgd.simulate(problem, start, 1e-6, dimension=200_000_000, replicas=4, seed=0, method="explicit")
 

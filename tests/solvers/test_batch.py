@@ -146,7 +146,7 @@ def test_bad_input():
         ((batch, begin[:1], 1.0), "2 problems but 1 starts"),
         (([batch[0], other], begin, 1.0), r"problems\[1\].*a batch of its own"),
         (([batch[0], "problem"], begin, 1.0), r"problems\[1\] is a str"),
-        ((batch, [begin[0], None], 1.0), r"starts\[1\] is a NoneType"),
+        ((batch, [begin[0], None], 1.0), r"starts\[1\] is None, as is the final state"),
         (([batch[0], wide], begin, 1.0), "the start has"),
         ((batch, begin, -1.0), "alpha"),
     ):
