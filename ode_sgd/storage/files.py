@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ode_sgd.model import check
 from ode_sgd.model.errors import StorageError
 
 Buffer = bytes | memoryview
@@ -41,7 +42,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 def destination(path: str | os.PathLike[str]) -> Path:
     """`path`, once its folder exists and it is free or a regular file, otherwise StorageError."""
-    target = Path(path)
+    target = check.path("path", path)
     folder = target.parent
     try:
         if target.is_dir():

@@ -85,7 +85,7 @@ def save_figure(figure: Figure, path: str | Path, problem: Problem) -> Path:
 
 def write_figure(figure: Figure, path: str | Path, description: str) -> Path:
     """As `save_figure`, with any text in the metadata."""
-    path = Path(path)
+    path = check.path("path", path)
     keys = {".png": "Description", ".pdf": "Subject"}
     if path.suffix.lower() not in keys:
         raise StorageError(f"{path}: a figure ends in .png or .pdf, not in {path.suffix!r}")
