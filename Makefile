@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export MPLBACKEND := Agg
 
-.PHONY: demo test check lint bench kills signals flips battery processors docs clean
+.PHONY: demo test check lint bench kills signals flips malformed battery processors docs clean
 .DEFAULT_GOAL := demo
 
 # The install is skipped while nothing that it depends on has changed.
@@ -50,6 +50,10 @@ signals: $(VENV)/.installed-test
 # 2000 flipped bits in every kind of file; the tests have a smaller number.
 flips: $(VENV)/.installed-test
 	$(BIN)/python -m tests.storage.flips
+
+# 1000 malformed files, command lines and calls, each in a process of its own; the tests have a sample.
+malformed: $(VENV)/.installed-test
+	$(BIN)/python -m tests.studies.malformed
 
 # The error of 1000 random problems against a plain integration at 1e-13; the tests have a sample.
 battery: $(VENV)/.installed-test

@@ -103,6 +103,7 @@ def extrapolate(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Extrapolation
 
 def _checked(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> list[tuple[Trajectory, Trajectory]]:
     """In the order of N, all of one problem and start."""
+    check.sequence("pairs", pairs, ComparisonError)
     for number, pair in enumerate(pairs):
         if not (isinstance(pair, tuple) and len(pair) == 2):
             raise ComparisonError(f"pairs[{number}] is a {type(pair).__name__}; give (ode, sgd)")

@@ -1,15 +1,17 @@
 """Validation of public arguments: every function returns the clean value or raises, naming what was given."""
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.model.errors import InvalidProblem, OdeSgdError
+from ode_sgd.model.errors import InvalidProblem, OdeSgdError, StorageError
 from ode_sgd.model.given import is_real, no_numbers, not_finite, real, scalar, shown, single
 
 Array = NDArray[np.float64]
@@ -19,6 +21,7 @@ underflow_is_zero = np.errstate(under="ignore")
 
 # Of learning rate, noise, largest eigenvalue, scales and second layers: products of their powers are still numbers.
 SMALLEST, LARGEST = 1e-50, 1e50
+LONGEST = 255  # bytes of one part of a file's name
 SHORTEST = 1e-280  # last output time; its grid begins 1e4 times earlier, where the inverse of a step is still a number
 
 
@@ -100,6 +103,27 @@ def instance(name: str, value: Any, kind: type, error: type[OdeSgdError] = Inval
     """Raise unless the value is one of ours."""
     if not isinstance(value, kind):
         raise error(f"{name} is a {type(value).__name__}; give an ode_sgd.{kind.__name__}")
+
+
+def sequence(name: str, value: Any, error: type[OdeSgdError] = InvalidProblem) -> None:
+    """Raise for what is one thing, or nothing, where several are wanted."""
+    if single(value):
+        raise error(f"{name} is a {type(value).__name__}; give a list")
+
+
+def path(name: str, value: Any) -> Path:
+    """The name of a file or folder; StorageError for what can be none, of which to ask whether it exists would raise."""
+    told = f"{name} = {shown(value)}"
+    try:
+        longest = max((len(os.fsencode(part)) for part in Path(value).parts), default=0)
+    except (TypeError, ValueError):  # nothing like a text; letters that no file system has
+        longest = 0
+        value = "\0"
+    if "\0" in str(value):
+        raise StorageError(f"{told} is no name of a file; give a text or a pathlib.Path")
+    if longest > LONGEST:
+        raise StorageError(f"{told} is too long for the name of a file; give a shorter one")
+    return Path(value)
 
 
 def generator(seed: Any) -> np.random.Generator:

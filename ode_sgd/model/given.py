@@ -64,13 +64,15 @@ def is_real(value: Any) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
-def plain(value: Any) -> Any:
-    """A value as TOML would have it, arrays and columns as lists: a copy all the way down."""
+def plain(value: Any, depth: int = 0) -> Any:
+    """A value as TOML would have it, arrays and columns as lists: a copy all the way down, as far as anything means."""
+    if depth > DEEPEST:
+        return value
     if isinstance(value, Mapping):
-        return {key: plain(inner) for key, inner in value.items()}
+        return {key: plain(inner, depth + 1) for key, inner in value.items()}
     if isinstance(value, np.generic) or (hasattr(value, "shape") and hasattr(value, "dtype")):
         return np.asarray(value).tolist()
-    return [plain(inner) for inner in value] if isinstance(value, list | tuple | range) else value
+    return [plain(inner, depth + 1) for inner in value] if isinstance(value, list | tuple | range) else value
 
 
 def real(value: Any) -> NDArray[Any] | None:

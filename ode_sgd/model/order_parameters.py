@@ -180,6 +180,7 @@ class OrderParameters:
     @check.underflow_is_zero
     def moments(self, spectrum: Spectrum, order: int = 1) -> tuple[Array, Array, Array]:
         """Q, R, T of one order: sum_k w_k lambda_k^order (q_k, r_k, t_k), shapes (K, K), (K, M), (M, M)."""
+        check.instance("spectrum", spectrum, Spectrum)
         if spectrum.distinct != self.r.shape[0]:
             raise InvalidStart(f"overlaps of {self.r.shape[0]} sectors, but the spectrum has {spectrum.distinct}")
         factor = spectrum.powers(order)

@@ -12,7 +12,7 @@ from ode_sgd.kernels import rosenbrock as kernels
 from ode_sgd.kernels.lanes import WIDTH
 from ode_sgd.kernels.rosenbrock_batch import Stacked, rosenbrock_batch
 from ode_sgd.model import check
-from ode_sgd.model.errors import InvalidProblem
+from ode_sgd.model.errors import InvalidProblem, InvalidStart
 from ode_sgd.model.order_parameters import OrderParameters, require_start
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers import allowance, batch_lanes, rosenbrock_method
@@ -110,6 +110,8 @@ def integrate_batch(
 
 
 def _check_shapes(problems: Sequence[Problem], starts: Sequence[OrderParameters]) -> None:
+    check.sequence("problems", problems)
+    check.sequence("starts", starts, InvalidStart)
     if len(problems) != len(starts):
         raise InvalidProblem(f"{len(problems)} problems but {len(starts)} starts; give one start each")
     for number, (problem, start) in enumerate(zip(problems, starts, strict=True)):

@@ -124,7 +124,7 @@ def checked_nodes(problem: Problem, nodes: int | str | None, sectors: bool, meth
     if nodes is None:
         return None
     distinct = distinct_moving(problem)
-    if nodes == "auto":
+    if isinstance(nodes, str) and nodes == "auto":
         worth = not sectors and method == "rodas5p" and distinct > max(LONG_ENOUGH, 3 * default_nodes(problem, rtol))
         return "auto" if worth else None
     if isinstance(nodes, str):

@@ -2,11 +2,11 @@
 
 import io
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ode_sgd.model import check
 from ode_sgd.model.errors import StorageError
 from ode_sgd.storage import files, seal
 
@@ -34,7 +34,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = check.path("path", path)
         files.check_writable(self.path)
 
     def read(self) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from ode_sgd.model import check
 from ode_sgd.model.errors import StorageError
 
 try:
@@ -87,9 +88,7 @@ def destination(path: str | os.PathLike[str]) -> Path:
 
     That is `path`, or what it points to if it is a symbolic link: links stay.
     """
-    named = Path(path)
-    if "\0" in str(named):
-        raise StorageError(f"{str(named)!r} cannot be a file: it holds a null byte; give another name")
+    named = check.path("path", path)
     try:
         target = followed(named)
         told, folder = (f"{named}, a link to {target}," if target != named else f"{named}"), target.parent

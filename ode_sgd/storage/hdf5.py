@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import StorageError
 from ode_sgd.model.problem import Problem
@@ -119,7 +120,7 @@ def load(path: str | os.PathLike[str]) -> StoredRun:
         damaged anywhere: its bytes and everything read from them are compared with checksums. Of a copy that another
         program wrote only the contents are.
     """
-    source = Path(path)
+    source = check.path("path", path)
     # In memory: HDF5 takes no lock then (they fail on NFS), and does not mind another reader in this process.
     data = io.BytesIO(_bytes(source))
     seal.sealed(data, source, AGAIN)  # a copy by another program has no seal
@@ -155,7 +156,7 @@ def stored_config(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     StorageError
         For a file that is missing, damaged, or of another kind.
     """
-    source = Path(path)
+    source = check.path("path", path)
     data = io.BytesIO(_bytes(source))
     seal.sealed(data, source, AGAIN)
     try:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ode_sgd.model import check
 from ode_sgd.model.errors import StorageError
 from ode_sgd.storage import files
 
@@ -73,9 +74,7 @@ class SweepFolder:
     """Names in a sweep's folder, and the small files in it."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        if not isinstance(path, str | os.PathLike):
-            raise StorageError(f"folder = {path!r} is no name of a folder; give that of a sweep")
-        self.path = Path(path)
+        self.path = check.path("folder", path)
 
     def create(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Make the folder, or find it as another process made it; its manifest.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ode_sgd.model import check
 from ode_sgd.model.errors import StudyError
 from ode_sgd.model.given import cut, nested
 from ode_sgd.model.problem import Problem
@@ -88,8 +89,9 @@ def default_name(path: Path) -> str:
 
 def load_tables(path: str | Path) -> Values:
     """The tables of a TOML file; a byte order mark before them is passed over."""
+    source = check.path("file", path)
     try:
-        with Path(path).open("rb") as file:
+        with source.open("rb") as file:
             content = file.read(LONGEST + 1)
         if len(content) > LONGEST:
             raise StudyError(str(path), [f"is longer than {LONGEST >> 20} MiB; long lists can be made in Python"])

@@ -65,7 +65,8 @@ np.ma.masked
 NUMBERS = ["-1", "np.inf", "10**400", "True", "np.array([1.0, 2.0])", "-np.float64(1)", "1e200"]
 INTEGERS = ["-1", "2.0", "np.inf", "True", "np.array([1, 2])", "np.float64(2)", "'2'", "-(10**30)"]
 ARRAYS = ["[1, [2]]", "[np.inf, 1.0]", "np.ones((2, 2, 2, 2))", "[10**400]", "{1, 2}", "[True]"]
-THINGS = ["[[[[[[1]]]]]]", "range(0)", "'x' * 10**6", "int", "..."]
+THINGS = ["[[[[[[1]]]]]]", "range(0)", "'x' * 5000", "int", "..."]
+PATHS = ["'x' * 5000", "'\\ud800.h5'", "'a\\0b'", "3", "'.'", "'study.toml/x.h5'"]
 ARGUMENTS = {  # longer names first
     "SOME_NUMBER": VALUES + NUMBERS,
     "SOME_INTEGER": VALUES + INTEGERS,
@@ -74,13 +75,16 @@ ARGUMENTS = {  # longer names first
     "NUMBER": ["None", *VALUES, *NUMBERS],
     "INTEGER": ["None", *VALUES, *INTEGERS],
     "ARRAY": ["None", *VALUES, *ARRAYS],
+    "EXPONENT": ["None", *VALUES, *NUMBERS[:-1]],
+    "ORDERS": ["None", *NUMBERS, *(value for value in VALUES if value not in ("[]", "{}"))],
+    "PATH": ["None", *VALUES[1:], *PATHS],
     "ANYTHING": ["None", *VALUES, *THINGS],
 }
 CALLS = """
 Spectrum(ARRAY, [1.0])
 Spectrum([1.0], ARRAY)
 Spectrum.power_law(INTEGER, 1.0)
-Spectrum.power_law(2, NUMBER)
+Spectrum.power_law(2, EXPONENT)
 Spectrum.power_law(2, 1.0, NUMBER)
 Spectrum.from_eigenvalues(ARRAY)
 Spectrum.from_eigenvalues([1.0], tolerance=SOME_NUMBER)
@@ -111,7 +115,7 @@ integrate(ANYTHING, start, 1.0)
 integrate(problem, ANYTHING, 1.0)
 integrate(problem, start, ARRAY)
 integrate(problem, start, 1.0, rtol=NUMBER)
-integrate(problem, start, 1.0, moments=NUMBER)
+integrate(problem, start, 1.0, moments=ORDERS)
 integrate(problem, start, 1.0, sectors=ANYTHING)
 integrate(problem, start, 1.0, nodes=SOME_INTEGER)
 integrate(problem, start, 1.0, method=ANYTHING)
@@ -130,7 +134,7 @@ simulate(problem, start, 1.0, dimension=40, seed=1, checkpoint=SOME_ANYTHING)
 theory.linear_error(ANYTHING, start, [1.0])
 theory.linear_error(linear, ANYTHING, [1.0])
 theory.linear_error(linear, start, ARRAY)
-theory.linear_order_parameters(linear, start, [1.0], moments=NUMBER)
+theory.linear_order_parameters(linear, start, [1.0], moments=ORDERS)
 theory.linear_modes(ANYTHING)
 theory.critical_learning_rate(ANYTHING)
 theory.noise_floor(ANYTHING, start)
@@ -144,7 +148,7 @@ theory.escape_time(problem, ANYTHING)
 theory.asymptotic_exponent(ANYTHING)
 theory.asymptotic_exponent(problem, NUMBER)
 theory.power_law_exponent(ANYTHING)
-theory.linear_time_exponent(NUMBER)
+theory.linear_time_exponent(EXPONENT)
 theory.linear_time_window(ANYTHING)
 theory.linear_feature_window(linear, NUMBER)
 ode_sgd.findings(ANYTHING)
@@ -164,19 +168,21 @@ ode_sgd.plots.run_figure(ANYTHING)
 ode_sgd.plots.agreement_figure(ANYTHING)
 ode_sgd.plots.plot_error(ANYTHING, ANYTHING)
 ode_sgd.save('out.h5', ANYTHING)
-ode_sgd.load(ANYTHING)
-ode_sgd.Checkpoint(ANYTHING)
+ode_sgd.save(PATH, integrate(problem, start, 1.0))
+Sweep.read(PATH)
+ode_sgd.load(PATH)
+ode_sgd.Checkpoint(PATH)
 Sweep(ANYTHING, {'problem.learning_rate': [0.1]})
 Sweep(tables, ANYTHING)
 Sweep(tables, {'problem.learning_rate': ANYTHING})
 Sweep(tables, {'problem.learning_rate': [0.1, NUMBER]})
 Sweep(tables, {'problem.learning_rate': [0.1]}, replicas=INTEGER)
-Sweep(tables, {'problem.learning_rate': [0.1]}, zip=NUMBER)
+Sweep(tables, {'problem.learning_rate': [0.1]}, zip=ORDERS)
 Sweep(tables | {'problem': ANYTHING}, {'start.seed': [1]})
 ode_sgd.run_sweep(ANYTHING, 'scan.sweep')
 ode_sgd.run_sweep(Sweep.read('scan.toml'), 'scan.sweep', jobs=INTEGER)
 ode_sgd.run_sweep(Sweep.read('scan.toml'), 'scan.sweep', shard=SOME_ARRAY)
-ode_sgd.run_sweep(Sweep.read('scan.toml'), ANYTHING)
-ode_sgd.collect_sweep(ANYTHING)
-ode_sgd.sweep_status(ANYTHING)
+ode_sgd.run_sweep(Sweep.read('scan.toml'), PATH)
+ode_sgd.collect_sweep(PATH)
+ode_sgd.sweep_status(PATH)
 """[1:-1].split("\n")

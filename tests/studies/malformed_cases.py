@@ -217,21 +217,33 @@ def of_a_cluster(chance):
     return Case("cluster", told, ["sweep", "run", "scan.toml", "--cluster", "bad.toml"], text)
 
 
+def every_command():
+    """All command lines with a mistake."""
+    for line in COMMANDS:
+        name = next((name for name in WORDS if name in line), "")
+        for value in WORDS.get(name, [""]):
+            words = [word.replace(name, value) if name else word for word in line.split()]
+            told = " ".join(word[:60] for word in words)
+            yield Case("command", told.encode("ascii", "backslashreplace").decode(), words)
+
+
+def every_call():
+    """All Python calls with a mistake; where one is made twice, it is the same one."""
+    for line in CALLS:
+        name = next((name for name in ARGUMENTS if name in line), "")
+        for value in ARGUMENTS.get(name, [""]):
+            call = line.replace(name, value) if name else line
+            yield Case("call", call[:160], call=call)
+
+
 def of_a_command(chance):
-    """A command line with a mistake."""
-    words = chance.choice(COMMANDS).split()
-    for name, values in WORDS.items():
-        words = [word.replace(name, chance.choice(values)) for word in words]
-    told = " ".join(word[:60] for word in words)
-    return Case("command", told.encode("ascii", "backslashreplace").decode(), words)
+    """One of them."""
+    return chance.choice(list(every_command()))
 
 
 def of_a_call(chance):
-    """A Python call with a mistake."""
-    call = chance.choice(CALLS)
-    for name, values in ARGUMENTS.items():
-        call = call.replace(name, chance.choice(values))
-    return Case("call", call[:160], call=call)
+    """One of them."""
+    return chance.choice(list(every_call()))
 
 
 SHARES = {of_a_study: 0.35, of_a_sweep: 0.2, of_a_cluster: 0.1, of_a_command: 0.2, of_a_call: 0.15}

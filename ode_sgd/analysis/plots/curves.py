@@ -103,6 +103,7 @@ def plot_local_exponent(axes: Axes, trajectories: Sequence[Trajectory], width: f
 
 
 def check_given(trajectories: Sequence[Trajectory]) -> None:
+    check.sequence("trajectories", trajectories)
     if not trajectories:
         raise InvalidProblem("nothing to plot; give at least one trajectory")
     for number, trajectory in enumerate(trajectories):

@@ -92,7 +92,7 @@ def save_figure(figure: Figure, path: str | Path, problem: Problem) -> Path:
 
 def write_figure(figure: Figure, path: str | Path, description: str) -> Path:
     """As `save_figure`, with any text in the metadata."""
-    path = Path(path)
+    path = check.path("path", path)
     keys = {".png": "Description", ".pdf": "Subject"}
     ending = path.suffix.lower()
     if ending not in keys:

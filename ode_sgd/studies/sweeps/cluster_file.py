@@ -64,11 +64,13 @@ class ClusterSettings:
             object.__setattr__(self, name, check.integer(name, getattr(self, name), 1))
         for name in ("memory", "walltime", "queue", "account", "interface", "driver_interface", "python"):
             if not isinstance(getattr(self, name), str):
-                raise InvalidProblem(f'{name} = {getattr(self, name)!r} is not a text; give one in "quotes"')
+                raise InvalidProblem(f'{name} = {shown(getattr(self, name))} is not a text; give one in "quotes"')
         for name in ("directives", "prologue"):
             given = getattr(self, name)
-            if isinstance(given, str) or not all(isinstance(line, str) for line in given):
-                raise InvalidProblem(f'{name} = {given!r} is not a list of texts; give ["first line", "second line"]')
+            if not (isinstance(given, list | tuple) and all(isinstance(line, str) for line in given)):
+                raise InvalidProblem(
+                    f'{name} = {shown(given)} is not a list of texts; give ["first line", "second line"]'
+                )
             object.__setattr__(self, name, tuple(given))
         for name in ("memory", "walltime"):
             if not getattr(self, name):

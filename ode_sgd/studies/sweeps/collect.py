@@ -23,7 +23,7 @@ from ode_sgd.studies.sweeps.columns import Measure, measures_of
 from ode_sgd.studies.sweeps.quantities import Function, loaded_functions, quantity_measures
 from ode_sgd.studies.sweeps.run import stored_sweep
 from ode_sgd.studies.sweeps.stack import STATUS, Computed, columns_of
-from ode_sgd.studies.sweeps.sweep import Sweep
+from ode_sgd.studies.sweeps.sweep import SWEEP, Sweep
 from ode_sgd.studies.sweeps.table import Table
 
 COLLECTED = "collected.h5"
@@ -102,7 +102,7 @@ def collect_sweep(
     sweep, place, plan = stored_sweep(folder)
     if plan is None:
         raise StorageError(f"{place.path} holds no runs yet; run the sweep first")
-    path = Path(output) if output is not None else place.path / COLLECTED
+    path = check.path("output", output) if output is not None else place.path / COLLECTED
     _check_output(path, place)
     notes: list[str] = []
     measures = chosen_measures(sweep, columns, quantities, notes)
@@ -164,7 +164,10 @@ def asked_for(
     sweep = stored_sweep(folder)[0]
     choice = sweep.choice
     if file is not None:
-        choice = sweep.read_choice(load_tables(file).get(COLLECT, {}), file.parent, faults)
+        tables = load_tables(file)
+        if not tables.keys() & {SWEEP, COLLECT}:
+            faults.append("is no sweep file: it has neither a table [sweep] nor [collect]")
+        choice = sweep.read_choice(tables.get(COLLECT, {}), file.parent, faults)
         if faults:
             raise StudyError(str(file), faults)
     if columns is not None:

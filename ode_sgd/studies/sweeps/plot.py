@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ode_sgd.analysis.drawing import drawing
 from ode_sgd.analysis.selection import FOUND, Selection
+from ode_sgd.model import check
 from ode_sgd.model.errors import StorageError, StudyError
 from ode_sgd.storage.files import beside, check_figure
 from ode_sgd.storage.stack import COLLECT as AGAIN
@@ -91,11 +92,11 @@ def plot_sweep(
     StudyError
         For a name that is not there, or an axis that was not swept.
     """
-    source = Path(source)
+    source = check.path("source", source)
     path = source / COLLECTED if source.is_dir() else source
     if source.is_dir() and not path.exists():
         raise StorageError(f"{source} holds no {COLLECTED}; `ode-sgd sweep collect {source}` writes it")
-    output = Path(output) if output is not None else beside(path, ".png")
+    output = check.path("output", output) if output is not None else beside(path, ".png")
     check_figure(output, [path])
     columns, attributes = read_table(path)
     if "axes_json" not in attributes:

@@ -246,9 +246,9 @@ def _shard(given: str | tuple[int, int] | None) -> tuple[int, int]:
     if given is None:
         return 0, 1
     if isinstance(given, str):
-        found = re.fullmatch(r"\s*(-?\d+)\s*/\s*(-?\d+)\s*", given)
+        found = re.fullmatch(r"\s*(-?\d{1,18})\s*/\s*(-?\d{1,18})\s*", given)
         if found is None:
-            raise StudyError("--shard", [f"{given!r} is no part; give i/n with 0 <= i < n, such as 0/10"])
+            raise StudyError("--shard", [f"{shown(given)} is no part; give i/n with 0 <= i < n, such as 0/10"])
         given = int(found[1]), int(found[2])
     given = plain(given)
     if not (isinstance(given, tuple | list) and len(given) == 2 and all(type(number) is int for number in given)):

@@ -81,7 +81,7 @@ class Sweep:
     ) -> None:
         faults: list[str] = []
         source = str(study) if isinstance(study, str | Path) else "sweep"
-        groups = list(zip) if isinstance(zip, Iterable) else [zip]
+        groups = list(zip) if _several(zip) else [zip]
         faults += _argument_faults(study, axes, groups)
         if faults:
             raise StudyError(source, faults)
@@ -261,6 +261,11 @@ class Sweep:
         return self
 
 
+def _several(value: Any) -> bool:
+    """Whether this can be gone through, which an array without axes only seems to."""
+    return isinstance(value, Iterable) and getattr(value, "shape", None) != ()
+
+
 def _argument_faults(study: Any, axes: Any, groups: list[Any]) -> list[str]:
     """What is wrong with the kinds of a sweep's arguments."""
     faults = []
@@ -276,7 +281,7 @@ def _argument_faults(study: Any, axes: Any, groups: list[Any]) -> list[str]:
             check.refuse_masked(name, given)
         except InvalidProblem as error:
             faults.append(str(error))
-    if not all(isinstance(group, Iterable) for group in groups):
+    if not all(map(_several, groups)):
         told = shown(groups[0] if len(groups) == 1 else groups)
         faults.append(f'zip = {told}: give a list of lists of names, such as [["a.b", "c.d"]]')
     return faults
