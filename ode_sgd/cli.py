@@ -292,8 +292,8 @@ def _plot(arguments: argparse.Namespace) -> int:
     from ode_sgd.storage.files import beside, check_figure
     from ode_sgd.storage.hdf5 import load
 
-    output: Path = arguments.output or beside(arguments.file, ".png")
     stored = load(arguments.file)
+    output: Path = arguments.output or beside(arguments.file, ".png")
     check_figure(output, [arguments.file])
     with drawing(output):
         from ode_sgd.analysis.plots import analysis_figure, run_figure, save_figure

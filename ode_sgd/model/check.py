@@ -112,7 +112,7 @@ def sequence(name: str, value: Any, error: type[OdeSgdError] = InvalidProblem) -
 
 
 def path(name: str, value: Any) -> Path:
-    """The name of a file or folder; StorageError for what can be none, of which to ask whether it exists would raise."""
+    """The name of a file or folder; StorageError for what can be none, and would raise when it is looked for."""
     told = f"{name} = {shown(value)}"
     try:
         longest = max((len(os.fsencode(part)) for part in Path(value).parts), default=0)

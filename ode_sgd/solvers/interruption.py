@@ -1,6 +1,7 @@
 """Ctrl-C, SIGTERM and SIGHUP during a long run."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +20,14 @@ class Interruption:
     A SIGHUP that is ignored stays ignored: `nohup` asks for that.
 
     An exception out of a signal handler can get lost on its way: a compiler's callback swallows it, or turns it into
-    an error of its own. `check` raises it again, and such an error leaves the context as KeyboardInterrupt.
+    an error of its own; in a weak reference's or a finaliser's Python would print it, and go on. `check` raises it
+    again, also that of a context inside this one, and such an error leaves the context as KeyboardInterrupt.
     """
 
+    _lost = False  # one that Python went on after
+
     def __init__(self) -> None:
-        self.asked = False
+        self.asked = Interruption._lost
         self._patient, self._heard = False, 0
         self._previous: dict[signal.Signals, Any] = {}
 
@@ -31,6 +35,7 @@ class Interruption:
         if threading.current_thread() is threading.main_thread():  # no other thread may set handlers
             heard = [n for n in SIGNALS if n != HANGUP or signal.getsignal(n) != signal.SIG_IGN]
             self._previous = {number: signal.signal(number, self._interrupt) for number in heard}
+            self._hook, sys.unraisablehook = sys.unraisablehook, self._unraisable
         return self
 
     def __exit__(
@@ -38,6 +43,9 @@ class Interruption:
     ) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+        if self._previous:
+            sys.unraisablehook = self._hook
+            Interruption._lost = False
         if self.asked and kind is not None and issubclass(kind, Exception):
             raise KeyboardInterrupt from error
 
@@ -45,6 +53,13 @@ class Interruption:
         self.asked, self._heard = True, self._heard + 1
         if not self._patient or self._heard > PATIENCE:
             raise KeyboardInterrupt
+
+    def _unraisable(self, what: "sys.UnraisableHookArgs") -> None:
+        """As Python's, but for our own exception, which is remembered."""
+        if self.asked and what.exc_type is KeyboardInterrupt:
+            Interruption._lost = True
+        else:
+            self._hook(what)
 
     @contextmanager
     def remembered(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from contextlib import suppress
 
@@ -93,3 +94,23 @@ def test_other_threads_leave_the_handlers_alone():
     thread.start()
     thread.join()
     assert seen == before
+
+
+def test_one_that_python_goes_on_after_is_not_lost(capsys):
+    """Within a weak reference's callback or a finaliser an exception is printed and ignored."""
+
+    class Finalised:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise KeyboardInterrupt  # as the handler does somewhere in here
+
+    hook = sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt), Interruption(), Interruption() as inner:
+        Finalised()
+        assert inner.asked
+        with Interruption() as nested:
+            nested.check()
+    assert sys.unraisablehook is hook
+    assert capsys.readouterr().err == ""
+    with Interruption() as later:
+        later.check()

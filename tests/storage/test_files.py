@@ -184,7 +184,7 @@ def test_links_that_lead_nowhere(tmp_path):
 
 
 def test_a_null_byte(tmp_path):
-    refused(f"{tmp_path}/a\0b", "cannot be a file")
+    refused(f"{tmp_path}/a\0b", "is no name of a file")
 
 
 def test_a_figure_does_not_replace_its_source(tmp_path):

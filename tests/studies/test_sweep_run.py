@@ -222,7 +222,7 @@ def test_a_folder_that_becomes_unwritable(sweep, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("call", [lambda: run_sweep(Sweep(tables(), AXES), None), lambda: ode_sgd.sweep_status(5)])
 def test_no_folder(call):
-    with pytest.raises(StorageError, match="is no name of a folder"):
+    with pytest.raises(StorageError, match="is no name of a file"):
         call()
 
 
