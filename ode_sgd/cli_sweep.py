@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ode_sgd.model import check
 from ode_sgd.model.errors import StorageError
 
 if TYPE_CHECKING:
@@ -147,6 +146,8 @@ def _command(
 
 def _folder(path: Path) -> Path:
     """A sweep's folder, given itself or its sweep file."""
+    from ode_sgd.model import check
+
     path = check.path("folder", path)
     return _default(path) if path.is_file() or (path.suffix == ".toml" and not path.is_dir()) else path
 
