@@ -112,18 +112,18 @@ def sequence(name: str, value: Any, error: type[OdeSgdError] = InvalidProblem) -
 
 
 def path(name: str, value: Any) -> Path:
-    """The name of a file or folder; StorageError for what can be none, and would raise when it is looked for."""
+    """The name of a file or folder; StorageError for what can be none: to ask whether it exists would raise."""
     told = f"{name} = {shown(value)}"
     try:
-        longest = max((len(os.fsencode(part)) for part in Path(value).parts), default=0)
-    except (TypeError, ValueError):  # nothing like a text; letters that no file system has
-        longest = 0
-        value = "\0"
-    if "\0" in str(value):
+        result = Path(value)
+        parts = [os.fsencode(part) for part in result.parts]
+    except (TypeError, ValueError):  # no text; letters that no file system has
+        parts = [b"\0"]
+    if any(b"\0" in part for part in parts):
         raise StorageError(f"{told} is no name of a file; give a text or a pathlib.Path")
-    if longest > LONGEST:
+    if any(len(part) > LONGEST for part in parts):
         raise StorageError(f"{told} is too long for the name of a file; give a shorter one")
-    return Path(value)
+    return result
 
 
 def generator(seed: Any) -> np.random.Generator:

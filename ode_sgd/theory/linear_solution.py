@@ -27,9 +27,7 @@ MOST_EXACT = 30_000  # distinct eigenvalues: the secular equation is quadratic i
 BLOCK = 2**13  # exponentials at once: 64 KiB, and products too small for BLAS to spread over threads
 LARGEST_EXPONENT = 690.0  # beyond exp(690) = 1e299 a growing error counts as infinite
 VANISHED = 745.0  # exp(-745) underflows
-SMALLEST_RATIO = (
-    1e-100  # of an eigenvalue to the largest; below, its sector rests: squares of ratios must not underflow
-)
+SMALLEST_RATIO = 1e-100  # of an eigenvalue to the largest: below, its sector rests, as squares would underflow
 SMALLEST_VECTOR = 1e-140  # squares of the equation's vector must not underflow
 
 
@@ -113,7 +111,7 @@ def linear_error(problem: Problem, start: OrderParameters, alpha: Any) -> Array:
     start : OrderParameters
         At alpha = 0. Its own rounding is all that limits the result: e_k is a difference of overlaps.
     alpha : array_like, shape (n,)
-        Times >= 0, dimensionless, in any order.
+        Times >= 0, dimensionless, in any order. Eigenvalues below 1e-100 of the largest count as 0.
 
     Returns
     -------

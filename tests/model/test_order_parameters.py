@@ -301,3 +301,23 @@ def test_arguments_of_the_wrong_kind():
         with pytest.raises(ode_sgd.OdeSgdError):
             call()
     assert ode_sgd.integrate(problem, start, np.array(5.0)).alpha[-1] == 5.0
+
+
+@pytest.mark.parametrize("teachers", [2, 3])
+def test_weights_that_look_transposed(teachers):
+    J, B = np.random.default_rng(0).standard_normal((2, 40)), np.random.default_rng(1).standard_normal((teachers, 40))
+    spectrum = Spectrum.isotropic()
+    with pytest.raises(InvalidStart, match=r"look transposed: give one row a unit, J \(K, N\) and B \(M, N\)"):
+        OrderParameters.from_weights(J.T, B.T, spectrum)
+    with pytest.raises(InvalidStart, match="J has 2 columns and B has 40; both need N"):
+        OrderParameters.from_weights(J.T, B, spectrum)
+    assert OrderParameters.from_weights(J, B, spectrum).r.shape == (1, 2, teachers)
+    assert OrderParameters.from_weights(np.eye(3)[:, :2], B[:2, :2], spectrum).r.shape == (1, 3, 2)  # more than inputs
+
+
+def test_replicas_have_a_final_state_each():
+    problem = Problem(spectrum=Spectrum.isotropic(), student_units=2, teacher_units=2, learning_rate=0.5)
+    start = OrderParameters.random(problem, 40, 0.3, seed=1)
+    run = ode_sgd.simulate(problem, start, [0.0, 1.0], dimension=40, replicas=3, seed=1)
+    with pytest.raises(InvalidStart, match="start holds 3 states, one a replica; give an"):
+        ode_sgd.integrate(problem, run.final, 1.0)
