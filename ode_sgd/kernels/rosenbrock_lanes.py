@@ -123,7 +123,7 @@ def rosenbrock_lanes(activation: str, K: int, M: int) -> Callable[..., Attempt]:
         index, T, a, C, V, A, G, dC, base = w.overlap, w.T, w.a, w.C, w.V, w.A, w.G, w.dC, w.rows
         p = base.size
         E, half, dA, dG = room(A, (K, M)), room(A, (K, d)), room(A, (K, d)), room(A, (K, K))
-        rows, sums, c = room(A, (p,)), room(A, (p,)), zeros(A, STAGES)
+        rows, sums, c = room(A, (p,)), room(A, (p,)), zeros(A, (STAGES,))
         flags = prepare(y, s, w, noise_variance, floor, E, half)
         coupling_moments(s, 1.0 / (GAMMA * h), w.L, E, w.moments)
         coupling_matrix(index, w.JA, w.JG, w.moments, M, w.coupling)

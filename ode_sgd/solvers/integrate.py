@@ -14,7 +14,7 @@ from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers import rosenbrock_method
 from ode_sgd.solvers.compression import default_nodes, distinct_moving, on_nodes
-from ode_sgd.solvers.door import initial_state, sector_system
+from ode_sgd.solvers.door import initial_state, sector_system, writable
 from ode_sgd.solvers.solution import Request, Solution
 from ode_sgd.solvers.trajectory import Moments, Sectors, Trajectory, errors_of, wanted_moments
 
@@ -141,7 +141,7 @@ def request_of(
 ) -> Request:
     """What is wanted, as the methods take it."""
     return Request(
-        alpha=alpha,
+        alpha=writable(alpha),
         weights=np.stack([problem.spectrum.powers(order) for order in orders]),
         order_one=orders.index(1),
         keep_sectors=sectors,
