@@ -6,6 +6,7 @@ Commands import what they need when they run: a --help that waited for compilers
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -187,12 +188,14 @@ def _run(arguments: argparse.Namespace) -> int:
         check_outputs(output)
         print(f"{arguments.file}: no faults; a run would write {output} and its figures")
         return DONE
+    from ode_sgd.kernels.news import heard_by
     from ode_sgd.studies.execution import run_study
     from ode_sgd.studies.progress import Progress
 
     progress = None if arguments.quiet else Progress()
     try:
-        result = run_study(study, output, progress)
+        with heard_by(progress.compiling) if progress is not None else nullcontext():
+            result = run_study(study, output, progress)
     finally:
         if progress is not None:
             progress.close()

@@ -7,6 +7,7 @@
 """
 
 import functools
+import gc
 import hashlib
 import io
 import sys
@@ -29,6 +30,7 @@ from numba.core.registry import CPUDispatcher
 from numba.core.runtime.nrt import rtsys
 from numba.core.untyped_passes import ExtractByteCode
 
+from ode_sgd.kernels import news
 from ode_sgd.kernels.cache_folder import cache_directory, cache_place, source_digest, tell
 from ode_sgd.kernels.processor import processor_kind
 
@@ -56,6 +58,18 @@ def code_generator() -> Any:
             return kind.features if kind else str(super()._get_host_cpu_features())
 
     return Generator("ode_sgd")
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """The compiler makes objects by the million, which stay: looking through them takes a fifth of its time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Ordered(set[str]):
@@ -163,6 +177,8 @@ class _Compiler(Compiler):  # type: ignore[misc]
 
     def compile_extra(self, function: Any) -> Any:
         state, dispatcher = self.state, _BY_FUNCTION[function]
+        if not dispatcher.inline:
+            news.begun()
         state.func_id = FunctionIdentity.from_function(function)
         state.func_id.unique_id = dispatcher.number
         state.library = _Library(state.func_id.func_qualname, dispatcher, tuple(state.args))
@@ -191,8 +207,10 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
         code_generator()  # a wrong choice of processor is said here
         self._compilation_chain_init_hook()
         types = tuple(self.typeof_pyval(arg) for arg in args)
-        with global_compiler_lock:  # entered twice, by threads that come together, it is slow for ever
-            if types not in self._ways_in:
+        with news.waiting(), global_compiler_lock:
+            if types in self._ways_in:  # threads came together; inserted twice, it would be slow for ever
+                return self._ways_in[types][0]
+            with news.working(), _without_garbage_collection():
                 self.compile(types)
                 self._ways_in[types] = self._way_in(types, self.overloads[types])
                 self._insert([kind._code for kind in types], self._ways_in[types][0], False)

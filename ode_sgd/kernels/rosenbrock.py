@@ -15,7 +15,7 @@ from ode_sgd.kernels.blocks import LANES
 from ode_sgd.kernels.coefficients import ANY, coefficient_kernels
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.differences import difference_coefficients, difference_error, difference_linearised
-from ode_sgd.kernels.eigenbasis import turn_covariance, turns
+from ode_sgd.kernels.eigenbasis import turn_covariance, turn_derivatives, turns
 from ode_sgd.kernels.lanes import room, zeros
 from ode_sgd.kernels.layout import Indices
 from ode_sgd.kernels.linearised import linearised_coefficients
@@ -228,7 +228,7 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
     """Kernel that advances one problem by up to `budget` attempted steps, in the form of differences.py if asked."""
     turn_all, coupling_moments, stage_pass, finish_pass, dense_sectors = sector_passes(K, M)
     shape = ANY if shape_variant(K, M) == "any" else (K, K + M)
-    turn_covariance, turn_coefficients, turn_derivatives = turns(shape)
+    turn_covariance, turn_coefficients, _ = turns(shape)
     coefficients, eps_g, error_terms, _ = coefficient_kernels(activation)
     linearise = linearised_coefficients(activation)
     if differences:

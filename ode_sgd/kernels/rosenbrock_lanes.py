@@ -150,9 +150,8 @@ def rosenbrock_lanes(activation: str, K: int, M: int) -> Callable[..., Attempt]:
             rows[b] += dC[STAGES - 1, b]
         turn_covariance(rows, V, index, T, C)
         final = eps_g(C, a)
-        trace: Any = 0.0
-        mean_size: Any = 0.0
-        size: Any = 0.0
+        nothing: Any = 0.0 * h  # vectors from the start: Numba would also compile for what they are before
+        trace, mean_size, size = nothing, nothing, nothing
         for k in range(y.shape[0]):
             trace += s.variance[k, 0]
         for i in range(K):
@@ -162,7 +161,7 @@ def rosenbrock_lanes(activation: str, K: int, M: int) -> Callable[..., Attempt]:
         error: Any = finish_pass(s, E, dA, dG, mean_size / trace, atol, rtol)
         rounding = ROUNDING * error_terms(C, a)
         off = abs(final - embedded) / (rtol * abs(final) + rounding + TINY)
-        summed = sums_error(index, base, rows, dC[STAGES - 1], T, 0.0, atol * trace, rtol)
+        summed = sums_error(index, base, rows, dC[STAGES - 1], T, nothing, atol * trace, rtol)
         poison = 0.0 * (error + off + summed)
         error = max(max(error, off) / SLACK, summed) + poison
         return Attempt(choose(regular, error, np.inf), flags, size)

@@ -22,6 +22,12 @@ class SectorSystem(NamedTuple):
     noise: Array  # (L,), eta^2 lambda_k, 0 where it does not learn or under gradient flow
 
 
+def shape_of(problem: Problem) -> str:
+    """What kernels are compiled for, in words: "erf, K = M = 3"."""
+    K, M = problem.student_units, problem.teacher_units
+    return f"{problem.activation}, " + (f"K = M = {K}" if K == M else f"K = {K}, M = {M}")
+
+
 def writable(values: Any) -> Array:
     """A contiguous copy of our own: kernels are compiled anew for arrays that are read-only, or not contiguous."""
     return np.array(values, np.float64, order="C")
