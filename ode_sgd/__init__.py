@@ -55,6 +55,7 @@ _HOME = {
     "ComparisonError": "ode_sgd.model.errors",
     "StudyError": "ode_sgd.model.errors",
     "StorageError": "ode_sgd.model.errors",
+    "ProcessorError": "ode_sgd.model.errors",
 }
 _MODULE_HOME = {"theory": "ode_sgd.theory", "plots": "ode_sgd.analysis.plots"}
 
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     from ode_sgd.model.errors import InvalidProblem as InvalidProblem
     from ode_sgd.model.errors import InvalidStart as InvalidStart
     from ode_sgd.model.errors import OdeSgdError as OdeSgdError
+    from ode_sgd.model.errors import ProcessorError as ProcessorError
     from ode_sgd.model.errors import StorageError as StorageError
     from ode_sgd.model.errors import StudyError as StudyError
     from ode_sgd.model.order_parameters import OrderParameters as OrderParameters

@@ -6,6 +6,7 @@ Commands import what they need when they run: a --help that waited for compilers
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -198,11 +199,13 @@ def _run(arguments: argparse.Namespace) -> int:
         prepared(study, output)
         print(f"{arguments.file}: no faults; a run would write {output} and its figures")
         return DONE
+    from ode_sgd.kernels.news import heard_by
     from ode_sgd.studies.progress import Progress
 
     progress = None if arguments.quiet else Progress()
     try:
-        result = run_study(study, output, progress, draw=False, notice=None if arguments.quiet else _notice)
+        with heard_by(progress.compiling) if progress is not None else nullcontext():
+            result = run_study(study, output, progress, draw=False, notice=None if arguments.quiet else _notice)
     finally:
         if progress is not None:
             progress.close()

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,21 +171,23 @@ def _run(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.output or _default(arguments.file)
     if arguments.dry_run:
         return _dry(sweep, folder, arguments)
+    from ode_sgd.kernels.news import heard_by
     from ode_sgd.studies.progress import SweepProgress
     from ode_sgd.studies.sweeps.run import run_sweep
 
     progress = None if arguments.quiet else SweepProgress()
     try:
-        result = run_sweep(
-            sweep,
-            folder,
-            jobs=arguments.jobs,
-            shard=arguments.shard,
-            cluster=arguments.cluster,
-            runs_per_file=arguments.runs_per_file,
-            dashboard=arguments.dashboard,
-            progress=progress,
-        )
+        with heard_by(progress.compiling) if progress is not None else nullcontext():
+            result = run_sweep(
+                sweep,
+                folder,
+                jobs=arguments.jobs,
+                shard=arguments.shard,
+                cluster=arguments.cluster,
+                runs_per_file=arguments.runs_per_file,
+                dashboard=arguments.dashboard,
+                progress=progress,
+            )
     finally:
         if progress is not None:
             progress.close()

@@ -55,6 +55,9 @@ def _run_line(run: Trajectory) -> str:
         count = "over replicas" if run.replicas is None else f"{run.replicas} replica{'s' * (run.replicas > 1)}"
         kind = f"SGD, N = {run.dimension}, {count}, seed {run.seed}"
     line = f"{kind}: {run.method}, {int(run.stats.get('steps', 0))} steps, {run.stats.get('seconds', 0.0):.2f} s"
+    compiling = run.stats.get("compiling", 0.0)
+    if compiling >= 0.5:
+        line += f", and {compiling:.0f} s of compiling"
     return line if run.status == "complete" else f"{line}; {run.status.upper()}: {run.message}"
 
 

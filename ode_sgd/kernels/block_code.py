@@ -6,13 +6,12 @@ The lines follow the formulas of block_loops.py: cN is row N of the overlaps, xN
 
 import functools
 from collections.abc import Callable, Iterator
-from math import sqrt
 from typing import Any, NamedTuple
 
 from ode_sgd.kernels import block_loops
 from ode_sgd.kernels.blocks import LANES
-from ode_sgd.kernels.compile import kernel
 from ode_sgd.kernels.layout import overlap_index, row_count
+from ode_sgd.kernels.written import written
 
 FIELDS_UP_TO = 6  # K + M up to which code is written out; beyond, compiling takes longer than it saves
 SUMS_PER_LOOP = 40  # LLVM gives up on loops with more than about 100 pairs of accesses to tell apart
@@ -95,11 +94,7 @@ class _Shape:
 
 
 def _compiled(shape: _Shape, text: str) -> Callable[..., Any]:
-    name = text[4 : text.index("(")]
-    namespace: dict[str, Any] = {"__name__": __name__, "sqrt": sqrt}
-    exec(compile(text, f"<{name}, K = {shape.K}, M = {shape.M}>", "exec"), namespace)
-    function: Callable[..., Any] = namespace[name]
-    return kernel(shape_variant(shape.K, shape.M, shape.lanes), sums=True, inline=True, always=True)(function)
+    return written(text, f"<{text[4 : text.index('(')]}, K = {shape.K}, M = {shape.M}>")
 
 
 def _matrix(name: str, rows: int, columns: int) -> list[str]:

@@ -16,12 +16,19 @@ from numpy.typing import NDArray
 
 from ode_sgd.kernels.blocks import LANES
 from ode_sgd.kernels.compile import Array, kernel
+from ode_sgd.kernels.lanes import room, zeros
 
 Offsets = NDArray[np.uint64]
 
 # Offsets are unsigned, so no access asks whether they are negative. Loops over lanes take their number from an array: a
 # constant one would be unrolled before it is vectorised, and then is not.
 LANE_COUNT = np.uint64(LANES)
+
+
+@kernel(inline=True, always=True)
+def _clear(total: Array) -> None:
+    for lane in range(np.uint64(total.size)):
+        total[lane] = 0.0
 
 
 @kernel(sums=True, inline=True, always=True)
@@ -44,20 +51,25 @@ def _combine(total: Array, weights: Array, rows: Array, offsets: Offsets) -> Non
 def turn(y: Array, V: Array, offset: Offsets, z: Array) -> None:
     """z has r' = V^T r and q' = V^T q V of y; with V^T for V it goes back."""
     K = V.shape[0]
-    half = np.empty(K * LANES)
-    starts = np.arange(K).astype(np.uint64) * LANE_COUNT
-    columns = V.T.copy()
+    half, columns = room(V, (K * LANES,)), room(V, (K, K))
+    starts, rows = zeros(offset, (K,)), zeros(offset, (offset.shape[0], K))  # rows: those of every column
+    for a in range(K):
+        starts[a] = np.uint64(a) * LANE_COUNT
+        for b in range(K):
+            columns[a, b] = V[b, a]
+        for c in range(offset.shape[0]):
+            rows[c, a] = offset[a, c]
     for a in range(K):
         for n in range(K, offset.shape[0]):
             at = offset[a, n]
-            z[at : at + LANE_COUNT] = 0.0
-            _combine(z[at : at + LANE_COUNT], columns[a], y, offset[:K, n].copy())
-        half[:] = 0.0
+            _clear(z[at : at + LANE_COUNT])
+            _combine(z[at : at + LANE_COUNT], columns[a], y, rows[n])
+        _clear(half)
         for j in range(K):
-            _combine(half[j * LANES : (j + 1) * LANES], columns[a], y, offset[:K, j].copy())
+            _combine(half[j * LANES : (j + 1) * LANES], columns[a], y, rows[j])
         for b in range(a, K):
             at = offset[a, b]
-            z[at : at + LANE_COUNT] = 0.0
+            _clear(z[at : at + LANE_COUNT])
             _combine(z[at : at + LANE_COUNT], columns[b], half, starts)
 
 
@@ -85,8 +97,8 @@ def moments(
     lanes = np.uint64(rate.size)
     d = K + M
     first = np.uint64(offset[0, 0] - np.uint64(K) * LANE_COUNT)
-    drained = np.zeros((d, K, LANES))  # (c E^T)_cj
-    factor, product = np.empty(LANES), np.empty(LANES)
+    drained = zeros(z, (d, K, LANES))  # (c E^T)_cj
+    factor, product = room(z, (LANES,)), room(z, (LANES,))
     for i in range(K):
         for lane in range(lanes):
             inverse[i * LANES + lane] = 1.0 / (g + rate[lane] * L[i])
@@ -142,18 +154,18 @@ def couple(
     K, M = E.shape
     lanes = np.uint64(rate.size)
     first = np.uint64(offset[0, 0] - np.uint64(K) * LANE_COUNT)
-    change, total = np.empty(K * M * LANES), np.empty(LANES)
+    change, total = room(z, (K * M * LANES,)), room(z, (LANES,))
     for i in range(K):
         for n in range(M):
             at = offset[i, K + n]
-            total[:] = 0.0
+            _clear(total)
             _combine(total, dA[i], z, offset[K + n])
             for lane in range(lanes):
                 change[at + lane] = -rate[lane] * inverse[i * LANES + lane] * total[lane]
                 g[at + lane] += change[at + lane]
     for i in range(K):
         for j in range(i, K):
-            total[:] = 0.0
+            _clear(total)
             _combine(total, E[j], change, offset[i, K:])
             _combine(total, E[i], change, offset[j, K:])
             _combine(total, dA[i], z, offset[j])
@@ -183,18 +195,19 @@ def solve(
     K, M = E.shape
     lanes = np.uint64(rate.size)
     first = np.uint64(offset[0, 0] - np.uint64(K) * LANE_COUNT)
-    total = np.empty(LANES)
-    arg[g.size :] = z[g.size :]
+    total = room(z, (LANES,))
+    for e in range(g.size, z.size):
+        arg[e] = z[e]
     for i in range(K):
         for n in range(M):
             at = offset[i, K + n]
-            total[:] = 0.0
+            _clear(total)
             _combine(total, A[i], arg, offset[K + n])
             for lane in range(lanes):
                 g[at + lane] = inverse[i * LANES + lane] * (b[at + lane] - rate[lane] * total[lane])
     for i in range(K):
         for j in range(i, K):
-            total[:] = 0.0
+            _clear(total)
             _combine(total, A[i], arg, offset[j])
             _combine(total, A[j], arg, offset[i])
             _combine(total, E[j], g, offset[i, K:])
@@ -229,8 +242,8 @@ def error_ratios(
     """
     K, M = E.shape
     lanes = np.uint64(worst.size)
-    r_error, q_error, teacher = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
-    before, after = np.zeros(LANES), np.zeros(LANES)
+    r_error, q_error, teacher = zeros(z, (LANES,)), zeros(z, (LANES,)), zeros(z, (LANES,))
+    before, after = zeros(z, (LANES,)), zeros(z, (LANES,))
     for i in range(K):
         for n in range(M):
             at = offset[i, K + n]

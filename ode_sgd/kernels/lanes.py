@@ -11,11 +11,12 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.extending import intrinsic, lower_builtin, lower_cast, models, overload, register_model
-from numba.core.imputils import impl_ret_borrowed
+from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
 from numba.core.typeconv import Conversion
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.np import arrayobj
@@ -50,16 +51,21 @@ class _Model(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, kind, _LLVM)
 
 
-def _splat(context: Any, builder: Any, given: Any, wanted: Any, value: Any) -> Any:
-    """The same number in all lanes."""
-    number = context.cast(builder, value, given, types.float64)
+def splat(builder: Any, value: Any) -> Any:
+    """A number in all lanes; a vector as it is."""
+    if value.type == _LLVM:
+        return value
     empty = ir.Constant(_LLVM, ir.Undefined)
-    first = builder.insert_element(empty, number, ir.Constant(ir.IntType(32), 0))
+    first = builder.insert_element(empty, value, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH))
 
 
+def _spread(context: Any, builder: Any, given: Any, wanted: Any, value: Any) -> Any:
+    return splat(builder, context.cast(builder, value, given, types.float64))
+
+
 for _kind in _SCALARS:
-    lower_cast(_kind, Vector)(_splat)
+    lower_cast(_kind, Vector)(_spread)
 
 
 def _define(function: Any, arguments: int, write: Callable[[Any, Any], Any]) -> None:
@@ -184,28 +190,40 @@ def _choose(condition: Any, left: Any, right: Any) -> Any:
     return lambda condition, left, right: left if condition else right
 
 
-def room(like: Array, shape: Any) -> Array:
-    """An array of this shape with elements of the kind that `like` holds, not initialised."""
-    return np.empty(shape)
+def _new(cleared: bool) -> Any:
+    """np.empty and np.zeros, for elements of the kind that another array holds.
+
+    Straight to LLVM: Numba compiles np.empty by itself for every combination of types that it meets in a shape.
+    """
+
+    def typed(typing: Any, like: Any, shape: Any) -> Any:
+        result = types.Array(like.dtype, len(shape), "C", aligned=not isinstance(like.dtype, Vector))
+
+        def write(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            given = zip(cgutils.unpack_tuple(builder, args[1]), shape, strict=True)
+            sizes = [context.cast(builder, size, kind, types.intp) for size, kind in given]
+            made = arrayobj._empty_nd_impl(context, builder, result, sizes)
+            if cleared:
+                count = builder.mul(made.itemsize, made.nitems)
+                cgutils.memset(builder, made.data, count, 0)
+            return impl_ret_new_ref(context, builder, result, made._getvalue())
+
+        return result(like, shape), write
+
+    return intrinsic(typed)
 
 
-@overload(room, strict=False)
-def _room(like: Any, shape: Any) -> Any:
-    if isinstance(like.dtype, Vector):
-        return lambda like, shape: as_lanes(np.empty((*shape, WIDTH)))
-    return lambda like, shape: np.empty(shape)
+def _room(like: Array, shape: tuple[int, ...]) -> Array:
+    return np.empty(shape, like.dtype)
 
 
-def zeros(like: Array, count: int) -> Array:
-    """(count,) zeros of the kind that `like` holds."""
-    return np.zeros(count)
+def _zeros(like: Array, shape: tuple[int, ...]) -> Array:
+    return np.zeros(shape, like.dtype)
 
 
-@overload(zeros, strict=False)
-def _zeros(like: Any, count: Any) -> Any:
-    if isinstance(like.dtype, Vector):
-        return lambda like, count: as_lanes(np.zeros((count, WIDTH)))
-    return lambda like, count: np.zeros(count)
+_plain = numba.config.DISABLE_JIT
+room: Any = _room if _plain else _new(cleared=False)  # (like, shape) -> not initialised
+zeros: Any = _zeros if _plain else _new(cleared=True)  # (like, shape) -> zeros
 
 
 # asin x = x + x z P(z) with z = x^2 for |x| <= 1/2, else pi/2 - 2 asin sqrt((1 - |x|)/2). P is a Chebyshev fit on

@@ -15,7 +15,8 @@ from ode_sgd.kernels.blocks import LANES
 from ode_sgd.kernels.coefficients import ANY, coefficient_kernels
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.differences import difference_coefficients, difference_error, difference_linearised
-from ode_sgd.kernels.eigenbasis import turn_covariance, turns
+from ode_sgd.kernels.eigenbasis import turn_covariance, turn_derivatives, turns
+from ode_sgd.kernels.lanes import room, zeros
 from ode_sgd.kernels.layout import Indices
 from ode_sgd.kernels.linearised import linearised_coefficients
 from ode_sgd.kernels.sector_passes import Sectors, dense_sums, sector_passes, sector_sums
@@ -173,11 +174,12 @@ def record_outputs(
     few = last - first < DENSE.shape[0]
     table = DENSE.copy()
     if few:
-        table = np.zeros((last - first, STAGES))
+        table = zeros(table, (last - first, STAGES))
         for m in range(last - first):
             dense_weights((outputs.alpha[first + m] - alpha) / h, table[m])
-    sums = np.empty((outputs.weights.shape[0], 1 + table.shape[0], w.rows.size))
-    dense_rows(s, w, outputs.weights, outputs.order_one, np.zeros(w.T.shape), table, sums)
+    sums = room(table, (outputs.weights.shape[0], 1 + table.shape[0], w.rows.size))
+    nothing = zeros(table, (w.T.shape[0], w.T.shape[1]))
+    dense_rows(s, w, outputs.weights, outputs.order_one, nothing, table, sums)
     for n in range(first, last):
         x = (outputs.alpha[n] - alpha) / h
         for order in range(sums.shape[0]):
@@ -200,7 +202,7 @@ def specialised(C: Array, y: Array, s: Sectors, overlap: Indices, floor: float) 
     d = C.shape[0]
     K = d // 2
     largest = 0.0
-    nearest = np.zeros(K, np.int64)
+    nearest = zeros(overlap, (K,))
     for i in range(K):
         best = np.inf
         for n in range(K, d):
@@ -226,7 +228,7 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
     """Kernel that advances one problem by up to `budget` attempted steps, in the form of differences.py if asked."""
     turn_all, coupling_moments, stage_pass, finish_pass, dense_sectors = sector_passes(K, M)
     shape = ANY if shape_variant(K, M) == "any" else (K, K + M)
-    turn_covariance, turn_coefficients, turn_derivatives = turns(shape)
+    turn_covariance, turn_coefficients, _ = turns(shape)
     coefficients, eps_g, error_terms, _ = coefficient_kernels(activation)
     linearise = linearised_coefficients(activation)
     if differences:
@@ -252,11 +254,14 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
         A, G, times = w.A, w.G, outputs.alpha
         K, d = A.shape
         p, end = base.size, times[-1]
-        E, dA, dG = np.empty((K, d - K)), np.zeros((K, d)), np.zeros((K, K))
-        rows, sums, half = np.empty(p), np.empty(p), np.empty((K, d))
-        back, weights = np.empty((K, K)), np.empty(STAGES)
+        E, dA, dG = room(A, (K, d - K)), zeros(A, (K, d)), zeros(A, (K, K))
+        rows, sums, half = room(A, (p,)), room(A, (p,)), room(A, (K, d))
+        back, weights = room(A, (K, K)), room(A, (STAGES,))
         table = STAGE_A.copy()  # not read-only: a type of arguments the less
-        trace = s.variance.sum()  # mu_1
+        trace = 0.0  # mu_1
+        for block in range(s.variance.shape[0]):
+            for lane in range(LANES):
+                trace += s.variance[block, lane]
         smallest = 0.0
         for n in range(d - K):
             smallest += SMALLEST * T[n, n]

@@ -123,7 +123,7 @@ def rosenbrock_lanes(activation: str, K: int, M: int) -> Callable[..., Attempt]:
         index, T, a, C, V, A, G, dC, base = w.overlap, w.T, w.a, w.C, w.V, w.A, w.G, w.dC, w.rows
         p = base.size
         E, half, dA, dG = room(A, (K, M)), room(A, (K, d)), room(A, (K, d)), room(A, (K, K))
-        rows, sums, c = room(A, (p,)), room(A, (p,)), zeros(A, STAGES)
+        rows, sums, c = room(A, (p,)), room(A, (p,)), zeros(A, (STAGES,))
         flags = prepare(y, s, w, noise_variance, floor, E, half)
         coupling_moments(s, 1.0 / (GAMMA * h), w.L, E, w.moments)
         coupling_matrix(index, w.JA, w.JG, w.moments, M, w.coupling)
@@ -150,9 +150,8 @@ def rosenbrock_lanes(activation: str, K: int, M: int) -> Callable[..., Attempt]:
             rows[b] += dC[STAGES - 1, b]
         turn_covariance(rows, V, index, T, C)
         final = eps_g(C, a)
-        trace: Any = 0.0
-        mean_size: Any = 0.0
-        size: Any = 0.0
+        nothing: Any = 0.0 * h  # vectors from the start: Numba would also compile for what they are before
+        trace, mean_size, size = nothing, nothing, nothing
         for k in range(y.shape[0]):
             trace += s.variance[k, 0]
         for i in range(K):
@@ -162,7 +161,7 @@ def rosenbrock_lanes(activation: str, K: int, M: int) -> Callable[..., Attempt]:
         error: Any = finish_pass(s, E, dA, dG, mean_size / trace, atol, rtol)
         rounding = ROUNDING * error_terms(C, a)
         off = abs(final - embedded) / (rtol * abs(final) + rounding + TINY)
-        summed = sums_error(index, base, rows, dC[STAGES - 1], T, 0.0, atol * trace, rtol)
+        summed = sums_error(index, base, rows, dC[STAGES - 1], T, nothing, atol * trace, rtol)
         poison = 0.0 * (error + off + summed)
         error = max(max(error, off) / SLACK, summed) + poison
         return Attempt(choose(regular, error, np.inf), flags, size)

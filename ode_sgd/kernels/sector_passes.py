@@ -56,7 +56,7 @@ def sum_lanes(lanes: Array, sums: Array) -> None:
 def sector_sums(y: Array, weight: Array, rows: Array) -> None:
     """rows (p,) = sum over sectors of weight (blocks, LANES) times overlaps."""
     count = weight.shape[1]
-    lanes = zeros(y, rows.size * count)
+    lanes = zeros(y, (rows.size * count,))
     for block in range(y.shape[0]):
         for row in range(rows.size):
             for lane in range(count):
@@ -90,8 +90,8 @@ def dense_sums(s: Sectors, weights: Array, skipped: int, table: Array, sums: Arr
     """
     orders, rows, p, width = sums.shape[0], table.shape[0], sums.shape[2], weights.shape[2]
     size = p * width
-    lanes, values = zeros(sums, orders * (1 + rows) * size), room(sums, (rows + 1, size))
-    nothing, tile = zeros(sums, size), room(sums, (size,))
+    lanes, values = zeros(sums, (orders * (1 + rows) * size,)), room(sums, (rows + 1, size))
+    nothing, tile = zeros(sums, (size,)), room(sums, (size,))
     for block in range(s.rate.shape[0] if orders > 1 else 0):
         look_ahead(s, block, table.shape[1])
         for m in range(0, rows, 2):
@@ -130,7 +130,7 @@ def sector_passes(K: int, M: int, lanes: int = LANES) -> SectorPasses:
     @kernel(variant)
     def coupling_moments(s: Sectors, g: float, L: Array, E: Array, sums: Array) -> None:
         """Inverses of the sectors' left factors, and M1, N, H of block_loops.moments one after the other."""
-        totals = zeros(sums, sums.size * s.rate.shape[1])
+        totals = zeros(sums, (sums.size * s.rate.shape[1],))
         for block in range(s.rate.shape[0]):
             moments(
                 s.z[block],
@@ -156,7 +156,7 @@ def sector_passes(K: int, M: int, lanes: int = LANES) -> SectorPasses:
         last stage, which lacks only g_8 to be the new state, goes into `trial`.
         """
         size, last = s.trial.shape[1], s.stages.shape[0] - 1
-        arg, b, totals = room(s.z, (s.z.shape[1],)), room(s.z, (size,)), zeros(s.z, size)
+        arg, b, totals = room(s.z, (s.z.shape[1],)), room(s.z, (size,)), zeros(s.z, (size,))
         for block in range(s.rate.shape[0]):
             look_ahead(s, block, stage + 1)
             z, inverse = s.z[block], s.inverse[block]
@@ -180,7 +180,7 @@ def sector_passes(K: int, M: int, lanes: int = LANES) -> SectorPasses:
         possible value. Neither changes when the basis turns. Nodes that stand for a spectrum may have negative traces.
         """
         size, last = s.trial.shape[1], s.stages.shape[0] - 1
-        worst, poison = zeros(s.z, s.rate.shape[1]), zeros(s.z, s.rate.shape[1])
+        worst, poison = zeros(s.z, (s.rate.shape[1],)), zeros(s.z, (s.rate.shape[1],))
         for block in range(s.rate.shape[0]):
             z, g, trial = s.z[block], s.stages[last, block], s.trial[block]
             couple(z, g, s.inverse[block], s.rate[block], s.noise[block], E, dA, dG, s.offset)

@@ -5,6 +5,7 @@ from math import sqrt
 import numpy as np
 
 from ode_sgd.kernels.compile import Array, kernel
+from ode_sgd.kernels.lanes import room
 from ode_sgd.kernels.layout import Indices
 
 
@@ -12,7 +13,7 @@ from ode_sgd.kernels.layout import Indices
 def symmetric_eigen(D: Array, values: Array, V: Array) -> None:
     """D = V diag(values) V^T, by cyclic Jacobi rotations; D is the symmetric part of the first K columns given."""
     K = D.shape[0]
-    B = np.empty((K, K))
+    B = room(D, (K, K))
     for i in range(K):
         for j in range(K):
             B[i, j] = 0.5 * (D[i, j] + D[j, i])

@@ -19,13 +19,14 @@ SHRINK, GROW = 0.2, 6.0
 SLACK, SUMS, QUIET = 4.0, 0.2, 200.0
 STILL = 4e-14  # of C, in place of its change where that is lost in rounding
 RELATED = 1e-6  # r^2 over tr q tr t below which r counts as that large
+EPSILON = float(np.finfo(float).eps)
 SHORTEST = 1e-290  # of steps: its inverse is a number, times any coefficient of the method
 
 
 @kernel(inline=True)
 def too_short(h: float, alpha: float) -> bool:
     """Whether alpha + h is no step at all; also for NaN."""
-    return not h > max(4.0 * np.finfo(np.float64).eps * alpha, SHORTEST)
+    return not h > max(4.0 * EPSILON * alpha, SHORTEST)
 
 
 @kernel()

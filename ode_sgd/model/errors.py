@@ -1,8 +1,6 @@
 """Everything the package raises on purpose. Each message says what was given, what is allowed and what to do next."""
 
-
-class OdeSgdError(Exception):
-    """Base of the package's errors."""
+from ode_sgd.kernels.errors import OdeSgdError, ProcessorError
 
 
 class InvalidProblem(OdeSgdError, ValueError):
@@ -32,3 +30,15 @@ class StudyError(OdeSgdError, ValueError):
 
 class StorageError(OdeSgdError, OSError):
     """A file that cannot be written, or is not one of ours."""
+
+
+__all__ = [
+    "AnalysisError",
+    "ComparisonError",
+    "InvalidProblem",
+    "InvalidStart",
+    "OdeSgdError",
+    "ProcessorError",
+    "StorageError",
+    "StudyError",
+]

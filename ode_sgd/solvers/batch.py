@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ode_sgd.kernels import news
 from ode_sgd.kernels import rosenbrock as kernels
 from ode_sgd.kernels.lanes import WIDTH
 from ode_sgd.kernels.rosenbrock_batch import Stacked, rosenbrock_batch
@@ -16,7 +17,7 @@ from ode_sgd.model.errors import InvalidProblem, InvalidStart
 from ode_sgd.model.order_parameters import OrderParameters, require_start
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers import allowance, batch_lanes, rosenbrock_method
-from ode_sgd.solvers.door import initial_state, sector_system
+from ode_sgd.solvers.door import initial_state, sector_system, shape_of
 from ode_sgd.solvers.integrate import checked_tolerance, request_of, trajectory_of
 from ode_sgd.solvers.rosenbrock_method import Run
 from ode_sgd.solvers.solution import Request
@@ -58,8 +59,9 @@ def integrate_batch(
     list of Trajectory
         In the order of the problems, by the method and step control of `integrate`. A problem's numbers are the same to
         the last bit whatever other problems the batch holds, in whatever order, on any number of threads.
-        `stats["seconds"]` is the share of the time of a problem's group. A problem that diverges has its own status and
-        does not disturb the others; after KeyboardInterrupt those not finished have the status "interrupted".
+        `stats["seconds"]` and `stats["compiling"]` are shares of the time of a problem's group. A problem that diverges
+        has its own status and does not disturb the others; after KeyboardInterrupt those not finished have the status
+        "interrupted".
 
     Raises
     ------
@@ -92,18 +94,19 @@ def integrate_batch(
         began = time.perf_counter()
         spectra = {id(problem.spectrum): problem for problem, _ in group}
         requests = {key: request(problem) for key, problem in spectra.items()}
-        runs = [
-            rosenbrock_method.begin(
-                problem, sector_system(problem, start), initial_state(start), requests[id(problem.spectrum)]
-            )
-            for problem, start in group
-        ]
-        _advance(runs, stop)
-        solutions = [rosenbrock_method.finish(run) for run in runs]
-        share = (time.perf_counter() - began) / len(group)
+        with news.watched(shape_of(group[0][0])) as watch:
+            runs = [
+                rosenbrock_method.begin(
+                    problem, sector_system(problem, start), initial_state(start), requests[id(problem.spectrum)]
+                )
+                for problem, start in group
+            ]
+            _advance(runs, stop)
+            solutions = [rosenbrock_method.finish(run) for run in runs]
+        seconds = (time.perf_counter() - began - watch.seconds) / len(group), watch.seconds / len(group)
         for number, ((problem, start), solution) in enumerate(zip(group, solutions, strict=True)):
             weights = requests[id(problem.spectrum)].weights
-            results[first + number] = trajectory_of(problem, start, orders, weights, solution, "rodas5p", rtol, share)
+            results[first + number] = trajectory_of(problem, start, orders, weights, solution, "rodas5p", rtol, seconds)
 
     _on_threads(work, range(0, len(pairs), size), workers, stop, progress or (lambda fraction: None))
     return [result for result in results if result is not None]

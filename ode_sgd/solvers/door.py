@@ -1,6 +1,6 @@
 """The one door into the kernels: contiguous, writeable float64 arrays, made from validated objects."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,15 +22,26 @@ class SectorSystem(NamedTuple):
     noise: Array  # (L,), eta^2 lambda_k, 0 where it does not learn or under gradient flow
 
 
+def shape_of(problem: Problem) -> str:
+    """What kernels are compiled for, in words: "erf, K = M = 3"."""
+    K, M = problem.student_units, problem.teacher_units
+    return f"{problem.activation}, " + (f"K = M = {K}" if K == M else f"K = {K}, M = {M}")
+
+
+def writable(values: Any) -> Array:
+    """A contiguous copy of our own: kernels are compiled anew for arrays that are read-only, or not contiguous."""
+    return np.array(values, np.float64, order="C")
+
+
 def sector_system(problem: Problem, start: OrderParameters) -> SectorSystem:
     """The constants of one integration."""
     spectrum = problem.spectrum
-    rate = problem.learning_rate * spectrum.eigenvalues * problem.learning
-    variance = spectrum.powers(1)
+    rate = writable(problem.learning_rate * spectrum.eigenvalues * problem.learning)
+    variance = writable(spectrum.powers(1))
     return SectorSystem(
         t=np.array(start.t.transpose(1, 2, 0), order="C"),
-        T=np.tensordot(variance, start.t, axes=1),
-        a=problem.signed_weights,
+        T=writable(np.tensordot(variance, start.t, axes=1)),
+        a=writable(problem.signed_weights),
         noise_variance=problem.label_noise**2,
         variance=variance,
         rate=rate,
@@ -40,4 +51,4 @@ def sector_system(problem: Problem, start: OrderParameters) -> SectorSystem:
 
 def initial_state(start: OrderParameters) -> Array:
     """State (p, L) of a start."""
-    return layout.pack(start.q, start.r)
+    return writable(layout.pack(start.q, start.r))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.kernels import layout
+from ode_sgd.kernels import layout, news
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem
@@ -14,7 +14,7 @@ from ode_sgd.model.order_parameters import OrderParameters, require_start
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers import rosenbrock_method
 from ode_sgd.solvers.compression import default_nodes, distinct_moving, on_nodes
-from ode_sgd.solvers.door import initial_state, sector_system
+from ode_sgd.solvers.door import initial_state, sector_system, shape_of, writable
 from ode_sgd.solvers.solution import Request, Solution
 from ode_sgd.solvers.trajectory import Moments, Sectors, Trajectory, errors_of
 
@@ -100,15 +100,17 @@ def integrate(
     system, state = sector_system(problem, start), initial_state(start)
     report = progress or (lambda alpha: None)
     request = request_of(problem, grid, orders, sectors, rtol, atol)
-    if method != "rodas5p":
-        from ode_sgd.solvers import scipy_methods  # scipy.integrate takes a third of a second to load
+    with news.watched(shape_of(problem)) as kernels:
+        if method != "rodas5p":
+            from ode_sgd.solvers import scipy_methods  # scipy.integrate takes a third of a second to load
 
-        solution = scipy_methods.solve(problem, system, state, request, method, report)
-    elif nodes is None:
-        solution = rosenbrock_method.solve(problem, system, state, request, report)
-    else:
-        solution = on_nodes(problem, system, state, orders, request, nodes, report)
-    return trajectory_of(problem, start, orders, request.weights, solution, method, rtol, time.perf_counter() - began)
+            solution = scipy_methods.solve(problem, system, state, request, method, report)
+        elif nodes is None:
+            solution = rosenbrock_method.solve(problem, system, state, request, report)
+        else:
+            solution = on_nodes(problem, system, state, orders, request, nodes, report)
+    seconds = time.perf_counter() - began - kernels.seconds, kernels.seconds
+    return trajectory_of(problem, start, orders, request.weights, solution, method, rtol, seconds)
 
 
 def checked_tolerance(rtol: Any) -> float:
@@ -145,7 +147,7 @@ def request_of(
 ) -> Request:
     """What is wanted, as the methods take it."""
     return Request(
-        alpha=alpha,
+        alpha=writable(alpha),
         weights=np.stack([problem.spectrum.powers(order) for order in orders]),
         order_one=orders.index(1),
         keep_sectors=sectors,
@@ -162,9 +164,9 @@ def trajectory_of(
     solution: Solution,
     method: str,
     rtol: float,
-    seconds: float,
+    seconds: tuple[float, float],
 ) -> Trajectory:
-    """The trajectory of a solution; weights (orders, L) are w_k lambda_k^order."""
+    """The trajectory of a solution; weights (orders, L) are w_k lambda_k^order, seconds without and of compiling."""
     K, M = problem.student_units, problem.teacher_units
     moments: Moments = {}
     teachers = np.tensordot(weights, start.t, axes=1)
@@ -189,5 +191,5 @@ def trajectory_of(
         status=solution.status,
         message=solution.message,
         resolution=resolution,
-        stats=solution.stats | {"seconds": seconds},
+        stats=solution.stats | {"seconds": seconds[0], "compiling": seconds[1]},
     )

@@ -13,6 +13,7 @@ from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
 from ode_sgd.model.starts import Sizes
 from ode_sgd.solvers import differences, frames
+from ode_sgd.solvers.door import writable
 
 LANES = (1, 16, 32)  # replicas that kernels are compiled for; LLVM does not vectorise fewer than 16
 CHUNK_NANOSECONDS = 2e7
@@ -86,8 +87,8 @@ class ReducedNetworks:
             B=self._in_lanes(self._B),
             scales=np.sqrt(sizes / N * spectrum.eigenvalues),
             rates=problem.learning_rate * np.sqrt(spectrum.eigenvalues / (N * sizes)) * problem.learning,
-            v=problem.v,
-            u=problem.u,
+            v=writable(problem.v),
+            u=writable(problem.u),
             noise=problem.label_noise,
             freedom=freedom,
             twice_d=np.ascontiguousarray(twice_d),

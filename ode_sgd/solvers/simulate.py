@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.kernels.compile import source_digest
+from ode_sgd.kernels import news
+from ode_sgd.kernels.cache_folder import source_digest
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidProblem, InvalidStart
@@ -17,6 +18,7 @@ from ode_sgd.model.inputs import principal_axes
 from ode_sgd.model.order_parameters import OrderParameters, no_start
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers import allowance
+from ode_sgd.solvers.door import shape_of
 from ode_sgd.solvers.memory import check_memory
 from ode_sgd.solvers.reduced import LANES, check_sizes
 from ode_sgd.solvers.replicas import Checkpoint, Group, Plan, Records, Start, State, drawn_start, run_all
@@ -253,13 +255,15 @@ def _simulated(
             state |= {f"{number}_{name}": values for name, values in group.snapshot().items()}
         checkpoint.write(state)  # type: ignore[union-attr]
 
-    interrupted = run_all(groups, min(len(groups), workers), progress, keep if checkpoint is not None else None)
+    with news.watched(shape_of(plan.problem), all_threads=True) as kernels:
+        interrupted = run_all(groups, min(len(groups), workers), progress, keep if checkpoint is not None else None)
     done = sum(group.done * len(group.replicas) for group in groups)
     arguments = _collect(plan, records, plan.steps / dimension, interrupted)
     stats = {
         "steps": float(done),
         "steps_before": float(before),
-        "seconds": before_seconds + time.perf_counter() - began,
+        "seconds": before_seconds + max(0.0, time.perf_counter() - began - kernels.seconds),
+        "compiling": kernels.seconds,
     }
     return Trajectory(**arguments, method=plan.method, stats=stats, dimension=dimension, seed=seed)
 

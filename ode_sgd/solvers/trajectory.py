@@ -61,7 +61,8 @@ class Trajectory:
         eps_g above which rounding is below 10 rtol of it (1e-6 where rtol is finer than 1e-7); with SciPy's methods
         rtol times the terms of eps_g.
     stats : dict
-        steps, rejected, right_hand_sides, seconds, as far as the method has them.
+        steps, rejected, right_hand_sides, seconds, and compiling (the seconds before that which went into compiling
+        kernels, once for a shape), as far as the method has them.
     dimension, seed : int or None
         N and the seed of a simulation.
     """

@@ -6,7 +6,7 @@ from typing import Any
 
 from ode_sgd import __version__
 from ode_sgd.kernels.averages import available
-from ode_sgd.kernels.compile import PLACE, cache_place
+from ode_sgd.kernels.cache_folder import PLACE, cache_place
 from ode_sgd.solvers import allowance
 
 LIBRARIES = ("numpy", "numba", "llvmlite", "scipy", "h5py", "matplotlib", "tqdm")

@@ -33,10 +33,18 @@ class Progress:
         if stage != self._stage:
             self._begin(stage)
         if self._bar is not None:
+            self._bar.set_description_str(stage, refresh=False)
             self._bar.update(fraction - self._bar.n)
         elif self._clock() - self._said >= PERIOD:
             self._said = self._clock()
             print(f"{stage}: {fraction:.0%} after {self._said - self._began:.0f} s", file=self._stream, flush=True)
+
+    def compiling(self, what: str, kernels: int) -> None:
+        """Say what kernels are compiled for, and which one it is, from 1."""
+        if self._bar is not None:
+            self._bar.set_description_str(f"{self._stage}: compiling kernels for {what}, {kernels} so far")
+        elif kernels == 1:
+            print(f"compiling kernels for {what}: once, some seconds", file=self._stream, flush=True)
 
     def _begin(self, stage: str) -> None:
         self.close()
@@ -90,6 +98,13 @@ class SweepProgress:
         if rate > 0.0:
             text += f", {rate:.3g}/s, {duration((runs - complete - failed) / rate)} left"
         self._write(text)
+
+    def compiling(self, what: str, kernels: int) -> None:
+        """Say what kernels are compiled for, and which one it is, from 1."""
+        if self._terminal:
+            self._write(f"{self._stage}compiling kernels for {what}, {kernels} so far")
+        elif kernels == 1:
+            self._write(f"compiling kernels for {what}: once, some seconds")
 
     def _write(self, text: str) -> None:
         if self._terminal:

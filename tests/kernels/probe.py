@@ -77,7 +77,7 @@ def main(parts, activations, path):
         for part in parts.split(","):
             for name in activations.split(","):
                 results.update({f"{name} {key}": value for key, value in PARTS[part](name).items()})
-    from ode_sgd.kernels.compile import cache_directory, source_digest
+    from ode_sgd.kernels.cache_folder import cache_directory, source_digest
 
     facts = {"compilations": len(recorder.buffer), "digest": source_digest(), "cached": cache_directory() is not None}
     np.savez(path, **results, **facts)

@@ -15,7 +15,8 @@ import pytest
 
 import ode_sgd
 from kernels.probe import PARTS
-from ode_sgd.kernels import compile as compile_module
+from ode_sgd.kernels import cache_folder, machine_code
+from ode_sgd.kernels.compile import SUM_FLAGS, kernel
 
 PROBE = Path(__file__).with_name("probe.py")
 ONCE = re.compile("kernels are compiled anew: .*ODE_SGD_CACHE_DIR")
@@ -121,19 +122,19 @@ def test_without_a_writable_folder_kernels_still_work(tmp_path):
 @pytest.fixture
 def in_another_process(tmp_path, monkeypatch):
     """A function that does what a new process would: find a small kernel in a folder, or compile it; warnings, hits."""
-    monkeypatch.setattr(compile_module, "cache_place", lambda: (tmp_path, ""))
+    monkeypatch.setattr(machine_code, "cache_directory", lambda: tmp_path)
 
     def once():
-        monkeypatch.setattr(compile_module, "_TOLD", [])
+        monkeypatch.setattr(cache_folder, "_TOLD", [])
 
         def doubled(x):
             return 2.0 * x
 
-        kernel = compile_module.kernel()(doubled)
+        made = kernel()(doubled)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            assert kernel(3.0) == 6.0
-        return [str(warning.message) for warning in caught], sum(kernel.stats.cache_hits.values())
+            assert made(3.0) == 6.0
+        return [str(warning.message) for warning in caught], sum(made.stats.cache_hits.values())
 
     return once
 
@@ -173,7 +174,7 @@ def test_an_entry_that_cannot_be_read_is_mended(tmp_path, in_another_process, mo
         raise RuntimeError("Unable to parse object file")
 
     with monkeypatch.context() as patched:
-        patched.setattr(compile_module._Implementation, "rebuild", no)
+        patched.setattr(machine_code._Implementation, "rebuild", no)
         told, hits = in_another_process()
     assert (len(told), hits) == (1, 0)
     assert "Unable to parse" in told[0]
@@ -188,7 +189,7 @@ def test_a_folder_that_takes_no_kernel(tmp_path, in_another_process, monkeypatch
     def no(*_):
         raise OSError(code, text)
 
-    monkeypatch.setattr(compile_module.IndexDataCacheFile, "_open_for_write", no)
+    monkeypatch.setattr(machine_code.IndexDataCacheFile, "_open_for_write", no)
     told, hits = in_another_process()
     assert (len(told), hits) == (1, 0)
     assert text in told[0]
@@ -196,10 +197,10 @@ def test_a_folder_that_takes_no_kernel(tmp_path, in_another_process, monkeypatch
 
 
 def test_one_warning_for_all_kernels(monkeypatch):
-    monkeypatch.setattr(compile_module, "_TOLD", [])
+    monkeypatch.setattr(cache_folder, "_TOLD", [])
     with pytest.warns(RuntimeWarning, match="first") as caught:
-        compile_module._tell("the first")
-        compile_module._tell("the second")
+        cache_folder.tell("the first")
+        cache_folder.tell("the second")
     assert len(caught) == 1
 
 
@@ -230,21 +231,21 @@ def test_user_cache_folder(monkeypatch, tmp_path):
     """Without a choice of the user it is the system's folder for caches."""
     monkeypatch.delenv("ODE_SGD_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(compile_module.platform, "system", lambda: "Linux")
-    folder, _ = compile_module.cache_place.__wrapped__()
-    assert folder == tmp_path / "ode-sgd" / f"kernels-{compile_module.source_digest()}"
+    monkeypatch.setattr(cache_folder.platform, "system", lambda: "Linux")
+    folder, _ = cache_folder.cache_place.__wrapped__()
+    assert folder == tmp_path / "ode-sgd" / f"kernels-{cache_folder.source_digest()}"
     assert folder.is_dir()
-    monkeypatch.setattr(compile_module.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(cache_folder.platform, "system", lambda: "Darwin")
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    assert compile_module.cache_place.__wrapped__()[0].is_relative_to(tmp_path / "Library" / "Caches")
+    assert cache_folder.cache_place.__wrapped__()[0].is_relative_to(tmp_path / "Library" / "Caches")
 
 
 def test_the_home_folder_in_the_choice(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("ODE_SGD_CACHE_DIR", "~/kernels")
-    assert compile_module.cache_place.__wrapped__()[0].parent == tmp_path / "kernels"
+    assert cache_folder.cache_place.__wrapped__()[0].parent == tmp_path / "kernels"
     monkeypatch.setenv("ODE_SGD_CACHE_DIR", "~nobody-of-this-name/kernels")
-    folder, fault = compile_module.cache_place.__wrapped__()
+    folder, fault = cache_folder.cache_place.__wrapped__()
     assert folder is None
     assert "~nobody-of-this-name" in fault
 
@@ -258,13 +259,13 @@ def test_no_home_folder(monkeypatch):
     for name in ("ODE_SGD_CACHE_DIR", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", no)
-    assert compile_module.cache_place.__wrapped__() == (None, "Could not determine home directory")
+    assert cache_folder.cache_place.__wrapped__() == (None, "Could not determine home directory")
 
 
 def test_reordered_sums_still_see_nan_and_infinity():
-    assert not compile_module.SUM_FLAGS & {"nnan", "ninf", "fast"}
+    assert not set(SUM_FLAGS) & {"nnan", "ninf", "fast"}
 
-    @compile_module.kernel(sums=True, inline=True)
+    @kernel(sums=True, inline=True)
     def is_finite_sum(values):
         total = 0.0
         for k in range(values.size):

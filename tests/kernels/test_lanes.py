@@ -65,7 +65,7 @@ def test_asin():
 @jit
 def _kinds(x):
     a = as_lanes(x)
-    made, nothing = room(a, (2, 3)), zeros(a, 4)
+    made, nothing = room(a, (2, 3)), zeros(a, (4,))
     made[:] = a[0]
     return made.shape, any_lane(a[0] > 1.0), any_lane(nothing[3] > 0.0), any_lane(made[1, 2] > 1.0)
 

@@ -10,8 +10,7 @@ from reference.theory import Theory
 
 import ode_sgd
 from kernels.cases import covariance, step_normals
-from ode_sgd.kernels import averages
-from ode_sgd.kernels import compile as compile_module
+from ode_sgd.kernels import averages, cache_folder, machine_code
 
 # g(x) = x^2, by Isserlis' theorem. Under a name of its own, so that it stays a new file for ever.
 SOURCE = """
@@ -88,8 +87,8 @@ def dropped(tmp_path, monkeypatch):
     """The file in a folder that counts as the averages' own; compiled without the cache, which knows only ours."""
     (tmp_path / f"{NAME}.py").write_text(SOURCE)
     monkeypatch.setattr(averages, "__path__", [*averages.__path__, str(tmp_path)])
-    monkeypatch.setattr(compile_module, "cache_directory", lambda: None)
-    monkeypatch.setattr(compile_module, "_TOLD", ["that there is no cache"])
+    monkeypatch.setattr(machine_code, "cache_directory", lambda: None)
+    monkeypatch.setattr(cache_folder, "_TOLD", ["that nothing is kept is meant"])
     yield averages.load(NAME)
     sys.modules.pop(f"{averages.__name__}.{NAME}")
 

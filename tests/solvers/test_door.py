@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ode_sgd import OrderParameters
+from ode_sgd import OrderParameters, integrate, integrate_batch
+from ode_sgd.kernels import machine_code
 from ode_sgd.solvers.door import initial_state, sector_system
 from solvers.cases import SPECTRUM, problem, start
 
@@ -37,3 +38,21 @@ def test_arrays_are_contiguous_writeable_doubles_whatever_came_in():
         assert array.flags.writeable
         assert array.dtype == np.float64
     np.testing.assert_array_equal(initial_state(odd), initial_state(first))
+
+
+def signatures():
+    """How many kernels there are in memory, counting each for every kind of arguments."""
+    return sum(len(made.overloads) for made in machine_code._BY_NAME.values())
+
+
+def test_a_trajectory_s_own_times_compile_nothing():
+    """They are read-only, which Numba makes part of an array's type."""
+    one = problem()
+    start_ = start(one)
+    times = integrate(one, start_, 0.2, rtol=1e-3).alpha
+    integrate_batch([one], [start_], 0.2, rtol=1e-3)
+    assert not times.flags.writeable
+    before = signatures()
+    integrate(one, start_, times, rtol=1e-3)
+    integrate_batch([one], [start_], times, rtol=1e-3)
+    assert signatures() == before

@@ -2,7 +2,7 @@
 
 import io
 
-from ode_sgd.studies.progress import Progress
+from ode_sgd.studies.progress import Progress, SweepProgress
 
 
 class Terminal(io.StringIO):
@@ -48,3 +48,16 @@ def test_a_terminal_gets_a_bar_that_is_cleared():
     assert "SGD" in shown
     assert "\n" not in shown
     assert shown.endswith("\r")
+
+
+def test_what_is_compiled_is_said_once_in_a_log_and_counted_on_a_terminal():
+    for kind, steps in ((Progress, ("ODE", 0.0)), (SweepProgress, (0, 3, 0))):
+        stream, terminal = io.StringIO(), Terminal()
+        for out in (stream, terminal):
+            progress = kind(stream=out)
+            progress(*steps)
+            progress.compiling("erf, K = M = 3", 1)
+            progress.compiling("erf, K = M = 3", 2)
+            progress.close()
+        assert stream.getvalue().splitlines()[-1:] == ["compiling kernels for erf, K = M = 3: once, some seconds"]
+        assert "compiling kernels for erf, K = M = 3, 2 so far" in terminal.getvalue()

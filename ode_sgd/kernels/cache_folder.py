@@ -1,0 +1,61 @@
+"""Where compiled kernels are kept, what they depend on, and the one warning when something is wrong with that."""
+
+import functools
+import hashlib
+import os
+import platform
+import tempfile
+import warnings
+from pathlib import Path
+
+import numba
+
+PLACE = "ODE_SGD_CACHE_DIR"
+
+
+@functools.cache
+def source_digest() -> str:
+    """Hash of all kernel sources and of the compiler's version: what a compiled kernel depends on."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    floor = Path(__file__).parent
+    for path in sorted(floor.rglob("*.py")):
+        digest.update(path.relative_to(floor).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def cache_place() -> tuple[Path | None, str]:
+    """Folder of the compiled kernels; or None, and why no folder can be written.
+
+    `ODE_SGD_CACHE_DIR` chooses it; otherwise it is the user's cache folder.
+    """
+    chosen = os.environ.get(PLACE)
+    try:
+        if chosen:
+            base = Path(chosen).expanduser().absolute()
+        elif platform.system() == "Darwin":
+            base = Path.home() / "Library" / "Caches" / "ode-sgd"
+        else:
+            base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ode-sgd"
+        folder = base / f"kernels-{source_digest()}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder, ""
+    except (OSError, RuntimeError) as error:  # RuntimeError: nothing is known of a home folder
+        return None, str(error).removesuffix(".") + (f" ({PLACE} = {chosen})" if chosen else "")
+
+
+def cache_directory() -> Path | None:
+    """Folder of the compiled kernels, or None when no folder can be written (kernels then compile in every process)."""
+    return cache_place()[0]
+
+
+_TOLD: list[str] = []
+
+
+def tell(fault: str) -> None:
+    """Warn of the first fault of the cache in this process."""
+    if not _TOLD:
+        _TOLD.append(fault)
+        remedy = f"if this comes again, have {PLACE} name a folder with space that you may write to"
+        warnings.warn(f"kernels are compiled anew: {fault}; {remedy}", RuntimeWarning, stacklevel=2)
