@@ -1,6 +1,7 @@
 """The commands `ode-sgd sweep ...`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -150,7 +151,8 @@ def _folder(path: Path) -> Path:
     from ode_sgd.model import check
 
     path = check.path("folder", path)
-    return _default(path) if path.is_file() or (path.suffix == ".toml" and not path.is_dir()) else path
+    is_file, is_folder = os.path.isfile(path), os.path.isdir(path)  # noqa: PTH112, PTH113
+    return _default(path) if is_file or (path.suffix == ".toml" and not is_folder) else path
 
 
 def _default(file: Path) -> Path:

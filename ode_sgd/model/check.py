@@ -21,7 +21,7 @@ underflow_is_zero = np.errstate(under="ignore")
 
 # Of learning rate, noise, largest eigenvalue, scales and second layers: products of their powers are still numbers.
 SMALLEST, LARGEST = 1e-50, 1e50
-LONGEST = 255  # bytes of one part of a file's name
+LONGEST, LONGEST_PATH = 255, 4095  # bytes of one part of a file's name, and of all
 SHORTEST = 1e-280  # last output time; its grid begins 1e4 times earlier, where the inverse of a step is still a number
 
 
@@ -78,7 +78,7 @@ def refuse_masked(name: str, value: Any, error: type[OdeSgdError] = InvalidProbl
         )
 
 
-def integer(name: str, value: Any, least: int, most: int | None = None) -> int:
+def integer(name: str, value: Any, least: int, most: int = 2**63 - 1) -> int:
     """An integer >= least and <= most; booleans and fractions are refused."""
     refuse_masked(name, value)
     value = scalar(value)
@@ -86,7 +86,7 @@ def integer(name: str, value: Any, least: int, most: int | None = None) -> int:
         raise InvalidProblem(f"{name} = {shown(value)} is not an integer; give an integer >= {least}")
     if value < least:
         raise InvalidProblem(f"{name} = {shown(value)} is too small; give an integer >= {least}")
-    if most is not None and value > most:
+    if value > most:
         raise InvalidProblem(f"{name} = {shown(value)} is too large; give an integer <= {most}")
     return int(value)
 
@@ -121,7 +121,7 @@ def path(name: str, value: Any) -> Path:
         parts = [b"\0"]
     if any(b"\0" in part for part in parts):
         raise StorageError(f"{told} is no name of a file; give a text or a pathlib.Path")
-    if any(len(part) > LONGEST for part in parts):
+    if any(len(part) > LONGEST for part in parts) or sum(len(part) + 1 for part in parts) > LONGEST_PATH:
         raise StorageError(f"{told} is too long for the name of a file; give a shorter one")
     return result
 

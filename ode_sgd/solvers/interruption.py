@@ -21,10 +21,11 @@ class Interruption:
 
     An exception out of a signal handler can get lost on its way: a compiler's callback swallows it, or turns it into
     an error of its own; in a weak reference's or a finaliser's Python would print it, and go on. `check` raises it
-    again, also that of a context inside this one, and such an error leaves the context as KeyboardInterrupt.
+    again, also that of a context around or inside this one, and such an error leaves the context as KeyboardInterrupt.
     """
 
     _lost = False  # one that Python went on after
+    _depth = 0  # contexts in this thread, one within another
 
     def __init__(self) -> None:
         self.asked = Interruption._lost
@@ -35,6 +36,7 @@ class Interruption:
         if threading.current_thread() is threading.main_thread():  # no other thread may set handlers
             heard = [n for n in SIGNALS if n != HANGUP or signal.getsignal(n) != signal.SIG_IGN]
             self._previous = {number: signal.signal(number, self._interrupt) for number in heard}
+            Interruption._depth += 1
             self._hook, sys.unraisablehook = sys.unraisablehook, self._unraisable
         return self
 
@@ -45,7 +47,9 @@ class Interruption:
             signal.signal(number, handler)
         if self._previous:
             sys.unraisablehook = self._hook
-            Interruption._lost = False
+            Interruption._depth -= 1
+            if not Interruption._depth:
+                Interruption._lost = False
         if self.asked and kind is not None and issubclass(kind, Exception):
             raise KeyboardInterrupt from error
 
@@ -75,5 +79,5 @@ class Interruption:
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if a signal has come."""
-        if self.asked:
+        if self.asked or Interruption._lost:
             raise KeyboardInterrupt

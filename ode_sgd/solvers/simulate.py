@@ -124,7 +124,7 @@ def check_simulation(
     method: str,
     moments: Any,
     sectors: bool,
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | None,
 ) -> str:
     """Raise, before anything is computed, what `simulate` would say of these arguments and of the checkpoint.
 
@@ -132,8 +132,8 @@ def check_simulation(
     """
     plan = _plan(problem, start, alpha, dimension, method, None, moments, sectors)
     check_memory(plan, replicas, allowance.threads())
-    saved = checkpoint.read()
-    if saved is not None:
+    saved = None if checkpoint is None else checkpoint.read()
+    if saved is not None and checkpoint is not None:
         (first,) = np.random.SeedSequence(seed).spawn(1)
         _check_identity(_identity(plan, replicas, seed, first), saved, checkpoint)
     return "" if saved is None else _told(saved, plan)

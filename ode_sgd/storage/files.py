@@ -24,6 +24,7 @@ HDF5 = (".h5", ".hdf5")  # endings of files of results
 FIGURES = (".png", ".pdf")
 TEMPORARY = ".ode_sgd-"  # how the names of temporary files begin
 STALE = 3600.0  # seconds after which one of another machine is of a process that was killed
+FIGURE_STALE = 10.0  # the same of a figure, which is written at once, and not locked
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -200,7 +201,8 @@ def sweep_up(folder: Path) -> None:
         for path in folder.glob(f"{TEMPORARY}*.tmp"):
             with suppress(OSError), path.open("r+b") as file:
                 free, age = _lock(file), time.time() - os.fstat(file.fileno()).st_mtime
-                if free is not False and (age > STALE or (free and _machine() in path.name)):
+                stale = FIGURE_STALE if path.name.startswith(f"{TEMPORARY}figure-") else STALE
+                if free is not False and (age > stale or (free and _machine() in path.name)):
                     path.unlink()
 
 

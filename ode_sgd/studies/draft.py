@@ -164,7 +164,7 @@ class Draft:
     ) -> None:
         """Note a sector with fewer inputs than the start's overlaps (drawn with sector dimensions `drawn`) need."""
         units = problem.student_units * (start.student_scale > 0.0) + problem.teacher_units * (start.teacher_scale > 0)
-        needed = np.minimum(units, drawn if drawn is not None else units)
+        needed = np.minimum(np.full(np.shape(sizes), units), drawn if drawn is not None else units)
         if (needed > sizes).any():
             worst = int(np.argmax(needed - sizes))
             self.faults.append(

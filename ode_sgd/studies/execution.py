@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ode_sgd.analysis.drawing import drawing
+from ode_sgd.model import check
 from ode_sgd.model.errors import OdeSgdError, StorageError
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.solvers.integrate import integrate
@@ -103,7 +104,8 @@ def run_study(
     KeyboardInterrupt
         If the user interrupts (Ctrl-C, SIGTERM or SIGHUP) before anything is computed. Later ones return what there is.
     """
-    output = Path(output)
+    check.instance("study", study, Study)
+    output = check.path("output", output)
     start, simulation, checkpoint, goes_on = prepared(study, output)
     if goes_on and notice is not None and checkpoint is not None:
         notice(f"the simulation goes on at {goes_on} ({checkpoint.path})")

@@ -191,3 +191,17 @@ def test_masked_fields_of_a_table_are_counted():
 def test_an_error_of_a_start_is_one_of_starts():
     with pytest.raises(ode_sgd.InvalidStart, match=re.escape("q has 1 entry masked")):
         OrderParameters(hidden(START.q), START.r, START.t)
+
+
+def test_integers_beyond_64_bits(tmp_path):
+    problem = ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.isotropic(), student_units=1, teacher_units=1, learning_rate=0.1
+    )
+    start = ode_sgd.OrderParameters.typical(problem, 0.1)
+    for call in (
+        lambda: ode_sgd.simulate(problem, start, 1.0, dimension=10, replicas=10**400, seed=0),
+        lambda: ode_sgd.Spectrum.power_law(10**400, 1.0),
+        lambda: ode_sgd.integrate(problem, start, 1.0, moments=[10**400]),
+    ):
+        with pytest.raises(ode_sgd.OdeSgdError, match="too large"):
+            call()

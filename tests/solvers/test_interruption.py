@@ -114,3 +114,8 @@ def test_one_that_python_goes_on_after_is_not_lost(capsys):
     assert capsys.readouterr().err == ""
     with Interruption() as later:
         later.check()
+    with Interruption() as outer:
+        with Interruption():
+            Finalised()
+        with pytest.raises(KeyboardInterrupt):
+            outer.check()

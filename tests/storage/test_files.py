@@ -196,3 +196,13 @@ def test_a_figure_does_not_replace_its_source(tmp_path):
     with pytest.raises(StorageError, match=r"ends in .png or .pdf"):
         check_figure(tmp_path / "data.svg", [])
     check_figure(tmp_path / "new.PNG", [tmp_path / "data.png"])
+
+
+def test_what_a_killed_process_left_of_a_figure_is_removed(tmp_path):
+    """It is written at once, and so without a lock."""
+    for age in (1, 60):
+        path = tmp_path / f"{files.TEMPORARY}figure-{age}.tmp"
+        path.write_bytes(b"half")
+        os.utime(path, (0, time.time() - age))
+    check_writable(tmp_path / "run.h5")
+    assert names(tmp_path) == [f"{files.TEMPORARY}figure-1.tmp"]

@@ -248,3 +248,24 @@ def test_progress_in_a_log_is_a_line_in_half_a_minute():
 def test_durations():
     told = [duration(seconds) for seconds in (0.2, 59.0, 61.0, 3600.0, 90_000.0)]
     assert told == ["0 s", "59 s", "1 min 1 s", "1 h 0 min", "1 d 1 h"]
+
+
+def test_a_sweep_file_is_not_collected_into(folder, capsys):
+    """Also where only the folder is named, and any other file that is no HDF5 file."""
+    assert main(["sweep", "run", "scan.toml"]) == 0
+    assert main(["sweep", "collect", "scan.sweep", "-o", "scan.toml"]) == 2
+    assert "scan.toml is no HDF5 file, and is not replaced" in capsys.readouterr().err
+    assert Path("scan.toml").read_text() == FILE
+
+
+def test_a_dry_run_finds_out_the_memory(folder, capsys):
+    simulation = ["simulation.dimension=400", "simulation.replicas=100000000000"]
+    words = [word for one in simulation for word in ("--set", one)]
+    assert main(["sweep", "run", "scan.toml", "--dry-run", *words]) == 2
+    assert "replicas = 100000000000 with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["status", "collect", "plot"])
+def test_a_path_longer_than_any(folder, capsys, command):
+    assert main(["sweep", command, "a/" * 3000]) == 2
+    assert "is too long for the name of a file" in capsys.readouterr().err

@@ -408,3 +408,10 @@ def test_many_unknown_names_and_long_ones_are_told_shortly():
         assert len(error.value.faults) < 50 and max(map(len, error.value.faults)) < 400
         assert not any("\n" in fault for fault in error.value.faults)
     assert any("19980 more unknown keys" in fault for fault in caught.value.faults)
+
+
+def test_a_simulation_too_small_for_a_typical_start():
+    start = {"kind": "typical", "student_scale": 0.1}
+    spectrum = {"kind": "power_law", "distinct": 5, "beta": 1.0}
+    faults = faults_of(spectrum=spectrum, start=start, simulation__dimension=10)
+    assert any("gives sector 1 only 2 inputs, but the start needs 5" in fault for fault in faults), faults

@@ -107,7 +107,7 @@ def write_figure(figure: Figure, path: str | Path, description: str) -> Path:
 def _write(path: Path, image: memoryview) -> None:
     """Put a picture in place as a whole, or leave what is there; a symbolic link is followed."""
     target = Path(os.path.realpath(path))
-    unfinished = target.with_name(f".ode_sgd-{uuid.uuid4().hex}.tmp")
+    unfinished = target.with_name(f".ode_sgd-figure-{uuid.uuid4().hex}.tmp")  # as storage.files sweeps up
     try:
         unfinished.write_bytes(image)
         unfinished.replace(target)

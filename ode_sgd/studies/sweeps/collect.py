@@ -1,10 +1,12 @@
 """A sweep's runs in one file, from files alone."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -202,13 +204,15 @@ def chosen_measures(
 
 
 def _check_output(path: Path, place: SweepFolder) -> None:
-    """StorageError for a file that would stand among the runs: it could replace one, or pass for one."""
+    """StorageError for a file that would stand among the runs, or in place of one that is no HDF5 file."""
     for kind in (RUNS, RETRIED, FAILURES, CHECKPOINTS):
         if path.resolve().is_relative_to((place.path / kind).resolve()):
             told = f"is among the sweep's own files, below {place.path / kind}"
             raise StorageError(f"{path} {told}; give another place, such as {place.path / COLLECTED}")
     if path.resolve() in ((place.path / name).resolve() for name in (MANIFEST, PLAN)):
         raise StorageError(f"{path} is the sweep's own; give another name, such as {place.path / COLLECTED}")
+    if os.path.isfile(path) and path.stat().st_size and not h5py.is_hdf5(path):  # noqa: PTH113
+        raise StorageError(f"{path} is no HDF5 file, and is not replaced; give another name with -o")
 
 
 def _segments(runs: NDArray[np.int64]) -> Iterator[tuple[slice, slice]]:

@@ -1,6 +1,7 @@
 """Drawing a collected sweep."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,8 +94,9 @@ def plot_sweep(
         For a name that is not there, or an axis that was not swept.
     """
     source = check.path("source", source)
-    path = source / COLLECTED if source.is_dir() else source
-    if source.is_dir() and not path.exists():
+    is_folder = os.path.isdir(source)  # noqa: PTH112
+    path = source / COLLECTED if is_folder else source
+    if is_folder and not path.exists():
         raise StorageError(f"{source} holds no {COLLECTED}; `ode-sgd sweep collect {source}` writes it")
     output = check.path("output", output) if output is not None else beside(path, ".png")
     check_figure(output, [path])

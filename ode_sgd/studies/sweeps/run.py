@@ -15,7 +15,9 @@ from ode_sgd.model.errors import OdeSgdError, StorageError, StudyError
 from ode_sgd.model.given import plain, shown
 from ode_sgd.solvers import allowance
 from ode_sgd.solvers.interruption import Interruption
+from ode_sgd.solvers.simulate import check_simulation
 from ode_sgd.storage.sweep_folder import MANIFEST, Failure, SweepFolder
+from ode_sgd.studies.execution import simulation_arguments
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
 from ode_sgd.studies.sweeps.forks import start_fork_server
 from ode_sgd.studies.sweeps.plan import (
@@ -174,11 +176,19 @@ def check_arguments(
     settings = None if cluster is None else ClusterSettings.read(cluster)
     _check_engine(_jobs(jobs, settings), settings, dashboard)
     checked_runs_per_file(sweep, runs_per_file)
+    if settings is None and (simulation := _first_simulation(sweep)) is not None:
+        check_simulation(**simulation, checkpoint=None)
     place = SweepFolder(folder)
     place.check()
     if (place.path / MANIFEST).exists():
         _check_same(place.manifest(), sweep, place)
         check_same_size(place, known_sizes(sweep, place) or [], runs_per_file)
+
+
+def _first_simulation(sweep: Sweep) -> dict[str, Any] | None:
+    """Arguments of the first run's simulation: what that takes of the memory, most often all others take."""
+    study = sweep.study(0)
+    return None if study.simulation is None else simulation_arguments(study, study.start.overlaps(study.problem))
 
 
 def open_folder(sweep: Sweep, folder: str | Path) -> SweepFolder:
@@ -274,7 +284,7 @@ def _jobs(given: int, settings: ClusterSettings | None) -> int:
     if jobs > allowed:
         limits = ", ".join(f"{name} {limit:g}" for name, limit in allowance.processor_limits().items())
         told = f"jobs = {jobs}, but {allowed} can run at one time here ({limits}): the others wait, and take memory"
-        warnings.warn(f"{told}; 0 stands for as many as can run", stacklevel=3)
+        warnings.warn(f"{told}; 0 stands for as many as can run", stacklevel=4)
     return jobs or allowed
 
 
