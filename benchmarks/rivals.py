@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from common import ONE_THREAD, Array, problem_of, random_start
 from scipy import integrate as scipy_integrate
 
 from ode_sgd import OrderParameters, Problem
 from ode_sgd.kernels import layout
+from ode_sgd.kernels.compile import kernel
 from ode_sgd.kernels.drift import right_hand_side
 from ode_sgd.solvers.door import SectorSystem, initial_state, sector_system
 from ode_sgd.solvers.scipy_methods import flat_right_hand_side
@@ -38,7 +38,7 @@ def euler(activation: str = "erf") -> Callable[..., None]:
     """Explicit Euler with a fixed step, compiled, the loop included; it advances the state in place."""
     evaluate = right_hand_side(activation)
 
-    @numba.njit(nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+    @kernel(f"euler-{activation}", inline=True)
     def advance(state, t, T, a, noise_variance, variance, rate, noise, step, steps):  # type: ignore[no-untyped-def]
         out = np.empty_like(state)
         for _ in range(steps):

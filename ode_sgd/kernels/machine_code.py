@@ -134,7 +134,9 @@ class _Library(JITCodeLibrary):  # type: ignore[misc]
                 if not library.stays_between:
                     continue
             self._reload_init.update(library._reload_init)
-            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+            own = isinstance(library, _Library)
+            module = super(_Library, library)._get_module_for_linking() if own else library._get_module_for_linking()
+            self._final_module.link_in(module, preserve=True)
         self.called = list(dict.fromkeys(self.called))
         if not self.stays_between:
             self._hide_helpers()
@@ -147,6 +149,12 @@ class _Library(JITCodeLibrary):  # type: ignore[misc]
             environment = lookup_environment(variable.name)  # of a helper
             if environment is not None:
                 self._codegen.set_env(variable.name, environment)
+
+    def _get_module_for_linking(self) -> Any:
+        """Asked by functions that are compiled elsewhere, whose memory knows no symbols of kernels."""
+        if self.called or not self.stays_between:
+            raise RuntimeError(f"{self.name} is called by a function that is not a kernel; make it one")
+        return super()._get_module_for_linking()
 
     def _hide_helpers(self) -> None:
         """What was linked in is nobody else's: the same name may stand for other code in another process."""

@@ -2,7 +2,6 @@
 
 import math
 
-import numba
 import numpy as np
 import pytest
 
@@ -10,11 +9,12 @@ from kernels.cases import covariance
 from kernels.stepping import Case, dense_step
 from ode_sgd.kernels import batch_lanes, lane_matrices, layout
 from ode_sgd.kernels.coefficients import coefficient_kernels
+from ode_sgd.kernels.compile import kernel
 from ode_sgd.kernels.lanes import WIDTH, any_lane, as_lanes, choose, room, zeros
 from ode_sgd.kernels.linearised import linearised_coefficients
 from ode_sgd.kernels.rosenbrock import RUNNING
 
-jit = numba.njit(error_model="numpy")
+jit = kernel(inline=True)  # for Python to call: what is compiled outside of kernels may pass vectors in another way
 
 
 def lanes(rows):

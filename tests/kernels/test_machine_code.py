@@ -8,6 +8,7 @@ import threading
 import warnings
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 from numba.core import event
@@ -107,6 +108,13 @@ def test_an_entry_brings_the_kernels_that_it_calls(folder):
         assert outer(3.0) == 13.0
         assert [record[1].data["dispatcher"] for record in recorder.buffer if record[1].is_start] == [inner]
         assert inner(1.0) == 2.0
+
+
+def test_a_function_that_is_no_kernel_is_told(folder):
+    """Its memory would know no symbol of a kernel: the process would end."""
+    inner, _ = two_kernels()
+    with pytest.raises(Exception, match="is called by a function that is not a kernel"):
+        numba.njit(lambda x: inner(x) + 1.0)(1.0)
 
 
 def test_an_entry_that_calls_something_else_is_compiled_anew(folder, monkeypatch):
