@@ -20,7 +20,7 @@ from ode_sgd.kernels.compile import kernel
 from ode_sgd.kernels.random_lanes import fill_normals, fill_normals_float32, seed_lanes
 from ode_sgd.kernels.sgd_explicit import LANES
 from ode_sgd.model.starts import weights_with_overlaps
-from ode_sgd.solvers.explicit import ExplicitNetwork
+from ode_sgd.solvers.explicit import ExplicitNetworks
 from ode_sgd.solvers.reduced import ReducedNetworks
 
 NORMALS = ("float64", "float32", "pcg64")
@@ -39,11 +39,11 @@ def per_step(advance: Callable[[int], Any], guess: float) -> float:
     return timed(lambda: advance(steps)).least / steps
 
 
-def network(problem: Problem, N: int, normals: str) -> ExplicitNetwork:
+def network(problem: Problem, N: int, normals: str) -> ExplicitNetworks:
     """One replica with weight vectors."""
     sizes = problem.spectrum.sector_dimensions(N)
     weights = weights_with_overlaps(start_of(problem, N).gram, sizes, np.random.default_rng(1))
-    return ExplicitNetwork(problem, weights, sizes, np.random.SeedSequence(2), normals)
+    return ExplicitNetworks(problem, weights[None], sizes, [np.random.SeedSequence(2)], normals)
 
 
 @kernel()

@@ -93,13 +93,24 @@ class OrderParameters:
 
         They are positive semidefinite to the solver's tolerance only, so that is not checked.
         """
-        self = object.__new__(cls)
+        return cls.from_solutions(*(np.asanyarray(value)[None] for value in (q, r, t)))[0]
+
+    @classmethod
+    def from_solutions(cls, q: Array, r: Array, t: Array) -> "tuple[OrderParameters, ...]":
+        """Several such, q (n, L, K, K), r (n, L, K, M), t (n, L, M, M): parts of one copy."""
+        copies = []
         for name, value in (("q", q), ("r", r), ("t", t)):
             check.refuse_masked(name, value, InvalidStart)
-            copy = np.array(value, dtype=np.float64, order="C")
-            copy.setflags(write=False)
-            object.__setattr__(self, name, copy)
-        return self
+            copies.append(np.array(value, dtype=np.float64, order="C"))
+            copies[-1].setflags(write=False)
+        several = []
+        for own_q, own_r, own_t in zip(*copies, strict=True):
+            self = object.__new__(cls)
+            object.__setattr__(self, "q", own_q)
+            object.__setattr__(self, "r", own_r)
+            object.__setattr__(self, "t", own_t)
+            several.append(self)
+        return tuple(several)
 
     @classmethod
     @check.underflow_is_zero
@@ -175,7 +186,11 @@ class OrderParameters:
     @property
     def gram(self) -> Array:
         """[[q_k, r_k], [r_k^T, t_k]] of all sectors, (L, K+M, K+M)."""
-        return np.block([[self.q, self.r], [self.r.transpose(0, 2, 1), self.t]])
+        L, K, M = self.r.shape
+        gram = np.empty((L, K + M, K + M))  # np.block takes longer than all else of a short simulation
+        gram[:, :K, :K], gram[:, :K, K:] = self.q, self.r
+        gram[:, K:, :K], gram[:, K:, K:] = self.r.transpose(0, 2, 1), self.t
+        return gram
 
     @check.underflow_is_zero
     def moments(self, spectrum: Spectrum, order: int = 1) -> tuple[Array, Array, Array]:

@@ -1,5 +1,7 @@
 """Where a run begins: laws of the overlaps of random weights, and weights that have given overlaps."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,8 +59,27 @@ def weights_with_overlaps(gram: Array, sizes: Sizes, generator: np.random.Genera
     InvalidStart
         If a sector has fewer inputs than the rank of its Gram matrix.
     """
-    weights = np.empty((gram.shape[1], int(sizes.sum())))  # filled in place: there may be no room for more
+    weights: Array = many_weights([gram], sizes, [generator])[0]
+    return weights
+
+
+def many_weights(grams: Sequence[Array], sizes: Sizes, generators: Sequence[np.random.Generator]) -> Array:
+    """`weights_with_overlaps` of n replicas, (n, d, N); one that has the same array as another costs a frame only."""
+    # The numbers of a replica do not depend on the others: LAPACK and BLAS are called for one matrix at a time.
+    n, d = len(grams), grams[0].shape[1]
+    weights = np.empty((n, d, int(sizes.sum())))  # filled in place: there may be no room for more
+    roots = {id(gram): _roots(gram, sizes) for gram in {id(gram): gram for gram in grams}.values()}
     begin = 0
+    for k, size in enumerate(sizes):
+        root, spanned = (np.array([roots[id(gram)][part][k] for gram in grams]) for part in (0, 1))
+        np.matmul(root, _frames(spanned, int(size), generators), out=weights[:, :, begin : begin + size])
+        begin += size
+    return weights
+
+
+def _roots(gram: Array, sizes: Sizes) -> tuple[list[Array], list[Array]]:
+    """Of every sector a root (d, d) of N_k c_k, and the projector (d, d) onto what its correlations span."""
+    roots, projectors = [], []
     for k, (overlaps, size) in enumerate(zip(gram, sizes, strict=True)):
         # Of the correlations: students far smaller than teachers are no less independent.
         norms = np.sqrt(np.diagonal(overlaps))
@@ -73,23 +94,29 @@ def weights_with_overlaps(gram: Array, sizes: Sizes, generator: np.random.Genera
         # Roots of zeros that rounding has left are no part of the weights.
         values[(values <= values.size * ROUNDING * values[0]) | (np.arange(values.size) >= size)] = 0.0
         # The symmetric root is one matrix, whatever basis stands for an eigenspace.
-        root = vectors * np.sqrt(values * size) @ vectors.T
-        spanned = vectors * (values > 0.0) @ vectors.T
-        np.matmul(scale[:, None] * root, _frame(spanned, int(size), generator), out=weights[:, begin : begin + size])
-        begin += size
-    return weights
+        roots.append(scale[:, None] * (vectors * np.sqrt(values * size) @ vectors.T))
+        projectors.append(vectors * (values > 0.0) @ vectors.T)
+    return roots, projectors
 
 
-def _frame(spanned: Array, size: int, generator: np.random.Generator) -> Array:
-    """F (d, size), uniform among those with F F^T = 1, or, for size < d, F F^T = `spanned`, a projector of that rank.
+def _frames(spanned: Array, size: int, generators: Sequence[np.random.Generator]) -> Array:
+    """F (n, d, size), each uniform among those with F F^T = 1, or, for size < d, F F^T = `spanned`, a projector.
 
     F is the orthogonal factor of normal numbers: that of QR with a positive diagonal, or the polar one, U V^T of their
     singular vectors. Both are unique.
     """
-    d = len(spanned)
-    if size >= d:
-        Q, R = np.linalg.qr(generator.standard_normal((size, d)))
-        return np.asarray((Q * np.where(np.diagonal(R) < 0.0, -1.0, 1.0)).T)
-    left, _, right = np.linalg.svd(spanned @ generator.standard_normal((d, size)), full_matrices=False)
+    n, d = spanned.shape[:2]
+    if size < d:
+        return np.array([_polar(one, size, generator) for one, generator in zip(spanned, generators, strict=True)])
+    normals = np.empty((n, size, d))
+    for own, generator in zip(normals, generators, strict=True):
+        generator.standard_normal(out=own)
+    Q, R = np.linalg.qr(normals)
+    signs = np.where(np.diagonal(R, axis1=1, axis2=2) < 0.0, -1.0, 1.0)
+    return np.asarray((Q * signs[:, None, :]).swapaxes(1, 2))
+
+
+def _polar(spanned: Array, size: int, generator: np.random.Generator) -> Array:
+    left, _, right = np.linalg.svd(spanned @ generator.standard_normal((len(spanned), size)), full_matrices=False)
     rank = round(float(np.trace(spanned)))
     return np.asarray(left[:, :rank] @ right[:rank])

@@ -1,4 +1,4 @@
-"""One replica of the SGD with its weight vectors in memory."""
+"""Replicas of the SGD with their weight vectors in memory."""
 
 import functools
 from collections.abc import Mapping
@@ -6,50 +6,41 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.kernels.random_lanes import seed_lanes
 from ode_sgd.kernels.sgd_explicit import LANES, NORMALS, TILE, explicit_steps, sector_grams
 from ode_sgd.model import check
 from ode_sgd.model.check import Array
 from ode_sgd.model.problem import Problem
 from ode_sgd.model.starts import Sizes
+from ode_sgd.solvers.seeds import Seeds, generators, lanes
 
 CHUNK_WORK = 24_000_000  # memory accesses and random numbers between two looks at the outside world: 5 to 20 ms
 STEP_WORK = 256  # inputs that take as long as what every step does besides
 CACHE_LINE = 64  # bytes
 
 
-class ExplicitNetwork:
-    """Student and teacher weights of one replica, and its random stream.
+class ExplicitNetworks:
+    """Student and teacher weights of a group of replicas, and their random streams.
 
     Parameters
     ----------
     problem : Problem
-    weights : ndarray, shape (K + M, N)
-        Student's rows, then the teacher's.
+    weights : ndarray, shape (n, K + M, N)
+        Of every replica: student's rows, then the teacher's.
     sizes : ndarray of int, shape (L,)
         Dimensions of the sectors.
-    seed_sequence : SeedSequence
-        Of the inputs and the label noise.
+    seeds : sequence of SeedSequence, or Children
+        Of the inputs and the label noise, one for each replica.
     normals : str
         "float64" and "float32" draw them in vector lanes, with that many digits (the weights have float64's always);
-        "pcg64" draws NumPy's own: those of `numpy.random.default_rng(seed_sequence)`.
+        "pcg64" draws NumPy's own: those of `numpy.random.default_rng(seed)`.
     """
 
-    def __init__(
-        self,
-        problem: Problem,
-        weights: Array,
-        sizes: Sizes,
-        seed_sequence: np.random.SeedSequence,
-        normals: str = "float64",
-    ) -> None:
+    def __init__(self, problem: Problem, weights: Array, sizes: Sizes, seeds: Seeds, normals: str = "float64") -> None:
         check.choice("normals", normals, NORMALS)
-        (K, M), N = (problem.student_units, problem.teacher_units), weights.shape[1]
-        self.J, self.B = _aligned(weights[:K]), _aligned(weights[K:])
+        (K, M), (n, _, N) = (problem.student_units, problem.teacher_units), weights.shape
+        self.J, self.B = _aligned(weights[:, :K]), _aligned(weights[:, K:])
         self._ends = np.cumsum(sizes)
-        self._source: Any = _aligned(seed_lanes(seed_sequence, LANES))
-        if normals == "pcg64":
-            self._source = np.random.default_rng(seed_sequence)
+        self._sources: Any = generators(seeds) if normals == "pcg64" else _aligned(lanes(seeds, LANES))
         self._constants = (
             _amplitude(problem.spectrum.eigenvalues.tobytes(), np.asarray(sizes, np.int64).tobytes()),
             problem.signed_weights,
@@ -62,38 +53,54 @@ class ExplicitNetwork:
             _aligned(np.zeros(TILE, np.float32 if normals == "float32" else np.float64)),
         )
         self._advance = explicit_steps(problem.activation, normals, K, M)
-        self.chunk = max(1, CHUNK_WORK // ((N + STEP_WORK) * (4 + K + M)))
+        self.chunk = max(1, CHUNK_WORK // (step_work(N, K + M) * n))
 
     def advance(self, steps: int) -> None:
         """Take that many SGD steps."""
-        self._advance(self._source, steps, self.J, self.B, *self._constants, *self._scratch)
+        for source, J, B in zip(self._sources, self.J, self.B, strict=True):
+            self._advance(source, steps, J, B, *self._constants, *self._scratch)
 
     def overlaps(self) -> tuple[Array, Array]:
-        """q (1, L, K, K) and r (1, L, K, M)."""
-        K, M, L = self.J.shape[0], self.B.shape[0], self._ends.size
-        q, r = np.empty((1, L, K, K)), np.empty((1, L, K, M))
-        sector_grams(self.J, self.B, self._ends, q[0], r[0])
-        return q, r
+        """q (n, L, K, K) and r (n, L, K, M)."""
+        return overlaps(self.J, self.B, self._ends)
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs to go on, bit for bit: copies of the weights, and the random stream as integers."""
-        return {"J": self.J.copy(), "B": self.B.copy(), "stream": self._stream()}
+        """What `restore` needs to go on, bit for bit: copies of the weights, and the random streams as integers."""
+        return {"J": self.J.copy(), "B": self.B.copy(), "stream": self._streams()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a `state`, of this network or of one built from the same problem, sizes and normals."""
-        for name, present in (("J", self.J), ("B", self.B), ("stream", self._stream())):
-            if np.shape(state[name]) != present.shape:
+        """Go back to a `state`, of these networks or of some built from the same problem, sizes and normals.
+
+        That of a single replica may lack the axis of replicas.
+        """
+        for name, present in (("J", self.J), ("B", self.B), ("stream", self._streams())):
+            if np.shape(state[name]) not in (present.shape, present.shape[len(self.J) == 1 :]):
                 raise ValueError(f"state['{name}'] has shape {np.shape(state[name])}, not {present.shape}")
         self.J[:], self.B[:] = state["J"], state["B"]
-        if isinstance(self._source, np.random.Generator):
-            self._source.bit_generator.state = _from_words([int(word) for word in state["stream"]])
+        if isinstance(self._sources, list):
+            for generator, stream in zip(self._sources, np.reshape(state["stream"], (-1, 4)), strict=True):
+                generator.bit_generator.state = _from_words([int(word) for word in stream])
         else:
-            self._source[:] = state["stream"]
+            self._sources[:] = state["stream"]
 
-    def _stream(self) -> Any:
-        if isinstance(self._source, np.random.Generator):
-            return _to_words(self._source.bit_generator.state)
-        return self._source.copy()
+    def _streams(self) -> Any:
+        if isinstance(self._sources, list):
+            return np.array([_to_words(generator.bit_generator.state) for generator in self._sources])
+        return self._sources.copy()
+
+
+def step_work(N: int, units: int) -> int:
+    """Memory accesses and random numbers of one step of one replica, roughly."""
+    return (N + STEP_WORK) * (4 + units)
+
+
+def overlaps(J: Array, B: Array, ends: Sizes) -> tuple[Array, Array]:
+    """q (n, L, K, K) and r (n, L, K, M) of weights (n, K, N) and (n, M, N) whose sectors have these ends."""
+    n, K, M, L = len(J), J.shape[1], B.shape[1], ends.size
+    q, r = np.empty((n, L, K, K)), np.empty((n, L, K, M))
+    for replica in range(n):
+        sector_grams(J[replica], B[replica], ends, q[replica], r[replica])
+    return q, r
 
 
 def _aligned(values: Any) -> Any:

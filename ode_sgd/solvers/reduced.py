@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ode_sgd.kernels import random_lanes, reduced_draws, sgd_reduced
+from ode_sgd.kernels import reduced_draws, sgd_reduced
 from ode_sgd.kernels.differences import difference_error, has_difference_form
 from ode_sgd.kernels.sgd_reduced import Chain
 from ode_sgd.model.check import Array
@@ -14,6 +15,7 @@ from ode_sgd.model.problem import Problem
 from ode_sgd.model.starts import Sizes
 from ode_sgd.solvers import differences, frames
 from ode_sgd.solvers.door import writable
+from ode_sgd.solvers.seeds import Seeds, words
 
 LANES = (1, 16, 32)  # replicas that kernels are compiled for; LLVM does not vectorise fewer than 16
 CHUNK_NANOSECONDS = 2e7
@@ -31,7 +33,7 @@ class ReducedNetworks:
     starts : sequence of OrderParameters, 1..32
     sizes : array of int, shape (L,)
         N_k, each at least K + M.
-    seed_sequences : sequence of SeedSequence
+    seeds : sequence of SeedSequence, or Children
         One for each replica; they are left as they are.
 
     Raises
@@ -51,13 +53,13 @@ class ReducedNetworks:
         problem: Problem,
         starts: Sequence[OrderParameters],
         sizes: Sizes,
-        seed_sequences: Sequence[np.random.SeedSequence],
+        seeds: Seeds,
     ) -> None:
         check_sizes(problem, sizes)
         n, K, M = len(starts), problem.student_units, problem.teacher_units
-        if not 1 <= n <= LANES[-1] or len(seed_sequences) != n:
+        if not 1 <= n <= LANES[-1] or len(seeds) != n:
             raise InvalidProblem(
-                f"{n} starts and {len(seed_sequences)} seeds; give 1..{LANES[-1]} replicas a group, a seed for each"
+                f"{n} starts and {len(seeds)} seeds; give 1..{LANES[-1]} replicas a group, a seed for each"
             )
         self._problem, self._replicas = problem, n
         self._lanes = next(lanes for lanes in LANES if lanes >= n)
@@ -65,9 +67,7 @@ class ReducedNetworks:
         placed = [frame_of[id(start)] for start in starts]
         self._B = np.array([frame.B for frame in placed])
         self._z = self._in_lanes(np.array([frame.z for frame in placed]))
-        self._streams = self._in_lanes(
-            np.array([random_lanes.seed_lanes(seed, 1)[:, 0] for seed in seed_sequences])
-        ).reshape(4, self._lanes)
+        self._streams = self._in_lanes(words(seeds, 4)).reshape(4, self._lanes)
         self._begun = self._streams.copy()
         self._chain = self._new_chain(sizes)
         L = problem.spectrum.distinct
@@ -127,25 +127,37 @@ class ReducedNetworks:
         They come from S - B and W, not from the overlaps, so they do not cancel: they are good until S - B itself
         rounds, some 1e-27 of T.
         """
+        problem, errors = self._problem, np.full(self._replicas, np.nan)
+        if problem.teacher_units != problem.student_units or not has_difference_form(problem.activation):
+            return errors
         q, r = self.overlaps()
         S, W = self._students()
-        factor = self._problem.spectrum.weights * self._problem.spectrum.eigenvalues
+        factor = problem.spectrum.weights * problem.spectrum.eigenvalues
         # Replica by replica: what a matrix product rounds depends on how many it is done for.
-        return np.array([self._error(q[n], r[n], S[n], W[n], self._B[n], factor) for n in range(self._replicas)])
+        for n in np.flatnonzero(self._perhaps_near(q, r, factor)):
+            errors[n] = self._error(q[n], r[n], S[n], W[n], self._B[n], factor)
+        return errors
+
+    def _perhaps_near(self, q: Array, r: Array, factor: Array) -> NDArray[np.bool_]:
+        """Which replicas `_error` might know the error of, (n,): for nearly all it is quickly seen that it does not."""
+        student = np.einsum("k,nkii->ni", factor, q)
+        teacher = np.einsum("k,nkmc,nkmc->nm", factor, self._B, self._B)
+        distance = student[:, :, None] - 2.0 * np.einsum("k,nkim->nim", factor, r) + teacher[:, None, :]
+        near: NDArray[np.bool_] = (distance < 2.0 * NEAR * (1.0 + teacher[:, None, :])).any(axis=2).all(axis=1)
+        return near
 
     def _error(self, q: Array, r: Array, S: Array, W: Array, B: Array, factor: Array) -> float:
         problem, K = self._problem, self._problem.student_units
         C = _mean(factor, np.block([[q, r], [r.swapaxes(-1, -2), B @ B.swapaxes(-1, -2)]]))
-        if problem.teacher_units == K and has_difference_form(problem.activation):
-            matching = differences.match(problem, C)
-            if matching is not None:
-                teachers = B[:, matching.order]
-                stacked = np.concatenate([S - teachers, teachers], axis=1)
-                near = _mean(factor, stacked @ stacked.swapaxes(-1, -2))
-                near[:K, :K] += _mean(factor, W @ W.swapaxes(-1, -2))
-                if (np.diag(near)[:K] < NEAR * (1.0 + np.diag(near)[K:])).all():
-                    signed = np.concatenate([problem.v, -problem.v])
-                    return max(0.0, difference_error(problem.activation)(near, signed))
+        matching = differences.match(problem, C)
+        if matching is not None:
+            teachers = B[:, matching.order]
+            stacked = np.concatenate([S - teachers, teachers], axis=1)
+            near = _mean(factor, stacked @ stacked.swapaxes(-1, -2))
+            near[:K, :K] += _mean(factor, W @ W.swapaxes(-1, -2))
+            if (np.diag(near)[:K] < NEAR * (1.0 + np.diag(near)[K:])).all():
+                signed = np.concatenate([problem.v, -problem.v])
+                return max(0.0, difference_error(problem.activation)(near, signed))
         return float("nan")
 
     def state(self) -> dict[str, np.ndarray]:

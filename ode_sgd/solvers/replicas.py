@@ -10,20 +10,23 @@ from threading import Event, Lock
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ode_sgd.model import starts
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidStart
 from ode_sgd.model.order_parameters import OrderParameters
 from ode_sgd.model.problem import Problem
-from ode_sgd.solvers.explicit import ExplicitNetwork
+from ode_sgd.solvers.explicit import ExplicitNetworks
 from ode_sgd.solvers.interruption import Interruption
 from ode_sgd.solvers.reduced import ReducedNetworks
-from ode_sgd.solvers.sampled import SampledNetwork
+from ode_sgd.solvers.sampled import SampledNetworks
+from ode_sgd.solvers.seeds import Children, generators, words
 from ode_sgd.solvers.solution import divergence_limit
 
 CHECKPOINT_SECONDS = 60.0
-STREAMS = ("explicit", "reduced", "sampled")
+# Children of a replica's seed: its start, its frames, then a stream for every kind of simulation.
+START, FRAMES, STREAMS = 0, 1, {"explicit": 2, "reduced": 3, "sampled": 4}
 NORMALS = {"explicit": "float64", "explicit-float32": "float32", "explicit-pcg64": "pcg64"}
 
 Start = OrderParameters | Callable[[int], OrderParameters]
@@ -55,15 +58,29 @@ class Plan:
     inputs: Array | None  # (samples, N), of method "sampled"
 
 
-def drawn_start(plan: Plan, seed: np.random.SeedSequence) -> OrderParameters:
-    """The common start, or the one that the start function draws from a replica's first child seed."""
+def drawn_starts(plan: Plan, seed: int, replicas: range) -> list[OrderParameters]:
+    """The common start of all, or the starts that the start function draws from each one's first child seed."""
     if isinstance(plan.start, OrderParameters):
-        return plan.start
-    begin = plan.start(int(seed.generate_state(1, np.uint64)[0] >> np.uint64(1)))
-    if not isinstance(begin, OrderParameters):
-        raise InvalidStart(f"the start function returned a {type(begin).__name__}, not OrderParameters")
-    begin.check_fits(plan.problem)
-    return begin
+        return [plan.start] * len(replicas)
+    drawn = []
+    for (word,) in words(Children(seed, replicas, START), 1):
+        begin = plan.start(int(word) >> 1)
+        if not isinstance(begin, OrderParameters):
+            raise InvalidStart(f"the start function returned a {type(begin).__name__}, not OrderParameters")
+        begin.check_fits(plan.problem)
+        drawn.append(begin)
+    return drawn
+
+
+def sector_sums(factor: Array, sectors: Array) -> Array:
+    """sum_k factor_k sectors_k of every replica, (n, ..) of (n, L, ..)."""
+    n, L = sectors.shape[:2]
+    if L == 1:
+        product: Array = factor[0] * sectors[:, 0]
+        return product
+    flat = sectors.reshape(n, L, -1)
+    # One by one: what a matrix product rounds depends on how many it is done for.
+    return np.array([np.dot(factor[None], own) for own in flat]).reshape(n, *sectors.shape[2:])
 
 
 class Records:
@@ -84,17 +101,17 @@ class Records:
         self.diverged = np.zeros(replicas, bool)
         self._factors = [problem.spectrum.powers(order) for order in plan.orders]
 
-    def add(self, replica: int, q: Array, r: Array, error: float) -> None:
-        """One output time of one replica: q (L, K, K) and r (L, K, M)."""
-        n = int(self.reached[replica])
+    def add(self, rows: NDArray[np.int64], q: Array, r: Array, errors: Array) -> None:
+        """One output time, the same for all of these replicas: q (n, L, K, K), r (n, L, K, M), errors (n,)."""
+        time = int(self.reached[rows[0]])
         for number, factor in enumerate(self._factors):
-            self.Q[number, replica, n] = np.tensordot(factor, q, 1)
-            self.R[number, replica, n] = np.tensordot(factor, r, 1)
+            self.Q[number, rows, time] = sector_sums(factor, q)
+            self.R[number, rows, time] = sector_sums(factor, r)
         if self.sectors_q.shape[1]:
-            self.sectors_q[replica, n], self.sectors_r[replica, n] = q, r
-        self.last_q[replica], self.last_r[replica] = q, r
-        self.errors[replica, n] = error
-        self.reached[replica] = n + 1
+            self.sectors_q[rows, time], self.sectors_r[rows, time] = q, r
+        self.last_q[rows], self.last_r[rows] = q, r
+        self.errors[rows, time] = errors
+        self.reached[rows] = time + 1
 
     def arrays(self) -> dict[str, Any]:
         """All arrays by name, replicas on the axis that `axis` says."""
@@ -107,18 +124,15 @@ class Records:
 
 
 class Group:
-    """Replicas that advance together: one for the explicit methods, up to 32 in the lanes of the reduced one."""
+    """Replicas of a run of that seed that advance together: in the lanes of the reduced method, or short ones."""
 
-    def __init__(self, plan: Plan, records: Records, first: int, seeds: Sequence[np.random.SeedSequence]) -> None:
-        self.plan, self.records = plan, records
-        self.replicas = range(first, first + len(seeds))
+    def __init__(self, plan: Plan, records: Records, seed: int, replicas: range) -> None:
+        self.plan, self.records, self.replicas = plan, records, replicas
         self.done = 0
-        # Children of a replica: its start, its frames, then a stream for every kind of simulation.
-        self._seeds = [seed.spawn(2 + len(STREAMS)) for seed in seeds]
-        self._stream = 2 + STREAMS.index(plan.method.partition("-")[0])
+        self._seed = seed
         self._engine: Any = None
         self._saved: State = {}
-        self._limits: list[float] = []  # of every replica, from which it counts as diverged
+        self._limits = np.empty(0)  # of every replica, from which it counts as diverged
         self._lock = Lock()  # held while anything of the group changes
 
     @property
@@ -156,27 +170,30 @@ class Group:
 
     def _begin(self) -> None:
         """Make the networks, at the start or where a saved state left them."""
-        begins = [self._start(seeds[0]) for seeds in self._seeds]
-        plan, noise = self.plan, [seeds[self._stream] for seeds in self._seeds]
+        plan, replicas = self.plan, self.replicas
+        begins = drawn_starts(plan, self._seed, replicas)
+        grams = {id(begin): begin.gram for begin in begins}
         variance = plan.problem.spectrum.powers(1)
-        self._limits = [divergence_limit(plan.problem, np.tensordot(variance, begin.gram, 1)) for begin in begins]
+        limits = {key: divergence_limit(plan.problem, np.tensordot(variance, gram, 1)) for key, gram in grams.items()}
+        self._limits = np.array([limits[id(begin)] for begin in begins])
+        noise = Children(self._seed, replicas, STREAMS[plan.method.partition("-")[0]])
         if plan.method == "reduced":
             self._engine = ReducedNetworks(plan.problem, begins, plan.sizes, noise)
         else:
-            frame = np.random.default_rng(self._seeds[0][1])
-            weights = starts.weights_with_overlaps(begins[0].gram, plan.sizes, frame)
+            frames = generators(Children(self._seed, replicas, FRAMES))
+            weights = starts.many_weights([grams[id(begin)] for begin in begins], plan.sizes, frames)
             if plan.inputs is not None:
-                self._engine = SampledNetwork(plan.problem, weights, plan.sizes, plan.inputs, noise[0])
+                self._engine = SampledNetworks(plan.problem, weights, plan.sizes, plan.inputs, noise)
             else:
-                self._engine = ExplicitNetwork(plan.problem, weights, plan.sizes, noise[0], NORMALS[plan.method])
+                self._engine = ExplicitNetworks(plan.problem, weights, plan.sizes, noise, NORMALS[plan.method])
         if self._saved:
             self._engine.restore(self._saved)
             self._saved = {}
             return
-        errors = self._errors()
-        for replica, begin, error in zip(self.replicas, begins, errors, strict=True):
-            self.records.t[replica] = begin.t
-            self.records.add(replica, begin.q, begin.r, error)
+        q, r, t = (np.array([getattr(begin, name) for begin in begins]) for name in "qrt")
+        rows = np.arange(replicas.start, replicas.stop)
+        self.records.t[rows] = t
+        self.records.add(rows, q, r, self._errors())
 
     def _errors(self) -> Array:
         """eps_g of every replica where the method knows it better than the overlaps do, else NaN."""
@@ -184,22 +201,17 @@ class Group:
             return self._engine.errors()
         return np.full(len(self.replicas), np.nan)
 
-    def _start(self, seed: np.random.SeedSequence) -> OrderParameters:
-        """A replica's start, its own if starts are drawn."""
-        return drawn_start(self.plan, seed)
-
     def _record(self) -> None:
         """Keep the overlaps of the replicas that have not diverged."""
         q, r = self._engine.overlaps()
         errors, variance = self._errors(), self.plan.problem.spectrum.powers(1)
-        for number, replica in enumerate(self.replicas):
-            if self.records.diverged[replica]:
-                continue
-            Q, R = (np.tensordot(variance, part[number], 1) for part in (q, r))
-            if max(np.abs(Q).max(), np.abs(R).max()) < self._limits[number] and np.isfinite(Q).all():
-                self.records.add(replica, q[number], r[number], errors[number])
-            else:
-                self.records.diverged[replica] = True
+        rows = np.arange(self.replicas.start, self.replicas.stop)
+        largest = np.maximum(*(np.abs(sector_sums(variance, part)).max(axis=(1, 2)) for part in (q, r)))
+        going = ~self.records.diverged[rows]
+        kept = going & (largest < self._limits)  # NaN is not below
+        if kept.any():
+            self.records.add(rows[kept], q[kept], r[kept], errors[kept])
+        self.records.diverged[rows[going & ~kept]] = True
 
     def snapshot(self) -> State:
         """Copies of what the group has done, recorded and needs to go on."""
@@ -233,14 +245,20 @@ def run_all(
 
     `keep` writes a checkpoint: every minute, and after an interruption (Ctrl-C, SIGTERM, SIGHUP) or an error.
     """
-    stop = Event()
+    stop, left = Event(), iter(groups)
+
+    def work() -> None:
+        # A task for every thread, not for every group: a pool looks through all its tasks again and again.
+        while (group := next(left, None)) is not None:
+            group.run(stop)
+
     total = sum(int(group.plan.steps[-1]) * len(group.replicas) for group in groups)
     kept, interrupted = time.monotonic(), False
     # Without a checkpoint SIGTERM does what it always does.
     with Interruption() if keep is not None else nullcontext(), ThreadPoolExecutor(workers) as pool:
         pending: set[Future[None]] = set()
         try:
-            pending |= {pool.submit(group.run, stop) for group in groups}
+            pending |= {pool.submit(work) for _ in range(workers)}
             while pending:
                 finished, pending = wait(pending, timeout=0.05, return_when="FIRST_EXCEPTION")
                 for future in finished:

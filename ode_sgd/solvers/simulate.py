@@ -19,15 +19,18 @@ from ode_sgd.model.order_parameters import OrderParameters, no_start
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers import allowance
 from ode_sgd.solvers.door import shape_of
+from ode_sgd.solvers.explicit import CHUNK_WORK, step_work
 from ode_sgd.solvers.memory import check_memory
 from ode_sgd.solvers.reduced import LANES, check_sizes
-from ode_sgd.solvers.replicas import Checkpoint, Group, Plan, Records, Start, State, drawn_start, run_all
+from ode_sgd.solvers.replicas import Checkpoint, Group, Plan, Records, Start, State, drawn_starts, run_all
 from ode_sgd.solvers.trajectory import Sectors, Trajectory, error_curve
 
 METHODS = ("auto", "reduced", "explicit", "explicit-float32", "explicit-pcg64")
 RESOLVED = 1e-27  # eps_g that the reduced method still resolves, relative to Tr T / M
 SAMPLED = "sampled"  # what a trajectory of a simulation on data calls its method
 CHECKPOINT_VERSION = 2
+MOST = 128  # replicas in a group, of an explicit method
+CACHED = 2**16  # numbers of their weights
 
 
 @check.underflow_is_zero
@@ -134,8 +137,7 @@ def check_simulation(
     check_memory(plan, replicas, allowance.threads())
     saved = None if checkpoint is None else checkpoint.read()
     if saved is not None and checkpoint is not None:
-        (first,) = np.random.SeedSequence(seed).spawn(1)
-        _check_identity(_identity(plan, replicas, seed, first), saved, checkpoint)
+        _check_identity(_identity(plan, replicas, seed), saved, checkpoint)
     return "" if saved is None else _told(saved, plan)
 
 
@@ -234,14 +236,14 @@ def _simulated(
     """Run a plan, from its beginning or from its checkpoint."""
     began, dimension = time.perf_counter(), int(plan.sizes.sum())
     records = Records(plan, replicas)
-    children = np.random.SeedSequence(seed).spawn(replicas)
-    identity = _identity(plan, replicas, seed, children[0]) if checkpoint is not None else ""
+    identity = _identity(plan, replicas, seed) if checkpoint is not None else ""
     saved = checkpoint.read() if checkpoint is not None else None
     if saved is not None:
         _check_identity(identity, saved, checkpoint)
     before_seconds = float(saved["seconds"]) if saved is not None else 0.0
-    together = int(saved["together"]) if saved is not None else _together(plan.method, replicas, workers)
-    groups = [Group(plan, records, first, children[first : first + together]) for first in range(0, replicas, together)]
+    together = int(saved["together"]) if saved is not None else _together(plan, replicas, workers)
+    parts = [range(first, min(first + together, replicas)) for first in range(0, replicas, together)]
+    groups = [Group(plan, records, seed, part) for part in parts]
     for number, group in enumerate(groups):
         if saved is not None:
             prefix = f"{number}_"
@@ -268,20 +270,24 @@ def _simulated(
     return Trajectory(**arguments, method=plan.method, stats=stats, dimension=dimension, seed=seed)
 
 
-def _together(method: str, replicas: int, workers: int) -> int:
-    """Replicas in a group: as many as fill vector lanes, but no idle thread."""
-    if method != "reduced":
-        return 1
-    return next((lanes for lanes in LANES[:0:-1] if replicas >= lanes * workers), -(-replicas // workers))
+def _together(plan: Plan, replicas: int, workers: int) -> int:
+    """Replicas in a group: as many as fill vector lanes, or as end within some 10 ms, but no idle thread."""
+    share = -(-replicas // workers)
+    if plan.method == "reduced":
+        return next((lanes for lanes in LANES[:0:-1] if replicas >= lanes * workers), share)
+    N, units = int(plan.sizes.sum()), plan.problem.student_units + plan.problem.teacher_units
+    work = step_work(N, units) * max(1, int(plan.steps[-1]))
+    most = MOST if isinstance(plan.start, OrderParameters) else LANES[-1]  # nothing stops a start function
+    return max(1, min(share, most, CHUNK_WORK // work, CACHED // (N * units)))
 
 
-def _identity(plan: Plan, replicas: int, seed: int, first: np.random.SeedSequence) -> str:
+def _identity(plan: Plan, replicas: int, seed: int) -> str:
     """Everything that the numbers of a run depend on, as text."""
 
     def digest(*arrays: Array) -> str:
         return hashlib.sha256(b"".join(np.ascontiguousarray(values).tobytes() for values in arrays)).hexdigest()
 
-    start = drawn_start(plan, np.random.SeedSequence(first.entropy, spawn_key=(*first.spawn_key, 0)))
+    (start,) = drawn_starts(plan, seed, range(1))
     facts = {
         "checkpoint version": CHECKPOINT_VERSION,
         "kernels": source_digest(),
@@ -383,4 +389,4 @@ def _final_states(
         return None
     else:
         q, r = records.last_q[kept], records.last_r[kept]
-    return tuple(OrderParameters.from_solution(*state) for state in zip(q, r, records.t[kept], strict=True))
+    return OrderParameters.from_solutions(q, r, records.t[kept])

@@ -119,22 +119,22 @@ def test_one_file_is_enough(dropped):
     assert ode.generalization_error[0] == pytest.approx(theory.error(start.gram), rel=1e-12)
 
     network = _network(problem, start)
-    J = network.J.copy()
+    J = network.J[0].copy()
     network.advance(80)
     normals = step_normals("float64", np.random.SeedSequence(3))
     inputs, noises = sgd.draw(normals, 80, np.repeat(np.sqrt(spectrum.eigenvalues), 20), 0.1)
-    expected = sgd.run(J, network.B, inputs, noises, problem.v, problem.u, 0.02, "quadratic")
-    np.testing.assert_allclose(network.J, expected, rtol=0.0, atol=1e-12)  # rounding of 80 steps
+    expected = sgd.run(J, network.B[0], inputs, noises, problem.v, problem.u, 0.02, "quadratic")
+    np.testing.assert_allclose(network.J[0], expected, rtol=0.0, atol=1e-12)  # rounding of 80 steps
     assert ode_sgd.simulate(problem, start, alpha, dimension=40, seed=0).status == "complete"
 
 
 def _network(problem, start):
     from ode_sgd.model.starts import weights_with_overlaps
-    from ode_sgd.solvers.explicit import ExplicitNetwork
+    from ode_sgd.solvers.explicit import ExplicitNetworks
 
     sizes = problem.spectrum.sector_dimensions(40)
     weights = weights_with_overlaps(start.gram, sizes, np.random.default_rng(1))
-    return ExplicitNetwork(problem, weights, sizes, np.random.SeedSequence(3))
+    return ExplicitNetworks(problem, weights[None], sizes, [np.random.SeedSequence(3)])
 
 
 def test_the_new_name_is_offered_to_users(dropped):

@@ -9,7 +9,7 @@ from scipy import stats
 from ode_sgd import InvalidProblem
 from ode_sgd.kernels.sgd_explicit import NORMALS
 from ode_sgd.model.starts import weights_with_overlaps
-from ode_sgd.solvers.explicit import ExplicitNetwork
+from ode_sgd.solvers.explicit import ExplicitNetworks
 from solvers.cases import SPECTRUM, problem, start
 
 SIZES = np.array([6, 6, 8])
@@ -18,19 +18,19 @@ SIZES = np.array([6, 6, 8])
 def network(normals="float64", seed=1, sizes=SIZES, **changes):
     one = problem(**changes)
     weights = weights_with_overlaps(start(one).gram, sizes, np.random.default_rng(0))
-    return ExplicitNetwork(one, weights, sizes, np.random.SeedSequence(seed), normals)
+    return ExplicitNetworks(one, weights[None], sizes, [np.random.SeedSequence(seed)], normals)
 
 
 @pytest.mark.parametrize("normals", NORMALS)
 def test_against_the_twin(normals):
     moved = network(normals, trainable=2)
-    J, one = moved.J.copy(), problem()
+    J, one = moved.J[0].copy(), problem()
     moved.advance(150)
     deviations = np.repeat(np.sqrt(SPECTRUM.eigenvalues), SIZES)
     inputs, noises = sgd.draw(step_normals(normals, np.random.SeedSequence(1)), 150, deviations, one.label_noise)
-    J = sgd.run(J, moved.B, inputs, noises, one.v, one.u, one.learning_rate, "erf", 12)
-    np.testing.assert_allclose(moved.J, J, rtol=0.0, atol=1e-12)  # rounding of 150 steps
-    c = sgd.overlaps(moved.J, moved.B, SIZES)
+    J = sgd.run(J, moved.B[0], inputs, noises, one.v, one.u, one.learning_rate, "erf", 12)
+    np.testing.assert_allclose(moved.J[0], J, rtol=0.0, atol=1e-12)  # rounding of 150 steps
+    c = sgd.overlaps(moved.J[0], moved.B[0], SIZES)
     (q,), (r,) = moved.overlaps()
     np.testing.assert_allclose(q, c[:, :2, :2], rtol=1e-13, atol=1e-14)  # sums of at most 8 terms
     np.testing.assert_allclose(r, c[:, :2, 2:], rtol=1e-13, atol=1e-14)
@@ -66,10 +66,20 @@ def test_a_restored_network_goes_on_as_the_first(normals):
 
 def test_a_state_of_another_network_is_refused():
     state = network().state()
-    with pytest.raises(ValueError, match=r"state\['J'\] has shape \(2, 20\), not \(2, 1000\)"):
+    with pytest.raises(ValueError, match=r"state\['J'\] has shape \(1, 2, 20\), not \(1, 2, 1000\)"):
         network(sizes=np.array([300, 300, 400])).restore(state)
-    with pytest.raises(ValueError, match=r"state\['stream'\] has shape \(4, 64\), not \(4,\)"):
+    with pytest.raises(ValueError, match=r"state\['stream'\] has shape \(1, 4, 64\), not \(1, 4\)"):
         network("pcg64").restore(state)
+
+
+@pytest.mark.parametrize("normals", NORMALS)
+def test_a_state_of_one_replica_may_lack_the_axis(normals):
+    first, other = network(normals), network(normals, seed=9)
+    first.advance(5)
+    other.restore({name: values[0] for name, values in first.state().items()})
+    for network_ in (first, other):
+        network_.advance(5)
+    np.testing.assert_array_equal(first.J, other.J)
 
 
 def test_unknown_normals_are_refused():
@@ -79,9 +89,9 @@ def test_unknown_normals_are_refused():
 
 def test_the_given_weights_stay_as_they_are():
     one = problem()
-    weights = weights_with_overlaps(start(one).gram, SIZES, np.random.default_rng(0))
+    weights = weights_with_overlaps(start(one).gram, SIZES, np.random.default_rng(0))[None]
     before = weights.copy()
-    ExplicitNetwork(one, weights, SIZES, np.random.SeedSequence(1)).advance(10)
+    ExplicitNetworks(one, weights, SIZES, [np.random.SeedSequence(1)]).advance(10)
     np.testing.assert_array_equal(weights, before)
 
 
