@@ -350,13 +350,12 @@ def _warm(arguments: argparse.Namespace) -> int:
         choose_kind(arguments.cpu, "--cpu")
     from ode_sgd.kernels.news import heard_by
     from ode_sgd.studies.progress import Progress
-    from ode_sgd.studies.warm import read, warm
+    from ode_sgd.studies.warm import warm
 
-    given = None if arguments.file is None else read(arguments.file)
     progress = None if arguments.quiet else Progress()
     try:
         with heard_by(progress.compiling) if progress is not None else nullcontext():
-            done = warm(given, jobs=arguments.jobs)
+            done = warm(arguments.file, jobs=arguments.jobs)
     finally:
         if progress is not None:
             progress.close()

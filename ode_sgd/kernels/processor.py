@@ -89,8 +89,10 @@ def choose_kind(name: str, option: str) -> None:
         As `named_kind`, and where this process has another kind already.
     """
     wanted = named_kind(name, option)
+    before = os.environ.get(CHOICE)
     os.environ[CHOICE] = name
     if processor_kind() != wanted:
+        os.environ.pop(CHOICE) if before is None else os.environ.update({CHOICE: before})
         raise ProcessorError(f"{option} = {name}, but this process has code of another kind; begin a new one")
 
 

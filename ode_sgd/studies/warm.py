@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from ode_sgd.kernels import news, together
 from ode_sgd.kernels.cache_folder import PLACE, cache_place
 from ode_sgd.kernels.processor import processor_kind
 from ode_sgd.model import check
-from ode_sgd.model.errors import OdeSgdError, StorageError
+from ode_sgd.model.errors import InvalidProblem, OdeSgdError, StorageError
 from ode_sgd.solvers import allowance
 from ode_sgd.solvers.door import shape_of
 from ode_sgd.solvers.reduced import LANES
@@ -34,6 +34,7 @@ from ode_sgd.studies.study_file import Study, load_tables, parse_study, read_stu
 from ode_sgd.studies.sweeps.compute import batched, check_interrupted, integrate_alike, trajectories
 from ode_sgd.studies.sweeps.sweep import Sweep
 
+NAMED = 4  # shapes that are named one by one
 MOST = 8  # processes: there are not that many kernels
 LONG = 2.0  # seconds of a run, without those of compiling: it has come to all kernels by then, or will not soon
 SIDE_BY_SIDE = 2000  # eigenvalues of a spectrum taken as a whole, beyond which a run takes seconds anyway
@@ -77,14 +78,18 @@ class Warmed:
 
 
 def warm(
-    given: Study | Sweep | None = None, *, jobs: int = 1, check_signals: Callable[[], None] = lambda: None
+    study: str | Path | Study | Sweep | None = None,
+    *,
+    jobs: int = 1,
+    check_signals: Callable[[], None] = lambda: None,
 ) -> Warmed:
     """Compile the kernels that a study or a sweep needs and that are not in the cache yet.
 
     Parameters
     ----------
-    given : Study, Sweep or None
-        None is the commonest: erf, K = M = 2, by `integrate`, `integrate_batch` and `simulate`.
+    study : path-like, Study, Sweep or None
+        A study file or a sweep file, or what was made of one. None is the commonest: erf, K = M = 2, by `integrate`,
+        `integrate_batch` and `simulate`.
     jobs : int
         Processes, >= 0, this one included; 0 stands for as many as may run at one time. More than 8 are not started,
         since they would find nothing to do.
@@ -94,19 +99,30 @@ def warm(
     Raises
     ------
     InvalidProblem
-        For jobs below 0.
+        For jobs below 0, or a study that is none.
+    StudyError
+        For a file that is neither a study nor a sweep.
+    ProcessorError
+        If `ODE_SGD_CPU` names no kind of processor, or one wider than this.
     StorageError
         If kernels cannot be kept.
+
+    Notes
+    -----
+    A run compiles what it lacks by itself; this is for several processes, and for folders that others read
+    (`ODE_SGD_PREBUILT`, docs/howto.md). What a run would fail at is left to the run.
     """
-    began = time.perf_counter()
+    began, kind = time.perf_counter(), processor_kind()
+    given = _read(study) if isinstance(study, str | Path) else study
+    if not isinstance(given, Study | Sweep | None):
+        raise InvalidProblem(f"study is a {type(given).__name__}; give the name of a study file or a sweep file")
     jobs = check.integer("jobs", jobs, 0) or allowance.threads()
     folder, fault = cache_place()
     if folder is None:
         raise StorageError(f"compiled kernels cannot be kept: {fault}; have {PLACE} name a folder that can be written")
     if not compiler.kept():
         raise StorageError("compiled kernels are not kept: Numba is switched off, or of a version that was not tested")
-    kernels, processes = compile_together(given, jobs, check_signals, whole=True)
-    kind = processor_kind()
+    kernels, processes = compile_together(given, jobs, check_signals, whole=sys.maxsize)
     return Warmed(
         what=_told(given),
         kernels=kernels,
@@ -122,11 +138,11 @@ def compile_together(
     jobs: int,
     check_signals: Callable[[], None] = lambda: None,
     *,
-    whole: bool = False,
+    whole: int = 0,
 ) -> tuple[int, int]:
     """Do the work of `warm`; how many kernels were compiled, and by how many processes.
 
-    Of sweeps, what all runs begin with; `whole` adds what a run may come to.
+    Of sweeps, what all runs begin with, and what a run may come to for so many kinds of runs.
     """
     helpers = _Helpers(given, min(jobs, MOST), whole)
     with helpers.at_hand():
@@ -140,20 +156,20 @@ def compile_together(
 class _Helpers:
     """Other processes, which are started when the first kernel is missing."""
 
-    def __init__(self, given: Study | Sweep | None, jobs: int, whole: bool) -> None:
+    def __init__(self, given: Study | Sweep | None, jobs: int, whole: int) -> None:
         self._given, self._jobs, self._whole = given, jobs, whole
         self.kernels, self.running = 0, list[subprocess.Popen[str]]()
-        self._claims = Path()
+        self._claims: Path | None = None
 
     @contextmanager
     def at_hand(self) -> Iterator[None]:
         """In it they are started when needed; at the end they have ended."""
-        with (
-            tempfile.TemporaryDirectory(prefix="ode-sgd-") as claims,
-            together.one_of(self._jobs, 0, Path(claims)),
-            news.heard_by(self._begun),
-        ):
-            self._claims = Path(claims)
+        with ExitStack() as stack:
+            if self._jobs > 1:
+                with suppress(OSError):  # no space: then by itself
+                    self._claims = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ode-sgd-")))
+                    stack.enter_context(together.one_of(self._jobs, 0, self._claims))
+            stack.enter_context(news.heard_by(self._begun))
             try:
                 yield
             except BaseException:
@@ -168,9 +184,10 @@ class _Helpers:
     def _begun(self, what: str, kernels: int) -> None:
         """A kernel is compiled here."""
         self.kernels += 1
-        if not self.running:
-            for number in range(1, self._jobs):
-                self.running.append(self._start(number))
+        if self._claims is not None and not self.running:
+            with suppress(Exception):  # whoever cannot be started does not help
+                for number in range(1, self._jobs):
+                    self.running.append(self._start(number))
 
     def _start(self, number: int) -> "subprocess.Popen[str]":
         """One that hears neither Ctrl-C nor the hangup of a terminal. What fails there is done here."""
@@ -220,12 +237,12 @@ def help_out(order: dict[str, Any]) -> int:
     return compiled
 
 
-def read(path: Path) -> Study | Sweep:
+def _read(path: str | Path) -> Study | Sweep:
     """The sweep of a file that has a table [sweep], otherwise its study; StudyError where it is neither."""
     return Sweep.read(path) if "sweep" in load_tables(path) else read_study(path)
 
 
-def works(given: Study | Sweep | None, whole: bool) -> list[Work]:
+def works(given: Study | Sweep | None, whole: int) -> list[Work]:
     """Pieces of work that together call all kernels which are needed."""
     if isinstance(given, Sweep):
         return _of_sweep(given, whole)
@@ -239,7 +256,7 @@ def works(given: Study | Sweep | None, whole: bool) -> list[Work]:
     return found
 
 
-def _of_sweep(sweep: Sweep, whole: bool) -> list[Work]:
+def _of_sweep(sweep: Sweep, whole: int) -> list[Work]:
     """One run of every kind that has kernels of its own."""
     kinds: dict[Any, Study] = {}
     for first in sweep.firsts():
@@ -248,7 +265,11 @@ def _of_sweep(sweep: Sweep, whole: bool) -> list[Work]:
             problem, method = study.problem, study.simulation.method if study.simulation is not None else ""
             kind = problem.activation, problem.student_units, problem.teacher_units, method, batched(study)
             kinds.setdefault(kind, study)
-    return [work for study in kinds.values() for work in _of_run(study, whole=whole)]
+    found: list[Work] = []
+    for place, study in enumerate(kinds.values()):
+        with suppress(OdeSgdError):
+            found += _of_run(study, whole=place < whole)
+    return found
 
 
 def _of_run(study: Study, *, whole: bool) -> list[Work]:
@@ -316,15 +337,13 @@ def shortened(study: Study) -> Study:
 
 def _told(given: Study | Sweep | None) -> str:
     """What kernels are for, in words."""
-    if isinstance(given, Study):
-        return f"{shape_of(given.problem)}"
-    if given is None:
-        return f"{shape_of(parse_study(COMMONEST).problem)}"
+    if not isinstance(given, Sweep):
+        return shape_of((given or parse_study(COMMONEST)).problem)
     shapes: dict[str, None] = {}
     for first in given.firsts():
         with suppress(OdeSgdError):
             shapes[shape_of(given.study(first).problem)] = None
-    return "; ".join(shapes)
+    return "; ".join(shapes) if len(shapes) <= NAMED else f"{len(shapes)} shapes"
 
 
 if __name__ == "__main__":

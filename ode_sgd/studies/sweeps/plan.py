@@ -159,7 +159,7 @@ def plan_of(
     found = folder.plan()
     if found is None:
         wanted = checked_runs_per_file(sweep, runs_per_file)
-        compile_together(sweep, jobs, check_signals, whole=jobs > 1)
+        compile_together(sweep, jobs, check_signals, whole=CLASSES if jobs > 1 else 0)
         seconds = {} if wanted else trial_seconds(sweep, check_signals)
         sizes = [wanted] * _count(sweep) if wanted else chosen_sizes(sweep, seconds)
         check_signals()
