@@ -44,6 +44,8 @@ _HOME = {
     "Sweep": "ode_sgd.studies.sweeps.sweep",
     "run_sweep": "ode_sgd.studies.sweeps.run",
     "SweepResult": "ode_sgd.studies.sweeps.run",
+    "warm": "ode_sgd.studies.warm",
+    "Warmed": "ode_sgd.studies.warm",
     "collect_sweep": "ode_sgd.studies.sweeps.collect",
     "sweep_status": "ode_sgd.studies.sweeps.status",
     "Checkpoint": "ode_sgd.storage.checkpoint",
@@ -111,6 +113,8 @@ if TYPE_CHECKING:
     from ode_sgd.studies.sweeps.run import run_sweep as run_sweep
     from ode_sgd.studies.sweeps.status import sweep_status as sweep_status
     from ode_sgd.studies.sweeps.sweep import Sweep as Sweep
+    from ode_sgd.studies.warm import Warmed as Warmed
+    from ode_sgd.studies.warm import warm as warm
 
 
 def __getattr__(name: str) -> Any:

@@ -67,6 +67,15 @@ replaced; of a symbolic link, what it points to. A figure that cannot be drawn c
   ode-sgd show study.h5              the study, where and when it ran, eps_g at a few times, and the plateau,
                                      escape rate, exponent and floor, each beside the theory's
 """,
+    "warm": """examples:
+  ode-sgd warm                       the commonest kernels: erf, K = M = 2
+  ode-sgd warm study.toml --jobs 0   those of a study, by as many processes as may run at one time
+  ode-sgd warm scan.toml --jobs 4 --cpu x86-64-v3
+                                     those of a sweep, for processors of that kind, which this one must be of
+
+Kernels are compiled once and kept in a folder (`ode-sgd info` says which). A run compiles what it lacks by itself; this
+does it beforehand, on several cores: for a container, or for a disk that many machines share.
+""",
     "info": """examples:
   ode-sgd info                       versions, activations, threads, folder of the compiled kernels
   ode-sgd info --json                the same for programs, and for a report of a problem
@@ -141,6 +150,12 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("file", type=Path, metavar="OUT.h5")
 
     cli_sweep.add_commands(commands)
+
+    warm = _command(commands, "warm", _warm, "compile the kernels that a study or a sweep needs, beforehand")
+    warm.add_argument("file", nargs="?", type=Path, metavar="STUDY|SWEEP", help="default: the commonest kernels")
+    warm.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="processes (0: as many as may run)")
+    warm.add_argument("--cpu", metavar="KIND", help="kind of processor; default: ODE_SGD_CPU, else this one's")
+    warm.add_argument("--quiet", action="store_true", help="no progress")
 
     info = _command(commands, "info", _info, "describe this installation")
     info.add_argument("--json", action="store_true", help="as JSON")
@@ -326,6 +341,30 @@ def _show(arguments: argparse.Namespace) -> int:
     for name, run in (("ODE", stored.ode), ("SGD", stored.sgd)):
         if run is not None and (run.alpha.size >= FEWEST_TIMES or run.status != "complete"):
             print(f"\n{name}\n" + describe(findings(run)))
+    return DONE
+
+
+def _warm(arguments: argparse.Namespace) -> int:
+    from ode_sgd.kernels.processor import choose_kind
+
+    if arguments.cpu is not None:
+        choose_kind(arguments.cpu, "--cpu")
+    from ode_sgd.kernels.news import heard_by
+    from ode_sgd.studies.progress import Progress
+    from ode_sgd.studies.warm import warm
+
+    progress = None if arguments.quiet else Progress()
+    try:
+        with heard_by(progress.compiling) if progress is not None else nullcontext():
+            done = warm(arguments.file, jobs=arguments.jobs)
+    finally:
+        if progress is not None:
+            progress.close()
+    by = f", by {done.processes} processes" if done.processes > 1 else ""
+    told = f"{done.kernels} kernels compiled in {done.seconds:.1f} s{by}" if done.kernels else "nothing to compile"
+    print(f"{done.what}: {told}")
+    print(f"processor  {done.kind}")
+    print(f"folder     {done.folder}")
     return DONE
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numba
 
 PLACE = "ODE_SGD_CACHE_DIR"
+PREBUILT = "ODE_SGD_PREBUILT"  # a folder as PLACE was when somebody filled it, which is only read
 
 
 @functools.cache
@@ -48,6 +49,17 @@ def cache_place() -> tuple[Path | None, str]:
 def cache_directory() -> Path | None:
     """Folder of the compiled kernels, or None when no folder can be written (kernels then compile in every process)."""
     return cache_place()[0]
+
+
+@functools.cache
+def prebuilt_folder() -> Path | None:
+    """Folder of kernels that somebody compiled beforehand; None without one, or where it holds none of this version."""
+    chosen = os.environ.get(PREBUILT)
+    try:
+        folder = Path(chosen).expanduser().absolute() / f"kernels-{source_digest()}" if chosen else None
+        return folder if folder is not None and folder.is_dir() and folder != cache_directory() else None
+    except (OSError, RuntimeError):
+        return None
 
 
 _TOLD: list[str] = []

@@ -58,6 +58,11 @@ def _dispatcher() -> Callable[..., Any] | None:
     return None
 
 
+def kept() -> bool:
+    """Whether kernels are kept on disk, if there is room."""
+    return not numba.config.DISABLE_JIT and _dispatcher() is not None
+
+
 def kernel(
     variant: str = "plain", *, sums: bool = False, inline: bool = False, always: bool = False
 ) -> Callable[[Function], Function]:

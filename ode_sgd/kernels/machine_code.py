@@ -1,4 +1,4 @@
-"""How kernels become machine code, each once. This file, and no other, relies on Numba's internals.
+"""How kernels become machine code, each once. This file and entries.py, and no others, rely on Numba's internals.
 
 - A helper (`inline`) stays LLVM's intermediate code, and becomes part of every kernel that calls it.
 - A kernel is machine code of its own. Kernels that call it hold its symbol, which is the same in every process; their
@@ -9,11 +9,9 @@
 import functools
 import gc
 import hashlib
-import io
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import CodeType, SimpleNamespace
 from typing import Any
@@ -21,21 +19,22 @@ from typing import Any
 import numba
 from llvmlite import binding as llvm
 from numba.core.bytecode import FunctionIdentity
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, NullCache
+from numba.core.caching import CompileResultCacheImpl
 from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
-from numba.core.compiler import Compiler, CompileResult
+from numba.core.compiler import Compiler, CompileResult, DefaultPassBuilder, Flags
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.compiler_machinery import PassManager
 from numba.core.environment import lookup_environment
 from numba.core.registry import CPUDispatcher
 from numba.core.runtime.nrt import rtsys
+from numba.core.typed_passes import NopythonTypeInference
+from numba.core.typing import make_concrete_template, signature
 from numba.core.untyped_passes import ExtractByteCode
 
-from ode_sgd.kernels import news
-from ode_sgd.kernels.cache_folder import cache_directory, cache_place, source_digest, tell
+from ode_sgd.kernels import news, together
+from ode_sgd.kernels.cache_folder import cache_directory, prebuilt_folder
+from ode_sgd.kernels.entries import KernelCache, Locator, NoCache
 from ode_sgd.kernels.processor import processor_kind
-
-SEAL = hashlib.sha256().digest_size  # bytes behind those of a file
-STALE = 3600.0  # seconds after which an unfinished file is of a process that was killed
 
 _BY_FUNCTION: dict[Any, "_Dispatcher"] = {}
 _BY_NAME: dict[str, "_Dispatcher"] = {}
@@ -58,6 +57,11 @@ def code_generator() -> Any:
             return kind.features if kind else str(super()._get_host_cpu_features())
 
     return Generator("ode_sgd")
+
+
+def _processor() -> Any:
+    """What entries of this processor's kind have in their keys."""
+    return code_generator().magic_tuple()
 
 
 @contextmanager
@@ -185,7 +189,7 @@ class _Compiler(Compiler):  # type: ignore[misc]
 
     def compile_extra(self, function: Any) -> Any:
         state, dispatcher = self.state, _BY_FUNCTION[function]
-        if not dispatcher.inline:
+        if not dispatcher.inline and type(self) is _Compiler:
             news.begun()
         state.func_id = FunctionIdentity.from_function(function)
         state.func_id.unique_id = dispatcher.number
@@ -197,6 +201,32 @@ class _Compiler(Compiler):  # type: ignore[misc]
         return self._compile_bytecode()
 
 
+class _Reader(_Compiler):
+    """Goes as far as the types, to find out what a kernel calls."""
+
+    def define_pipelines(self) -> Any:
+        passes = PassManager("types")
+        passes.passes.extend(DefaultPassBuilder.define_untyped_pipeline(self.state).passes)
+        passes.add_pass(NopythonTypeInference, "types")
+        passes.finalize()
+        return [passes]
+
+
+RESULTS = {None: numba.types.none, int: numba.types.intp, bool: numba.types.boolean, float: numba.types.float64}
+
+
+def _result(function: Any, arguments: Any) -> Any:
+    """The type that an annotation says, None where it does not: for vectors `float` stands for vectors."""
+    said = function.__annotations__.get("return", ...)
+    return RESULTS.get(said) if said is not float or all(map(_of_numbers, arguments)) else None
+
+
+def _of_numbers(kind: Any) -> bool:
+    if isinstance(kind, numba.types.BaseTuple):
+        return all(map(_of_numbers, kind))
+    return isinstance(getattr(kind, "dtype", kind), numba.types.Number | numba.types.Boolean)
+
+
 class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
     """What stands for a kernel in Python and, when it is called there, in other kernels."""
 
@@ -204,6 +234,59 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
     number: int
     inline: bool
     _ways_in: dict[Any, Any]
+    _calls: list[tuple["_Dispatcher", Any]] | None = None  # of the kernel that is being read
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """As Numba's, which compiles to learn the type of the result; in a kernel that is only read, without."""
+        calls, result = _Dispatcher._calls, _result(self.py_func, args)
+        if calls is None or kws or result is None:
+            return super().get_call_template(args, kws)
+        pysig, args = self._compiler.fold_argument_types(args, kws)
+        if not self.inline:
+            calls.append((self, tuple(args)))
+        name = self.py_func.__name__
+        return make_concrete_template(name, key=name, signatures=[signature(result, *args)]), pysig, args, {}
+
+    def calls(self, arguments: Any) -> list[tuple["_Dispatcher", Any]]:
+        """Kernels that it calls, and types of their arguments, as far as they are known without compiling."""
+        found: list[tuple[_Dispatcher, Any]] = []
+        before, _Dispatcher._calls = _Dispatcher._calls, found
+        try:
+            target, flags = self._compiler.targetdescr, Flags()
+            target.options.parse_as_flags(flags, self._compiler.targetoptions)
+            reader = _Reader(target.typing_context, target.target_context, None, arguments, None, flags, {})
+            with suppress(Exception):  # it ends without a result, in one way or another
+                reader.compile_extra(self.py_func)
+        finally:
+            _Dispatcher._calls = before
+        return list(dict.fromkeys(found))
+
+    def compile(self, sig: Any) -> Any:
+        arguments = tuple(sig)
+        if arguments in self.overloads:
+            return super().compile(sig)
+        with nullcontext() if self.inline else together.claimed(self._label(arguments)):
+            return self._compiled(sig)
+
+    def _compiled(self, sig: Any) -> Any:
+        before, _Dispatcher._calls = _Dispatcher._calls, None
+        try:
+            return super().compile(sig)
+        finally:
+            _Dispatcher._calls = before
+
+    def _label(self, arguments: Any) -> str:
+        return hashlib.sha256(repr((self.name, arguments)).encode()).hexdigest()[:16]
+
+    def _share(self, arguments: Any) -> None:
+        """Compile what it calls, one after the other, and of what others are at what that calls."""
+        for called, types in together.in_turn(self.calls(arguments)):
+            if types not in called.overloads:
+                with together.claimed(called._label(types), wait=False) as free:
+                    if free:
+                        called._compiled(types)
+                if not free:
+                    called._share(types)
 
     def add_overload(self, result: Any) -> None:
         """Python does not call it yet."""
@@ -219,8 +302,11 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
             if types in self._ways_in:  # threads came together; inserted twice, it would be slow for ever
                 return self._ways_in[types][0]
             with news.working(), _without_garbage_collection():
-                self.compile(types)
-                self._ways_in[types] = self._way_in(types, self.overloads[types])
+                if together.helping():
+                    self._share(types)
+                with together.claimed(self._label(types)):
+                    self.compile(types)
+                    self._ways_in[types] = self._way_in(types, self.overloads[types])
                 self._insert([kind._code for kind in types], self._ways_in[types][0], False)
         return self._ways_in[types][0]
 
@@ -242,28 +328,8 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
         return context.get_executable(library, description, environment), library
 
 
-class _Locator:
-    """Where and under which stamp one kernel is kept (the duck type that Numba's cache asks)."""
-
-    def __init__(self, folder: Path, name: str, source_file: str) -> None:
-        self._folder, self._name = folder, name
-        self._py_file = source_file  # Numba names it when it warns that a function cannot be cached
-
-    def ensure_cache_path(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-
-    def get_cache_path(self) -> str:
-        return str(self._folder)
-
-    def get_source_stamp(self) -> str:
-        return source_digest()
-
-    def get_disambiguator(self) -> str:
-        return self._name
-
-
 class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]
-    def __init__(self, function: Callable[..., Any], locator: _Locator) -> None:
+    def __init__(self, function: Callable[..., Any], locator: Locator) -> None:
         self._function = function
         self._lineno = function.__code__.co_firstlineno
         self._locator = locator
@@ -314,92 +380,6 @@ class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]
         )
 
 
-class _SealedFiles(IndexDataCacheFile):  # type: ignore[misc]
-    """Numba's index and data, with a checksum behind the bytes of each: unpickling does not come as far as there.
-
-    Neither a damaged pickle nor damaged machine code says so itself; they crash, or give other numbers.
-    """
-
-    @contextmanager
-    def _open_for_write(self, filepath: str) -> Iterator[io.BytesIO]:
-        memory = io.BytesIO()
-        yield memory
-        with super()._open_for_write(filepath) as file:
-            file.write(memory.getvalue() + hashlib.sha256(memory.getvalue()).digest())
-
-    def _load_index(self) -> Any:
-        with suppress(FileNotFoundError):
-            _check_seal(Path(self._index_path))
-        return super()._load_index()
-
-    def _load_data(self, name: str) -> Any:
-        _check_seal(Path(self._data_path(name)))
-        return super()._load_data(name)
-
-
-def _check_seal(path: Path) -> None:
-    """Remove a file that does not match its checksum, and raise ValueError."""
-    data = path.read_bytes()
-    if data[-SEAL:] != hashlib.sha256(data[:-SEAL]).digest():
-        path.unlink(missing_ok=True)
-        raise ValueError(f"{path} is damaged")
-
-
-class _NoCache(NullCache):  # type: ignore[misc]
-    """No cache, which is told where it takes time."""
-
-    def save_overload(self, signature: Any, data: Any) -> None:
-        tell(f"nothing can be kept: {cache_place()[1]}")
-
-
-class _KernelCache(FunctionCache):  # type: ignore[misc]
-    """Numba's function cache with our place and our key, that no fault of the disk gets past."""
-
-    def __init__(self, function: Callable[..., Any], folder: Path, name: str) -> None:
-        self._variant = name
-        locator = _Locator(folder, name, function.__code__.co_filename)
-        self._impl_class = functools.partial(_Implementation, locator=locator)
-        super().__init__(function)
-
-    def _choose_file(self, signature: Any) -> None:
-        """A pair of files for every signature: in one index, processes that compile at once lose and mix entries."""
-        name = hashlib.sha256(repr((signature, code_generator().magic_tuple())).encode()).hexdigest()[:16]
-        self._cache_file = _SealedFiles(
-            cache_path=self._cache_path,
-            filename_base=f"{self._impl.filename_base}-{name}",
-            source_stamp=self._impl.locator.get_source_stamp(),
-        )
-
-    def load_overload(self, signature: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(signature, target_context)
-        except Exception as error:  # pickle and LLVM raise nearly anything
-            tell(f"the cache {self._cache_path} cannot be read ({error})")
-            return None
-
-    def save_overload(self, signature: Any, data: Any) -> None:
-        try:
-            super().save_overload(signature, data)
-        except (OSError, ValueError) as error:
-            tell(f"the cache {self._cache_path} cannot be written ({error})")
-
-    def _load_overload(self, signature: Any, target_context: Any) -> Any:
-        self._choose_file(signature)
-        return super()._load_overload(signature, target_context)
-
-    def _save_overload(self, signature: Any, data: Any) -> None:
-        self._choose_file(signature)
-        super()._save_overload(signature, data)
-        for path in Path(self._cache_path).glob("*.tmp.*"):
-            with suppress(OSError):
-                if path.stat().st_mtime < time.time() - STALE:
-                    path.unlink()
-
-    def _index_key(self, signature: Any, codegen: Any) -> Any:
-        # Closure cells hold other kernels, whose pickles differ in every process; variant and stamp say the same.
-        return signature, code_generator().magic_tuple(), self._variant
-
-
 def _facts(code: CodeType) -> Any:
     """What a function does, without addresses."""
     constants = [_facts(each) if isinstance(each, CodeType) else repr(each) for each in code.co_consts]
@@ -423,5 +403,6 @@ def dispatcher(function: Any, variant: str, flags: Any, inline: bool, always: bo
     _BY_FUNCTION[function] = _BY_NAME[name] = made
     if not inline:
         folder = cache_directory()
-        made._cache = _NoCache() if folder is None else _KernelCache(function, folder, variant)
+        nowhere = folder is None and prebuilt_folder() is None
+        made._cache = NoCache() if nowhere else KernelCache(function, folder, variant, _Implementation, _processor)
     return made

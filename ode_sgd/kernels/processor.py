@@ -55,17 +55,48 @@ def processor_kind() -> Kind | None:
     Raises
     ------
     ProcessorError
+        As `named_kind`.
+    """
+    chosen = os.environ.get(CHOICE)
+    ours = _ours()
+    return named_kind(chosen, CHOICE) if chosen else ours[0] if ours else None
+
+
+def named_kind(name: str, option: str) -> Kind:
+    """The kind of that name, which `option` gave.
+
+    Raises
+    ------
+    ProcessorError
         If the name is none of this architecture's, or that of a kind wider than the processor.
     """
-    has = llvm.get_host_cpu_features()
-    ours = [kind for kind in kinds() if all(has.get(feature, False) for feature in kind.needed.split())]
-    chosen = os.environ.get(CHOICE)
-    if not chosen:
-        return ours[0] if ours else None
+    ours = _ours()
     fitting = ", ".join(kind.name for kind in ours) or "none: leave it out"
     for kind in kinds():
-        if kind.name == chosen:
+        if kind.name == name:
             if kind not in ours:
-                raise ProcessorError(f"{CHOICE} = {chosen} is wider than this processor; it can run {fitting}")
+                raise ProcessorError(f"{option} = {name} is wider than this processor; it can run {fitting}")
             return kind
-    raise ProcessorError(f"{CHOICE} = {chosen} is no kind of processor here; it can run {fitting}")
+    raise ProcessorError(f"{option} = {name} is no kind of processor here; it can run {fitting}")
+
+
+def choose_kind(name: str, option: str) -> None:
+    """Have this process, and those that it starts, compile for that kind.
+
+    Raises
+    ------
+    ProcessorError
+        As `named_kind`, and where this process has another kind already.
+    """
+    wanted = named_kind(name, option)
+    before = os.environ.get(CHOICE)
+    os.environ[CHOICE] = name
+    if processor_kind() != wanted:
+        os.environ.pop(CHOICE) if before is None else os.environ.update({CHOICE: before})
+        raise ProcessorError(f"{option} = {name}, but this process has code of another kind; begin a new one")
+
+
+def _ours() -> list[Kind]:
+    """Those that this processor is of, the widest first."""
+    has = llvm.get_host_cpu_features()
+    return [kind for kind in kinds() if all(has.get(feature, False) for feature in kind.needed.split())]

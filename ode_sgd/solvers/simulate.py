@@ -176,7 +176,7 @@ def _plan(
         steps=nearest_steps(alpha, dimension),
         orders=check.orders(moments),
         keep_sectors=check.boolean("sectors", sectors),
-        method=SAMPLED if rows is not None else _chosen(problem, sizes, method),
+        method=SAMPLED if rows is not None else chosen_method(problem, sizes, method),
         inputs=rows,
     )
 
@@ -213,8 +213,8 @@ def _rows(problem: Problem, data: Any, dimension: int | None, method: str) -> tu
     return rows, N
 
 
-def _chosen(problem: Problem, sizes: Any, method: str) -> str:
-    """The method that runs."""
+def chosen_method(problem: Problem, sizes: Any, method: str) -> str:
+    """The method that runs, for sector dimensions `sizes` (L,)."""
     if method == "reduced":
         check_sizes(problem, sizes)
     if method != "auto":

@@ -1,12 +1,13 @@
 """What this installation consists of, for reports of problems."""
 
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ode_sgd import __version__
 from ode_sgd.kernels.averages import available
-from ode_sgd.kernels.cache_folder import PLACE, cache_place
+from ode_sgd.kernels.cache_folder import PLACE, PREBUILT, cache_place, prebuilt_folder
 from ode_sgd.solvers import allowance
 
 LIBRARIES = ("numpy", "numba", "llvmlite", "scipy", "h5py", "matplotlib", "tqdm")
@@ -15,7 +16,7 @@ EXTRAS = ("xarray", "scikit-learn", "distributed", "dask-jobqueue")
 
 def describe() -> dict[str, Any]:
     """Versions (None where a library is absent), activations, what this process may use, and where kernels are kept."""
-    folder, fault = cache_place()
+    (folder, fault), prebuilt = cache_place(), prebuilt_folder()
     return {
         "ode-sgd": __version__,
         "python": platform.python_version(),
@@ -26,7 +27,13 @@ def describe() -> dict[str, Any]:
         "processors": [f"{name} {limit:g}" for name, limit in allowance.processor_limits().items()],
         "memory": [f"{name} {limit / 2**30:.3g} GiB" for name, limit in allowance.memory_limits().items()],
         "kernel cache": str(folder) if folder else f"none: {fault}; set {PLACE}",
+        "prebuilt kernels": str(prebuilt) if prebuilt else _no_prebuilt(),
     }
+
+
+def _no_prebuilt() -> str:
+    chosen = os.environ.get(PREBUILT)
+    return f"none of this version in {chosen}" if chosen else f"none ({PREBUILT} is not set)"
 
 
 def _version(name: str) -> str | None:

@@ -15,7 +15,7 @@ import pytest
 
 import ode_sgd
 from kernels.probe import PARTS
-from ode_sgd.kernels import cache_folder, machine_code
+from ode_sgd.kernels import cache_folder, entries, machine_code
 from ode_sgd.kernels.compile import SUM_FLAGS, kernel
 
 PROBE = Path(__file__).with_name("probe.py")
@@ -189,11 +189,91 @@ def test_a_folder_that_takes_no_kernel(tmp_path, in_another_process, monkeypatch
     def no(*_):
         raise OSError(code, text)
 
-    monkeypatch.setattr(machine_code.IndexDataCacheFile, "_open_for_write", no)
+    monkeypatch.setattr(entries.IndexDataCacheFile, "_open_for_write", no)
     told, hits = in_another_process()
     assert (len(told), hits) == (1, 0)
     assert text in told[0]
     assert str(tmp_path) in told[0]
+
+
+@pytest.fixture
+def prebuilt(tmp_path, in_another_process, monkeypatch):
+    """A folder that somebody filled, and an empty one of our own: both hold what a small kernel needs, or nothing."""
+    in_another_process()
+    own = tmp_path / "own"
+    own.mkdir()
+    for module in (machine_code, entries):
+        monkeypatch.setattr(module, "prebuilt_folder", lambda: tmp_path)
+    monkeypatch.setattr(machine_code, "cache_directory", lambda: own)
+    return tmp_path, own
+
+
+def test_a_prebuilt_folder_is_read(prebuilt, in_another_process):
+    theirs, own = prebuilt
+    before = files_of(theirs)
+    assert in_another_process() == ([], 1)
+    assert files_of(theirs) == before and not any(own.iterdir())
+
+
+def test_what_a_prebuilt_folder_lacks_is_compiled_into_our_own(prebuilt, in_another_process):
+    theirs, own = prebuilt
+    for path in theirs.glob("*.nb*"):
+        path.unlink()
+    assert in_another_process() == ([], 0)
+    assert any(own.iterdir()) and not any(theirs.glob("*.nb*"))
+    assert in_another_process() == ([], 1)
+
+
+def test_a_damaged_prebuilt_entry_is_left_alone(prebuilt, in_another_process):
+    theirs, own = prebuilt
+    (path,) = theirs.glob("*.nbc")
+    path.write_bytes(flipped(path.read_bytes()))
+    damaged = path.read_bytes()
+    told, hits = in_another_process()
+    assert (len(told), hits) == (1, 0) and str(path) in told[0]
+    assert path.read_bytes() == damaged
+    assert in_another_process() == ([], 1)
+    assert any(own.iterdir())
+
+
+def test_a_prebuilt_folder_needs_no_other(prebuilt, in_another_process, monkeypatch):
+    """In a container without a home folder."""
+    monkeypatch.setattr(machine_code, "cache_directory", lambda: None)
+    assert in_another_process() == ([], 1)
+    for path in prebuilt[0].glob("*.nb*"):
+        path.unlink()
+    told, hits = in_another_process()
+    assert (len(told), hits) == (1, 0) and "nothing can be kept" in told[0]
+
+
+def test_where_prebuilt_kernels_are_looked_for(tmp_path, monkeypatch):
+    """A folder of another version, or of none, is passed over in silence."""
+    find = cache_folder.prebuilt_folder.__wrapped__
+    monkeypatch.delenv("ODE_SGD_PREBUILT", raising=False)
+    assert find() is None
+    for place in (tmp_path, tmp_path / "nowhere", "~nobody-of-this-name/kernels"):
+        monkeypatch.setenv("ODE_SGD_PREBUILT", str(place))
+        assert find() is None
+    (tmp_path / "kernels-0123456789abcdef").mkdir()
+    assert find() is None
+    monkeypatch.setenv("ODE_SGD_PREBUILT", str(tmp_path))
+    ours = tmp_path / f"kernels-{cache_folder.source_digest()}"
+    ours.mkdir()
+    assert find() == ours
+    monkeypatch.setattr(cache_folder, "cache_directory", lambda: ours)
+    assert find() is None  # it is looked at already
+
+
+def test_kinds_of_processor_do_not_disturb_each_other(tmp_path, in_another_process, monkeypatch):
+    for kind in ("v3", "v4"):
+        monkeypatch.setattr(machine_code, "_processor", lambda kind=kind: kind)
+        assert in_another_process() == ([], 0)
+    before = files_of(tmp_path)
+    assert len(before) == 4  # index and code of each
+    for kind in ("v3", "v4"):
+        monkeypatch.setattr(machine_code, "_processor", lambda kind=kind: kind)
+        assert in_another_process() == ([], 1)
+    assert files_of(tmp_path) == before
 
 
 def test_one_warning_for_all_kernels(monkeypatch):

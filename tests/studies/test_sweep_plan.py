@@ -70,7 +70,7 @@ def test_kernels_are_compiled_before_processes_go_on_with_a_sweep(sweep, tmp_pat
     from ode_sgd.studies.sweeps import run as sweep_run
 
     compiled = []
-    monkeypatch.setattr(sweep_run, "compile_all", lambda sweep, check: compiled.append(len(sweep)))
+    monkeypatch.setattr(sweep_run, "compile_together", lambda sweep, jobs, check: compiled.append(len(sweep)))
     monkeypatch.setattr(sweep_run, "_engine", lambda *arguments: lambda items: (item for item in ()))
     pytest.importorskip("dask")
     open_folder(sweep, tmp_path / "out").propose({"runs_per_file": [9]})

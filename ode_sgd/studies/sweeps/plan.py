@@ -5,7 +5,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,10 @@ from ode_sgd.studies.sweeps.compute import (
     integrate_alike,
     one_by_one,
     side_by_side,
-    trajectories,
 )
 from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.tables import shown
+from ode_sgd.studies.warm import SIDE_BY_SIDE, compile_together
 
 PROBED = 1.0  # seconds after which a trial run has shown that it is long
 FILE_SECONDS = 0.5  # work in one file: a file costs 10 to 15 ms, and what a kill loses is no more than this
@@ -39,7 +39,6 @@ TRIALS = 3
 CLASSES = 4  # classes of runs that are tried, of all that there are
 TOGETHER = 16  # sectors that kernels take side by side
 BUNDLES = 4  # at least, for every worker
-SIDE_BY_SIDE = 2000  # eigenvalues of a spectrum taken as a whole, beyond which a run takes seconds anyway
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ def bundles(plan: Plan, items: Sequence[Item], sweep: Sweep, workers: int) -> It
     Only where somebody asked for such files: runs that have them because they take long are handed out one by one, so
     that all workers end together. Fewer where workers would have nothing to do.
     """
-    classes, firsts = sweep.classes(), _firsts(sweep)
+    classes, firsts = sweep.classes(), sweep.firsts()
     together = min(WIDTH, max(1, len(items) // (BUNDLES * workers))) if workers > 1 else WIDTH
     together = 1 if plan.measured else together
     suits = functools.cache(lambda kind: together > 1 and side_by_side(sweep.study(firsts[kind])))
@@ -145,10 +144,12 @@ def plan_of(
     folder: SweepFolder,
     runs_per_file: int | None = None,
     check_signals: Callable[[], None] = lambda: None,
+    jobs: int = 1,
 ) -> Plan:
     """The plan that holds in a folder; if there is none yet, one is made from a trial of the first run.
 
-    A plan holds for good: one is written only if `check_signals` and the trial itself know of no interruption.
+    Kernels are compiled before, by so many processes. A plan holds for good: one is written only if `check_signals` and
+    the trial itself know of no interruption.
 
     Raises
     ------
@@ -158,7 +159,7 @@ def plan_of(
     found = folder.plan()
     if found is None:
         wanted = checked_runs_per_file(sweep, runs_per_file)
-        compile_all(sweep, check_signals)
+        compile_together(sweep, jobs, check_signals, whole=CLASSES if jobs > 1 else 0)
         seconds = {} if wanted else trial_seconds(sweep, check_signals)
         sizes = [wanted] * _count(sweep) if wanted else chosen_sizes(sweep, seconds)
         check_signals()
@@ -234,7 +235,7 @@ def chosen_sizes(sweep: Sweep, seconds: Mapping[int, float]) -> list[int]:
     classes = sweep.classes()
     costs = {run: _cost(sweep.study(run)) for run in seconds}
     sizes: list[int] = []
-    for first, count in zip(_firsts(sweep), np.bincount(classes).tolist(), strict=True):
+    for first, count in zip(sweep.firsts(), np.bincount(classes).tolist(), strict=True):
         try:
             study = sweep.study(first)
         except OdeSgdError:  # these will be named as failed runs
@@ -245,12 +246,6 @@ def chosen_sizes(sweep: Sweep, seconds: Mapping[int, float]) -> list[int]:
         together = min(int(FILE_SECONDS / each), max(FEWEST, -(-len(sweep) // SHARE)), MOST, count)
         sizes.append(1 if each >= PROBED or study.integration.sectors else max(1, together))
     return sizes
-
-
-def _firsts(sweep: Sweep) -> list[int]:
-    """The first run of every class."""
-    runs: list[int] = np.unique(sweep.classes(), return_index=True)[1].tolist()
-    return runs
 
 
 def _cost(study: Study) -> float:
@@ -271,7 +266,7 @@ def trial_seconds(sweep: Sweep, check_signals: Callable[[], None] = lambda: None
 
     Not the time that passes: others may load the machine. What fails here will be met again when its turn comes.
     """
-    firsts = _firsts(sweep)
+    firsts = sweep.firsts()
     tried = [firsts[place] for place in np.unique(np.linspace(0, len(firsts) - 1, CLASSES).astype(int))]
     seconds = {}
     for run in tried:
@@ -288,35 +283,6 @@ def _seconds(study: Study) -> float:
         return PROBED
     first = _batch_seconds(study, 1)  # compiles what only a whole run needs
     return first if first > LONG else _batch_trial(study)
-
-
-def compile_all(sweep: Sweep, check_signals: Callable[[], None] = lambda: None) -> None:
-    """Take a step of one run of every kind that has kernels of its own, so that other processes find them on disk."""
-    seen = set()
-    for first in _firsts(sweep):
-        try:
-            study = sweep.study(first)
-        except OdeSgdError:
-            continue
-        problem, method = study.problem, study.simulation.method if study.simulation is not None else ""
-        kind = problem.activation, problem.student_units, problem.teacher_units, method, batched(study)
-        if kind not in seen:
-            seen.add(kind)
-            with suppress(Exception):  # it will be met again, and recorded, when a run's turn comes
-                check_interrupted(trajectories(_short(study), None, lambda stage, fraction: None))
-            check_signals()
-
-
-def _short(study: Study) -> Study:
-    """The same study, over in no time."""
-    if study.simulation is None:
-        return replace(study, integration=replace(study.integration, alpha=(0.0, 1e-6)))
-    alpha = (0.0, 2.0 / study.simulation.dimension)
-    return replace(
-        study,
-        integration=replace(study.integration, alpha=alpha),
-        simulation=replace(study.simulation, alpha=alpha, replicas=1),
-    )
 
 
 def _trial(study: Study) -> float:

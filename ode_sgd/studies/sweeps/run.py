@@ -26,16 +26,17 @@ from ode_sgd.studies.sweeps.plan import (
     bundles,
     check_same_size,
     checked_runs_per_file,
-    compile_all,
     known_plan,
     known_sizes,
     plan_of,
 )
 from ode_sgd.studies.sweeps.sweep import SCHEMA, Sweep
 from ode_sgd.studies.sweeps.task import TaskResult, do_together
+from ode_sgd.studies.warm import compile_together
 
 Progress = Callable[[int, int, int], None]
 MOST_JOBS = 1000  # processes of one machine
+DRIVERS = 2  # processes that compile where jobs are submitted from, which others use too
 EXTRA = "pip install 'ode-sgd[cluster]'"
 
 
@@ -142,13 +143,14 @@ def run_sweep(
         work = None
         try:
             planned = place.plan() is not None
-            plan = plan_of(sweep, place, runs_per_file, interruption.check)
+            processes = jobs if settings is None else min(DRIVERS, allowance.threads())
+            plan = plan_of(sweep, place, runs_per_file, interruption.check, processes)
             interruption.check()
             work = _Work(plan, place, range(part[0], len(plan), part[1]), progress)
             if work.items:
                 workers = jobs if settings is None else settings.jobs * settings.cores
                 if planned and (jobs > 1 or settings is not None):  # a new plan's trial has compiled already
-                    compile_all(sweep, interruption.check)
+                    compile_together(sweep, processes, interruption.check)
                 engine = _engine(sweep, place, jobs, settings, name, dashboard, interruption)
                 with closing(engine(bundles(plan, work.items, sweep, workers))) as results:
                     for result in results:

@@ -232,6 +232,11 @@ class Sweep:
         lengths = tuple(self.shape[n] for n in shaping)
         return np.asarray(np.ravel_multi_index(tuple(places[n] for n in shaping), lengths), dtype=np.int64)
 
+    def firsts(self) -> list[int]:
+        """The first run of every class."""
+        runs: list[int] = np.unique(self.classes(), return_index=True)[1].tolist()
+        return runs
+
     def document(self) -> dict[str, Any]:
         """Plain values from which `Sweep(document)` makes the same sweep."""
         groups = [list(axis.names) for axis in self.axes if len(axis.names) > 1]

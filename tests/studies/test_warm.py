@@ -1,0 +1,198 @@
+"""Compiling beforehand: what for, by whom, and where it ends up."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ode_sgd.cli import main
+from ode_sgd.kernels import processor, together
+from ode_sgd.model.errors import InvalidProblem, ProcessorError, StorageError
+from ode_sgd.solvers.reduced import LANES
+from ode_sgd.studies import warm as warming
+from ode_sgd.studies.study_file import parse_study
+from ode_sgd.studies.sweeps.sweep import Sweep
+from tests.studies.sweeps import AXES, tables
+
+# Of the few kernels of SciPy's methods.
+STUDY = """
+[spectrum]
+kind = "isotropic"
+[problem]
+student_units = 1
+teacher_units = 1
+learning_rate = 0.1
+activation = "linear"
+[start]
+kind = "random"
+dimension = 10
+[integration]
+alpha = 1.0
+method = "DOP853"
+"""
+
+
+def warm_in_process(folder, *arguments, **environment):
+    command = [sys.executable, "-m", "ode_sgd", "warm", str(folder / "study.toml"), *arguments]
+    settings = {name: str(value) for name, value in environment.items()}
+    done = subprocess.run(
+        command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def files(folder):
+    return sorted(path.name for path in folder.rglob("*.nb*"))
+
+
+def test_two_processes_fill_a_folder_that_others_read(tmp_path):
+    (tmp_path / "study.toml").write_text(STUDY)
+    filled, own = tmp_path / "filled", tmp_path / "own"
+    narrowest = [each.name for each in processor.kinds()][-1:]
+    chosen = [option for name in narrowest for option in ("--cpu", name)]
+    told, kind, folder = warm_in_process(tmp_path, "--jobs", "2", *chosen, ODE_SGD_CACHE_DIR=filled)
+    assert "linear, K = M = 1" in told and "by 2 processes" in told
+    assert narrowest in ([], kind.split()[1:])
+    assert folder.split()[1].startswith(str(filled))
+    stored = files(filled)
+    compiled = int(told.split(": ")[1].split()[0])
+    assert len(stored) == 2 * compiled > 0  # an index and code of each, and none of them twice
+    read = warm_in_process(tmp_path, *chosen, ODE_SGD_CACHE_DIR=own, ODE_SGD_PREBUILT=filled)
+    assert read[0].endswith("nothing to compile") and read[1] == kind
+    assert not files(own) and files(filled) == stored
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--cpu", "pentium"], "--cpu = pentium is no kind of processor here; it can run"),
+        (["--jobs", "-1"], "jobs = -1"),
+        (["nowhere.toml"], "nowhere.toml"),
+        (["CHANGELOG"], "is not TOML"),
+    ],
+)
+def test_bad_input(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "CHANGELOG").write_text("# Changes\n- one\n")
+    before = os.environ.get(processor.CHOICE)
+    assert main(["warm", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert os.environ.get(processor.CHOICE) == before
+
+
+def test_a_kind_that_is_not_to_be_had(monkeypatch):
+    monkeypatch.delenv(processor.CHOICE, raising=False)
+    monkeypatch.setattr(processor.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(processor.llvm, "get_host_cpu_features", lambda: dict.fromkeys(processor.V3.split(), True))
+    with pytest.raises(ProcessorError, match=r"--cpu = x86-64-v4 is wider than this processor; it can run x86-64-v3"):
+        processor.choose_kind("x86-64-v4", "--cpu")
+    monkeypatch.setattr(processor, "processor_kind", lambda: processor.X86[0])  # that is in use
+    with pytest.raises(ProcessorError, match="has code of another kind"):
+        processor.choose_kind("x86-64-v2", "--cpu")
+    assert processor.CHOICE not in os.environ
+
+
+def test_nothing_is_compiled_that_cannot_be_kept(monkeypatch):
+    monkeypatch.setattr(warming.compiler, "kept", lambda: False)
+    with pytest.raises(StorageError, match="not kept: Numba is switched off"):
+        warming.warm()
+    monkeypatch.setattr(warming, "cache_place", lambda: (None, "no space"))
+    with pytest.raises(StorageError, match="cannot be kept: no space; have ODE_SGD_CACHE_DIR name"):
+        warming.warm()
+    with pytest.raises(InvalidProblem, match="jobs"):
+        warming.warm(jobs=-1)
+    with pytest.raises(InvalidProblem, match="study is a int; give the name of a study file or a sweep file"):
+        warming.warm(3)
+
+
+def names(works):
+    return [(work.func.__name__, *work.args[1:]) for work in works]
+
+
+def test_what_is_needed():
+    one = {"_begin", "_integrate_alike"}
+    sweep = Sweep(tables(), AXES | {"problem.activation": ["erf", "linear"]})
+    found = warming.works(sweep, 9)
+    assert {name for name, *_ in names(found)} == one and len(found) == 4
+    assert len(warming.works(sweep, 0)) == 2 and len(warming.works(sweep, 1)) == 3
+    common = names(warming.works(None, 0))
+    assert common.count(("_integrate",)) == 2 and ("_integrate_alike",) in common
+    assert [rest for name, *rest in common if name == "_simulate"] == [[1], [16], [32], [1]]
+
+
+def test_what_it_was_for_is_told():
+    assert warming._told(None) == warming._told(parse_study(warming.COMMONEST)) == "erf, K = M = 2"
+    sweep = Sweep(tables(), {"problem.student_units": [1, 2]})
+    assert warming._told(sweep).count(";") == 1
+    assert warming._told(Sweep(tables(), {"problem.student_units": [1, 2, 3, 4, 5]})) == "5 shapes"
+
+
+@pytest.mark.parametrize(("replicas", "groups"), [(1, [1]), (2, [1, 2]), (40, list(LANES))])
+def test_groups_of_replicas_have_kernels_of_their_own(replicas, groups):
+    simulation = {"dimension": 1000, "replicas": replicas, "method": "reduced"}
+    study = parse_study({**warming.COMMONEST, "simulation": simulation})
+    assert [rest for name, *rest in names(warming.works(study, 0)) if name == "_simulate"] == [[n] for n in groups]
+
+
+def test_helpers_come_when_a_kernel_is_missing(monkeypatch):
+    """They do the same work in another order, and what a run of it raises is met again later."""
+    from ode_sgd.kernels import news
+
+    started, done = [], []
+
+    class Helper:
+        def communicate(self):
+            return "3\n", ""
+
+    def missing():
+        news.begun()
+        news.begun()
+        raise ValueError
+
+    monkeypatch.setattr(warming._Helpers, "_start", lambda self, number: started.append(number) or Helper())
+    monkeypatch.setattr(warming, "works", lambda given, whole: [lambda: done.append(1)])
+    assert warming.compile_together(None, 3) == (0, 1)
+    monkeypatch.setattr(warming, "works", lambda given, whole: [missing, lambda: done.append(2)])
+    assert warming.compile_together(None, 3) == (2 + 2 * 3, 3)
+    assert started == [1, 2] and done == [1, 2]
+    assert warming.compile_together(None, 1) == (2, 1)
+    assert started == [1, 2]
+    assert not together._parts
+
+
+def test_an_interruption_ends_the_helpers(monkeypatch):
+    from ode_sgd.kernels import news
+
+    ended = []
+
+    class Helper:
+        def kill(self):
+            ended.append("killed")
+
+        def communicate(self):
+            return "", ""
+
+    def stop():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(warming._Helpers, "_start", lambda self, number: Helper())
+    monkeypatch.setattr(warming, "works", lambda given, whole: [news.begun])
+    with pytest.raises(KeyboardInterrupt):
+        warming.compile_together(None, 2, stop)
+    assert ended == ["killed"]
+
+
+def test_a_helper_takes_the_work_from_the_end(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(warming, "works", lambda given, whole: [lambda n=n: done.append((n, given)) for n in range(3)])
+    order = {"document": None, "whole": 0, "count": 2, "number": 1, "claims": str(tmp_path)}
+    assert warming.help_out(order) == 0
+    assert done == [(2, None), (1, None), (0, None)]
+    sweep = Sweep(tables(), AXES)
+    warming.help_out(order | {"document": sweep.document()})
+    assert done[-1][1].identity == sweep.identity
+    study = parse_study(warming.COMMONEST)
+    warming.help_out(order | {"document": study.config})
+    assert done[-1][1].config == study.config
