@@ -78,17 +78,22 @@ def refuse_masked(name: str, value: Any, error: type[OdeSgdError] = InvalidProbl
         )
 
 
-def integer(name: str, value: Any, least: int, most: int = 2**63 - 1) -> int:
-    """An integer >= least and <= most; booleans and fractions are refused."""
+def integer(name: str, value: Any, least: int, most: int | None = 2**63 - 1) -> int:
+    """An integer >= least and <= most, None for any; booleans and fractions are refused."""
     refuse_masked(name, value)
     value = scalar(value)
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise InvalidProblem(f"{name} = {shown(value)} is not an integer; give an integer >= {least}")
     if value < least:
         raise InvalidProblem(f"{name} = {shown(value)} is too small; give an integer >= {least}")
-    if value > most:
+    if most is not None and value > most:
         raise InvalidProblem(f"{name} = {shown(value)} is too large; give an integer <= {most}")
     return int(value)
+
+
+def seed(value: Any) -> int:
+    """A seed of a simulation or a draw: an integer >= 0, of any size."""
+    return integer("seed", value, 0, None)
 
 
 def boolean(name: str, value: Any) -> bool:

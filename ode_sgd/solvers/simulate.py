@@ -107,7 +107,7 @@ def simulate(
     Source: docs/theory.md sections 1 and 6.
     """
     plan = _plan(problem, start, alpha, dimension, method, inputs, moments, sectors)
-    replicas, seed = check.integer("replicas", replicas, 1), check.integer("seed", seed, 0)
+    replicas, seed = check.integer("replicas", replicas, 1), check.seed(seed)
     workers = allowance.threads() if threads is None else check.integer("threads", threads, 1)
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         raise InvalidProblem(f"checkpoint is a {type(checkpoint).__name__}; give ode_sgd.Checkpoint(path)")

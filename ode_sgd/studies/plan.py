@@ -33,7 +33,7 @@ class RandomStart:
             self,
             student_scale=check.size("student_scale", self.student_scale, zero=True),
             teacher_scale=check.size("teacher_scale", self.teacher_scale, zero=True),
-            seed=check.integer("seed", self.seed, 0),
+            seed=check.seed(self.seed),
         )
 
     def overlaps(self, problem: Problem) -> OrderParameters:
@@ -110,7 +110,7 @@ class Simulation:
             self,
             dimension=check.integer("dimension", self.dimension, 1),
             replicas=check.integer("replicas", self.replicas, 1),
-            seed=check.integer("seed", self.seed, 0),
+            seed=check.seed(self.seed),
             method=check.choice("method", self.method, METHODS),
             alpha=None if self.alpha is None else _fixed(self.alpha),
             points=check.integer("points", self.points, 2, MOST_POINTS),

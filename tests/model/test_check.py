@@ -205,3 +205,9 @@ def test_integers_beyond_64_bits(tmp_path):
     ):
         with pytest.raises(ode_sgd.OdeSgdError, match="too large"):
             call()
+
+
+def test_a_seed_may_be_larger():
+    assert check.seed(2**70 + 1) == 2**70 + 1
+    with pytest.raises(ode_sgd.InvalidProblem, match="seed = -1 is too small"):
+        check.seed(-1)
