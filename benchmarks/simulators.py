@@ -1,14 +1,19 @@
 """Benchmarks of the simulators, beside a NumPy loop, a PyTorch loop, and the random numbers alone.
 
-python benchmarks/simulators.py [explicit] [units] [normals] [rivals] [reduced] [reduced-units] [threads]
+python benchmarks/simulators.py [explicit] [units] [normals] [rivals] [reduced] [reduced-units] [threads] [short]
 
 One JSON line per measurement; ours_s and rival_s are seconds per step (and replica). Times are the least of several
 runs on one thread, after compilation; ratios hold within one run. K = M = 2, erf, eta = 0.1 unless said otherwise.
+Where the environment variable AGAINST names another checkout of the package, `short` takes turns with it.
 """
 
 import importlib.util
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -210,6 +215,43 @@ def threads() -> None:
         )
 
 
+SHORT = """
+import sys, time
+import ode_sgd
+
+method, N, replicas, steps, own = sys.argv[1], *map(int, sys.argv[2:])
+spectrum = ode_sgd.Spectrum.isotropic()
+problem = ode_sgd.Problem(spectrum=spectrum, student_units=1, teacher_units=1, learning_rate=0.1)
+common = ode_sgd.OrderParameters.random(problem, N, 0.3, seed=0)
+start = (lambda seed: ode_sgd.OrderParameters.random(problem, N, 0.3, seed=seed)) if own else common
+for count in (2, 64, replicas):
+    began = time.process_time()
+    ode_sgd.simulate(problem, start, [0.0, steps / N], dimension=N, replicas=count, seed=0, method=method, threads=1)
+print(time.process_time() - began)
+"""
+
+
+def short() -> None:
+    """Many short replicas, K = M = 1, from one start or each from its own: seconds are per replica."""
+    ours = Path(__file__).resolve().parent.parent
+    trees = [ours, *map(Path, filter(None, [os.environ.get("AGAINST")]))]
+    for method, N, replicas, steps, own in (
+        ("auto", 20, 16_000, 10, 0),
+        ("auto", 20, 1_000, 1_000, 0),
+        ("auto", 20, 4_000, 10, 1),
+        ("reduced", 200, 4_000, 10, 0),
+    ):
+        seconds = dict.fromkeys(trees, np.inf)
+        for tree in trees * 3:
+            call = [sys.executable, "-c", SHORT, method, *map(str, (N, replicas, steps, own))]
+            surroundings = os.environ | {"PYTHONPATH": str(tree)}
+            done = subprocess.run(call, cwd=tree, env=surroundings, stdout=subprocess.PIPE, check=True)
+            seconds[tree] = min(seconds[tree], float(done.stdout) / replicas)
+        rival = {"rival": "AGAINST", "rival_s": seconds[trees[1]]} if len(trees) > 1 else {}
+        starts = "own starts" if own else "one start"
+        emit(f"{method}, {replicas} replicas of {steps} steps, N={N}, {starts}", ours_s=seconds[ours], **rival)
+
+
 if __name__ == "__main__":
     sections(
         {
@@ -220,5 +262,6 @@ if __name__ == "__main__":
             "reduced": reduced,
             "reduced-units": reduced_units,
             "threads": threads,
+            "short": short,
         }
     )

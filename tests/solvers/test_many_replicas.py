@@ -81,7 +81,7 @@ def test_weights_of_many_replicas(size, K):
     if size < K + 3:  # of that rank
         weights = np.random.default_rng(1).standard_normal((2, 3, K + 3, size))
         grams = list(weights @ weights.swapaxes(-1, -2) / size)
-    grams = [grams[0], grams[1], grams[0]]
+    grams = [grams[0], grams[1], grams[1]]
     several = many_weights(grams, sizes, [np.random.default_rng(seed) for seed in range(3)])
     for seed, (gram, own) in enumerate(zip(grams, several, strict=True)):
         np.testing.assert_array_equal(own, weights_with_overlaps(gram, sizes, np.random.default_rng(seed)))
