@@ -5,7 +5,7 @@ A step of the whole system costs one pass over the sectors a stage, p x p algebr
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,15 @@ from ode_sgd.kernels.coefficients import ANY, coefficient_kernels
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.differences import difference_coefficients, difference_error, difference_linearised
 from ode_sgd.kernels.eigenbasis import turn_covariance, turn_derivatives, turns
+from ode_sgd.kernels.large_networks import (
+    coupling_space,
+    is_large,
+    pair_coefficients,
+    pair_linearised,
+    responses,
+    solve_coupled,
+    turn_large_coefficients,
+)
 from ode_sgd.kernels.lanes import room, zeros
 from ode_sgd.kernels.layout import Indices
 from ode_sgd.kernels.linearised import linearised_coefficients
@@ -223,19 +232,124 @@ def specialised(C: Array, y: Array, s: Sectors, overlap: Indices, floor: float) 
     return True
 
 
+class Algebra(NamedTuple):
+    """What a step does on small matrices, and its work space k; the plain way, or that of large_networks.py."""
+
+    space: Callable[..., Any]  # (s, w) -> k
+    coefficients: Callable[..., None]  # (s, w, noise_variance): A, G of C
+    linearise: Callable[..., None]  # (k, s, w, noise_variance): their derivatives too
+    turn: Callable[..., None]  # (k, w, half): derivatives and coefficients into the eigenbasis
+    turn_coefficients: Callable[..., None]  # (A, G, V, half)
+    decompose: Callable[..., bool]  # (k, w): the coupling matrix; False where it cannot be
+    solve: Callable[..., None]  # (k, w, stage, noise_variance, sums, dA, dG)
+
+
+@functools.cache
+def plain_algebra(activation: str, K: int, M: int, differences: bool) -> Algebra:
+    """The coupling matrix, decomposed."""
+    shape = ANY if shape_variant(K, M) == "any" else (K, K + M)
+    _, turn_coefficients, _ = turns(shape)
+    evaluate = difference_coefficients(activation) if differences else coefficient_kernels(activation).coefficients
+    by_C = difference_linearised(activation) if differences else linearised_coefficients(activation)
+
+    @kernel(inline=True)
+    def space(s: Sectors, w: Small) -> Any:
+        return 0
+
+    @kernel(inline=True)
+    def coefficients(s: Sectors, w: Small, noise_variance: float) -> None:
+        evaluate(w.C, w.a, noise_variance, w.A, w.G)
+
+    @kernel(inline=True)
+    def linearise(k: Any, s: Sectors, w: Small, noise_variance: float) -> None:
+        by_C(w.C, w.a, noise_variance, w.overlap, w.A, w.G, w.JA, w.JG)
+
+    @kernel(inline=True)
+    def turn(k: Any, w: Small, half: Array) -> None:
+        turn_derivatives(w.JA, w.JG, w.V, w.overlap, w.scratch)
+        turn_coefficients(w.A, w.G, w.V, half)
+
+    @kernel(inline=True)
+    def decompose(k: Any, w: Small) -> bool:
+        coupling_matrix(w.overlap, w.JA, w.JG, w.moments, w.T.shape[0], w.coupling)
+        return factorise(w.coupling, w.pivots)
+
+    @kernel(inline=True)
+    def solve(k: Any, w: Small, stage: int, noise_variance: float, sums: Array, dA: Array, dG: Array) -> None:
+        substitute(w.coupling, w.pivots, sums)
+        for b in range(sums.size):
+            w.dC[stage, b] = sums[b]
+        coefficient_changes(w, stage, dA, dG)
+
+    return Algebra(space, coefficients, linearise, turn, turn_coefficients, decompose, solve)
+
+
+@functools.cache
+def large_algebra(activation: str) -> Algebra:
+    """GMRES, and the plain way for the rest of a step in which that does not converge."""
+    evaluate, by_C = pair_coefficients(activation), pair_linearised(activation)
+    densely = linearised_coefficients(activation)
+
+    @kernel(inline=True)
+    def space(s: Sectors, w: Small) -> Any:
+        return coupling_space(w.A.shape[0], w.A.shape[1], w.rows.size, w.A, w.overlap)
+
+    @kernel(inline=True)
+    def coefficients(s: Sectors, w: Small, noise_variance: float) -> None:
+        evaluate(w.C, w.a, noise_variance, s.offset, w.A, w.G)
+
+    @kernel(inline=True)
+    def linearise(k: Any, s: Sectors, w: Small, noise_variance: float) -> None:
+        by_C(w.C, w.a, noise_variance, w.overlap, s.offset, w.A, w.G, k.JA, k.JG)
+
+    @kernel(inline=True)
+    def turn(k: Any, w: Small, half: Array) -> None:
+        turn_large_coefficients(w.A, w.G, w.V, half)
+
+    @kernel(inline=True)
+    def decompose(k: Any, w: Small) -> bool:
+        k.dense[0] = 0
+        return True
+
+    @kernel(activation)
+    def decompose_densely(k: Any, w: Small, noise_variance: float) -> None:
+        C, A, G = zeros(w.A, w.C.shape), zeros(w.A, w.A.shape), zeros(w.A, w.G.shape)
+        turn_covariance(w.rows, w.V, w.overlap, w.T, C)
+        densely(C, w.a, noise_variance, w.overlap, A, G, w.JA, w.JG)
+        turn_derivatives(w.JA, w.JG, w.V, w.overlap, w.scratch)
+        coupling_matrix(w.overlap, w.JA, w.JG, w.moments, w.T.shape[0], w.coupling)
+        k.dense[0] = 1
+        if not factorise(w.coupling, w.pivots):
+            w.coupling[0, 0] = np.nan  # the step is rejected
+
+    @kernel(activation)
+    def solve(k: Any, w: Small, stage: int, noise_variance: float, sums: Array, dA: Array, dG: Array) -> None:
+        nothing = zeros(w.T, w.T.shape)
+        if k.dense[0] == 0 and not solve_coupled(k, sums, w.rows, w.V, w.overlap, nothing, w.moments):
+            decompose_densely(k, w, noise_variance)
+        if k.dense[0] == 1:
+            substitute(w.coupling, w.pivots, sums)
+        for b in range(sums.size):
+            w.dC[stage, b] = sums[b]
+        responses(k, sums, w.V, w.overlap, nothing, dA, dG)
+
+    return Algebra(space, coefficients, linearise, turn, turn_large_coefficients, decompose, solve)
+
+
 @functools.cache
 def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Callable[..., int]:
     """Kernel that advances one problem by up to `budget` attempted steps, in the form of differences.py if asked."""
     turn_all, coupling_moments, stage_pass, finish_pass, dense_sectors = sector_passes(K, M)
     shape = ANY if shape_variant(K, M) == "any" else (K, K + M)
-    turn_covariance, turn_coefficients, _ = turns(shape)
-    coefficients, eps_g, error_terms, _ = coefficient_kernels(activation)
-    linearise = linearised_coefficients(activation)
+    turn_covariance = turns(shape).turn_covariance
+    _, eps_g, error_terms, _ = coefficient_kernels(activation)
     if differences:
-        coefficients, eps_g = difference_coefficients(activation), difference_error(activation)
-        linearise = difference_linearised(activation)
+        eps_g = difference_error(activation)
+    large = not differences and is_large(activation, K, M)
+    algebra = large_algebra(activation) if large else plain_algebra(activation, K, M, differences)
+    space, coefficients, linearise, turn, turn_coefficients, decompose, solve = algebra
 
-    @kernel(f"{activation}-{shape_variant(K, M)}{'-differences' if differences else ''}")
+    @kernel(f"{activation}-{'large' if large else shape_variant(K, M)}{'-differences' if differences else ''}")
     def advance(
         y: Array,
         s: Sectors,
@@ -258,6 +372,7 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
         rows, sums, half = room(A, (p,)), room(A, (p,)), room(A, (K, d))
         back, weights = room(A, (K, K)), room(A, (STAGES,))
         table = STAGE_A.copy()  # not read-only: a type of arguments the less
+        k = space(s, w)
         trace = 0.0  # mu_1
         for block in range(s.variance.shape[0]):
             for lane in range(LANES):
@@ -284,21 +399,19 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                 turn_covariance(sums, V, index, T, C)
                 if numbers[3] > 0.0 and specialised(C, y, s, index, numbers[3]):
                     return SPECIALISED
-                linearise(C, a, noise_variance, index, A, G, w.JA, w.JG)
+                linearise(k, s, w, noise_variance)
                 symmetric_eigen(A, w.L, V)
                 turn_all(y, V, s.offset, s.z)
                 sector_sums(s.z, s.variance, base)
-                turn_derivatives(w.JA, w.JG, V, index, w.scratch)
-                turn_coefficients(A, G, V, half)
+                turn(k, w, half)
                 for i in range(K):
                     for m in range(d - K):
                         E[i, m] = A[i, K + m]
                     for j in range(K):
                         back[i, j] = V[j, i]
             coupling_moments(s, 1.0 / (GAMMA * h), w.L, E, w.moments)
-            coupling_matrix(index, w.JA, w.JG, w.moments, d - K, w.coupling)
             error = embedded = np.inf
-            if factorise(w.coupling, w.pivots):
+            if decompose(k, w):
                 for stage in range(STAGES):
                     for b in range(p):
                         rows[b] = base[b]
@@ -306,15 +419,12 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                             rows[b] += STAGE_A[stage, j] * dC[j, b]
                     if stage > 0 or not fresh:  # otherwise they are as above
                         turn_covariance(rows, V, index, T, C)
-                        coefficients(C, a, noise_variance, A, G)
+                        coefficients(s, w, noise_variance)
                         turn_coefficients(A, G, V, half)
                     if stage == STAGES - 1:
                         embedded = eps_g(C, a)
                     stage_pass(s, stage, table[stage], STAGE_C[stage] / h, E, dA, dG, A, G, sums)
-                    substitute(w.coupling, w.pivots, sums)
-                    for b in range(p):
-                        dC[stage, b] = sums[b]
-                    coefficient_changes(w, stage, dA, dG)
+                    solve(k, w, stage, noise_variance, sums, dA, dG)
                 mean_size = 0.0
                 for i in range(K):
                     mean_size += base[index[i, i]] / trace
