@@ -13,7 +13,6 @@ from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.lanes import room
 from ode_sgd.kernels.layout import Indices
 
-
 HALVES_FROM = 7  # students from which two products of matrices pay in place of one sum over pairs
 
 

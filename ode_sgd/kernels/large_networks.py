@@ -1,9 +1,10 @@
 """Coefficients and the p x p system of large networks: no p x p matrix, and averages in loops that vectorise.
 
-In the basis of the students A depends on C entry by entry, dA_ic on dC_ii, dC_ic and dC_cc alone, but for dA_ii. So the
-coupling acts on a vector in O(K^2 p) operations, most of them in JG: into that basis, through the derivatives, back, and
-through the moments. It is 1 plus what is small or of low rank, so GMRES (Saad & Schultz 1986) needs a few of these where
-a decomposition takes p^3/3. Where it does not converge, the step takes the dense way of rosenbrock.py.
+In the basis of the students A depends on C entry by entry: dA_ic on dC_ii, dC_ic and dC_cc alone, but for dA_ii. So the
+coupling acts on a vector in O(K^2 p) operations, most of them on JG: into that basis, through the derivatives, back,
+and through the moments. It is 1 plus what is small or of low rank: GMRES (Saad & Schultz 1986) needs some ten of these
+products where a decomposition takes p^3/3 operations. Where it does not converge, a step is decomposed
+(step_algebra.py).
 """
 
 import functools
@@ -17,11 +18,10 @@ from ode_sgd.kernels.eigenbasis import turn_covariance
 from ode_sgd.kernels.lanes import room, zeros
 from ode_sgd.kernels.layout import Indices
 from ode_sgd.kernels.pair_fields import pairs_of
-from ode_sgd.kernels.sector_passes import Sectors
 
-FIELDS_FROM = 14  # K + M from which this pays
-PRODUCTS = 30  # with the coupling, before the dense way is taken
-RESIDUAL = 1e-13  # of the right-hand side, what GMRES may leave: of the order of a decomposition's rounding
+FIELDS_FROM = 16  # K + M from which this pays
+PRODUCTS = 40  # with the coupling, before the dense way is taken
+RESIDUAL = 1e-14  # of the right-hand side, what GMRES may leave: of the order of a decomposition's rounding
 
 
 class Coupling(NamedTuple):
@@ -176,10 +176,8 @@ def responses(k: Coupling, x: Array, V: Array, index: Indices, nothing: Array, d
 
 
 @kernel(sums=True)
-def coupled(
-    k: Coupling, x: Array, V: Array, index: Indices, nothing: Array, moments: Array, out: Array
-) -> None:
-    """out = (coupling matrix) x: see rosenbrock.coupling_matrix."""
+def coupled(k: Coupling, x: Array, V: Array, index: Indices, nothing: Array, moments: Array, out: Array) -> None:
+    """out = (coupling matrix) x: see step_algebra.coupling_matrix."""
     K, d = k.dA.shape
     M = d - K
     responses(k, x, V, index, nothing, k.dA, k.dG)
@@ -233,9 +231,7 @@ def rescale(k: Coupling, x: Array, first: int, back: bool) -> None:
 
 
 @kernel()
-def solve_coupled(
-    k: Coupling, b: Array, base: Array, V: Array, index: Indices, nothing: Array, moments: Array
-) -> bool:
+def solve_coupled(k: Coupling, b: Array, base: Array, V: Array, index: Indices, nothing: Array, moments: Array) -> bool:
     """b <- (coupling matrix)^-1 b by GMRES. False, and b as it was, where it does not converge.
 
     r and q are measured by the sizes of C, base, or of b: r may be far smaller, and keeps its relative precision.

@@ -165,8 +165,8 @@ def dgdggg_gradient(
     )
 
 
-# dgdggg for all (c, e): the Gaussian g'(x_i) g'(x_j) tilts the covariance of u, v into S_uv = C_uv - C_u. P^-1 C_.v, where
-# P = 1 + Cov of (x_i, x_j), and multiplies averages by |P|^(-1/2); then E[g(z_c) g(z_e)] is that of S.
+# dgdggg for all (c, e): the Gaussian g'(x_i) g'(x_j) tilts the covariance into S_ce = C_ce - C_c. P^-1 C_.e, where P is
+# 1 plus that of (x_i, x_j), and multiplies averages by 2/pi |P|^(-1/2); E[g(z_c) g(z_e)] is then that of S.
 
 
 @kernel(sums=True, inline=True)
