@@ -295,6 +295,8 @@ def units() -> None:
         (6, 100, 1e4, 3),
         (8, 100, 1e4, 3),
         (16, 10, 1e3, 1),
+        (24, 10, 1e3, 1),
+        (32, 10, 1e3, 1),
         (3, 100, 1e4, 7),  # code written out for its shape compiles longest
     ):
         problem = problem_of(L, count)

@@ -19,12 +19,12 @@ from ode_sgd.kernels.rosenbrock import (
     STAGES,
     STEP_LIMIT,
     STEP_SIZE,
-    Small,
     dense_rows,
     dense_value,
 )
 from ode_sgd.kernels.rosenbrock_lanes import rosenbrock_lanes
 from ode_sgd.kernels.sector_passes import Sectors, sector_passes
+from ode_sgd.kernels.step_algebra import Small
 from ode_sgd.kernels.step_control import retry_factor, step_factor, too_short
 
 

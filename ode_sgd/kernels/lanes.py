@@ -21,7 +21,7 @@ from numba.core.typeconv import Conversion
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.np import arrayobj
 
-from ode_sgd.kernels.compile import Array
+from ode_sgd.kernels.compile import Array, kernel
 
 WIDTH = 8  # a vector register of AVX-512; two of AVX2
 FLAGS = ("contract",)  # products and sums may be fused; nothing is reordered
@@ -236,23 +236,25 @@ _ASIN = (0.16666666666666669, 0.07499999999998433, 0.04464285714635543, 0.030381
 _HALF_PI, _HALF_PI_LOW = 1.5707963267948966, 6.123233995736766e-17
 
 
+def _arcsine(x: Any) -> Any:
+    """asin without branches, within 2 ulp."""
+    size = abs(x)
+    far = size > 0.5
+    z = choose(far, 0.5 * (1.0 - size), x * x)
+    s = choose(far, math.sqrt(z), size)
+    z2 = z * z
+    z4 = z2 * z2
+    low = (_ASIN[0] + z * _ASIN[1]) + z2 * (_ASIN[2] + z * _ASIN[3])
+    middle = (_ASIN[4] + z * _ASIN[5]) + z2 * (_ASIN[6] + z * _ASIN[7])
+    high = (_ASIN[8] + z * _ASIN[9]) + z2 * (_ASIN[10] + z * _ASIN[11]) + z4 * _ASIN[12]
+    near = s + s * z * (low + z4 * (middle + z4 * high))
+    angle = choose(far, _HALF_PI - (2.0 * near - _HALF_PI_LOW), near)
+    return choose(x < 0.0, -angle, angle)
+
+
 @overload(math.asin, strict=False)
 def _asin(x: Any) -> Any:
-    if not isinstance(x, Vector):
-        return None
+    return _arcsine if isinstance(x, Vector) else None
 
-    def branch_free(x: Any) -> Any:
-        size = abs(x)
-        far = size > 0.5
-        z = choose(far, 0.5 * (1.0 - size), x * x)
-        s = choose(far, math.sqrt(z), size)
-        z2 = z * z
-        z4 = z2 * z2
-        low = (_ASIN[0] + z * _ASIN[1]) + z2 * (_ASIN[2] + z * _ASIN[3])
-        middle = (_ASIN[4] + z * _ASIN[5]) + z2 * (_ASIN[6] + z * _ASIN[7])
-        high = (_ASIN[8] + z * _ASIN[9]) + z2 * (_ASIN[10] + z * _ASIN[11]) + z4 * _ASIN[12]
-        near = s + s * z * (low + z4 * (middle + z4 * high))
-        angle = choose(far, _HALF_PI - (2.0 * near - _HALF_PI_LOW), near)
-        return choose(x < 0.0, -angle, angle)
 
-    return branch_free
+arcsine = kernel(inline=True, always=True)(_arcsine)  # of a number, for loops that should vectorise

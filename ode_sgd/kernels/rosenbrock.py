@@ -14,13 +14,13 @@ from ode_sgd.kernels.block_code import shape_variant
 from ode_sgd.kernels.blocks import LANES
 from ode_sgd.kernels.coefficients import ANY, coefficient_kernels
 from ode_sgd.kernels.compile import Array, kernel
-from ode_sgd.kernels.differences import difference_coefficients, difference_error, difference_linearised
-from ode_sgd.kernels.eigenbasis import turn_covariance, turn_derivatives, turns
+from ode_sgd.kernels.differences import difference_error
+from ode_sgd.kernels.eigenbasis import turn_covariance, turns
 from ode_sgd.kernels.lanes import room, zeros
 from ode_sgd.kernels.layout import Indices
-from ode_sgd.kernels.linearised import linearised_coefficients
 from ode_sgd.kernels.sector_passes import Sectors, dense_sums, sector_passes, sector_sums
-from ode_sgd.kernels.small_matrices import factorise, substitute, symmetric_eigen
+from ode_sgd.kernels.small_matrices import symmetric_eigen
+from ode_sgd.kernels.step_algebra import Small, step_algebra
 from ode_sgd.kernels.step_control import SLACK, retry_factor, step_factor, sums_error, too_short
 
 STAGE_A, STAGE_C, DENSE, GAMMA = rodas5p.A, rodas5p.C, rodas5p.DENSE, rodas5p.GAMMA
@@ -33,27 +33,6 @@ SPECIALISED_AT = 1e-2
 ROUNDING = 5e-16  # of eps_g in overlap form, relative to the terms of its sum
 SMALLEST = 1e-50  # squared differences, relative to the teacher, below which nothing keeps its relative precision
 TINY = 1e-300  # keeps 0 / 0 out
-
-
-class Small(NamedTuple):
-    """Small matrices of a step; those after V are in the eigenbasis of D."""
-
-    T: Array  # (M, M)
-    a: Array  # (K + M,)
-    overlap: Indices  # (d, d), row of every overlap
-    C: Array  # (d, d)
-    V: Array  # (K, K), eigenvectors of D
-    L: Array  # (K,), its eigenvalues
-    A: Array  # (K, d)
-    G: Array  # (K, K)
-    JA: Array  # (K d, P)
-    JG: Array  # (K (K+1)/2, P)
-    scratch: Array  # (K d, p)
-    moments: Array  # M1 (K, d, M), N (K, K, d), H (K, K), one after the other
-    coupling: Array  # (p, p)
-    pivots: Indices  # (p,)
-    rows: Array  # (p,), C at the start of the step
-    dC: Array  # (8, p), of the stages
 
 
 class Control(NamedTuple):
@@ -71,54 +50,6 @@ class Outputs(NamedTuple):
     order_one: int  # which of them are `variance`, so that the sums are C
     rows: Array  # (n, orders, p), those sums at every time
     sectors: Array  # (n, blocks, p LANES), or of length 0 where they are not wanted
-
-
-@kernel()
-def coupling_matrix(index: Indices, JA: Array, JG: Array, moments: Array, M: int, coupling: Array) -> None:
-    """1 - (response of dC to itself through dA and dG), (p, p): see block_loops.moments."""
-    d = index.shape[0]
-    K, p, first = d - M, coupling.shape[0], index[0, 0]
-    N_begin = K * d * M
-    H_begin = N_begin + K * K * d
-    for row in range(p):
-        for b in range(p):
-            coupling[row, b] = 1.0 if row == b else 0.0
-    for i in range(K):
-        for n in range(M):
-            row = index[i, K + n]
-            for c in range(d):
-                M1 = moments[(i * d + c) * M + n]
-                for b in range(p):
-                    coupling[row, b] += M1 * JA[i * d + c, b]
-        for j in range(i, K):
-            row = index[i, j]
-            H = moments[H_begin + i * K + j]
-            for b in range(p):
-                coupling[row, b] -= H * JG[row - first, b]
-            for c in range(d):
-                N_ij = moments[N_begin + (i * K + j) * d + c]
-                N_ji = moments[N_begin + (j * K + i) * d + c]
-                for b in range(p):
-                    coupling[row, b] -= N_ij * JA[i * d + c, b] + N_ji * JA[j * d + c, b]
-
-
-@kernel(sums=True)
-def coefficient_changes(w: Small, stage: int, dA: Array, dG: Array) -> None:
-    """dA = A'(C)[dC], dG = G'(C)[dC] for the dC of a stage."""
-    K, d = dA.shape
-    row = 0
-    for i in range(K):
-        for c in range(d):
-            total = 0.0
-            for b in range(w.rows.size):
-                total += w.JA[i * d + c, b] * w.dC[stage, b]
-            dA[i, c] = total
-        for j in range(i, K):
-            total = 0.0
-            for b in range(w.rows.size):
-                total += w.JG[row, b] * w.dC[stage, b]
-            dG[i, j] = dG[j, i] = total
-            row += 1
 
 
 @kernel(inline=True)
@@ -228,14 +159,14 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
     """Kernel that advances one problem by up to `budget` attempted steps, in the form of differences.py if asked."""
     turn_all, coupling_moments, stage_pass, finish_pass, dense_sectors = sector_passes(K, M)
     shape = ANY if shape_variant(K, M) == "any" else (K, K + M)
-    turn_covariance, turn_coefficients, _ = turns(shape)
-    coefficients, eps_g, error_terms, _ = coefficient_kernels(activation)
-    linearise = linearised_coefficients(activation)
+    turn_covariance = turns(shape).turn_covariance
+    _, eps_g, error_terms, _ = coefficient_kernels(activation)
     if differences:
-        coefficients, eps_g = difference_coefficients(activation), difference_error(activation)
-        linearise = difference_linearised(activation)
+        eps_g = difference_error(activation)
+    algebra, variant = step_algebra(activation, K, M, differences)
+    space, coefficients, linearise, turn, turn_coefficients, decompose, solve = algebra
 
-    @kernel(f"{activation}-{shape_variant(K, M)}{'-differences' if differences else ''}")
+    @kernel(f"{activation}-{variant}")
     def advance(
         y: Array,
         s: Sectors,
@@ -258,6 +189,7 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
         rows, sums, half = room(A, (p,)), room(A, (p,)), room(A, (K, d))
         back, weights = room(A, (K, K)), room(A, (STAGES,))
         table = STAGE_A.copy()  # not read-only: a type of arguments the less
+        k = space(s, w)
         trace = 0.0  # mu_1
         for block in range(s.variance.shape[0]):
             for lane in range(LANES):
@@ -284,21 +216,19 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                 turn_covariance(sums, V, index, T, C)
                 if numbers[3] > 0.0 and specialised(C, y, s, index, numbers[3]):
                     return SPECIALISED
-                linearise(C, a, noise_variance, index, A, G, w.JA, w.JG)
+                linearise(k, s, w, noise_variance)
                 symmetric_eigen(A, w.L, V)
                 turn_all(y, V, s.offset, s.z)
                 sector_sums(s.z, s.variance, base)
-                turn_derivatives(w.JA, w.JG, V, index, w.scratch)
-                turn_coefficients(A, G, V, half)
+                turn(k, w, half)
                 for i in range(K):
                     for m in range(d - K):
                         E[i, m] = A[i, K + m]
                     for j in range(K):
                         back[i, j] = V[j, i]
             coupling_moments(s, 1.0 / (GAMMA * h), w.L, E, w.moments)
-            coupling_matrix(index, w.JA, w.JG, w.moments, d - K, w.coupling)
             error = embedded = np.inf
-            if factorise(w.coupling, w.pivots):
+            if decompose(k, w):
                 for stage in range(STAGES):
                     for b in range(p):
                         rows[b] = base[b]
@@ -306,15 +236,12 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                             rows[b] += STAGE_A[stage, j] * dC[j, b]
                     if stage > 0 or not fresh:  # otherwise they are as above
                         turn_covariance(rows, V, index, T, C)
-                        coefficients(C, a, noise_variance, A, G)
+                        coefficients(s, w, noise_variance)
                         turn_coefficients(A, G, V, half)
                     if stage == STAGES - 1:
                         embedded = eps_g(C, a)
                     stage_pass(s, stage, table[stage], STAGE_C[stage] / h, E, dA, dG, A, G, sums)
-                    substitute(w.coupling, w.pivots, sums)
-                    for b in range(p):
-                        dC[stage, b] = sums[b]
-                    coefficient_changes(w, stage, dA, dG)
+                    solve(k, w, stage, noise_variance, sums, dA, dG)
                 mean_size = 0.0
                 for i in range(K):
                     mean_size += base[index[i, i]] / trace

@@ -4,11 +4,11 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ode_sgd.kernels.block_code import shape_variant
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.layout import Indices
-from ode_sgd.kernels.rosenbrock import RUNNING, Control, Outputs, Small, rosenbrock
+from ode_sgd.kernels.rosenbrock import RUNNING, Control, Outputs, rosenbrock
 from ode_sgd.kernels.sector_passes import Sectors
+from ode_sgd.kernels.step_algebra import Small, step_algebra
 
 
 class Stacked(NamedTuple):
@@ -38,7 +38,7 @@ def rosenbrock_batch(activation: str, K: int, M: int, differences: bool = False)
     """
     advance = rosenbrock(activation, K, M, differences)
 
-    @kernel(f"{activation}-{shape_variant(K, M)}{'-differences' if differences else ''}")
+    @kernel(f"{activation}-{step_algebra(activation, K, M, differences)[1]}")
     def advance_all(
         x: Stacked, s: Sectors, w: Small, alpha: Array, atol: float, rtol: float, budget: int, codes: Indices
     ) -> None:

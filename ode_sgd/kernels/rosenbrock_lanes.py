@@ -26,11 +26,9 @@ from ode_sgd.kernels.rosenbrock import (
     STAGE_C,
     STAGES,
     TINY,
-    Small,
-    coefficient_changes,
-    coupling_matrix,
 )
 from ode_sgd.kernels.sector_passes import Sectors, sector_passes, sector_sums
+from ode_sgd.kernels.step_algebra import Small, coefficient_changes, coupling_matrix
 from ode_sgd.kernels.step_control import SLACK, sums_error
 
 

@@ -11,6 +11,7 @@ from ode_sgd.kernels import blocks, layout
 from ode_sgd.kernels import rosenbrock as kernels
 from ode_sgd.kernels.coefficients import coefficient_kernels
 from ode_sgd.kernels.sector_passes import Sectors
+from ode_sgd.kernels.step_algebra import Small
 from ode_sgd.model.check import Array
 from ode_sgd.model.problem import Problem
 from ode_sgd.solvers import differences
@@ -22,7 +23,7 @@ CHUNK_SECONDS = 0.03  # between two looks at the outside world
 TINY = 1e-300  # keeps 0 / 0 out of the error norm of a sector without teacher or student
 
 
-def work_space(system: SectorSystem, K: int, L: int) -> tuple[Sectors, kernels.Small]:
+def work_space(system: SectorSystem, K: int, L: int) -> tuple[Sectors, Small]:
     """Arrays of one integration, O(L)."""
     M = system.T.shape[0]
     d, p, pairs = K + M, layout.row_count(K, M), K * (K + 1) // 2
@@ -39,7 +40,7 @@ def work_space(system: SectorSystem, K: int, L: int) -> tuple[Sectors, kernels.S
         stages=np.zeros((kernels.STAGES, len(z) | 1, p * lanes)),
         inverse=np.zeros((len(z), (K + pairs) * lanes)),
     )
-    small = kernels.Small(
+    small = Small(
         T=system.T.copy(),
         a=system.a.copy(),
         overlap=index,
@@ -91,7 +92,7 @@ class Run:
     switched_at: int = 0  # the first output after the change to differences
 
     @cached_property
-    def space(self) -> tuple[Sectors, kernels.Small]:
+    def space(self) -> tuple[Sectors, Small]:
         """Work space, made when it is first used."""
         return work_space(self.system, self.problem.student_units, self.start.shape[1])
 

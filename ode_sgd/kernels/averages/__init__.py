@@ -16,6 +16,12 @@ gradients take every entry of C as a variable of its own, also where fields coin
     value_and_slope(x)            (g, g') without branches, for simulators that run in vector lanes
     IN_LANES = True               the averages and gradients consist of what kernels/lanes.py can do, without branches
 
+for networks of K + M >= 16 (kernels/large_networks.py; without them these take the way of small ones), with the fields
+of kernels/pair_fields.py,
+
+    pair_sum(f, i, j)                sum_ce a_c a_e E[g'(x_i) g'(x_j) g(z_c) g(z_e)]
+    pair_gradient(f, i, j, gradient)   the same; its derivatives with respect to all entries of C go into gradient (P,)
+
 and, for tails far below rounding, with the fields of kernels/difference_fields.py and Delta_c = g(x_c) - g(y_c),
 
     difference_gg(f, c, e)           E[Delta_c Delta_e]

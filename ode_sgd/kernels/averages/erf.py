@@ -6,6 +6,8 @@ import numpy as np
 
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.difference_fields import Fields
+from ode_sgd.kernels.lanes import arcsine, zeros
+from ode_sgd.kernels.pair_fields import Pairs, flat
 
 IN_LANES = True
 _SLOPE = sqrt(2.0 / pi)
@@ -161,6 +163,91 @@ def dgdggg_gradient(
         w0 * (ab * ae - be * aa) + 2.0 * w1 * (ab * ac - bc * aa),
         w0 * (ab * ac - bc * aa) + 2.0 * w2 * (ab * ae - be * aa),
     )
+
+
+# dgdggg for all (c, e): the Gaussian g'(x_i) g'(x_j) tilts the covariance into S_ce = C_ce - C_c. P^-1 C_.e, where P is
+# 1 plus that of (x_i, x_j), and multiplies averages by 2/pi |P|^(-1/2); E[g(z_c) g(z_e)] is then that of S.
+
+
+@kernel(sums=True, inline=True)
+def _tilt_pair(f: Pairs, i: int, j: int) -> float:
+    """Rows of f.fields: C_ic, C_jc, (P^-1 C_.c)_i, (P^-1 C_.c)_j, 1 + S_cc, its root's inverse. |P|."""
+    aa, bb, ab = 1.0 + f.C[i, i], 1.0 + f.C[j, j], f.C[i, j]
+    determinant = aa * bb - ab * ab
+    per = 1.0 / determinant
+    for c in range(f.C.shape[0]):
+        x, y = f.C[i, c], f.C[j, c]
+        p, q = per * (bb * x - ab * y), per * (aa * y - ab * x)
+        one = 1.0 + f.C[c, c] - x * p - y * q
+        f.fields[0, c], f.fields[1, c], f.fields[2, c], f.fields[3, c] = x, y, p, q
+        f.fields[4, c], f.fields[5, c] = one, 1.0 / sqrt(one)
+    return determinant
+
+
+@kernel(sums=True)
+def pair_sum(f: Pairs, i: int, j: int) -> float:
+    determinant = _tilt_pair(f, i, j)
+    p, q, root, ratio = f.fields[2], f.fields[3], f.fields[5], f.values[0]
+    overlaps, weights, runs = f.overlaps, f.weights, f.runs
+    for row in range(runs.shape[0]):
+        at, c, first = runs[row, 0], runs[row, 1], runs[row, 2]
+        x, y, own = f.fields[0, c], f.fields[1, c], root[c]
+        for e in range(runs[row, 3]):
+            tilted = overlaps[at + e] - x * p[first + e] - y * q[first + e]
+            ratio[at + e] = tilted * (own * root[first + e])
+    total = 0.0
+    for b in range(ratio.size):
+        total += weights[b] * arcsine(_bounded(ratio[b]))
+    return 4.0 / pi**2 / sqrt(determinant) * total
+
+
+@kernel(sums=True)
+def pair_gradient(f: Pairs, i: int, j: int, gradient: Array) -> float:
+    """With X = dF/dS: dF = X.dC - 2 (X P^-1 C).dC_. + (P^-1 C X C P^-1).dP, and what |P| does."""
+    determinant = _tilt_pair(f, i, j)
+    d = f.C.shape[0]
+    p, q, one, tilted, product = f.fields[2], f.fields[3], f.fields[4], f.values[0], f.values[1]
+    overlaps, weights, runs = f.overlaps, f.weights, f.runs
+    by_p, by_q, by_one = zeros(p, (d,)), zeros(p, (d,)), zeros(p, (d,))
+    for row in range(runs.shape[0]):
+        at, c, first = runs[row, 0], runs[row, 1], runs[row, 2]
+        x, y, own = f.fields[0, c], f.fields[1, c], one[c]
+        for e in range(runs[row, 3]):
+            tilted[at + e] = overlaps[at + e] - x * p[first + e] - y * q[first + e]
+            product[at + e] = own * one[first + e]
+    total, prefactor = 0.0, 4.0 / pi**2 / sqrt(determinant)
+    for b in range(tilted.size):
+        total += weights[b] * arcsine(_bounded(tilted[b] / sqrt(product[b])))
+        gradient[b] = weights[b] * prefactor / sqrt(product[b] - tilted[b] * tilted[b])
+    total *= prefactor
+    for row in range(runs.shape[0]):  # sums over e of X_ce times p_e, q_e and S_ce, twice what is off the diagonal
+        at, c, first = runs[row, 0], runs[row, 1], runs[row, 2]
+        p_c, q_c, p_sum, q_sum, own_sum = p[c], q[c], 0.0, 0.0, 0.0
+        for e in range(runs[row, 3]):
+            by = gradient[at + e]
+            p_sum += by * p[first + e]
+            q_sum += by * q[first + e]
+            own_sum += by * tilted[at + e]
+            by_p[first + e] += by * p_c
+            by_q[first + e] += by * q_c
+            by_one[first + e] += by * tilted[at + e]
+        by_p[c] += p_sum
+        by_q[c] += q_sum
+        by_one[c] += own_sum
+    ii, ij, jj = 0.0, 0.0, 0.0
+    for c in range(d):
+        own = -0.5 * by_one[c] / one[c]
+        by_p[c], by_q[c] = 0.5 * by_p[c] + own * p[c], 0.5 * by_q[c] + own * q[c]
+        gradient[f.diagonal[c]] += own
+        ii, ij, jj = ii + p[c] * by_p[c], ij + p[c] * by_q[c], jj + q[c] * by_q[c]
+    for c in range(d):
+        gradient[flat(f, i, c)] -= 2.0 * by_p[c]
+        gradient[flat(f, j, c)] -= 2.0 * by_q[c]
+    per = 0.5 * total / determinant
+    gradient[f.diagonal[i]] += ii - per * (1.0 + f.C[j, j])
+    gradient[f.diagonal[j]] += jj - per * (1.0 + f.C[i, i])
+    gradient[flat(f, i, j)] += 2.0 * (ij + per * f.C[i, j])
+    return total
 
 
 # Averages of differences, without cancellation: Delta_c = g(x_c) - g(y_c) = int_0^1 ds delta_c g'(z(s)) over the fields

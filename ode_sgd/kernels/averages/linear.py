@@ -2,6 +2,7 @@
 
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.difference_fields import Fields
+from ode_sgd.kernels.pair_fields import Pairs
 
 IN_LANES = True
 
@@ -56,6 +57,23 @@ def dgdggg_gradient(
     C: Array, a: int, b: int, c: int, e: int
 ) -> tuple[float, float, float, float, float, float, float, float, float, float, float]:
     return C[c, e], 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0
+
+
+@kernel(sums=True)
+def pair_sum(f: Pairs, i: int, j: int) -> float:
+    total = 0.0
+    for b in range(f.weights.size):
+        total += f.weights[b] * f.overlaps[b]
+    return total
+
+
+@kernel(sums=True)
+def pair_gradient(f: Pairs, i: int, j: int, gradient: Array) -> float:
+    total = 0.0
+    for b in range(f.weights.size):
+        gradient[b] = f.weights[b]
+        total += f.weights[b] * f.overlaps[b]
+    return total
 
 
 @kernel(inline=True)

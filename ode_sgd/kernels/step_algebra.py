@@ -1,0 +1,212 @@
+"""What a step does on small matrices: coefficients, their derivatives, and the p x p system that couples the sectors.
+
+The plain way builds and decomposes its matrix; large networks do without (large_networks.py).
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ode_sgd.kernels.block_code import shape_variant
+from ode_sgd.kernels.coefficients import ANY, coefficient_kernels
+from ode_sgd.kernels.compile import Array, kernel
+from ode_sgd.kernels.differences import difference_coefficients, difference_linearised
+from ode_sgd.kernels.eigenbasis import turn_covariance, turn_derivatives, turns
+from ode_sgd.kernels.lanes import zeros
+from ode_sgd.kernels.large_networks import (
+    coupling_space,
+    is_large,
+    pair_coefficients,
+    pair_linearised,
+    responses,
+    solve_coupled,
+    turn_large_coefficients,
+)
+from ode_sgd.kernels.layout import Indices
+from ode_sgd.kernels.linearised import linearised_coefficients
+from ode_sgd.kernels.sector_passes import Sectors
+from ode_sgd.kernels.small_matrices import factorise, substitute
+
+
+class Small(NamedTuple):
+    """Small matrices of a step; those after V are in the eigenbasis of D."""
+
+    T: Array  # (M, M)
+    a: Array  # (K + M,)
+    overlap: Indices  # (d, d), row of every overlap
+    C: Array  # (d, d)
+    V: Array  # (K, K), eigenvectors of D
+    L: Array  # (K,), its eigenvalues
+    A: Array  # (K, d)
+    G: Array  # (K, K)
+    JA: Array  # (K d, P)
+    JG: Array  # (K (K+1)/2, P)
+    scratch: Array  # (K d, p)
+    moments: Array  # M1 (K, d, M), N (K, K, d), H (K, K), one after the other
+    coupling: Array  # (p, p)
+    pivots: Indices  # (p,)
+    rows: Array  # (p,), C at the start of the step
+    dC: Array  # (8, p), of the stages
+
+
+@kernel()
+def coupling_matrix(index: Indices, JA: Array, JG: Array, moments: Array, M: int, coupling: Array) -> None:
+    """1 - (response of dC to itself through dA and dG), (p, p): see block_loops.moments."""
+    d = index.shape[0]
+    K, p, first = d - M, coupling.shape[0], index[0, 0]
+    N_begin = K * d * M
+    H_begin = N_begin + K * K * d
+    for row in range(p):
+        for b in range(p):
+            coupling[row, b] = 1.0 if row == b else 0.0
+    for i in range(K):
+        for n in range(M):
+            row = index[i, K + n]
+            for c in range(d):
+                M1 = moments[(i * d + c) * M + n]
+                for b in range(p):
+                    coupling[row, b] += M1 * JA[i * d + c, b]
+        for j in range(i, K):
+            row = index[i, j]
+            H = moments[H_begin + i * K + j]
+            for b in range(p):
+                coupling[row, b] -= H * JG[row - first, b]
+            for c in range(d):
+                N_ij = moments[N_begin + (i * K + j) * d + c]
+                N_ji = moments[N_begin + (j * K + i) * d + c]
+                for b in range(p):
+                    coupling[row, b] -= N_ij * JA[i * d + c, b] + N_ji * JA[j * d + c, b]
+
+
+@kernel(sums=True)
+def coefficient_changes(w: Small, stage: int, dA: Array, dG: Array) -> None:
+    """dA = A'(C)[dC], dG = G'(C)[dC] for the dC of a stage."""
+    K, d = dA.shape
+    row = 0
+    for i in range(K):
+        for c in range(d):
+            total = 0.0
+            for b in range(w.rows.size):
+                total += w.JA[i * d + c, b] * w.dC[stage, b]
+            dA[i, c] = total
+        for j in range(i, K):
+            total = 0.0
+            for b in range(w.rows.size):
+                total += w.JG[row, b] * w.dC[stage, b]
+            dG[i, j] = dG[j, i] = total
+            row += 1
+
+
+class Algebra(NamedTuple):
+    """What a step does on small matrices, and its work space k; the plain way, or that of large_networks.py."""
+
+    space: Callable[..., Any]  # (s, w) -> k
+    coefficients: Callable[..., None]  # (s, w, noise_variance): A, G of C
+    linearise: Callable[..., None]  # (k, s, w, noise_variance): their derivatives too
+    turn: Callable[..., None]  # (k, w, half): derivatives and coefficients into the eigenbasis
+    turn_coefficients: Callable[..., None]  # (A, G, V, half)
+    decompose: Callable[..., bool]  # (k, w): the coupling matrix; False where it cannot be
+    solve: Callable[..., None]  # (k, w, stage, noise_variance, sums, dA, dG)
+
+
+def step_algebra(activation: str, K: int, M: int, differences: bool) -> tuple[Algebra, str]:
+    """That of a shape, and the name under which kernels that hold it are compiled."""
+    suffix = "-differences" if differences else ""
+    if not differences and is_large(activation, K, M):
+        return large_algebra(activation), "large"
+    return plain_algebra(activation, K, M, differences), shape_variant(K, M) + suffix
+
+
+@functools.cache
+def plain_algebra(activation: str, K: int, M: int, differences: bool) -> Algebra:
+    """The coupling matrix, decomposed."""
+    shape = ANY if shape_variant(K, M) == "any" else (K, K + M)
+    variant = f"{activation}-{shape_variant(K, M)}{'-differences' if differences else ''}"
+    _, turn_coefficients, _ = turns(shape)
+    evaluate = difference_coefficients(activation) if differences else coefficient_kernels(activation).coefficients
+    by_C = difference_linearised(activation) if differences else linearised_coefficients(activation)
+
+    @kernel(variant, inline=True)
+    def space(s: Sectors, w: Small) -> Any:
+        return 0
+
+    @kernel(variant, inline=True)
+    def coefficients(s: Sectors, w: Small, noise_variance: float) -> None:
+        evaluate(w.C, w.a, noise_variance, w.A, w.G)
+
+    @kernel(variant, inline=True)
+    def linearise(k: Any, s: Sectors, w: Small, noise_variance: float) -> None:
+        by_C(w.C, w.a, noise_variance, w.overlap, w.A, w.G, w.JA, w.JG)
+
+    @kernel(variant, inline=True)
+    def turn(k: Any, w: Small, half: Array) -> None:
+        turn_derivatives(w.JA, w.JG, w.V, w.overlap, w.scratch)
+        turn_coefficients(w.A, w.G, w.V, half)
+
+    @kernel(variant, inline=True)
+    def decompose(k: Any, w: Small) -> bool:
+        coupling_matrix(w.overlap, w.JA, w.JG, w.moments, w.T.shape[0], w.coupling)
+        return factorise(w.coupling, w.pivots)
+
+    @kernel(variant, inline=True)
+    def solve(k: Any, w: Small, stage: int, noise_variance: float, sums: Array, dA: Array, dG: Array) -> None:
+        substitute(w.coupling, w.pivots, sums)
+        for b in range(sums.size):
+            w.dC[stage, b] = sums[b]
+        coefficient_changes(w, stage, dA, dG)
+
+    return Algebra(space, coefficients, linearise, turn, turn_coefficients, decompose, solve)
+
+
+@functools.cache
+def large_algebra(activation: str) -> Algebra:
+    """GMRES, and the plain way for the rest of a step in which that does not converge."""
+    evaluate, by_C = pair_coefficients(activation), pair_linearised(activation)
+    densely = linearised_coefficients(activation)
+
+    @kernel(activation, inline=True)
+    def space(s: Sectors, w: Small) -> Any:
+        return coupling_space(w.A.shape[0], w.A.shape[1], w.rows.size, w.A, w.overlap)
+
+    @kernel(activation, inline=True)
+    def coefficients(s: Sectors, w: Small, noise_variance: float) -> None:
+        evaluate(w.C, w.a, noise_variance, s.offset, w.A, w.G)
+
+    @kernel(activation, inline=True)
+    def linearise(k: Any, s: Sectors, w: Small, noise_variance: float) -> None:
+        by_C(w.C, w.a, noise_variance, w.overlap, s.offset, w.A, w.G, k.JA, k.JG)
+
+    @kernel(activation, inline=True)
+    def turn(k: Any, w: Small, half: Array) -> None:
+        turn_large_coefficients(w.A, w.G, w.V, half)
+
+    @kernel(activation, inline=True)
+    def decompose(k: Any, w: Small) -> bool:
+        k.dense[0] = 0
+        return True
+
+    @kernel(activation)
+    def decompose_densely(k: Any, w: Small, noise_variance: float) -> None:
+        C, A, G = zeros(w.A, w.C.shape), zeros(w.A, w.A.shape), zeros(w.A, w.G.shape)
+        turn_covariance(w.rows, w.V, w.overlap, w.T, C)
+        densely(C, w.a, noise_variance, w.overlap, A, G, w.JA, w.JG)
+        turn_derivatives(w.JA, w.JG, w.V, w.overlap, w.scratch)
+        coupling_matrix(w.overlap, w.JA, w.JG, w.moments, w.T.shape[0], w.coupling)
+        k.dense[0] = 1
+        if not factorise(w.coupling, w.pivots):
+            w.coupling[0, 0] = np.nan  # the step is rejected
+
+    @kernel(activation)
+    def solve(k: Any, w: Small, stage: int, noise_variance: float, sums: Array, dA: Array, dG: Array) -> None:
+        nothing = zeros(w.T, w.T.shape)
+        if k.dense[0] == 0 and not solve_coupled(k, sums, w.rows, w.V, w.overlap, nothing, w.moments):
+            decompose_densely(k, w, noise_variance)
+        if k.dense[0] == 1:
+            substitute(w.coupling, w.pivots, sums)
+        for b in range(sums.size):
+            w.dC[stage, b] = sums[b]
+        responses(k, sums, w.V, w.overlap, nothing, dA, dG)
+
+    return Algebra(space, coefficients, linearise, turn, turn_large_coefficients, decompose, solve)
