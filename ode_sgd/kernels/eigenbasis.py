@@ -13,8 +13,6 @@ from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.lanes import room
 from ode_sgd.kernels.layout import Indices
 
-HALVES_FROM = 7  # students from which two products of matrices pay in place of one sum over pairs
-
 
 class Turns(NamedTuple):
     """The compiled functions."""
@@ -22,28 +20,6 @@ class Turns(NamedTuple):
     turn_covariance: Callable[..., None]  # (rows, V, index, T, C)
     turn_coefficients: Callable[..., None]  # (A, G, V, half)
     turn_derivatives: Callable[..., None]  # (JA, JG, V, index, scratch)
-
-
-@kernel(sums=True)
-def turn_students(rows: Array, V: Array, index: Indices, C: Array) -> None:
-    """C = V C' V^T of students, from turned rows (p,)."""
-    K = V.shape[0]
-    q, half = room(V, (K, K)), room(V, (K, K))
-    for a in range(K):
-        for b in range(a, K):
-            q[a, b] = q[b, a] = rows[index[a, b]]
-    for i in range(K):
-        for b in range(K):
-            half[i, b] = 0.0
-        for a in range(K):
-            weight = V[i, a]
-            for b in range(K):
-                half[i, b] += weight * q[a, b]
-        for j in range(i + 1):
-            total = 0.0
-            for b in range(K):
-                total += half[i, b] * V[j, b]
-            C[i, j] = C[j, i] = total
 
 
 @functools.cache
@@ -62,15 +38,12 @@ def turns(shape: tuple[int, int] = ANY) -> Turns:
                 for a in range(K):
                     total += V[i, a] * rows[index[a, K + n]]
                 C[i, K + n] = C[K + n, i] = total
-            if K < HALVES_FROM:
-                for j in range(i, K):
-                    total = 0.0
-                    for a in range(K):
-                        for b in range(K):
-                            total += V[i, a] * V[j, b] * rows[index[a, b]]
-                    C[i, j] = C[j, i] = total
-        if K >= HALVES_FROM:
-            turn_students(rows, V, index, C)
+            for j in range(i, K):
+                total = 0.0
+                for a in range(K):
+                    for b in range(K):
+                        total += V[i, a] * V[j, b] * rows[index[a, b]]
+                C[i, j] = C[j, i] = total
         for n in range(M):
             for m in range(M):
                 C[K + n, K + m] = T[n, m]
@@ -175,3 +148,30 @@ def turns(shape: tuple[int, int] = ANY) -> Turns:
 
 
 turn_covariance, turn_coefficients, turn_derivatives = turns()
+
+
+@kernel(sums=True)
+def turn_large_covariance(rows: Array, V: Array, index: Indices, T: Array, C: Array) -> None:
+    """`turn_covariance` by products of matrices, with inner loops along rows."""
+    K, d = V.shape[0], C.shape[0]
+    turned, half = room(V, (K, d)), room(V, (K, d))
+    for a in range(K):
+        for c in range(d):
+            turned[a, c] = rows[index[a, c]]
+    for i in range(K):
+        for c in range(d):
+            half[i, c] = 0.0
+        for a in range(K):
+            weight = V[i, a]
+            for c in range(d):
+                half[i, c] += weight * turned[a, c]
+        for j in range(i + 1):
+            total = 0.0
+            for b in range(K):
+                total += half[i, b] * V[j, b]
+            C[i, j] = C[j, i] = total
+        for c in range(K, d):
+            C[i, c] = C[c, i] = half[i, c]
+    for n in range(d - K):
+        for m in range(d - K):
+            C[K + n, K + m] = T[n, m]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ode_sgd.kernels.averages import load
 from ode_sgd.kernels.compile import Array, kernel
-from ode_sgd.kernels.eigenbasis import turn_covariance
+from ode_sgd.kernels.eigenbasis import turn_large_covariance
 from ode_sgd.kernels.lanes import room, zeros
 from ode_sgd.kernels.layout import Indices
 from ode_sgd.kernels.pair_fields import pairs_of
@@ -48,14 +48,14 @@ def is_large(activation: str, K: int, M: int) -> bool:
 
 @functools.cache
 def pair_coefficients(activation: str) -> Callable[..., None]:
-    """Kernel (C, a, noise_variance, offset, A, G) as in coefficients.py; `offset` as in block_loops.py."""
+    """Kernel (C, a, noise_variance, A, G) as in coefficients.py."""
     averages: Any = load(activation)
     dgdg, d2gg, pair_sum = averages.dgdg, averages.d2gg, averages.pair_sum
 
     @kernel(activation)
-    def coefficients(C: Array, a: Array, noise_variance: float, offset: Any, A: Array, G: Array) -> None:
+    def coefficients(C: Array, a: Array, noise_variance: float, A: Array, G: Array) -> None:
         K, d = A.shape
-        f = pairs_of(C, a, K, offset)
+        f = pairs_of(C, a, K)
         for i in range(K):
             curvature = 0.0
             for c in range(d):
@@ -70,17 +70,17 @@ def pair_coefficients(activation: str) -> Callable[..., None]:
 
 @functools.cache
 def pair_linearised(activation: str) -> Callable[..., None]:
-    """Kernel (C, a, noise_variance, index, offset, A, G, JA, JG); JA and JG as in `Coupling`."""
+    """Kernel (C, a, noise_variance, index, A, G, JA, JG); JA and JG as in `Coupling`."""
     averages: Any = load(activation)
     dgdg_gradient, d2gg_gradient = averages.dgdg_gradient, averages.d2gg_gradient
     pair_gradient = averages.pair_gradient
 
     @kernel(activation)
     def linearise(
-        C: Array, a: Array, noise_variance: float, index: Indices, offset: Any, A: Array, G: Array, JA: Array, JG: Array
+        C: Array, a: Array, noise_variance: float, index: Indices, A: Array, G: Array, JA: Array, JG: Array
     ) -> None:
         K, d = A.shape
-        f = pairs_of(C, a, K, offset)
+        f = pairs_of(C, a, K)
         row = 0
         for i in range(K):
             curvature = 0.0
@@ -154,7 +154,7 @@ def turn_large_coefficients(A: Array, G: Array, V: Array, half: Array) -> None:
 def responses(k: Coupling, x: Array, V: Array, index: Indices, nothing: Array, dA: Array, dG: Array) -> None:
     """dA and dG, turned, for the turned dC = x (p,); nothing (M, M) is 0."""
     K, d = dA.shape
-    turn_covariance(x, V, index, nothing, k.changes)
+    turn_large_covariance(x, V, index, nothing, k.changes)
     changes, flat, JA, JG = k.changes, k.flat, k.JA, k.JG
     for i in range(K):
         for c in range(i, d):

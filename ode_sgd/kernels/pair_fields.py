@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.lanes import room, zeros
 
+UNSIGNED = np.zeros(1, np.uint64)  # no access asks whether such a number is negative
+
 
 class Pairs(NamedTuple):
     """What all pairs share, and work space of one; P = d (d+1)/2 overlaps."""
@@ -25,11 +27,11 @@ class Pairs(NamedTuple):
 
 
 @kernel()
-def pairs_of(C: Array, a: Array, K: int, offset: NDArray[np.uint64]) -> Pairs:
-    """Of the covariance C and the second layer a; the runs are of the type of `offset`."""
+def pairs_of(C: Array, a: Array, K: int) -> Pairs:
+    """Of the covariance C and the second layer a."""
     d = a.size
     M, P, place = d - K, d * (d + 1) // 2, 0
-    runs, diagonal = zeros(offset, (2 * K + M, 4)), zeros(offset, (d,))
+    runs, diagonal = zeros(UNSIGNED, (2 * K + M, 4)), zeros(UNSIGNED, (d,))
     overlaps, weights = room(C, (P,)), room(C, (P,))
     for row in range(2 * K + M):
         c = row if row < K else row - K

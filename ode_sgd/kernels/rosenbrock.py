@@ -10,16 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ode_sgd.kernels import rodas5p
-from ode_sgd.kernels.block_code import shape_variant
 from ode_sgd.kernels.blocks import LANES
-from ode_sgd.kernels.coefficients import ANY, coefficient_kernels
+from ode_sgd.kernels.coefficients import coefficient_kernels
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.differences import difference_error
-from ode_sgd.kernels.eigenbasis import turn_covariance, turns
+from ode_sgd.kernels.eigenbasis import turn_covariance
 from ode_sgd.kernels.lanes import room, zeros
 from ode_sgd.kernels.layout import Indices
 from ode_sgd.kernels.sector_passes import Sectors, dense_sums, sector_passes, sector_sums
-from ode_sgd.kernels.small_matrices import symmetric_eigen
 from ode_sgd.kernels.step_algebra import Small, step_algebra
 from ode_sgd.kernels.step_control import SLACK, retry_factor, step_factor, sums_error, too_short
 
@@ -158,13 +156,11 @@ def specialised(C: Array, y: Array, s: Sectors, overlap: Indices, floor: float) 
 def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Callable[..., int]:
     """Kernel that advances one problem by up to `budget` attempted steps, in the form of differences.py if asked."""
     turn_all, coupling_moments, stage_pass, finish_pass, dense_sectors = sector_passes(K, M)
-    shape = ANY if shape_variant(K, M) == "any" else (K, K + M)
-    turn_covariance = turns(shape).turn_covariance
     _, eps_g, error_terms, _ = coefficient_kernels(activation)
     if differences:
         eps_g = difference_error(activation)
     algebra, variant = step_algebra(activation, K, M, differences)
-    space, coefficients, linearise, turn, turn_coefficients, decompose, solve = algebra
+    space, turn_covariance, coefficients, turn_coefficients, linearise, decompose, solve = algebra
 
     @kernel(f"{activation}-{variant}")
     def advance(
@@ -189,7 +185,7 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
         rows, sums, half = room(A, (p,)), room(A, (p,)), room(A, (K, d))
         back, weights = room(A, (K, K)), room(A, (STAGES,))
         table = STAGE_A.copy()  # not read-only: a type of arguments the less
-        k = space(s, w)
+        k = space(w)
         trace = 0.0  # mu_1
         for block in range(s.variance.shape[0]):
             for lane in range(LANES):
@@ -216,11 +212,9 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                 turn_covariance(sums, V, index, T, C)
                 if numbers[3] > 0.0 and specialised(C, y, s, index, numbers[3]):
                     return SPECIALISED
-                linearise(k, s, w, noise_variance)
-                symmetric_eigen(A, w.L, V)
+                linearise(k, w, noise_variance, half)
                 turn_all(y, V, s.offset, s.z)
                 sector_sums(s.z, s.variance, base)
-                turn(k, w, half)
                 for i in range(K):
                     for m in range(d - K):
                         E[i, m] = A[i, K + m]
@@ -236,7 +230,7 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                             rows[b] += STAGE_A[stage, j] * dC[j, b]
                     if stage > 0 or not fresh:  # otherwise they are as above
                         turn_covariance(rows, V, index, T, C)
-                        coefficients(s, w, noise_variance)
+                        coefficients(C, a, noise_variance, A, G)
                         turn_coefficients(A, G, V, half)
                     if stage == STAGES - 1:
                         embedded = eps_g(C, a)

@@ -13,7 +13,7 @@ from ode_sgd.kernels.block_code import shape_variant
 from ode_sgd.kernels.coefficients import ANY, coefficient_kernels
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.differences import difference_coefficients, difference_linearised
-from ode_sgd.kernels.eigenbasis import turn_covariance, turn_derivatives, turns
+from ode_sgd.kernels.eigenbasis import turn_derivatives, turn_large_covariance, turns
 from ode_sgd.kernels.lanes import zeros
 from ode_sgd.kernels.large_networks import (
     coupling_space,
@@ -26,8 +26,7 @@ from ode_sgd.kernels.large_networks import (
 )
 from ode_sgd.kernels.layout import Indices
 from ode_sgd.kernels.linearised import linearised_coefficients
-from ode_sgd.kernels.sector_passes import Sectors
-from ode_sgd.kernels.small_matrices import factorise, substitute
+from ode_sgd.kernels.small_matrices import factorise, substitute, symmetric_eigen
 
 
 class Small(NamedTuple):
@@ -99,14 +98,30 @@ def coefficient_changes(w: Small, stage: int, dA: Array, dG: Array) -> None:
             row += 1
 
 
+@kernel(inline=True)
+def decompose(k: Any, w: Small) -> bool:
+    """The coupling matrix."""
+    coupling_matrix(w.overlap, w.JA, w.JG, w.moments, w.T.shape[0], w.coupling)
+    return factorise(w.coupling, w.pivots)
+
+
+@kernel(inline=True)
+def solve(k: Any, w: Small, stage: int, noise_variance: float, sums: Array, dA: Array, dG: Array) -> None:
+    """dC of a stage, and what it changes, from its sums without coupling."""
+    substitute(w.coupling, w.pivots, sums)
+    for b in range(sums.size):
+        w.dC[stage, b] = sums[b]
+    coefficient_changes(w, stage, dA, dG)
+
+
 class Algebra(NamedTuple):
     """What a step does on small matrices, and its work space k; the plain way, or that of large_networks.py."""
 
-    space: Callable[..., Any]  # (s, w) -> k
-    coefficients: Callable[..., None]  # (s, w, noise_variance): A, G of C
-    linearise: Callable[..., None]  # (k, s, w, noise_variance): their derivatives too
-    turn: Callable[..., None]  # (k, w, half): derivatives and coefficients into the eigenbasis
+    space: Callable[..., Any]  # w -> k
+    turn_covariance: Callable[..., None]  # (rows, V, index, T, C)
+    coefficients: Callable[..., None]  # (C, a, noise_variance, A, G)
     turn_coefficients: Callable[..., None]  # (A, G, V, half)
+    linearise: Callable[..., None]  # (k, w, noise_variance, half): V; coefficients and derivatives in that basis
     decompose: Callable[..., bool]  # (k, w): the coupling matrix; False where it cannot be
     solve: Callable[..., None]  # (k, w, stage, noise_variance, sums, dA, dG)
 
@@ -124,62 +139,35 @@ def plain_algebra(activation: str, K: int, M: int, differences: bool) -> Algebra
     """The coupling matrix, decomposed."""
     shape = ANY if shape_variant(K, M) == "any" else (K, K + M)
     variant = f"{activation}-{shape_variant(K, M)}{'-differences' if differences else ''}"
-    _, turn_coefficients, _ = turns(shape)
-    evaluate = difference_coefficients(activation) if differences else coefficient_kernels(activation).coefficients
+    turn_covariance, turn_coefficients, _ = turns(shape)
+    coefficients = difference_coefficients(activation) if differences else coefficient_kernels(activation).coefficients
     by_C = difference_linearised(activation) if differences else linearised_coefficients(activation)
 
     @kernel(variant, inline=True)
-    def space(s: Sectors, w: Small) -> Any:
-        return 0
-
-    @kernel(variant, inline=True)
-    def coefficients(s: Sectors, w: Small, noise_variance: float) -> None:
-        evaluate(w.C, w.a, noise_variance, w.A, w.G)
-
-    @kernel(variant, inline=True)
-    def linearise(k: Any, s: Sectors, w: Small, noise_variance: float) -> None:
+    def linearise(k: Any, w: Small, noise_variance: float, half: Array) -> None:
         by_C(w.C, w.a, noise_variance, w.overlap, w.A, w.G, w.JA, w.JG)
-
-    @kernel(variant, inline=True)
-    def turn(k: Any, w: Small, half: Array) -> None:
+        symmetric_eigen(w.A, w.L, w.V)
         turn_derivatives(w.JA, w.JG, w.V, w.overlap, w.scratch)
         turn_coefficients(w.A, w.G, w.V, half)
 
-    @kernel(variant, inline=True)
-    def decompose(k: Any, w: Small) -> bool:
-        coupling_matrix(w.overlap, w.JA, w.JG, w.moments, w.T.shape[0], w.coupling)
-        return factorise(w.coupling, w.pivots)
-
-    @kernel(variant, inline=True)
-    def solve(k: Any, w: Small, stage: int, noise_variance: float, sums: Array, dA: Array, dG: Array) -> None:
-        substitute(w.coupling, w.pivots, sums)
-        for b in range(sums.size):
-            w.dC[stage, b] = sums[b]
-        coefficient_changes(w, stage, dA, dG)
-
-    return Algebra(space, coefficients, linearise, turn, turn_coefficients, decompose, solve)
+    # There is no work space: k is a number that nobody reads.
+    return Algebra(len, turn_covariance, coefficients, turn_coefficients, linearise, decompose, solve)
 
 
 @functools.cache
 def large_algebra(activation: str) -> Algebra:
     """GMRES, and the plain way for the rest of a step in which that does not converge."""
-    evaluate, by_C = pair_coefficients(activation), pair_linearised(activation)
+    coefficients, by_C = pair_coefficients(activation), pair_linearised(activation)
     densely = linearised_coefficients(activation)
 
     @kernel(activation, inline=True)
-    def space(s: Sectors, w: Small) -> Any:
+    def space(w: Small) -> Any:
         return coupling_space(w.A.shape[0], w.A.shape[1], w.rows.size, w.A, w.overlap)
 
     @kernel(activation, inline=True)
-    def coefficients(s: Sectors, w: Small, noise_variance: float) -> None:
-        evaluate(w.C, w.a, noise_variance, s.offset, w.A, w.G)
-
-    @kernel(activation, inline=True)
-    def linearise(k: Any, s: Sectors, w: Small, noise_variance: float) -> None:
-        by_C(w.C, w.a, noise_variance, w.overlap, s.offset, w.A, w.G, k.JA, k.JG)
-
-    @kernel(activation, inline=True)
-    def turn(k: Any, w: Small, half: Array) -> None:
+    def linearise(k: Any, w: Small, noise_variance: float, half: Array) -> None:
+        by_C(w.C, w.a, noise_variance, w.overlap, w.A, w.G, k.JA, k.JG)
+        symmetric_eigen(w.A, w.L, w.V)
         turn_large_coefficients(w.A, w.G, w.V, half)
 
     @kernel(activation, inline=True)
@@ -190,7 +178,7 @@ def large_algebra(activation: str) -> Algebra:
     @kernel(activation)
     def decompose_densely(k: Any, w: Small, noise_variance: float) -> None:
         C, A, G = zeros(w.A, w.C.shape), zeros(w.A, w.A.shape), zeros(w.A, w.G.shape)
-        turn_covariance(w.rows, w.V, w.overlap, w.T, C)
+        turn_large_covariance(w.rows, w.V, w.overlap, w.T, C)
         densely(C, w.a, noise_variance, w.overlap, A, G, w.JA, w.JG)
         turn_derivatives(w.JA, w.JG, w.V, w.overlap, w.scratch)
         coupling_matrix(w.overlap, w.JA, w.JG, w.moments, w.T.shape[0], w.coupling)
@@ -209,4 +197,5 @@ def large_algebra(activation: str) -> Algebra:
             w.dC[stage, b] = sums[b]
         responses(k, sums, w.V, w.overlap, nothing, dA, dG)
 
-    return Algebra(space, coefficients, linearise, turn, turn_large_coefficients, decompose, solve)
+    turns_ = turn_large_covariance, coefficients, turn_large_coefficients
+    return Algebra(space, *turns_, linearise, decompose, solve)

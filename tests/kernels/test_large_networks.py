@@ -24,11 +24,10 @@ def empty(K, d):
 def test_averages_over_pairs_are_those_one_by_one(activation, K, M):
     d, pairs, P = K + M, K * (K + 1) // 2, row_count(K + M, 0)
     index, rng = overlap_index(K, M), np.random.default_rng(1)
-    offset = (16 * index).astype(np.uint64)
     for seed in range(3):
         C, a = covariance(d, seed, scale=0.5 + seed), rng.normal(size=d)
         (A, G), (A_plain, G_plain) = empty(K, d), empty(K, d)
-        large.pair_coefficients(activation)(C, a, 0.3, offset, A, G)
+        large.pair_coefficients(activation)(C, a, 0.3, A, G)
         coefficient_kernels(activation).coefficients(C, a, 0.3, A_plain, G_plain)
         # The same terms, summed in another order.
         np.testing.assert_allclose(A, A_plain, rtol=1e-13, atol=1e-14)
@@ -37,7 +36,7 @@ def test_averages_over_pairs_are_those_one_by_one(activation, K, M):
         JA, JG = np.full((K * d, P), np.nan), np.full((pairs, P), np.nan)
         JA_entries, JG_pairs = np.full((2, 3, K, d), np.nan), np.full((pairs, P), np.nan)
         linearised_coefficients(activation)(C, a, 0.3, index, A_plain, G_plain, JA, JG)
-        large.pair_linearised(activation)(C, a, 0.3, index, offset, A, G, JA_entries, JG_pairs)
+        large.pair_linearised(activation)(C, a, 0.3, index, A, G, JA_entries, JG_pairs)
         np.testing.assert_allclose(A, A_plain, rtol=1e-13, atol=1e-14)
         np.testing.assert_allclose(G, G_plain, rtol=1e-13, atol=1e-14)
         # Sums of a few dozen terms that are larger than they.
@@ -84,7 +83,7 @@ def test_where_gmres_does_not_converge_the_coupling_is_decomposed(spaces):
     """Derivatives that are wrong, and far too many for GMRES, give what right ones give."""
     case, K, M = stepping.Case.random("erf", 2, 8, 8, seed=4), 8, 8
     stepping.take(case, 2.0)
-    s, w = spaces[-1]
+    _, w = spaces[-1]
     d, p = K + M, w.rows.size
     k = large.Coupling(
         JA=np.zeros((2, 3, K, d)),
@@ -103,7 +102,7 @@ def test_where_gmres_does_not_converge_the_coupling_is_decomposed(spaces):
     rng, (A, G), (dA, dG) = np.random.default_rng(0), empty(K, d), empty(K, d)
     right = rng.normal(size=p)
     turn_covariance(w.rows, w.V, w.overlap, w.T, w.C)
-    large.pair_linearised("erf")(w.C, w.a, case.system.noise_variance, w.overlap, s.offset, A, G, k.JA, k.JG)
+    large.pair_linearised("erf")(w.C, w.a, case.system.noise_variance, w.overlap, A, G, k.JA, k.JG)
     solve = large_algebra("erf").solve
     solve(k, w, 0, case.system.noise_variance, right.copy(), dA, dG)
     assert not k.dense[0]
