@@ -224,7 +224,7 @@ def _run(arguments: argparse.Namespace) -> int:
     finally:
         if progress is not None:
             progress.close()
-    arguments.interrupted = f"interrupted; {result.output} is complete, and can be drawn with `ode-sgd plot`"
+    arguments.interrupted = f"interrupted; what was computed is in {result.output}, which `ode-sgd plot` draws"
     _report(result, quiet=arguments.quiet)
     sys.stdout.flush()  # whatever becomes of the figure
     return _end(draw_study(result))
