@@ -12,11 +12,13 @@ from collections.abc import Callable
 from math import sqrt
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ode_sgd.kernels.averages import load
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.eigenbasis import turn_large_covariance
-from ode_sgd.kernels.lanes import room, zeros
-from ode_sgd.kernels.layout import Indices
+from ode_sgd.kernels.lanes import room
+from ode_sgd.kernels.layout import Indices, row_count
 from ode_sgd.kernels.pair_fields import pairs_of
 
 FIELDS_FROM = 16  # K + M from which this pays
@@ -108,22 +110,22 @@ def pair_linearised(activation: str) -> Callable[..., None]:
     return linearise
 
 
-@kernel()
-def coupling_space(K: int, d: int, p: int, like: Array, index: Indices) -> Coupling:
+def coupling_space(K: int, M: int) -> Coupling:
     """Work space."""
+    d, p = K + M, row_count(K, M)
     return Coupling(
-        zeros(like, (2, 3, K, d)),
-        zeros(like, (K * (K + 1) // 2, d * (d + 1) // 2)),
-        zeros(like, (d, d)),
-        zeros(like, (p,)),
-        zeros(like, (K, d)),
-        zeros(like, (K, K)),
-        zeros(like, (K, d)),
-        zeros(like, (PRODUCTS + 1, p)),
-        zeros(like, (PRODUCTS + 1, PRODUCTS)),
-        zeros(like, (3, PRODUCTS + 1)),
-        zeros(like, (2,)),
-        zeros(index, (1,)),
+        JA=np.zeros((2, 3, K, d)),
+        JG=np.zeros((K * (K + 1) // 2, row_count(d, 0))),
+        changes=np.zeros((d, d)),
+        flat=np.zeros(p),
+        dA=np.zeros((K, d)),
+        dG=np.zeros((K, K)),
+        half=np.zeros((K, d)),
+        basis=np.zeros((PRODUCTS + 1, p)),
+        triangle=np.zeros((PRODUCTS + 1, PRODUCTS)),
+        rotations=np.zeros((3, PRODUCTS + 1)),
+        scale=np.zeros(2),
+        dense=np.zeros(1, dtype=np.int64),
     )
 
 

@@ -33,6 +33,7 @@ from numba.core.untyped_passes import ExtractByteCode
 
 from ode_sgd.kernels import news, together
 from ode_sgd.kernels.cache_folder import cache_directory, prebuilt_folder
+from ode_sgd.kernels.callees import annotated_result
 from ode_sgd.kernels.entries import KernelCache, Locator, NoCache
 from ode_sgd.kernels.processor import processor_kind
 
@@ -212,21 +213,6 @@ class _Reader(_Compiler):
         return [passes]
 
 
-RESULTS = {None: numba.types.none, int: numba.types.intp, bool: numba.types.boolean, float: numba.types.float64}
-
-
-def _result(function: Any, arguments: Any) -> Any:
-    """The type that an annotation says, None where it does not: for vectors `float` stands for vectors."""
-    said = function.__annotations__.get("return", ...)
-    return RESULTS.get(said) if said is not float or all(map(_of_numbers, arguments)) else None
-
-
-def _of_numbers(kind: Any) -> bool:
-    if isinstance(kind, numba.types.BaseTuple):
-        return all(map(_of_numbers, kind))
-    return isinstance(getattr(kind, "dtype", kind), numba.types.Number | numba.types.Boolean)
-
-
 class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
     """What stands for a kernel in Python and, when it is called there, in other kernels."""
 
@@ -238,7 +224,7 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """As Numba's, which compiles to learn the type of the result; in a kernel that is only read, without."""
-        calls, result = _Dispatcher._calls, _result(self.py_func, args)
+        calls, result = _Dispatcher._calls, annotated_result(self.py_func, args)
         if calls is None or kws or result is None:
             return super().get_call_template(args, kws)
         pysig, args = self._compiler.fold_argument_types(args, kws)
@@ -278,15 +264,15 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
     def _label(self, arguments: Any) -> str:
         return hashlib.sha256(repr((self.name, arguments)).encode()).hexdigest()[:16]
 
-    def _share(self, arguments: Any) -> None:
-        """Compile what it calls, one after the other, and of what others are at what that calls."""
-        for called, types in together.in_turn(self.calls(arguments)):
+    def _share(self, calls: list[tuple["_Dispatcher", Any]]) -> None:
+        """Compile kernels that others need, one after the other, and of what others are at what that calls."""
+        for called, types in together.in_turn(calls):
             if types not in called.overloads:
                 with together.claimed(called._label(types), wait=False) as free:
                     if free:
                         called._compiled(types)
                 if not free:
-                    called._share(types)
+                    self._share(called.calls(types))
 
     def add_overload(self, result: Any) -> None:
         """Python does not call it yet."""
@@ -298,17 +284,27 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
         code_generator()  # a wrong choice of processor is said here
         self._compilation_chain_init_hook()
         types = tuple(self.typeof_pyval(arg) for arg in args)
-        with news.waiting(), global_compiler_lock:
-            if types in self._ways_in:  # threads came together; inserted twice, it would be slow for ever
-                return self._ways_in[types][0]
-            with news.working(), _without_garbage_collection():
-                if together.helping():
-                    self._share(types)
-                with together.claimed(self._label(types)):
-                    self.compile(types)
-                    self._ways_in[types] = self._way_in(types, self.overloads[types])
+        handed = [call for arg in args for call in getattr(arg, "callees", ())]
+        with self._making(types, handed):
+            if types not in self._ways_in:  # threads come together; inserted twice, it would be slow for ever
+                self.compile(types)
+                self._ways_in[types] = self._way_in(types, self.overloads[types])
                 self._insert([kind._code for kind in types], self._ways_in[types][0], False)
         return self._ways_in[types][0]
+
+    def prepare(self, types: Any) -> None:
+        """Compile what no kernel calls by its symbol."""
+        with self._making(types, []):
+            self.compile(types)
+
+    @contextmanager
+    def _making(self, types: Any, handed: list[tuple["_Dispatcher", Any]]) -> Iterator[None]:
+        """In it this thread compiles this kernel; `handed` are those that it is handed."""
+        with news.waiting(), global_compiler_lock, news.working(), _without_garbage_collection():
+            if together.helping() and types not in self.overloads:
+                self._share([*handed, *self.calls(types)])
+            with together.claimed(self._label(types)):
+                yield
 
     def _way_in(self, types: Any, result: Any) -> Any:
         """What Python calls, and what must live as long."""

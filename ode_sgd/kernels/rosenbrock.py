@@ -5,20 +5,21 @@ A step of the whole system costs one pass over the sectors a stage, p x p algebr
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ode_sgd.kernels import rodas5p
 from ode_sgd.kernels.blocks import LANES
+from ode_sgd.kernels.callees import callees
 from ode_sgd.kernels.coefficients import coefficient_kernels
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.differences import difference_error
 from ode_sgd.kernels.eigenbasis import turn_covariance
 from ode_sgd.kernels.lanes import room, zeros
 from ode_sgd.kernels.layout import Indices
-from ode_sgd.kernels.sector_passes import Sectors, dense_sums, sector_passes, sector_sums
-from ode_sgd.kernels.step_algebra import Small, step_algebra
+from ode_sgd.kernels.sector_passes import SECTORS, Sectors, dense_sums, sector_passes, sector_sums
+from ode_sgd.kernels.step_algebra import SMALL, Small, step_algebra
 from ode_sgd.kernels.step_control import SLACK, retry_factor, step_factor, sums_error, too_short
 
 STAGE_A, STAGE_C, DENSE, GAMMA = rodas5p.A, rodas5p.C, rodas5p.DENSE, rodas5p.GAMMA
@@ -152,130 +153,160 @@ def specialised(C: Array, y: Array, s: Sectors, overlap: Indices, floor: float) 
     return True
 
 
+@kernel()
+def advance(
+    own: Any,
+    k: Any,
+    differences: bool,
+    y: Array,
+    s: Sectors,
+    w: Small,
+    noise_variance: float,
+    control: Control,
+    outputs: Outputs,
+    atol: float,
+    rtol: float,
+    budget: int,
+) -> int:
+    """Advance y (blocks, p LANES), recording the outputs passed on the way."""
+    numbers, counts = control.numbers, control.counts
+    # Every w.X counts a reference up and down: once here, not in every loop.
+    index, T, a, C, V, base, dC = w.overlap, w.T, w.a, w.C, w.V, w.rows, w.dC
+    A, G, times = w.A, w.G, outputs.alpha
+    K, d = A.shape
+    p, end = base.size, times[-1]
+    E, dA, dG = room(A, (K, d - K)), zeros(A, (K, d)), zeros(A, (K, K))
+    rows, sums, half = room(A, (p,)), room(A, (p,)), room(A, (K, d))
+    back, weights = room(A, (K, K)), room(A, (STAGES,))
+    table = STAGE_A.copy()  # not read-only: a type of arguments the less
+    trace = 0.0  # mu_1
+    for block in range(s.variance.shape[0]):
+        for lane in range(LANES):
+            trace += s.variance[block, lane]
+    smallest = 0.0
+    for n in range(d - K):
+        smallest += SMALLEST * T[n, n]
+    fresh = True
+    for _ in range(budget):
+        if counts[2] >= times.size:
+            return COMPLETE
+        if counts[0] + counts[1] >= counts[3]:
+            return STEP_LIMIT
+        alpha = numbers[0]
+        h = min(numbers[1], end - alpha)
+        if too_short(h, alpha):
+            return STEP_SIZE
+
+        if fresh:  # coefficients and their derivatives, then everything into the eigenbasis of D
+            sector_sums(y, s.variance, sums)
+            for i in range(K):
+                for j in range(K):
+                    V[i, j] = 1.0 if i == j else 0.0
+            own.turn_covariance(sums, V, index, T, C)
+            if numbers[3] > 0.0 and specialised(C, y, s, index, numbers[3]):
+                return SPECIALISED
+            own.linearise(k, w, noise_variance, half)
+            own.turn_all(y, V, s.offset, s.z)
+            sector_sums(s.z, s.variance, base)
+            for i in range(K):
+                for m in range(d - K):
+                    E[i, m] = A[i, K + m]
+                for j in range(K):
+                    back[i, j] = V[j, i]
+        own.coupling_moments(s, 1.0 / (GAMMA * h), w.L, E, w.moments)
+        error = embedded = np.inf
+        if own.decompose(k, w):
+            for stage in range(STAGES):
+                for b in range(p):
+                    rows[b] = base[b]
+                    for j in range(stage):
+                        rows[b] += STAGE_A[stage, j] * dC[j, b]
+                if stage > 0 or not fresh:  # otherwise they are as above
+                    own.turn_covariance(rows, V, index, T, C)
+                    own.coefficients(C, a, noise_variance, A, G)
+                    own.turn_coefficients(A, G, V, half)
+                if stage == STAGES - 1:
+                    embedded = own.eps_g(C, a)
+                own.stage_pass(s, stage, table[stage], STAGE_C[stage] / h, E, dA, dG, A, G, sums)
+                own.solve(k, w, stage, noise_variance, sums, dA, dG)
+            mean_size = 0.0
+            for i in range(K):
+                mean_size += base[index[i, i]] / trace
+            if differences:
+                mean_size = max(mean_size, smallest / trace)
+            for b in range(p):
+                rows[b] += dC[STAGES - 1, b]
+            own.turn_covariance(rows, V, index, T, C)
+            final = own.eps_g(C, a)
+            error = own.finish_pass(s, E, dA, dG, mean_size, atol, rtol)
+            # eps_g may be far smaller than the overlaps: hold its own error against it, down to its rounding.
+            rounding = rtol * smallest if differences else ROUNDING * own.error_terms(C, a)
+            off = abs(final - embedded) / (rtol * abs(final) + rounding + TINY)
+            least = smallest if differences else 0.0
+            summed = sums_error(index, base, rows, dC[STAGES - 1], T, least, atol * trace, rtol)
+            poison = 0.0 * (error + off + summed)  # max loses a NaN, a sum keeps it
+            error = max(max(error, off) / SLACK, summed) + poison
+
+        fresh = error <= 1.0 or (counts[4] > 0 and np.isfinite(error))
+        counts[4] = 0
+        if not fresh:  # also for NaN
+            counts[1] += 1
+            numbers[1] = h * retry_factor(error)
+            continue
+        counts[0] += 1
+        reached = end if h == end - alpha else alpha + h
+        for n in range(counts[2], outputs.sectors.shape[0]):
+            if times[n] <= reached:
+                dense_weights((times[n] - alpha) / h, weights)
+                own.dense_sectors(s, weights, back, outputs.sectors[n])
+        record_outputs(s, w, counts, alpha, h, reached, outputs)
+        own.turn_all(s.trial, back, s.offset, y)
+        numbers[0] = reached
+        factor = step_factor(error, numbers[2])
+        if h == numbers[1] or factor < 1.0:  # a step cut short by the end says little about growth
+            numbers[1] = h * factor
+        numbers[2] = error
+        for b in range(p):
+            if not abs(base[b]) < numbers[4]:  # also for NaN
+                return DIVERGED
+    return RUNNING
+
+
+class Method(NamedTuple):
+    """What `advance` is handed for one activation, shape and form."""
+
+    own: Any  # kernels of its own, see callees.py
+    space: Callable[[], Any]  # k
+    differences: bool
+
+
 @functools.cache
-def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Callable[..., int]:
-    """Kernel that advances one problem by up to `budget` attempted steps, in the form of differences.py if asked."""
-    turn_all, coupling_moments, stage_pass, finish_pass, dense_sectors = sector_passes(K, M)
+def method(activation: str, K: int, M: int, differences: bool = False) -> Method:
+    """That of one problem; in the form of differences.py if asked."""
+    passes, algebra = sector_passes(K, M), step_algebra(activation, K, M, differences)
     _, eps_g, error_terms, _ = coefficient_kernels(activation)
     if differences:
         eps_g = difference_error(activation)
-    algebra, variant = step_algebra(activation, K, M, differences)
-    space, turn_covariance, coefficients, turn_coefficients, linearise, decompose, solve = algebra
+    number, vector, matrix, s, w, k = 1.0, np.zeros(1), np.zeros((1, 1)), SECTORS, SMALL, algebra.space()
+    own = callees(
+        turn_all=(passes.turn_all, matrix, matrix, s.offset, matrix),
+        coupling_moments=(passes.coupling_moments, s, number, vector, matrix, vector),
+        stage_pass=(passes.stage_pass, s, 1, vector, vector, matrix, matrix, matrix, matrix, matrix, vector),
+        finish_pass=(passes.finish_pass, s, matrix, matrix, matrix, number, number, number),
+        dense_sectors=(passes.dense_sectors, s, vector, matrix, matrix),
+        eps_g=(eps_g, matrix, vector),
+        error_terms=(error_terms, matrix, vector),
+        turn_covariance=(algebra.turn_covariance, vector, matrix, w.overlap, matrix, matrix),
+        coefficients=(algebra.coefficients, matrix, vector, number, matrix, matrix),
+        turn_coefficients=(algebra.turn_coefficients, matrix, matrix, matrix, matrix),
+        linearise=(algebra.linearise, k, w, number, matrix),
+        decompose=(algebra.decompose, k, w),
+        solve=(algebra.solve, k, w, 1, number, vector, matrix, matrix),
+    )
+    return Method(own, algebra.space, differences)
 
-    @kernel(f"{activation}-{variant}")
-    def advance(
-        y: Array,
-        s: Sectors,
-        w: Small,
-        noise_variance: float,
-        control: Control,
-        outputs: Outputs,
-        atol: float,
-        rtol: float,
-        budget: int,
-    ) -> int:
-        """Advance y (blocks, p LANES), recording the outputs passed on the way."""
-        numbers, counts = control.numbers, control.counts
-        # Every w.X counts a reference up and down: once here, not in every loop.
-        index, T, a, C, V, base, dC = w.overlap, w.T, w.a, w.C, w.V, w.rows, w.dC
-        A, G, times = w.A, w.G, outputs.alpha
-        K, d = A.shape
-        p, end = base.size, times[-1]
-        E, dA, dG = room(A, (K, d - K)), zeros(A, (K, d)), zeros(A, (K, K))
-        rows, sums, half = room(A, (p,)), room(A, (p,)), room(A, (K, d))
-        back, weights = room(A, (K, K)), room(A, (STAGES,))
-        table = STAGE_A.copy()  # not read-only: a type of arguments the less
-        k = space(w)
-        trace = 0.0  # mu_1
-        for block in range(s.variance.shape[0]):
-            for lane in range(LANES):
-                trace += s.variance[block, lane]
-        smallest = 0.0
-        for n in range(d - K):
-            smallest += SMALLEST * T[n, n]
-        fresh = True
-        for _ in range(budget):
-            if counts[2] >= times.size:
-                return COMPLETE
-            if counts[0] + counts[1] >= counts[3]:
-                return STEP_LIMIT
-            alpha = numbers[0]
-            h = min(numbers[1], end - alpha)
-            if too_short(h, alpha):
-                return STEP_SIZE
 
-            if fresh:  # coefficients and their derivatives, then everything into the eigenbasis of D
-                sector_sums(y, s.variance, sums)
-                for i in range(K):
-                    for j in range(K):
-                        V[i, j] = 1.0 if i == j else 0.0
-                turn_covariance(sums, V, index, T, C)
-                if numbers[3] > 0.0 and specialised(C, y, s, index, numbers[3]):
-                    return SPECIALISED
-                linearise(k, w, noise_variance, half)
-                turn_all(y, V, s.offset, s.z)
-                sector_sums(s.z, s.variance, base)
-                for i in range(K):
-                    for m in range(d - K):
-                        E[i, m] = A[i, K + m]
-                    for j in range(K):
-                        back[i, j] = V[j, i]
-            coupling_moments(s, 1.0 / (GAMMA * h), w.L, E, w.moments)
-            error = embedded = np.inf
-            if decompose(k, w):
-                for stage in range(STAGES):
-                    for b in range(p):
-                        rows[b] = base[b]
-                        for j in range(stage):
-                            rows[b] += STAGE_A[stage, j] * dC[j, b]
-                    if stage > 0 or not fresh:  # otherwise they are as above
-                        turn_covariance(rows, V, index, T, C)
-                        coefficients(C, a, noise_variance, A, G)
-                        turn_coefficients(A, G, V, half)
-                    if stage == STAGES - 1:
-                        embedded = eps_g(C, a)
-                    stage_pass(s, stage, table[stage], STAGE_C[stage] / h, E, dA, dG, A, G, sums)
-                    solve(k, w, stage, noise_variance, sums, dA, dG)
-                mean_size = 0.0
-                for i in range(K):
-                    mean_size += base[index[i, i]] / trace
-                if differences:
-                    mean_size = max(mean_size, smallest / trace)
-                for b in range(p):
-                    rows[b] += dC[STAGES - 1, b]
-                turn_covariance(rows, V, index, T, C)
-                final = eps_g(C, a)
-                error = finish_pass(s, E, dA, dG, mean_size, atol, rtol)
-                # eps_g may be far smaller than the overlaps: hold its own error against it, down to its rounding.
-                rounding = rtol * smallest if differences else ROUNDING * error_terms(C, a)
-                off = abs(final - embedded) / (rtol * abs(final) + rounding + TINY)
-                least = smallest if differences else 0.0
-                summed = sums_error(index, base, rows, dC[STAGES - 1], T, least, atol * trace, rtol)
-                poison = 0.0 * (error + off + summed)  # max loses a NaN, a sum keeps it
-                error = max(max(error, off) / SLACK, summed) + poison
-
-            fresh = error <= 1.0 or (counts[4] > 0 and np.isfinite(error))
-            counts[4] = 0
-            if not fresh:  # also for NaN
-                counts[1] += 1
-                numbers[1] = h * retry_factor(error)
-                continue
-            counts[0] += 1
-            reached = end if h == end - alpha else alpha + h
-            for n in range(counts[2], outputs.sectors.shape[0]):
-                if times[n] <= reached:
-                    dense_weights((times[n] - alpha) / h, weights)
-                    dense_sectors(s, weights, back, outputs.sectors[n])
-            record_outputs(s, w, counts, alpha, h, reached, outputs)
-            turn_all(s.trial, back, s.offset, y)
-            numbers[0] = reached
-            factor = step_factor(error, numbers[2])
-            if h == numbers[1] or factor < 1.0:  # a step cut short by the end says little about growth
-                numbers[1] = h * factor
-            numbers[2] = error
-            for b in range(p):
-                if not abs(base[b]) < numbers[4]:  # also for NaN
-                    return DIVERGED
-        return RUNNING
-
-    return advance
+def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Callable[..., int]:
+    """Function (y, s, w, noise_variance, control, outputs, atol, rtol, budget) that advances one problem."""
+    own, space, form = method(activation, K, M, differences)
+    return lambda *rest: advance(own, space(), form, *rest)

@@ -143,7 +143,7 @@ def rosenbrock_lanes(activation: str, K: int, M: int) -> Callable[..., Attempt]:
             substitute(w.coupling, swaps, sums)
             for b in range(p):
                 dC[stage, b] = sums[b]
-            coefficient_changes(w, stage, dA, dG)
+            coefficient_changes(w.JA, w.JG, dC[stage], dA, dG)
         for b in range(p):
             rows[b] += dC[STAGES - 1, b]
         turn_covariance(rows, V, index, T, C)

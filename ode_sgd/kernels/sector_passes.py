@@ -7,6 +7,8 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from ode_sgd.kernels.block_code import block_kernels, shape_variant
 from ode_sgd.kernels.block_loops import Offsets
 from ode_sgd.kernels.blocks import LANES
@@ -29,6 +31,12 @@ class Sectors(NamedTuple):
     trial: Array  # (blocks, p LANES), the next state, turned
     stages: Array  # (8, blocks or more, p LANES), g_1 .. g_8, turned
     inverse: Array  # (blocks, (K + K(K+1)/2) LANES), see block_loops.py
+
+
+_MATRIX, _STACK = np.zeros((1, 1)), np.zeros((1, 1, 1))
+SECTORS = Sectors(
+    _MATRIX.astype(np.uint64), _MATRIX, _MATRIX, _MATRIX, _MATRIX, _MATRIX, _STACK, _MATRIX
+)  # the smallest, an example of the types
 
 
 class SectorPasses(NamedTuple):

@@ -50,6 +50,27 @@ class Small(NamedTuple):
     dC: Array  # (8, p), of the stages
 
 
+_NUMBERS, _MATRIX, _INTEGERS = np.zeros(1), np.zeros((1, 1)), np.zeros((1, 1), dtype=np.int64)
+SMALL = Small(
+    T=_MATRIX,
+    a=_NUMBERS,
+    overlap=_INTEGERS,
+    C=_MATRIX,
+    V=_MATRIX,
+    L=_NUMBERS,
+    A=_MATRIX,
+    G=_MATRIX,
+    JA=_MATRIX,
+    JG=_MATRIX,
+    scratch=_MATRIX,
+    moments=_NUMBERS,
+    coupling=_MATRIX,
+    pivots=_INTEGERS[0],
+    rows=_NUMBERS,
+    dC=_MATRIX,
+)  # the smallest, an example of the types
+
+
 @kernel()
 def coupling_matrix(index: Indices, JA: Array, JG: Array, moments: Array, M: int, coupling: Array) -> None:
     """1 - (response of dC to itself through dA and dG), (p, p): see block_loops.moments."""
@@ -80,44 +101,45 @@ def coupling_matrix(index: Indices, JA: Array, JG: Array, moments: Array, M: int
 
 
 @kernel(sums=True)
-def coefficient_changes(w: Small, stage: int, dA: Array, dG: Array) -> None:
-    """dA = A'(C)[dC], dG = G'(C)[dC] for the dC of a stage."""
+def coefficient_changes(JA: Array, JG: Array, dC: Array, dA: Array, dG: Array) -> None:
+    """dA = A'(C)[dC], dG = G'(C)[dC]."""
     K, d = dA.shape
     row = 0
     for i in range(K):
         for c in range(d):
             total = 0.0
-            for b in range(w.rows.size):
-                total += w.JA[i * d + c, b] * w.dC[stage, b]
+            for b in range(dC.size):
+                total += JA[i * d + c, b] * dC[b]
             dA[i, c] = total
         for j in range(i, K):
             total = 0.0
-            for b in range(w.rows.size):
-                total += w.JG[row, b] * w.dC[stage, b]
+            for b in range(dC.size):
+                total += JG[row, b] * dC[b]
             dG[i, j] = dG[j, i] = total
             row += 1
 
 
-@kernel(inline=True)
+@kernel()
 def decompose(k: Any, w: Small) -> bool:
     """The coupling matrix."""
     coupling_matrix(w.overlap, w.JA, w.JG, w.moments, w.T.shape[0], w.coupling)
     return factorise(w.coupling, w.pivots)
 
 
-@kernel(inline=True)
+@kernel()
 def solve(k: Any, w: Small, stage: int, noise_variance: float, sums: Array, dA: Array, dG: Array) -> None:
     """dC of a stage, and what it changes, from its sums without coupling."""
     substitute(w.coupling, w.pivots, sums)
+    dC = w.dC[stage]
     for b in range(sums.size):
-        w.dC[stage, b] = sums[b]
-    coefficient_changes(w, stage, dA, dG)
+        dC[b] = sums[b]
+    coefficient_changes(w.JA, w.JG, dC, dA, dG)
 
 
 class Algebra(NamedTuple):
     """What a step does on small matrices, and its work space k; the plain way, or that of large_networks.py."""
 
-    space: Callable[..., Any]  # w -> k
+    space: Callable[[], Any]  # k
     turn_covariance: Callable[..., None]  # (rows, V, index, T, C)
     coefficients: Callable[..., None]  # (C, a, noise_variance, A, G)
     turn_coefficients: Callable[..., None]  # (A, G, V, half)
@@ -126,12 +148,11 @@ class Algebra(NamedTuple):
     solve: Callable[..., None]  # (k, w, stage, noise_variance, sums, dA, dG)
 
 
-def step_algebra(activation: str, K: int, M: int, differences: bool) -> tuple[Algebra, str]:
-    """That of a shape, and the name under which kernels that hold it are compiled."""
-    suffix = "-differences" if differences else ""
+def step_algebra(activation: str, K: int, M: int, differences: bool) -> Algebra:
+    """That of a shape."""
     if not differences and is_large(activation, K, M):
-        return large_algebra(activation), "large"
-    return plain_algebra(activation, K, M, differences), shape_variant(K, M) + suffix
+        return large_algebra(activation, K, M)
+    return plain_algebra(activation, K, M, differences)
 
 
 @functools.cache
@@ -143,7 +164,7 @@ def plain_algebra(activation: str, K: int, M: int, differences: bool) -> Algebra
     coefficients = difference_coefficients(activation) if differences else coefficient_kernels(activation).coefficients
     by_C = difference_linearised(activation) if differences else linearised_coefficients(activation)
 
-    @kernel(variant, inline=True)
+    @kernel(variant)
     def linearise(k: Any, w: Small, noise_variance: float, half: Array) -> None:
         by_C(w.C, w.a, noise_variance, w.overlap, w.A, w.G, w.JA, w.JG)
         symmetric_eigen(w.A, w.L, w.V)
@@ -151,26 +172,22 @@ def plain_algebra(activation: str, K: int, M: int, differences: bool) -> Algebra
         turn_coefficients(w.A, w.G, w.V, half)
 
     # There is no work space: k is a number that nobody reads.
-    return Algebra(len, turn_covariance, coefficients, turn_coefficients, linearise, decompose, solve)
+    return Algebra(int, turn_covariance, coefficients, turn_coefficients, linearise, decompose, solve)
 
 
 @functools.cache
-def large_algebra(activation: str) -> Algebra:
+def large_algebra(activation: str, K: int, M: int) -> Algebra:
     """GMRES, and the plain way for the rest of a step in which that does not converge."""
     coefficients, by_C = pair_coefficients(activation), pair_linearised(activation)
     densely = linearised_coefficients(activation)
 
-    @kernel(activation, inline=True)
-    def space(w: Small) -> Any:
-        return coupling_space(w.A.shape[0], w.A.shape[1], w.rows.size, w.A, w.overlap)
-
-    @kernel(activation, inline=True)
+    @kernel(activation)
     def linearise(k: Any, w: Small, noise_variance: float, half: Array) -> None:
         by_C(w.C, w.a, noise_variance, w.overlap, w.A, w.G, k.JA, k.JG)
         symmetric_eigen(w.A, w.L, w.V)
         turn_large_coefficients(w.A, w.G, w.V, half)
 
-    @kernel(activation, inline=True)
+    @kernel(activation)
     def decompose(k: Any, w: Small) -> bool:
         k.dense[0] = 0
         return True
@@ -198,4 +215,4 @@ def large_algebra(activation: str) -> Algebra:
         responses(k, sums, w.V, w.overlap, nothing, dA, dG)
 
     turns_ = turn_large_covariance, coefficients, turn_large_coefficients
-    return Algebra(space, *turns_, linearise, decompose, solve)
+    return Algebra(functools.partial(coupling_space, K, M), *turns_, linearise, decompose, solve)

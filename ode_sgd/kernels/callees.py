@@ -1,0 +1,152 @@
+"""Kernels that another kernel is handed in a table: it is compiled once, whichever they are.
+
+A driver such as that of rosenbrock.py is the same lines for every activation and every shape. What differs it calls by
+its address. The table's type says what each entry takes and gives, so a call that does not fit is an error of the
+compiler.
+"""
+
+import functools
+import hashlib
+from types import SimpleNamespace
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, imputils, types
+from numba.core.extending import (
+    NativeValue,
+    infer_getattr,
+    lower_builtin,
+    lower_getattr_generic,
+    models,
+    register_model,
+    unbox,
+)
+from numba.core.typing.templates import AttributeTemplate, signature
+
+
+class Callee(types.Callable):  # type: ignore[misc]
+    """A kernel that takes such arguments and gives such a result."""
+
+    def __init__(self, arguments: tuple[Any, ...], result: Any) -> None:
+        self.arguments, self.result = arguments, result
+        super().__init__(name=f"Callee({_short((arguments, result))})")
+
+    def get_call_type(self, context: Any, args: Any, kws: Any) -> Any:
+        given = tuple(map(types.unliteral, args))
+        if kws or given != self.arguments:
+            raise numba.TypingError(f"a callee takes {self.arguments}, not {given} {kws or ''}")
+        return signature(self.result, *self.arguments, recvr=self)
+
+    def get_call_signatures(self) -> Any:
+        return [signature(self.result, *self.arguments)], False
+
+    def get_impl_key(self, sig: Any) -> Any:
+        return type(self)
+
+
+class Table(types.Type):  # type: ignore[misc]
+    """Named callees."""
+
+    def __init__(self, callees: tuple[tuple[str, Callee], ...]) -> None:
+        self.callees = callees
+        super().__init__(name=f"Callees({_short([(name, callee.name) for name, callee in callees])})")
+
+
+def _short(facts: Any) -> str:
+    """In place of types whose names are pages long, and part of symbols."""
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
+
+
+@register_model(Callee)
+@register_model(Table)
+class _Address(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, ir.IntType(64))
+
+
+@infer_getattr
+class _Entries(AttributeTemplate):  # type: ignore[misc]
+    key = Table
+
+    def generic_resolve(self, table: Any, name: str) -> Any:
+        return dict(table.callees).get(name)
+
+
+@lower_getattr_generic(Table)
+def _entry(context: Any, builder: Any, table: Any, address: Any, name: str) -> Any:
+    number = ir.Constant(ir.IntType(64), [each for each, _ in table.callees].index(name))
+    entries = builder.inttoptr(address, ir.IntType(64).as_pointer())
+    return builder.load(builder.gep(entries, [number]))
+
+
+@lower_builtin(Callee, types.VarArg(types.Any))
+def _call(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    (_, *kinds), (address, *given) = sig.args, args
+    convention = context.call_conv
+    function = builder.inttoptr(address, convention.get_function_type(sig.return_type, kinds).as_pointer())
+    status, result = convention.call_function(builder, function, sig.return_type, kinds, given)
+    with builder.if_then(status.is_error, likely=False):
+        convention.return_status_propagate(builder, status)
+    return imputils.impl_ret_new_ref(context, builder, sig.return_type, result)
+
+
+@unbox(Table)
+def _taken(kind: Any, callees: Any, c: Any) -> Any:
+    address = cgutils.alloca_once_value(c.builder, ir.Constant(ir.IntType(64), 0))
+    number = c.pyapi.object_getattr_string(callees, "address")
+    with cgutils.if_likely(c.builder, cgutils.is_not_null(c.builder, number)):
+        c.builder.store(c.unbox(types.int64, number).value, address)
+        c.pyapi.decref(number)
+    value = c.builder.load(address)
+    return NativeValue(value, is_error=cgutils.is_null(c.builder, number))
+
+
+RESULTS = {None: types.none, int: types.intp, bool: types.boolean, float: types.float64}
+
+
+def annotated_result(function: Any, arguments: Any) -> Any:
+    """The type that an annotation says, None where it does not: for vectors `float` stands for vectors."""
+    said = function.__annotations__.get("return", ...)
+    return RESULTS.get(said) if said is not float or all(map(_of_numbers, arguments)) else None
+
+
+def _of_numbers(kind: Any) -> bool:
+    if isinstance(kind, types.BaseTuple):
+        return all(map(_of_numbers, kind))
+    return isinstance(getattr(kind, "dtype", kind), types.Number | types.Boolean)
+
+
+class Callees:
+    """A table, as Python has it; what it lists is compiled when a kernel first takes it.
+
+    Parameters
+    ----------
+    **callees : tuple
+        A kernel, and a value of each argument's type.
+    """
+
+    def __init__(self, **callees: tuple[Any, ...]) -> None:
+        self.callees = [(kernel, tuple(map(numba.typeof, values))) for kernel, *values in callees.values()]
+        kinds = [Callee(kinds, annotated_result(kernel.py_func, kinds)) for kernel, kinds in self.callees]
+        self._numba_type_ = Table(tuple(zip(callees, kinds, strict=True)))
+
+    @functools.cached_property
+    def address(self) -> int:
+        """Of an array of all addresses, which lives as long as this."""
+        self.addresses = np.array([_address_of(*each) for each in self.callees], dtype=np.int64)
+        return self.addresses.ctypes.data
+
+
+def _address_of(kernel: Any, kinds: tuple[Any, ...]) -> int:
+    getattr(kernel, "prepare", kernel.compile)(kinds)  # as plain Numba has it, or ours
+    made = kernel.overloads[kinds]
+    return int(made.library.get_pointer_to_function(made.fndesc.llvm_func_name))
+
+
+def callees(**given: tuple[Any, ...]) -> Any:
+    """`Callees` of such kernels; without the compiler, they themselves."""
+    if numba.config.DISABLE_JIT:
+        return SimpleNamespace(**{name: kernel for name, (kernel, *_) in given.items()})
+    return Callees(**given)
