@@ -25,6 +25,8 @@ from numba.core.extending import (
 )
 from numba.core.typing.templates import AttributeTemplate, signature
 
+from ode_sgd.kernels.references import Reference
+
 
 class Callee(types.Callable):  # type: ignore[misc]
     """A kernel that takes such arguments and gives such a result."""
@@ -113,9 +115,15 @@ def annotated_result(function: Any, arguments: Any) -> Any:
 
 
 def _of_numbers(kind: Any) -> bool:
+    if isinstance(kind, Reference):
+        return _of_numbers(kind.of)
     if isinstance(kind, types.BaseTuple):
         return all(map(_of_numbers, kind))
     return isinstance(getattr(kind, "dtype", kind), types.Number | types.Boolean)
+
+
+def _kind(value: Any) -> Any:
+    return value if isinstance(value, types.Type) else numba.typeof(value)
 
 
 class Callees:
@@ -124,11 +132,11 @@ class Callees:
     Parameters
     ----------
     **callees : tuple
-        A kernel, and a value of each argument's type.
+        A kernel, and its arguments' types, or values of these types.
     """
 
     def __init__(self, **callees: tuple[Any, ...]) -> None:
-        self.callees = [(kernel, tuple(map(numba.typeof, values))) for kernel, *values in callees.values()]
+        self.callees = [(kernel, tuple(map(_kind, values))) for kernel, *values in callees.values()]
         kinds = [Callee(kinds, annotated_result(kernel.py_func, kinds)) for kernel, kinds in self.callees]
         self._numba_type_ = Table(tuple(zip(callees, kinds, strict=True)))
 

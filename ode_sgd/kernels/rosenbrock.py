@@ -18,6 +18,7 @@ from ode_sgd.kernels.differences import difference_error
 from ode_sgd.kernels.eigenbasis import turn_covariance
 from ode_sgd.kernels.lanes import room, zeros
 from ode_sgd.kernels.layout import Indices
+from ode_sgd.kernels.references import refer, reference_to
 from ode_sgd.kernels.sector_passes import SECTORS, Sectors, dense_sums, sector_passes, sector_sums
 from ode_sgd.kernels.step_algebra import SMALL, Small, step_algebra
 from ode_sgd.kernels.step_control import SLACK, retry_factor, step_factor, sums_error, too_short
@@ -159,8 +160,8 @@ def advance(
     k: Any,
     differences: bool,
     y: Array,
-    s: Sectors,
-    w: Small,
+    sectors: Sectors,
+    small: Small,
     noise_variance: float,
     control: Control,
     outputs: Outputs,
@@ -169,7 +170,7 @@ def advance(
     budget: int,
 ) -> int:
     """Advance y (blocks, p LANES), recording the outputs passed on the way."""
-    numbers, counts = control.numbers, control.counts
+    numbers, counts, s, w = control.numbers, control.counts, refer(sectors), refer(small)
     # Every w.X counts a reference up and down: once here, not in every loop.
     index, T, a, C, V, base, dC = w.overlap, w.T, w.a, w.C, w.V, w.rows, w.dC
     A, G, times = w.A, w.G, outputs.alpha
@@ -287,16 +288,16 @@ def method(activation: str, K: int, M: int, differences: bool = False) -> Method
     _, eps_g, error_terms, _ = coefficient_kernels(activation)
     if differences:
         eps_g = difference_error(activation)
-    number, vector, matrix, s, w, k = 1.0, np.zeros(1), np.zeros((1, 1)), SECTORS, SMALL, algebra.space()
+    number, vector, matrix, s, w, k = 1.0, np.zeros(1), np.zeros((1, 1)), reference_to(SECTORS), reference_to(SMALL), algebra.space()
     own = callees(
-        turn_all=(passes.turn_all, matrix, matrix, s.offset, matrix),
+        turn_all=(passes.turn_all, matrix, matrix, SECTORS.offset, matrix),
         coupling_moments=(passes.coupling_moments, s, number, vector, matrix, vector),
         stage_pass=(passes.stage_pass, s, 1, vector, vector, matrix, matrix, matrix, matrix, matrix, vector),
         finish_pass=(passes.finish_pass, s, matrix, matrix, matrix, number, number, number),
         dense_sectors=(passes.dense_sectors, s, vector, matrix, matrix),
         eps_g=(eps_g, matrix, vector),
         error_terms=(error_terms, matrix, vector),
-        turn_covariance=(algebra.turn_covariance, vector, matrix, w.overlap, matrix, matrix),
+        turn_covariance=(algebra.turn_covariance, vector, matrix, SMALL.overlap, matrix, matrix),
         coefficients=(algebra.coefficients, matrix, vector, number, matrix, matrix),
         turn_coefficients=(algebra.turn_coefficients, matrix, matrix, matrix, matrix),
         linearise=(algebra.linearise, k, w, number, matrix),
