@@ -10,6 +10,7 @@ from ode_sgd.kernels.block_code import shape_variant
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.lanes import WIDTH, as_lanes, choose, room
 from ode_sgd.kernels.layout import Indices, overlap_index, row_count
+from ode_sgd.kernels.references import refer
 from ode_sgd.kernels.rosenbrock import (
     COMPLETE,
     DENSE,
@@ -215,10 +216,10 @@ def batch_lanes(activation: str, K: int, M: int) -> Callable[..., bool]:
     attempt, turn_all = rosenbrock_lanes(activation, K, M), sector_passes(K, M, 1).turn_all
 
     @kernel(f"{activation}-{shape_variant(K, M)}")
-    def advance(x: Queue, space: LaneSpace, alpha: Array, atol: float, rtol: float, budget: int) -> bool:
-        f, g = space.sectors, space.small
+    def advance(queue: Queue, lanes: LaneSpace, alpha: Array, atol: float, rtol: float, budget: int) -> bool:
+        x, space, f, g = refer(queue), refer(lanes), lanes.sectors, lanes.small
         y = as_lanes(space.y)
-        s = Sectors(
+        sectors = Sectors(
             f.offset,
             as_lanes(f.rate),
             as_lanes(f.noise),
@@ -228,7 +229,7 @@ def batch_lanes(activation: str, K: int, M: int) -> Callable[..., bool]:
             as_lanes(f.stages),
             as_lanes(f.inverse),
         )
-        w = Small(
+        small = Small(
             as_lanes(g.T),
             as_lanes(g.a),
             g.overlap,
@@ -246,6 +247,7 @@ def batch_lanes(activation: str, K: int, M: int) -> Callable[..., bool]:
             as_lanes(g.rows),
             as_lanes(g.dC),
         )
+        s, w = refer(sectors), refer(small)
         swaps, weights, sums = as_lanes(space.swaps), as_lanes(space.weights), as_lanes(space.sums)
         noise_variance, floor, h = as_lanes(space.noise_variance), as_lanes(space.floor), as_lanes(space.h)
         accepted, back = as_lanes(space.accepted), room(w.V, (K, K))

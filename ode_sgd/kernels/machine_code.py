@@ -308,7 +308,8 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
 
     def _way_in(self, types: Any, result: Any) -> Any:
         """What Python calls, and what must live as long."""
-        context, description, environment = result.target_context, result.fndesc, result.environment
+        description, environment = result.fndesc, result.environment
+        context = result.target_context.subtarget(enable_nrt=True)  # of one from disk: it is to hand over arrays
         library = _Library(f"{description.qualname}-python", self, types, wrapper=True)
         if result.library.wrapper is None:
             helper = context.call_conv.init_call_helper(SimpleNamespace())

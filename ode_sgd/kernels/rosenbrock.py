@@ -288,7 +288,14 @@ def method(activation: str, K: int, M: int, differences: bool = False) -> Method
     _, eps_g, error_terms, _ = coefficient_kernels(activation)
     if differences:
         eps_g = difference_error(activation)
-    number, vector, matrix, s, w, k = 1.0, np.zeros(1), np.zeros((1, 1)), reference_to(SECTORS), reference_to(SMALL), algebra.space()
+    number, vector, matrix, s, w, k = (
+        1.0,
+        np.zeros(1),
+        np.zeros((1, 1)),
+        reference_to(SECTORS),
+        reference_to(SMALL),
+        algebra.space(),
+    )
     own = callees(
         turn_all=(passes.turn_all, matrix, matrix, SECTORS.offset, matrix),
         coupling_moments=(passes.coupling_moments, s, number, vector, matrix, vector),

@@ -84,26 +84,12 @@ def test_where_gmres_does_not_converge_the_coupling_is_decomposed(spaces):
     case, K, M = stepping.Case.random("erf", 2, 8, 8, seed=4), 8, 8
     stepping.take(case, 2.0)
     _, w = spaces[-1]
-    d, p = K + M, w.rows.size
-    k = large.Coupling(
-        JA=np.zeros((2, 3, K, d)),
-        JG=np.zeros((K * (K + 1) // 2, row_count(d, 0))),
-        changes=np.zeros((d, d)),
-        flat=np.zeros(p),
-        dA=np.zeros((K, d)),
-        dG=np.zeros((K, K)),
-        half=np.zeros((K, d)),
-        basis=np.zeros((large.PRODUCTS + 1, p)),
-        triangle=np.zeros((large.PRODUCTS + 1, large.PRODUCTS)),
-        rotations=np.zeros((3, large.PRODUCTS + 1)),
-        scale=np.zeros(2),
-        dense=np.zeros(1, dtype=np.int64),
-    )
+    p, k = w.rows.size, large.coupling_space(K, M)
     rng, (A, G), (dA, dG) = np.random.default_rng(0), empty(K, d), empty(K, d)
     right = rng.normal(size=p)
     turn_covariance(w.rows, w.V, w.overlap, w.T, w.C)
     large.pair_linearised("erf")(w.C, w.a, case.system.noise_variance, w.overlap, A, G, k.JA, k.JG)
-    solve = large_algebra("erf").solve
+    solve = large_algebra("erf", K, M).solve
     solve(k, w, 0, case.system.noise_variance, right.copy(), dA, dG)
     assert not k.dense[0]
     k.JG[:] = 1e6 * rng.normal(size=k.JG.shape)

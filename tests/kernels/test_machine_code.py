@@ -110,6 +110,28 @@ def test_an_entry_brings_the_kernels_that_it_calls(folder):
         assert inner(1.0) == 2.0
 
 
+def test_python_gets_arrays_of_a_kernel_that_was_compiled_for_another(folder):
+    """The way into it is made in a process that has it from disk."""
+
+    def make():
+        def array_for_a_test(x):
+            return x + np.ones(2), x
+
+        array = kernel()(array_for_a_test)
+
+        def sum_for_a_test(x):
+            return array(x)[0].sum()
+
+        return array, kernel()(sum_for_a_test)
+
+    assert make()[1](np.ones(2)) == 4.0
+    with event.install_recorder("numba:compile") as recorder:
+        new, given = make()[0](np.ones(2))
+    assert not recorder.buffer
+    np.testing.assert_array_equal(new, [2.0, 2.0])
+    np.testing.assert_array_equal(given, [1.0, 1.0])
+
+
 def test_a_function_that_is_no_kernel_is_told(folder):
     """Its memory would know no symbol of a kernel: the process would end."""
     inner, _ = two_kernels()

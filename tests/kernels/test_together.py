@@ -100,7 +100,7 @@ def test_a_helper_compiles_what_is_called_and_leaves_out_what_others_are_at(thre
     claims.mkdir()
     with together.one_of(2, 1, claims):
         file = another(claims, second._label((float64, literal(1))))
-        third._share((float64,))
+        third._share(third.calls((float64,)))
         assert list(first.overloads) == [(float64,)]  # also as what the second one calls
         assert not second.overloads and not third.overloads
         os.close(file)
