@@ -177,7 +177,7 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
         """Advance y (blocks, p LANES), recording the outputs passed on the way."""
         numbers, counts = control.numbers, control.counts
         # Every w.X counts a reference up and down: once here, not in every loop.
-        index, T, a, C, V, base, dC = w.overlap, w.T, w.a, w.C, w.V, w.rows, w.dC
+        index, T, a, C, V, moving, base, dC = w.overlap, w.T, w.a, w.C, w.V, w.moving, w.rows, w.dC
         A, G, times = w.A, w.G, outputs.alpha
         K, d = A.shape
         p, end = base.size, times[-1]
@@ -231,7 +231,7 @@ def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Ca
                     if stage > 0 or not fresh:  # otherwise they are as above
                         turn_covariance(rows, V, index, T, C)
                         coefficients(C, a, noise_variance, A, G)
-                        turn_coefficients(A, G, V, half)
+                        turn_coefficients(A, G, moving, half)
                     if stage == STAGES - 1:
                         embedded = eps_g(C, a)
                     stage_pass(s, stage, table[stage], STAGE_C[stage] / h, E, dA, dG, A, G, sums)
