@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ode_sgd.kernels.averages import load
 from ode_sgd.kernels.coefficients import ANY
 from ode_sgd.kernels.compile import Array, kernel
-from ode_sgd.kernels.lanes import choose, room
+from ode_sgd.kernels.lanes import room
 from ode_sgd.kernels.layout import Indices
 
 
@@ -33,25 +33,22 @@ class Turns(NamedTuple):
 def moving_directions(activation: str) -> Callable[..., None]:
     """Kernel (L, V, moving): `moving` is V, with zeros in the columns at rest, whose eigenvalues L become zero.
 
-    There is one other column where g' is constant, however small v is. Elsewhere a small eigenvalue is a slow motion.
+    Where g' is constant one column moves, however small v is, and the trace is its eigenvalue. Elsewhere a small
+    eigenvalue is a slow motion.
     """
     one = getattr(load(activation), "CONSTANT_SLOPE", False)
 
     @kernel(activation, inline=True)
     def fill(L: Array, V: Array, moving: Array) -> None:
         K = L.size
-        largest = L[0]
-        for a in range(1, K):
-            largest = max(largest, L[a])
+        trace = 0.0 * L[0]
         for a in range(K):
-            if one:
-                at_rest = L[a] < 0.5 * largest
-                L[a] = choose(at_rest, 0.0, L[a])
-                for i in range(K):
-                    moving[i, a] = choose(at_rest, 0.0, V[i, a])
-            else:
-                for i in range(K):
-                    moving[i, a] = V[i, a]
+            trace += L[a]
+        for a in range(K):
+            moves = 1.0 * (L[a] >= 0.5 * trace) if one else 1.0  # also in lanes; what is NaN stays that
+            L[a] *= moves
+            for i in range(K):
+                moving[i, a] = moves * V[i, a]
 
     return fill
 
