@@ -28,7 +28,7 @@ from numba.core.typing.templates import AttributeTemplate, signature
 from ode_sgd.kernels.references import Reference
 
 
-class Callee(types.Callable):  # type: ignore[misc]
+class Callee(types.Callable):
     """A kernel that takes such arguments and gives such a result."""
 
     def __init__(self, arguments: tuple[Any, ...], result: Any) -> None:
@@ -36,7 +36,7 @@ class Callee(types.Callable):  # type: ignore[misc]
         super().__init__(name=f"Callee({_short((arguments, result))})")
 
     def get_call_type(self, context: Any, args: Any, kws: Any) -> Any:
-        given = tuple(map(types.unliteral, args))
+        given = tuple(map(numba.types.unliteral, args))
         if kws or given != self.arguments:
             raise numba.TypingError(f"a callee takes {self.arguments}, not {given} {kws or ''}")
         return signature(self.result, *self.arguments, recvr=self)
@@ -48,7 +48,7 @@ class Callee(types.Callable):  # type: ignore[misc]
         return type(self)
 
 
-class Table(types.Type):  # type: ignore[misc]
+class Table(types.Type):
     """Named callees."""
 
     def __init__(self, callees: tuple[tuple[str, Callee], ...]) -> None:
@@ -76,14 +76,12 @@ class _Entries(AttributeTemplate):  # type: ignore[misc]
         return dict(table.callees).get(name)
 
 
-@lower_getattr_generic(Table)
 def _entry(context: Any, builder: Any, table: Any, address: Any, name: str) -> Any:
     number = ir.Constant(ir.IntType(64), [each for each, _ in table.callees].index(name))
     entries = builder.inttoptr(address, ir.IntType(64).as_pointer())
     return builder.load(builder.gep(entries, [number]))
 
 
-@lower_builtin(Callee, types.VarArg(types.Any))
 def _call(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     (_, *kinds), (address, *given) = sig.args, args
     convention = context.call_conv
@@ -94,7 +92,6 @@ def _call(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return imputils.impl_ret_new_ref(context, builder, sig.return_type, result)
 
 
-@unbox(Table)
 def _taken(kind: Any, callees: Any, c: Any) -> Any:
     address = cgutils.alloca_once_value(c.builder, ir.Constant(ir.IntType(64), 0))
     number = c.pyapi.object_getattr_string(callees, "address")
@@ -103,6 +100,11 @@ def _taken(kind: Any, callees: Any, c: Any) -> Any:
         c.pyapi.decref(number)
     value = c.builder.load(address)
     return NativeValue(value, is_error=cgutils.is_null(c.builder, number))
+
+
+lower_getattr_generic(Table)(_entry)
+lower_builtin(Callee, numba.types.VarArg(types.Any))(_call)
+unbox(Table)(_taken)
 
 
 RESULTS = {None: types.none, int: types.intp, bool: types.boolean, float: types.float64}
@@ -117,7 +119,7 @@ def annotated_result(function: Any, arguments: Any) -> Any:
 def _of_numbers(kind: Any) -> bool:
     if isinstance(kind, Reference):
         return _of_numbers(kind.of)
-    if isinstance(kind, types.BaseTuple):
+    if isinstance(kind, numba.types.BaseTuple):
         return all(map(_of_numbers, kind))
     return isinstance(getattr(kind, "dtype", kind), types.Number | types.Boolean)
 
@@ -132,24 +134,28 @@ class Callees:
     Parameters
     ----------
     **callees : tuple
-        A kernel, and its arguments' types, or values of these types.
+        A kernel, whose result is annotated, and its arguments' types, or values of these types.
     """
 
     def __init__(self, **callees: tuple[Any, ...]) -> None:
         self.callees = [(kernel, tuple(map(_kind, values))) for kernel, *values in callees.values()]
-        kinds = [Callee(kinds, annotated_result(kernel.py_func, kinds)) for kernel, kinds in self.callees]
-        self._numba_type_ = Table(tuple(zip(callees, kinds, strict=True)))
+        self.kinds = [Callee(kinds, annotated_result(kernel.py_func, kinds)) for kernel, kinds in self.callees]
+        self._numba_type_ = Table(tuple(zip(callees, self.kinds, strict=True)))
 
     @functools.cached_property
     def address(self) -> int:
         """Of an array of all addresses, which lives as long as this."""
-        self.addresses = np.array([_address_of(*each) for each in self.callees], dtype=np.int64)
+        addresses = [_address_of(kernel, kind) for (kernel, _), kind in zip(self.callees, self.kinds, strict=True)]
+        self.addresses = np.array(addresses, dtype=np.int64)
         return self.addresses.ctypes.data
 
 
-def _address_of(kernel: Any, kinds: tuple[Any, ...]) -> int:
-    getattr(kernel, "prepare", kernel.compile)(kinds)  # as plain Numba has it, or ours
-    made = kernel.overloads[kinds]
+def _address_of(kernel: Any, kind: Callee) -> int:
+    getattr(kernel, "prepare", kernel.compile)(kind.arguments)  # ours, or plain Numba's
+    made = kernel.overloads[kind.arguments]
+    given = numba.types.unliteral(made.signature.return_type)
+    if given != kind.result:
+        raise TypeError(f"{kernel.py_func.__qualname__} gives {given}, not {kind.result} as annotated")
     return int(made.library.get_pointer_to_function(made.fndesc.llvm_func_name))
 
 

@@ -2,12 +2,19 @@
 
 With D = V diag V^T the student index of every overlap is turned by V: r' = V^T r, q' = V^T q V. Coefficients turn
 alike, A' = V^T A [V, 1] and G' = V^T G V, and derivatives with respect to C' follow by the chain rule.
+
+Where g' is constant, dJ_i is proportional to v_i: sum_i v_i J_i moves, and combinations orthogonal to it are at rest.
+D = v v^T has K - 1 eigenvalues zero, with zeros in their rows and columns of A', G' and the derivatives. Rounding would
+leave 1e-16 there, which nothing damps: in A' a drift of what is at rest, and in G', where it differs from stage to
+stage, an error estimate in proportion to rate h, which bounds h. So coefficients are turned by `moving`, which is V
+with zeros in the columns at rest, and come out with exact zeros.
 """
 
 import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ode_sgd.kernels.averages import load
 from ode_sgd.kernels.coefficients import ANY
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.lanes import room
@@ -18,8 +25,32 @@ class Turns(NamedTuple):
     """The compiled functions."""
 
     turn_covariance: Callable[..., None]  # (rows, V, index, T, C)
-    turn_coefficients: Callable[..., None]  # (A, G, V, half)
-    turn_derivatives: Callable[..., None]  # (JA, JG, V, index, scratch)
+    turn_coefficients: Callable[..., None]  # (A, G, V, half), with `moving` for V
+    turn_derivatives: Callable[..., None]  # (JA, JG, V, index, scratch), likewise
+
+
+@functools.cache
+def moving_directions(activation: str) -> Callable[..., None]:
+    """Kernel (L, V, moving): `moving` is V, with zeros in the columns at rest, whose eigenvalues L become zero.
+
+    Where g' is constant one column moves, however small v is, and the trace is its eigenvalue. Elsewhere a small
+    eigenvalue is a slow motion.
+    """
+    one = getattr(load(activation), "CONSTANT_SLOPE", False)
+
+    @kernel(activation, inline=True)
+    def fill(L: Array, V: Array, moving: Array) -> None:
+        K = L.size
+        trace = 0.0 * L[0]
+        for a in range(K):
+            trace += L[a]
+        for a in range(K):
+            moves = 1.0 * (L[a] >= 0.5 * trace) if one else 1.0  # also in lanes; what is NaN stays that
+            L[a] *= moves
+            for i in range(K):
+                moving[i, a] = moves * V[i, a]
+
+    return fill
 
 
 @functools.cache

@@ -16,8 +16,8 @@ from numba.core.typing.templates import AttributeTemplate
 _POINTER = ir.IntType(8).as_pointer()
 
 
-class Reference(types.Type):  # type: ignore[misc]
-    """Where a named tuple lies, which somebody else holds."""
+class Reference(types.Type):
+    """Where a named tuple lies, whose arrays somebody else holds."""
 
     def __init__(self, of: Any) -> None:
         self.of = of
@@ -38,7 +38,6 @@ class _Fields(AttributeTemplate):  # type: ignore[misc]
         return dict(zip(reference.of.fields, reference.of.types, strict=True)).get(name)
 
 
-@lower_getattr_generic(Reference)
 def _field(context: Any, builder: Any, reference: Any, pointer: Any, name: str) -> Any:
     whole, number = reference.of, reference.of.fields.index(name)
     place = builder.bitcast(pointer, context.get_value_type(whole).as_pointer())
@@ -46,23 +45,32 @@ def _field(context: Any, builder: Any, reference: Any, pointer: Any, name: str) 
     return impl_ret_borrowed(context, builder, whole.types[number], value)
 
 
-def _refer(typing: Any, tuple_: Any) -> Any:
-    result = Reference(tuple_)
+lower_getattr_generic(Reference)(_field)
+
+
+def _referred(kind: Any) -> Any:
+    return Reference(kind) if isinstance(kind, numba.types.BaseNamedTuple) else kind
+
+
+def _refer(typing: Any, given: Any) -> Any:
+    result = _referred(given)
 
     def write(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        if result is given:
+            return impl_ret_borrowed(context, builder, given, args[0])
         return builder.bitcast(cgutils.alloca_once_value(builder, args[0]), _POINTER)
 
-    return result(tuple_), write
+    return result(given), write
 
 
-def _as_it_is(tuple_: Any) -> Any:
-    return tuple_
+def _as_it_is(given: Any) -> Any:
+    return given
 
 
-# A reference to a named tuple, good as long as the call that makes it goes on.
+# A reference to a named tuple, good as long as the call that makes it goes on; of anything else, it itself.
 refer: Any = _as_it_is if numba.config.DISABLE_JIT else intrinsic(_refer)
 
 
 def reference_to(example: Any) -> Any:
-    """The type of references to such a tuple."""
-    return Reference(numba.typeof(example))
+    """The type of `refer` of such a value; without the compiler, the value."""
+    return example if numba.config.DISABLE_JIT else _referred(numba.typeof(example))

@@ -17,7 +17,7 @@ from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.differences import difference_error
 from ode_sgd.kernels.eigenbasis import turn_covariance
 from ode_sgd.kernels.lanes import room, zeros
-from ode_sgd.kernels.layout import Indices
+from ode_sgd.kernels.layout import Indices, row_count
 from ode_sgd.kernels.references import refer, reference_to
 from ode_sgd.kernels.sector_passes import SECTORS, Sectors, dense_sums, sector_passes, sector_sums
 from ode_sgd.kernels.step_algebra import SMALL, Small, step_algebra
@@ -154,10 +154,124 @@ def specialised(C: Array, y: Array, s: Sectors, overlap: Indices, floor: float) 
     return True
 
 
+class Room(NamedTuple):
+    """Small arrays of the steps of one call."""
+
+    E: Array  # (K, M)
+    dA: Array  # (K, d), of the last stage
+    dG: Array  # (K, K)
+    half: Array  # (K, d), scratch
+    sums: Array  # (p,), of a stage over sectors
+    rows: Array  # (p,), C in a stage
+    back: Array  # (K, K), V^T
+    weights: Array  # (8,), of the stages in dense output
+    table: Array  # STAGE_A, not read-only: a type of arguments the less
+
+
+def room_for(K: int, M: int) -> Room:
+    """That of one shape."""
+    p = row_count(K, M)
+    return Room(
+        E=np.empty((K, M)),
+        dA=np.zeros((K, K + M)),
+        dG=np.zeros((K, K)),
+        half=np.empty((K, K + M)),
+        sums=np.empty(p),
+        rows=np.empty(p),
+        back=np.empty((K, K)),
+        weights=np.empty(STAGES),
+        table=STAGE_A.copy(),
+    )
+
+
+@kernel()
+def prepare(own: Any, k: Any, y: Array, s: Any, w: Any, r: Any, noise_variance: float, floor: float) -> bool:
+    """Coefficients and their derivatives, then everything into the eigenbasis of D.
+
+    False where students deserve differences as variables.
+    """
+    index, V, C, A, E, back = w.overlap, w.V, w.C, w.A, r.E, r.back
+    K, M = E.shape
+    sector_sums(y, s.variance, r.sums)
+    for i in range(K):
+        for j in range(K):
+            V[i, j] = 1.0 if i == j else 0.0
+    own.turn_covariance(r.sums, V, index, w.T, C)
+    if floor > 0.0 and specialised(C, y, s, index, floor):
+        return False
+    own.linearise(k, w, noise_variance, r.half)
+    own.turn_all(y, V, s.offset, s.z)
+    sector_sums(s.z, s.variance, w.rows)
+    for i in range(K):
+        for m in range(M):
+            E[i, m] = A[i, K + m]
+        for j in range(K):
+            back[i, j] = V[j, i]
+    return True
+
+
+@kernel()
+def attempt(
+    own: Any,
+    k: Any,
+    differences: bool,
+    s: Any,
+    w: Any,
+    r: Any,
+    noise_variance: float,
+    h: float,
+    atol: float,
+    rtol: float,
+    fresh: bool,
+    trace: float,
+) -> float:
+    """Try a step of size h: the new state, turned, in s.trial; what it is off by, relative to what it may be."""
+    # Every w.X counts a reference up and down: once here, not in every loop.
+    index, T, a, C, V, moving, base, dC, A, G = w.overlap, w.T, w.a, w.C, w.V, w.moving, w.rows, w.dC, w.A, w.G
+    E, dA, dG, half, sums, rows, table = r.E, r.dA, r.dG, r.half, r.sums, r.rows, r.table
+    embedded = np.inf
+    own.coupling_moments(s, 1.0 / (GAMMA * h), w.L, E, w.moments)
+    if not own.decompose(k, w):
+        return np.inf
+    for stage in range(STAGES):
+        for b in range(base.size):
+            rows[b] = base[b]
+            for j in range(stage):
+                rows[b] += STAGE_A[stage, j] * dC[j, b]
+        if stage > 0 or not fresh:  # otherwise they are as `prepare` left them
+            own.turn_covariance(rows, V, index, T, C)
+            own.coefficients(C, a, noise_variance, A, G)
+            own.turn_coefficients(A, G, moving, half)
+        if stage == STAGES - 1:
+            embedded = own.eps_g(C, a)
+        own.stage_pass(s, stage, table[stage], STAGE_C[stage] / h, E, dA, dG, A, G, sums)
+        own.solve(k, w, stage, noise_variance, sums, dA, dG)
+    smallest = 0.0
+    if differences:
+        for n in range(T.shape[0]):
+            smallest += SMALLEST * T[n, n]
+    mean_size = 0.0
+    for i in range(V.shape[0]):
+        mean_size += base[index[i, i]] / trace
+    mean_size = max(mean_size, smallest / trace)
+    for b in range(base.size):
+        rows[b] += dC[STAGES - 1, b]
+    own.turn_covariance(rows, V, index, T, C)
+    final = own.eps_g(C, a)
+    error = own.finish_pass(s, E, dA, dG, mean_size, atol, rtol)
+    # eps_g may be far smaller than the overlaps: hold its own error against it, down to its rounding.
+    rounding = rtol * smallest if differences else ROUNDING * own.error_terms(C, a)
+    off = abs(final - embedded) / (rtol * abs(final) + rounding + TINY)
+    summed = sums_error(index, base, rows, dC[STAGES - 1], T, smallest, atol * trace, rtol)
+    poison = 0.0 * (error + off + summed)  # max loses a NaN, a sum keeps it
+    return max(max(error, off) / SLACK, summed) + poison
+
+
 @kernel()
 def advance(
     own: Any,
-    k: Any,
+    space: Any,
+    spare: Room,
     differences: bool,
     y: Array,
     sectors: Sectors,
@@ -169,25 +283,17 @@ def advance(
     rtol: float,
     budget: int,
 ) -> int:
-    """Advance y (blocks, p LANES), recording the outputs passed on the way."""
-    numbers, counts, s, w = control.numbers, control.counts, refer(sectors), refer(small)
-    # Every w.X counts a reference up and down: once here, not in every loop.
-    index, T, a, C, V, base, dC = w.overlap, w.T, w.a, w.C, w.V, w.rows, w.dC
-    A, G, times = w.A, w.G, outputs.alpha
-    K, d = A.shape
-    p, end = base.size, times[-1]
-    E, dA, dG = room(A, (K, d - K)), zeros(A, (K, d)), zeros(A, (K, K))
-    rows, sums, half = room(A, (p,)), room(A, (p,)), room(A, (K, d))
-    back, weights = room(A, (K, K)), room(A, (STAGES,))
-    table = STAGE_A.copy()  # not read-only: a type of arguments the less
+    """Advance y (blocks, p LANES) by up to `budget` attempted steps, recording the outputs passed on the way.
+
+    `own` are the kernels of an activation, a shape and a form, `space` is what they work in: see `method`.
+    """
+    k, s, w, r, o = refer(space), refer(sectors), refer(small), refer(spare), refer(outputs)
+    numbers, counts, base, times = control.numbers, control.counts, w.rows, outputs.alpha
+    end, fresh = times[-1], budget > 0  # true: a constant would be of another type than what follows
     trace = 0.0  # mu_1
     for block in range(s.variance.shape[0]):
         for lane in range(LANES):
             trace += s.variance[block, lane]
-    smallest = 0.0
-    for n in range(d - K):
-        smallest += SMALLEST * T[n, n]
-    fresh = True
     for _ in range(budget):
         if counts[2] >= times.size:
             return COMPLETE
@@ -198,76 +304,30 @@ def advance(
         if too_short(h, alpha):
             return STEP_SIZE
 
-        if fresh:  # coefficients and their derivatives, then everything into the eigenbasis of D
-            sector_sums(y, s.variance, sums)
-            for i in range(K):
-                for j in range(K):
-                    V[i, j] = 1.0 if i == j else 0.0
-            own.turn_covariance(sums, V, index, T, C)
-            if numbers[3] > 0.0 and specialised(C, y, s, index, numbers[3]):
-                return SPECIALISED
-            own.linearise(k, w, noise_variance, half)
-            own.turn_all(y, V, s.offset, s.z)
-            sector_sums(s.z, s.variance, base)
-            for i in range(K):
-                for m in range(d - K):
-                    E[i, m] = A[i, K + m]
-                for j in range(K):
-                    back[i, j] = V[j, i]
-        own.coupling_moments(s, 1.0 / (GAMMA * h), w.L, E, w.moments)
-        error = embedded = np.inf
-        if own.decompose(k, w):
-            for stage in range(STAGES):
-                for b in range(p):
-                    rows[b] = base[b]
-                    for j in range(stage):
-                        rows[b] += STAGE_A[stage, j] * dC[j, b]
-                if stage > 0 or not fresh:  # otherwise they are as above
-                    own.turn_covariance(rows, V, index, T, C)
-                    own.coefficients(C, a, noise_variance, A, G)
-                    own.turn_coefficients(A, G, V, half)
-                if stage == STAGES - 1:
-                    embedded = own.eps_g(C, a)
-                own.stage_pass(s, stage, table[stage], STAGE_C[stage] / h, E, dA, dG, A, G, sums)
-                own.solve(k, w, stage, noise_variance, sums, dA, dG)
-            mean_size = 0.0
-            for i in range(K):
-                mean_size += base[index[i, i]] / trace
-            if differences:
-                mean_size = max(mean_size, smallest / trace)
-            for b in range(p):
-                rows[b] += dC[STAGES - 1, b]
-            own.turn_covariance(rows, V, index, T, C)
-            final = own.eps_g(C, a)
-            error = own.finish_pass(s, E, dA, dG, mean_size, atol, rtol)
-            # eps_g may be far smaller than the overlaps: hold its own error against it, down to its rounding.
-            rounding = rtol * smallest if differences else ROUNDING * own.error_terms(C, a)
-            off = abs(final - embedded) / (rtol * abs(final) + rounding + TINY)
-            least = smallest if differences else 0.0
-            summed = sums_error(index, base, rows, dC[STAGES - 1], T, least, atol * trace, rtol)
-            poison = 0.0 * (error + off + summed)  # max loses a NaN, a sum keeps it
-            error = max(max(error, off) / SLACK, summed) + poison
-
+        if fresh and not prepare(own, k, y, s, w, r, noise_variance, numbers[3]):
+            return SPECIALISED
+        error = attempt(own, k, differences, s, w, r, noise_variance, h, atol, rtol, fresh, trace)
         fresh = error <= 1.0 or (counts[4] > 0 and np.isfinite(error))
         counts[4] = 0
         if not fresh:  # also for NaN
             counts[1] += 1
             numbers[1] = h * retry_factor(error)
             continue
+
         counts[0] += 1
         reached = end if h == end - alpha else alpha + h
         for n in range(counts[2], outputs.sectors.shape[0]):
             if times[n] <= reached:
-                dense_weights((times[n] - alpha) / h, weights)
-                own.dense_sectors(s, weights, back, outputs.sectors[n])
-        record_outputs(s, w, counts, alpha, h, reached, outputs)
-        own.turn_all(s.trial, back, s.offset, y)
+                dense_weights((times[n] - alpha) / h, r.weights)
+                own.dense_sectors(s, r.weights, r.back, outputs.sectors[n])
+        record_outputs(s, w, counts, alpha, h, reached, o)
+        own.turn_all(s.trial, r.back, s.offset, y)
         numbers[0] = reached
         factor = step_factor(error, numbers[2])
         if h == numbers[1] or factor < 1.0:  # a step cut short by the end says little about growth
             numbers[1] = h * factor
         numbers[2] = error
-        for b in range(p):
+        for b in range(base.size):
             if not abs(base[b]) < numbers[4]:  # also for NaN
                 return DIVERGED
     return RUNNING
@@ -277,8 +337,13 @@ class Method(NamedTuple):
     """What `advance` is handed for one activation, shape and form."""
 
     own: Any  # kernels of its own, see callees.py
-    space: Callable[[], Any]  # k
+    space: Callable[[], Any]  # in which these work, see step_algebra.py
+    spare: Callable[[], Room]
     differences: bool
+
+    def arguments(self) -> tuple[Any, ...]:
+        """The first ones, for one call: no other writes into the same arrays."""
+        return self.own, self.space(), self.spare(), self.differences
 
 
 @functools.cache
@@ -288,14 +353,8 @@ def method(activation: str, K: int, M: int, differences: bool = False) -> Method
     _, eps_g, error_terms, _ = coefficient_kernels(activation)
     if differences:
         eps_g = difference_error(activation)
-    number, vector, matrix, s, w, k = (
-        1.0,
-        np.zeros(1),
-        np.zeros((1, 1)),
-        reference_to(SECTORS),
-        reference_to(SMALL),
-        algebra.space(),
-    )
+    number, vector, matrix = 1.0, np.zeros(1), np.zeros((1, 1))
+    s, w, k = reference_to(SECTORS), reference_to(SMALL), reference_to(algebra.space())
     own = callees(
         turn_all=(passes.turn_all, matrix, matrix, SECTORS.offset, matrix),
         coupling_moments=(passes.coupling_moments, s, number, vector, matrix, vector),
@@ -311,10 +370,10 @@ def method(activation: str, K: int, M: int, differences: bool = False) -> Method
         decompose=(algebra.decompose, k, w),
         solve=(algebra.solve, k, w, 1, number, vector, matrix, matrix),
     )
-    return Method(own, algebra.space, differences)
+    return Method(own, algebra.space, functools.partial(room_for, K, M), differences)
 
 
 def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Callable[..., int]:
     """Function (y, s, w, noise_variance, control, outputs, atol, rtol, budget) that advances one problem."""
-    own, space, form = method(activation, K, M, differences)
-    return lambda *rest: advance(own, space(), form, *rest)
+    its = method(activation, K, M, differences)
+    return lambda *rest: advance(*its.arguments(), *rest)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.layout import Indices
-from ode_sgd.kernels.rosenbrock import RUNNING, Control, Outputs, advance, method
+from ode_sgd.kernels.rosenbrock import RUNNING, Control, Outputs, Room, advance, method
 from ode_sgd.kernels.sector_passes import Sectors
 from ode_sgd.kernels.step_algebra import Small
 
@@ -32,7 +32,8 @@ class Stacked(NamedTuple):
 @kernel()
 def advance_all(
     own: Any,
-    k: Any,
+    space: Any,
+    spare: Room,
     differences: bool,
     x: Stacked,
     s: Sectors,
@@ -45,7 +46,7 @@ def advance_all(
 ) -> None:
     """Up to `budget` attempts for every problem that runs.
 
-    s, w and k lend their work space to one problem after the other; codes (B,) are the status of each.
+    s, w, space and spare lend their arrays to one problem after the other; codes (B,) are the status of each.
     """
     size = x.y.shape[2]
     for b in range(codes.size):
@@ -63,11 +64,11 @@ def advance_all(
         outputs = Outputs(alpha, x.weights[b], x.order_one, x.rows[b], x.sectors[b])
         control = Control(x.numbers[b], x.counts[b])
         codes[b] = advance(
-            own, k, differences, x.y[b], its, w, x.noise_variance[b], control, outputs, atol, rtol, budget
+            own, space, spare, differences, x.y[b], its, w, x.noise_variance[b], control, outputs, atol, rtol, budget
         )
 
 
 def rosenbrock_batch(activation: str, K: int, M: int, differences: bool = False) -> Callable[..., None]:
     """Function (stacked, s, w, alpha, atol, rtol, budget, codes) that advances all problems."""
-    own, space, form = method(activation, K, M, differences)
-    return lambda *rest: advance_all(own, space(), form, *rest)
+    its = method(activation, K, M, differences)
+    return lambda *rest: advance_all(*its.arguments(), *rest)

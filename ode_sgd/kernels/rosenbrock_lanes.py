@@ -14,7 +14,7 @@ from ode_sgd.kernels import lane_matrices
 from ode_sgd.kernels.block_code import shape_variant
 from ode_sgd.kernels.coefficients import coefficient_kernels
 from ode_sgd.kernels.compile import Array, kernel
-from ode_sgd.kernels.eigenbasis import turns
+from ode_sgd.kernels.eigenbasis import moving_directions, turns
 from ode_sgd.kernels.lanes import any_lane, choose, room, zeros
 from ode_sgd.kernels.layout import Indices
 from ode_sgd.kernels.linearised import linearised_coefficients
@@ -81,6 +81,7 @@ def rosenbrock_lanes(activation: str, K: int, M: int) -> Callable[..., Attempt]:
     coefficients, eps_g, error_terms, _ = coefficient_kernels(activation, shape)
     linearise = linearised_coefficients(activation, shape)
     turn_covariance, turn_coefficients, turn_derivatives = turns(shape)
+    find_moving = moving_directions(activation)
     symmetric_eigen, factorise = lane_matrices.symmetric_eigen, lane_matrices.factorise
     substitute = lane_matrices.substitute
     variant, d = shape_variant(K, M), K + M
@@ -97,10 +98,11 @@ def rosenbrock_lanes(activation: str, K: int, M: int) -> Callable[..., Attempt]:
         flags = specialised(C, y, s, index, floor)
         linearise(C, w.a, noise_variance, index, A, G, w.JA, w.JG)
         symmetric_eigen(A, w.L, V)
+        find_moving(w.L, V, w.moving)
         turn_all(y, V, s.offset, s.z)
         sector_sums(s.z, s.variance, w.rows)
-        turn_derivatives(w.JA, w.JG, V, index, w.scratch)
-        turn_coefficients(A, G, V, half)
+        turn_derivatives(w.JA, w.JG, w.moving, index, w.scratch)
+        turn_coefficients(A, G, w.moving, half)
         for i in range(K):
             for m in range(M):
                 E[i, m] = A[i, K + m]
@@ -136,7 +138,7 @@ def rosenbrock_lanes(activation: str, K: int, M: int) -> Callable[..., Attempt]:
             embedded: Any = eps_g(C, a) if stage == STAGES - 1 else 0.0 * h
             if stage > 0:  # `prepare` left those of the first stage
                 coefficients(C, a, noise_variance, A, G)
-                turn_coefficients(A, G, V, half)
+                turn_coefficients(A, G, w.moving, half)
             for j in range(stage):
                 c[j] = STAGE_C[stage, j] / h
             stage_pass(s, stage, STAGE_A[stage], c, E, dA, dG, A, G, sums)

@@ -13,7 +13,7 @@ from ode_sgd.kernels.block_code import shape_variant
 from ode_sgd.kernels.coefficients import ANY, coefficient_kernels
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.differences import difference_coefficients, difference_linearised
-from ode_sgd.kernels.eigenbasis import turn_derivatives, turn_large_covariance, turns
+from ode_sgd.kernels.eigenbasis import moving_directions, turn_derivatives, turn_large_covariance, turns
 from ode_sgd.kernels.lanes import zeros
 from ode_sgd.kernels.large_networks import (
     coupling_space,
@@ -37,6 +37,7 @@ class Small(NamedTuple):
     overlap: Indices  # (d, d), row of every overlap
     C: Array  # (d, d)
     V: Array  # (K, K), eigenvectors of D
+    moving: Array  # (K, K), V with zeros for directions at rest
     L: Array  # (K,), its eigenvalues
     A: Array  # (K, d)
     G: Array  # (K, K)
@@ -57,6 +58,7 @@ SMALL = Small(
     overlap=_INTEGERS,
     C=_MATRIX,
     V=_MATRIX,
+    moving=_MATRIX,
     L=_NUMBERS,
     A=_MATRIX,
     G=_MATRIX,
@@ -163,13 +165,15 @@ def plain_algebra(activation: str, K: int, M: int, differences: bool) -> Algebra
     turn_covariance, turn_coefficients, _ = turns(shape)
     coefficients = difference_coefficients(activation) if differences else coefficient_kernels(activation).coefficients
     by_C = difference_linearised(activation) if differences else linearised_coefficients(activation)
+    find_moving = moving_directions(activation)
 
     @kernel(variant)
     def linearise(k: Any, w: Small, noise_variance: float, half: Array) -> None:
         by_C(w.C, w.a, noise_variance, w.overlap, w.A, w.G, w.JA, w.JG)
         symmetric_eigen(w.A, w.L, w.V)
-        turn_derivatives(w.JA, w.JG, w.V, w.overlap, w.scratch)
-        turn_coefficients(w.A, w.G, w.V, half)
+        find_moving(w.L, w.V, w.moving)
+        turn_derivatives(w.JA, w.JG, w.moving, w.overlap, w.scratch)
+        turn_coefficients(w.A, w.G, w.moving, half)
 
     # There is no work space: k is a number that nobody reads.
     return Algebra(int, turn_covariance, coefficients, turn_coefficients, linearise, decompose, solve)
@@ -179,13 +183,14 @@ def plain_algebra(activation: str, K: int, M: int, differences: bool) -> Algebra
 def large_algebra(activation: str, K: int, M: int) -> Algebra:
     """GMRES, and the plain way for the rest of a step in which that does not converge."""
     coefficients, by_C = pair_coefficients(activation), pair_linearised(activation)
-    densely = linearised_coefficients(activation)
+    densely, find_moving = linearised_coefficients(activation), moving_directions(activation)
 
     @kernel(activation)
     def linearise(k: Any, w: Small, noise_variance: float, half: Array) -> None:
         by_C(w.C, w.a, noise_variance, w.overlap, w.A, w.G, k.JA, k.JG)
         symmetric_eigen(w.A, w.L, w.V)
-        turn_large_coefficients(w.A, w.G, w.V, half)
+        find_moving(w.L, w.V, w.moving)
+        turn_large_coefficients(w.A, w.G, w.moving, half)
 
     @kernel(activation)
     def decompose(k: Any, w: Small) -> bool:
@@ -197,7 +202,7 @@ def large_algebra(activation: str, K: int, M: int) -> Algebra:
         C, A, G = zeros(w.A, w.C.shape), zeros(w.A, w.A.shape), zeros(w.A, w.G.shape)
         turn_large_covariance(w.rows, w.V, w.overlap, w.T, C)
         densely(C, w.a, noise_variance, w.overlap, A, G, w.JA, w.JG)
-        turn_derivatives(w.JA, w.JG, w.V, w.overlap, w.scratch)
+        turn_derivatives(w.JA, w.JG, w.moving, w.overlap, w.scratch)
         coupling_matrix(w.overlap, w.JA, w.JG, w.moments, w.T.shape[0], w.coupling)
         k.dense[0] = 1
         if not factorise(w.coupling, w.pivots):
@@ -206,13 +211,13 @@ def large_algebra(activation: str, K: int, M: int) -> Algebra:
     @kernel(activation)
     def solve(k: Any, w: Small, stage: int, noise_variance: float, sums: Array, dA: Array, dG: Array) -> None:
         nothing = zeros(w.T, w.T.shape)
-        if k.dense[0] == 0 and not solve_coupled(k, sums, w.rows, w.V, w.overlap, nothing, w.moments):
+        if k.dense[0] == 0 and not solve_coupled(k, sums, w.rows, w.moving, w.overlap, nothing, w.moments):
             decompose_densely(k, w, noise_variance)
         if k.dense[0] == 1:
             substitute(w.coupling, w.pivots, sums)
         for b in range(sums.size):
             w.dC[stage, b] = sums[b]
-        responses(k, sums, w.V, w.overlap, nothing, dA, dG)
+        responses(k, sums, w.moving, w.overlap, nothing, dA, dG)
 
     turns_ = turn_large_covariance, coefficients, turn_large_coefficients
     return Algebra(functools.partial(coupling_space, K, M), *turns_, linearise, decompose, solve)

@@ -46,6 +46,7 @@ def work_space(system: SectorSystem, K: int, L: int) -> tuple[Sectors, Small]:
         overlap=index,
         C=np.zeros((d, d)),
         V=np.zeros((K, K)),
+        moving=np.zeros((K, K)),
         L=np.zeros(K),
         A=np.zeros((K, d)),
         G=np.zeros((K, K)),

@@ -6,7 +6,7 @@ import pytest
 from kernels.cases import covariance
 from kernels.stepping import derivative
 from kernels.test_linearised import coefficients, flat, linearised
-from ode_sgd.kernels.eigenbasis import turn_coefficients, turn_covariance, turn_derivatives
+from ode_sgd.kernels.eigenbasis import moving_directions, turn_coefficients, turn_covariance, turn_derivatives
 from ode_sgd.kernels.layout import overlap_index, row_count
 from ode_sgd.kernels.small_matrices import symmetric_eigen
 
@@ -92,3 +92,42 @@ def test_derivatives_by_the_chain_rule(K, M):
             expected = derivative(lambda e, unit=unit: turned(there + e * unit), 0.0, 2e-3)
             # As in test_linearised.
             np.testing.assert_allclose(J[:, index[b, c]], expected, rtol=1e-9, atol=1e-10)
+
+
+def eigenbasis_of(activation, K, M):
+    """A, G, JA, JG at a random covariance; eigenvalues and eigenvectors of D as found, and what is made of them."""
+    C, a = covariance(K + M, 7), np.random.default_rng(7).normal(size=K + M)
+    given = linearised(activation, C, a, K, 0.1)
+    found, V = np.empty(K), np.empty((K, K))
+    symmetric_eigen(given[0], found, V)
+    L, moving = found.copy(), np.empty_like(V)
+    moving_directions(activation)(L, V, moving)
+    return given, found, V, L, moving
+
+
+@pytest.mark.parametrize(("K", "M"), [(1, 3), (2, 2), (3, 2), (8, 8)])
+def test_a_linear_network_moves_in_one_direction(K, M):
+    """In all others coefficients and derivatives are exactly zero; in that one they are as they were."""
+    (A, G, JA, JG), found, V, L, moving = eigenbasis_of("linear", K, M)
+    W, d, top = block(V, M), K + M, int(np.argmax(found))
+    rest = np.arange(K) != top
+    expected = V.T @ A @ W, V.T @ G @ V
+    turn_coefficients(A, G, moving, np.empty_like(A))
+    turn_derivatives(JA, JG, moving, overlap_index(K, M), np.empty((K * d, row_count(K, M))))
+    assert L[top] == found[top] and not L[rest].any()
+    assert not A[rest].any() and not A[:, :K][:, rest].any() and not G[rest].any() and not G[:, rest].any()
+    first, second = np.triu_indices(K)
+    assert not JA.any() and not JG[rest[first] | rest[second], : row_count(K, M)].any()
+    np.testing.assert_allclose(A, expected[0], rtol=0.0, atol=ROUNDING)
+    np.testing.assert_allclose(G, expected[1], rtol=0.0, atol=ROUNDING)
+
+
+def test_elsewhere_all_directions_move():
+    """However slowly: nothing is taken for zero."""
+    _, found, V, L, moving = eigenbasis_of("erf", 3, 2)
+    np.testing.assert_array_equal(L, found)
+    np.testing.assert_array_equal(moving, V)
+    slow = np.array([1e-17, 1.0, -1e-30])
+    moving_directions("erf")(slow, V, moving)
+    np.testing.assert_array_equal(slow, [1e-17, 1.0, -1e-30])
+    np.testing.assert_array_equal(moving, V)

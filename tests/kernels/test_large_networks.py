@@ -84,7 +84,7 @@ def test_where_gmres_does_not_converge_the_coupling_is_decomposed(spaces):
     case, K, M = stepping.Case.random("erf", 2, 8, 8, seed=4), 8, 8
     stepping.take(case, 2.0)
     _, w = spaces[-1]
-    p, k = w.rows.size, large.coupling_space(K, M)
+    d, p, k = K + M, w.rows.size, large.coupling_space(K, M)
     rng, (A, G), (dA, dG) = np.random.default_rng(0), empty(K, d), empty(K, d)
     right = rng.normal(size=p)
     turn_covariance(w.rows, w.V, w.overlap, w.T, w.C)

@@ -15,6 +15,7 @@ gradients take every entry of C as a variable of its own, also where fields coin
 
     value_and_slope(x)            (g, g') without branches, for simulators that run in vector lanes
     IN_LANES = True               the averages and gradients consist of what kernels/lanes.py can do, without branches
+    CONSTANT_SLOPE = True         g' is the same everywhere, so all students move alike (kernels/eigenbasis.py)
 
 for networks of K + M >= 16 (kernels/large_networks.py; without them these take the way of small ones), with the fields
 of kernels/pair_fields.py,

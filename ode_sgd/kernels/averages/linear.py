@@ -5,6 +5,7 @@ from ode_sgd.kernels.difference_fields import Fields
 from ode_sgd.kernels.pair_fields import Pairs
 
 IN_LANES = True
+CONSTANT_SLOPE = True
 
 
 @kernel(inline=True)
