@@ -103,10 +103,12 @@ def integrate_batch(
             ]
             _advance(runs, stop)
             solutions = [rosenbrock_method.finish(run) for run in runs]
-        seconds = (time.perf_counter() - began - watch.seconds) / len(group), watch.seconds / len(group)
-        for number, ((problem, start), solution) in enumerate(zip(group, solutions, strict=True)):
-            weights = requests[id(problem.spectrum)].weights
-            results[first + number] = trajectory_of(problem, start, orders, weights, solution, "rodas5p", rtol, seconds)
+            seconds = (time.perf_counter() - began - watch.seconds) / len(group), watch.seconds / len(group)
+            for number, ((problem, start), solution) in enumerate(zip(group, solutions, strict=True)):
+                weights = requests[id(problem.spectrum)].weights
+                results[first + number] = trajectory_of(
+                    problem, start, orders, weights, solution, "rodas5p", rtol, seconds
+                )
 
     _on_threads(work, range(0, len(pairs), size), workers, stop, progress or (lambda fraction: None))
     return [result for result in results if result is not None]
