@@ -18,6 +18,7 @@ from typing import Any
 
 import numba
 from llvmlite import binding as llvm
+from numba.core import event
 from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import CompileResultCacheImpl
 from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
@@ -31,7 +32,7 @@ from numba.core.typed_passes import NopythonTypeInference
 from numba.core.typing import make_concrete_template, signature
 from numba.core.untyped_passes import ExtractByteCode
 
-from ode_sgd.kernels import news, together
+from ode_sgd.kernels import ending, news, together
 from ode_sgd.kernels.cache_folder import cache_directory, prebuilt_folder
 from ode_sgd.kernels.callees import annotated_result
 from ode_sgd.kernels.entries import KernelCache, Locator, NoCache
@@ -183,6 +184,19 @@ class _Library(JITCodeLibrary):  # type: ignore[misc]
         self._finalize_final_module()
         self._codegen._engine._defined_symbols.add(symbol)
         return self
+
+
+class _BetweenPasses(event.Listener):  # type: ignore[misc]
+    """Asks whether the compilation is to end."""
+
+    def on_start(self, event: Any) -> None:
+        ending.ask()
+
+    def on_end(self, event: Any) -> None:
+        """The next one asks."""
+
+
+event.register("numba:run_pass", _BetweenPasses())
 
 
 class _Compiler(Compiler):  # type: ignore[misc]

@@ -7,10 +7,13 @@ system takes a claim back from a process that dies.
 """
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+
+from ode_sgd.kernels import ending
 
 try:
     import fcntl
@@ -18,6 +21,8 @@ except ImportError:  # Windows: each compiles what it needs
     fcntl = None  # type: ignore[assignment]
 
 Each = TypeVar("Each")
+
+PAUSE = 0.01  # seconds between two looks at a claim that another process has
 
 
 class _Part(NamedTuple):
@@ -59,7 +64,7 @@ def claimed(name: str, *, wait: bool = True) -> Iterator[bool]:
         yield True
         return
     try:
-        if not _locked(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB):
+        if not _locked(file, wait):
             yield False
             return
         _held.add(name)
@@ -71,14 +76,20 @@ def claimed(name: str, *, wait: bool = True) -> Iterator[bool]:
         os.close(file)
 
 
-def _locked(file: int, how: int) -> bool:
-    try:
-        fcntl.flock(file, how)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
+def _locked(file: int, wait: bool) -> bool:
+    """Whether the lock is to be had; by looking, since nothing ends a thread's sleep in the system."""
+    while True:
+        ending.ask()
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not wait:
+                return False
+            time.sleep(PAUSE)
+        except OSError:  # a file system without locks
+            return True
+        else:
+            return True
 
 
 def in_turn(all_of_them: Sequence[Each]) -> list[Each]:

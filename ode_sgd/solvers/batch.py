@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.kernels import news
+from ode_sgd.kernels import ending, news
 from ode_sgd.kernels import rosenbrock as kernels
 from ode_sgd.kernels.lanes import WIDTH
 from ode_sgd.kernels.rosenbrock_batch import Stacked, rosenbrock_batch
@@ -61,7 +61,7 @@ def integrate_batch(
         the last bit whatever other problems the batch holds, in whatever order, on any number of threads.
         `stats["seconds"]` and `stats["compiling"]` are shares of the time of a problem's group. A problem that diverges
         has its own status and does not disturb the others; after KeyboardInterrupt those not finished have the status
-        "interrupted".
+        "interrupted". One that comes while kernels are compiled for the first step is raised.
 
     Raises
     ------
@@ -95,18 +95,22 @@ def integrate_batch(
         spectra = {id(problem.spectrum): problem for problem, _ in group}
         requests = {key: request(problem) for key, problem in spectra.items()}
         with news.watched(shape_of(group[0][0])) as watch:
-            runs = [
-                rosenbrock_method.begin(
-                    problem, sector_system(problem, start), initial_state(start), requests[id(problem.spectrum)]
-                )
-                for problem, start in group
-            ]
-            _advance(runs, stop)
+            with ending.ended_by(stop.is_set):  # nothing is lost: what is compiled here no step has been taken by
+                runs = [
+                    rosenbrock_method.begin(
+                        problem, sector_system(problem, start), initial_state(start), requests[id(problem.spectrum)]
+                    )
+                    for problem, start in group
+                ]
+                _advance(runs, stop)
+            _specialise([run for run in runs if run.code == kernels.SPECIALISED and not run.interrupted], stop)
             solutions = [rosenbrock_method.finish(run) for run in runs]
-        seconds = (time.perf_counter() - began - watch.seconds) / len(group), watch.seconds / len(group)
-        for number, ((problem, start), solution) in enumerate(zip(group, solutions, strict=True)):
-            weights = requests[id(problem.spectrum)].weights
-            results[first + number] = trajectory_of(problem, start, orders, weights, solution, "rodas5p", rtol, seconds)
+            seconds = (time.perf_counter() - began - watch.seconds) / len(group), watch.seconds / len(group)
+            for number, ((problem, start), solution) in enumerate(zip(group, solutions, strict=True)):
+                weights = requests[id(problem.spectrum)].weights
+                results[first + number] = trajectory_of(
+                    problem, start, orders, weights, solution, "rodas5p", rtol, seconds
+                )
 
     _on_threads(work, range(0, len(pairs), size), workers, stop, progress or (lambda fraction: None))
     return [result for result in results if result is not None]
@@ -139,9 +143,9 @@ def _on_threads(
     stop: threading.Event,
     progress: Callable[[float], None],
 ) -> None:
-    """Do all jobs; after KeyboardInterrupt set `stop`, with which each ends soon."""
+    """Do all jobs; after KeyboardInterrupt set `stop`, with which each ends soon; one that raises it has nothing."""
     with ThreadPoolExecutor(max(1, min(workers, len(jobs)))) as pool:
-        pending = {pool.submit(work, job) for job in jobs}
+        pending = submitted = {pool.submit(work, job) for job in jobs}
         try:
             while pending:
                 try:
@@ -151,23 +155,33 @@ def _on_threads(
                     progress(1.0 - len(pending) / len(jobs))
                 except KeyboardInterrupt:
                     stop.set()
+            for future in submitted:
+                future.result()
         except BaseException:
             stop.set()  # an error ends the others soon
             raise
 
 
 def _advance(runs: Sequence[Run], stop: threading.Event) -> None:
-    """Advance all runs to their ends: first all in overlaps, then those in differences that got so far."""
+    """Advance all runs to their ends, or until students specialise, in overlaps."""
     if batch_lanes.suits(runs[0].problem, runs[0].request.keep_sectors):
         batch_lanes.advance(runs, ATTEMPTS, stop)
     else:
         _advance_alike(runs, stop)
-    further = [run for run in runs if run.code == kernels.SPECIALISED and not run.interrupted]
-    for run in further:
+
+
+def _specialise(runs: Sequence[Run], stop: threading.Event) -> None:
+    """Advance runs that got so far to their ends, in differences where that is possible."""
+    for run in runs:
         run.specialise()
     for form in (True, False):
-        alike = [run for run in further if (run.matching is not None) == form]
-        _advance_alike(alike, stop)
+        alike = [run for run in runs if (run.matching is not None) == form]
+        try:
+            with ending.ended_by(stop.is_set):
+                _advance_alike(alike, stop)
+        except KeyboardInterrupt:  # before they went on
+            for run in alike:
+                run.interrupted = True
 
 
 def _advance_alike(runs: Sequence[Run], stop: threading.Event) -> None:

@@ -109,8 +109,8 @@ def integrate(
             solution = rosenbrock_method.solve(problem, system, state, request, report)
         else:
             solution = on_nodes(problem, system, state, orders, request, nodes, report)
-    seconds = time.perf_counter() - began - kernels.seconds, kernels.seconds
-    return trajectory_of(problem, start, orders, request.weights, solution, method, rtol, seconds)
+        seconds = time.perf_counter() - began - kernels.seconds, kernels.seconds
+        return trajectory_of(problem, start, orders, request.weights, solution, method, rtol, seconds)
 
 
 def checked_tolerance(rtol: Any) -> float:

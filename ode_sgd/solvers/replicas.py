@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ode_sgd.kernels import ending
 from ode_sgd.model import starts
 from ode_sgd.model.check import Array
 from ode_sgd.model.errors import InvalidStart
@@ -143,7 +144,14 @@ class Group:
         return bool(((reached == len(self.plan.steps)) | diverged).all())
 
     def run(self, stop: Event) -> None:
-        """Run to the end, or until `stop` is set."""
+        """Run to the end, or until `stop` is set; KeyboardInterrupt if kernels are being compiled then.
+
+        That only before the first steps: of later ones, engine and records must not be left with a half.
+        """
+        with ending.ended_by(lambda: not self.done and stop.is_set()):
+            self._run(stop)
+
+    def _run(self, stop: Event) -> None:
         if self.finished or stop.is_set():
             return
         with self._lock:

@@ -259,8 +259,8 @@ def _simulated(
 
     with news.watched(shape_of(plan.problem), all_threads=True) as kernels:
         interrupted = run_all(groups, min(len(groups), workers), progress, keep if checkpoint is not None else None)
+        arguments = _collect(plan, records, plan.steps / dimension, interrupted)
     done = sum(group.done * len(group.replicas) for group in groups)
-    arguments = _collect(plan, records, plan.steps / dimension, interrupted)
     stats = {
         "steps": float(done),
         "steps_before": float(before),

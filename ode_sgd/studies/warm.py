@@ -26,6 +26,7 @@ from ode_sgd.model import check
 from ode_sgd.model.errors import InvalidProblem, OdeSgdError, StorageError
 from ode_sgd.solvers import allowance
 from ode_sgd.solvers.door import shape_of
+from ode_sgd.solvers.interruption import Interruption
 from ode_sgd.solvers.reduced import LANES
 from ode_sgd.solvers.simulate import chosen_method, simulate
 from ode_sgd.studies.execution import integrated, simulation_arguments
@@ -122,7 +123,13 @@ def warm(
         raise StorageError(f"compiled kernels cannot be kept: {fault}; have {PLACE} name a folder that can be written")
     if not compiler.kept():
         raise StorageError("compiled kernels are not kept: Numba is switched off, or of a version that was not tested")
-    kernels, processes = compile_together(given, jobs, check_signals, whole=sys.maxsize)
+    with Interruption() as interruption:
+
+        def check_all() -> None:
+            interruption.check()
+            check_signals()
+
+        kernels, processes = compile_together(given, jobs, check_all, whole=sys.maxsize)
     return Warmed(
         what=_told(given),
         kernels=kernels,
@@ -172,14 +179,14 @@ class _Helpers:
             stack.enter_context(news.heard_by(self._begun))
             try:
                 yield
-            except BaseException:
-                for helper in self.running:
-                    helper.kill()
-                raise
-            finally:
                 for helper in self.running:
                     text, _ = helper.communicate()
                     self.kernels += int(text) if text.strip().isdecimal() else 0
+            except BaseException:
+                for helper in self.running:
+                    with helper:  # it waits for their ends
+                        helper.kill()
+                raise
 
     def _begun(self, what: str, kernels: int) -> None:
         """A kernel is compiled here."""

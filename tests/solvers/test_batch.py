@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import ode_sgd
+from ode_sgd.solvers import batch as solver
 
 TIMES = np.concatenate([[0.0], np.geomspace(0.1, 400.0, 30)])
 
@@ -134,6 +135,23 @@ def test_an_interruption_keeps_what_is_there():
     assert "interrupted" in states and states <= {"interrupted", "complete"}
     for result in results:
         assert result.alpha[-1] < TIMES[-1] or result.status == "complete"
+        assert np.isfinite(result.generalization_error).all()
+
+
+def test_an_interruption_while_the_kernel_of_differences_is_compiled_keeps_what_is_there(monkeypatch):
+    batch, advance = problems(20), solver._advance_alike
+
+    def compiled(runs, stop):
+        if any(run.matching is not None for run in runs):
+            raise KeyboardInterrupt
+        advance(runs, stop)
+
+    monkeypatch.setattr(solver, "_advance_alike", compiled)
+    results = ode_sgd.integrate_batch(batch, starts(batch), TIMES)
+    states = [result.status for result in results]
+    assert len(states) == 20 and "interrupted" in states
+    for result in results:
+        assert result.alpha.size > 1
         assert np.isfinite(result.generalization_error).all()
 
 

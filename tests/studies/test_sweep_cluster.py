@@ -27,8 +27,9 @@ from ode_sgd.studies.sweeps import forks
 from ode_sgd.studies.sweeps import local as sweep_local
 from ode_sgd.studies.sweeps import run as sweep_run
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
+from ode_sgd.studies.sweeps.manifest import open_folder
 from ode_sgd.studies.sweeps.plan import plan_of
-from ode_sgd.studies.sweeps.run import open_folder, run_sweep
+from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies import kills
 from tests.studies.sweeps import AXES, names, tables

@@ -14,8 +14,9 @@ from ode_sgd.analysis.plots import sweeps
 from ode_sgd.cli import main
 from ode_sgd.model.errors import StorageError, StudyError
 from ode_sgd.studies.sweeps.collect import collect_sweep
+from ode_sgd.studies.sweeps.manifest import open_folder, stored_sweep
 from ode_sgd.studies.sweeps.plot import plot_sweep
-from ode_sgd.studies.sweeps.run import open_folder, run_sweep, stored_sweep
+from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.status import sweep_status
 from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies.sweeps import AXES, do_item, tables

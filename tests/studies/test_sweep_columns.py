@@ -24,8 +24,9 @@ from ode_sgd.studies.sweeps.agreements import Judgement
 from ode_sgd.studies.sweeps.collect import collect_sweep
 from ode_sgd.studies.sweeps.columns import AGREEMENT, MEASURES, THEORY
 from ode_sgd.studies.sweeps.compute import trajectories
+from ode_sgd.studies.sweeps.manifest import stored_sweep
 from ode_sgd.studies.sweeps.plot import plot_sweep
-from ode_sgd.studies.sweeps.run import run_sweep, stored_sweep
+from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies.sweeps import AXES, FILE, tables
 

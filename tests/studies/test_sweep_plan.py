@@ -8,7 +8,8 @@ import pytest
 
 from ode_sgd.storage.sweep_folder import SweepFolder
 from ode_sgd.studies.sweeps import compute as sweep_compute
-from ode_sgd.studies.sweeps.run import open_folder, run_sweep
+from ode_sgd.studies.sweeps.manifest import open_folder
+from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies.sweeps import AXES, tables
 

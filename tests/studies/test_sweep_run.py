@@ -14,8 +14,9 @@ from ode_sgd.storage.sweep_folder import Failure, SweepFolder
 from ode_sgd.studies.sweeps import compute as sweep_compute
 from ode_sgd.studies.sweeps import run as sweep_run
 from ode_sgd.studies.sweeps import task as sweep_task
+from ode_sgd.studies.sweeps.manifest import open_folder, stored_sweep
 from ode_sgd.studies.sweeps.plan import plan_of
-from ode_sgd.studies.sweeps.run import open_folder, run_sweep, stored_sweep
+from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies.sweeps import AXES, do_item, errors, names, tables
 

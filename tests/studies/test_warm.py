@@ -1,8 +1,10 @@
 """Compiling beforehand: what for, by whom, and where it ends up."""
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 
 import pytest
 
@@ -163,25 +165,46 @@ def test_helpers_come_when_a_kernel_is_missing(monkeypatch):
 
 
 def test_an_interruption_ends_the_helpers(monkeypatch):
+    """Also one that comes when they alone are still at work."""
     from ode_sgd.kernels import news
 
-    ended = []
+    done = []
 
-    class Helper:
+    class Helper(AbstractContextManager):
+        def __exit__(self, *_):
+            done.append("waited for")
+
         def kill(self):
-            ended.append("killed")
+            done.append("killed")
 
         def communicate(self):
-            return "", ""
+            raise KeyboardInterrupt
 
     def stop():
         raise KeyboardInterrupt
 
     monkeypatch.setattr(warming._Helpers, "_start", lambda self, number: Helper())
     monkeypatch.setattr(warming, "works", lambda given, whole: [news.begun])
+    for check in (stop, lambda: None):
+        with pytest.raises(KeyboardInterrupt):
+            warming.compile_together(None, 2, check)
+        assert done == ["killed", "waited for"]
+        done.clear()
+
+
+def test_a_signal_that_the_compiler_makes_an_error_of_is_not_lost(monkeypatch):
+    done = []
+
+    def work():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt as cause:
+            raise RuntimeError("compilation failed") from cause
+
+    monkeypatch.setattr(warming, "works", lambda given, whole: [work, lambda: done.append(1)])
     with pytest.raises(KeyboardInterrupt):
-        warming.compile_together(None, 2, stop)
-    assert ended == ["killed"]
+        warming.warm()
+    assert not done
 
 
 def test_a_helper_takes_the_work_from_the_end(tmp_path, monkeypatch):

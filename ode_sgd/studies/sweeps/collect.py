@@ -22,8 +22,8 @@ from ode_sgd.studies.study_file import Study, load_tables
 from ode_sgd.studies.sweeps.axes import SGD, column_names
 from ode_sgd.studies.sweeps.chosen import COLLECT, name_fault
 from ode_sgd.studies.sweeps.columns import Measure, measures_of
+from ode_sgd.studies.sweeps.manifest import stored_sweep
 from ode_sgd.studies.sweeps.quantities import Function, loaded_functions, quantity_measures
-from ode_sgd.studies.sweeps.run import stored_sweep
 from ode_sgd.studies.sweeps.stack import STATUS, Computed, columns_of
 from ode_sgd.studies.sweeps.sweep import SWEEP, Sweep
 from ode_sgd.studies.sweeps.table import Table

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ode_sgd.model import check
-from ode_sgd.model.errors import OdeSgdError, StorageError, StudyError
+from ode_sgd.model.errors import StudyError
 from ode_sgd.model.given import plain, shown
 from ode_sgd.solvers import allowance
 from ode_sgd.solvers.interruption import Interruption
@@ -20,17 +20,17 @@ from ode_sgd.storage.sweep_folder import MANIFEST, Failure, SweepFolder
 from ode_sgd.studies.execution import simulation_arguments
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
 from ode_sgd.studies.sweeps.forks import start_fork_server
+from ode_sgd.studies.sweeps.manifest import check_same, open_folder
 from ode_sgd.studies.sweeps.plan import (
     Item,
     Plan,
     bundles,
     check_same_size,
     checked_runs_per_file,
-    known_plan,
     known_sizes,
     plan_of,
 )
-from ode_sgd.studies.sweeps.sweep import SCHEMA, Sweep
+from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.sweeps.task import TaskResult, do_together
 from ode_sgd.studies.warm import compile_together
 
@@ -183,7 +183,7 @@ def check_arguments(
     place = SweepFolder(folder)
     place.check()
     if (place.path / MANIFEST).exists():
-        _check_same(place.manifest(), sweep, place)
+        check_same(place.manifest(), sweep, place)
         check_same_size(place, known_sizes(sweep, place) or [], runs_per_file)
 
 
@@ -191,66 +191,6 @@ def _first_simulation(sweep: Sweep) -> dict[str, Any] | None:
     """Arguments of the first run's simulation: what that takes of the memory, most often all others take."""
     study = sweep.study(0)
     return None if study.simulation is None else simulation_arguments(study, study.start.overlaps(study.problem))
-
-
-def open_folder(sweep: Sweep, folder: str | Path) -> SweepFolder:
-    """The folder of a sweep, made or found; StorageError if it is another sweep's.
-
-    Its path is absolute: workers look for it from the folder that their queueing system starts them in.
-    """
-    place = SweepFolder(SweepFolder(folder).path.absolute())
-    manifest = place.create({"schema": SCHEMA, "identity": sweep.identity, "sweep": sweep.document()})
-    _check_same(manifest, sweep, place)
-    return place
-
-
-def _check_same(manifest: dict[str, Any], sweep: Sweep, place: SweepFolder) -> None:
-    """StorageError if a folder is another sweep's, or of a newer layout."""
-    _check_schema(manifest, place)
-    if manifest.get("identity") != sweep.identity:
-        raise StorageError(
-            f"{place.path} holds another sweep ({_difference(manifest, sweep)}); give another folder, or the file that "
-            "it was begun with"
-        )
-
-
-def _check_schema(manifest: dict[str, Any], place: SweepFolder) -> None:
-    """StorageError if a folder is of a layout that is not known here."""
-    schema = manifest.get("schema")
-    if type(schema) is not int:
-        raise StorageError(f"{place.path / MANIFEST} is damaged (schema = {schema!r}); begin the sweep anew")
-    if schema > SCHEMA:
-        raise StorageError(f"{place.path} was written by a newer ode_sgd (layout {schema}); upgrade")
-
-
-def stored_sweep(folder: str | Path) -> tuple[Sweep, SweepFolder, Plan | None]:
-    """What a folder says of itself: its sweep, the folder, and the plan if there is one yet."""
-    place = SweepFolder(folder)
-    manifest = place.manifest()
-    try:
-        _check_schema(manifest, place)
-        sweep = Sweep.of_document(manifest["sweep"], str(place.path))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise StorageError(f"{place.path / MANIFEST} is damaged ({error}); begin the sweep anew") from error
-    return sweep, place, known_plan(sweep, place)
-
-
-def _difference(manifest: dict[str, Any], sweep: Sweep) -> str:
-    """Where two sweeps differ."""
-    try:
-        other = Sweep.of_document(manifest["sweep"], "folder")
-        own_study, other_study = sweep.canonical["study"], other.canonical["study"]
-        if sweep.canonical["axes"] != other.canonical["axes"]:
-            own, theirs = (f"{len(one)} over {', '.join(one.names)}" for one in (sweep, other))
-            return f"its runs are {theirs}, here they are {own}"
-        for table in sorted({*own_study, *other_study}):
-            own, others = own_study.get(table, {}), other_study.get(table, {})
-            for key in sorted({*own, *others}):
-                if own.get(key) != others.get(key):
-                    return f"its {table}.{key} = {others.get(key)}, here it is {own.get(key)}"
-    except (OdeSgdError, AttributeError, KeyError, TypeError):
-        pass
-    return "its identity differs"
 
 
 def _shard(given: str | tuple[int, int] | None) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ode_sgd.studies.draft import OPTIONAL
 from ode_sgd.studies.sweeps.agreements import WORDS, stored_agreements
-from ode_sgd.studies.sweeps.run import stored_sweep
+from ode_sgd.studies.sweeps.manifest import stored_sweep
 
 NOT_RECORDED = "not_recorded"  # by the version that computed the run
 RECENT = 64  # files that the present rate is taken from
