@@ -62,6 +62,12 @@ def prebuilt_folder() -> Path | None:
         return None
 
 
+def nothing_kept() -> bool:
+    """Whether there can be no kernel to take from disk."""
+    folder = cache_directory()
+    return prebuilt_folder() is None and (folder is None or not any(folder.iterdir()))
+
+
 _TOLD: list[str] = []
 
 

@@ -117,6 +117,8 @@ def annotated_result(function: Any, arguments: Any) -> Any:
 
 
 def _of_numbers(kind: Any) -> bool:
+    if isinstance(kind, Table):
+        return True
     if isinstance(kind, Reference):
         return _of_numbers(kind.of)
     if isinstance(kind, numba.types.BaseTuple):
@@ -145,13 +147,15 @@ class Callees:
     @functools.cached_property
     def address(self) -> int:
         """Of an array of all addresses, which lives as long as this."""
+        if hasattr(self.callees[0][0], "prepare"):
+            self.callees[0][0].prepare(self.callees)
         addresses = [_address_of(kernel, kind) for (kernel, _), kind in zip(self.callees, self.kinds, strict=True)]
         self.addresses = np.array(addresses, dtype=np.int64)
         return self.addresses.ctypes.data
 
 
 def _address_of(kernel: Any, kind: Callee) -> int:
-    getattr(kernel, "prepare", kernel.compile)(kind.arguments)  # ours, or plain Numba's
+    kernel.compile(kind.arguments)
     made = kernel.overloads[kind.arguments]
     given = numba.types.unliteral(made.signature.return_type)
     if given != kind.result:

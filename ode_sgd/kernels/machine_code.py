@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import CodeType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numba
 from llvmlite import binding as llvm
@@ -76,6 +76,13 @@ def _without_garbage_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+@contextmanager
+def _compiling() -> Iterator[None]:
+    """In it this thread is the one that compiles."""
+    with news.waiting(), global_compiler_lock, news.working(), _without_garbage_collection():
+        yield
 
 
 class _Ordered(set[str]):
@@ -199,6 +206,30 @@ class _BetweenPasses(event.Listener):  # type: ignore[misc]
 event.register("numba:run_pass", _BetweenPasses())
 
 
+class _Typing:
+    """Numba's typing context, which tries all meanings of an operator once for every pair of types, not every time."""
+
+    known: ClassVar[dict[Any, Any]] = {}
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def resolve_function_type(self, function: Any, arguments: Any, keywords: Any) -> Any:
+        """The signature of a call; that of a function of Numba's own depends on nothing but the types."""
+        if keywords or not isinstance(function, numba.types.Function):
+            return self._context.resolve_function_type(function, arguments, keywords)
+        key = function, tuple(arguments)
+        if key not in self.known:
+            found = self._context.resolve_function_type(function, arguments, keywords)
+            if found is None:
+                return None
+            self.known[key] = found
+        return self.known[key]
+
+
 class _Compiler(Compiler):  # type: ignore[misc]
     """Numba's compiler, with our libraries and symbols."""
 
@@ -208,6 +239,7 @@ class _Compiler(Compiler):  # type: ignore[misc]
             news.begun()
         state.func_id = FunctionIdentity.from_function(function)
         state.func_id.unique_id = dispatcher.number
+        state.typingctx = _Typing(state.typingctx)
         state.library = _Library(state.func_id.func_qualname, dispatcher, tuple(state.args))
         state.flags.no_cpython_wrapper = True
         state.flags.fastmath.flags = _Ordered(state.flags.fastmath.flags)
@@ -278,15 +310,25 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
     def _label(self, arguments: Any) -> str:
         return hashlib.sha256(repr((self.name, arguments)).encode()).hexdigest()[:16]
 
-    def _share(self, calls: list[tuple["_Dispatcher", Any]]) -> None:
-        """Compile kernels that others need, one after the other, and of what others are at what that calls."""
-        for called, types in together.in_turn(calls):
+    @staticmethod
+    def prepare(kernels: list[tuple["_Dispatcher", Any]]) -> None:
+        """Compile kernels for these types of arguments."""
+        with _compiling():
+            if together.several():
+                _Dispatcher._share(kernels)
+            for kernel, types in kernels:
+                kernel.compile(types)
+
+    @staticmethod
+    def _share(kernels: list[tuple["_Dispatcher", Any]]) -> None:
+        """Compile kernels, one after the other, and of what others are at what that calls."""
+        for called, types in together.in_turn(kernels):
             if types not in called.overloads:
                 with together.claimed(called._label(types), wait=False) as free:
                     if free:
                         called._compiled(types)
                 if not free:
-                    self._share(called.calls(types))
+                    _Dispatcher._share(called.calls(types))
 
     def add_overload(self, result: Any) -> None:
         """Python does not call it yet."""
@@ -298,27 +340,17 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
         code_generator()  # a wrong choice of processor is said here
         self._compilation_chain_init_hook()
         types = tuple(self.typeof_pyval(arg) for arg in args)
-        handed = [call for arg in args for call in getattr(arg, "callees", ())]
-        with self._making(types, handed):
+        with _compiling():
             if types not in self._ways_in:  # threads come together; inserted twice, it would be slow for ever
-                self.compile(types)
-                self._ways_in[types] = self._way_in(types, self.overloads[types])
+                if together.several() and types not in self.overloads:
+                    handed = [call for arg in args for call in getattr(arg, "callees", ())]
+                    # The first process comes to those that it is handed when it calls this one.
+                    self._share([*self.calls(types), *(handed if together.helping() else [])])
+                with together.claimed(self._label(types)):
+                    self.compile(types)
+                    self._ways_in[types] = self._way_in(types, self.overloads[types])
                 self._insert([kind._code for kind in types], self._ways_in[types][0], False)
         return self._ways_in[types][0]
-
-    def prepare(self, types: Any) -> None:
-        """Compile what no kernel calls by its symbol."""
-        with self._making(types, []):
-            self.compile(types)
-
-    @contextmanager
-    def _making(self, types: Any, handed: list[tuple["_Dispatcher", Any]]) -> Iterator[None]:
-        """In it this thread compiles this kernel; `handed` are those that it is handed."""
-        with news.waiting(), global_compiler_lock, news.working(), _without_garbage_collection():
-            if together.helping() and types not in self.overloads:
-                self._share([*handed, *self.calls(types)])
-            with together.claimed(self._label(types)):
-                yield
 
     def _way_in(self, types: Any, result: Any) -> Any:
         """What Python calls, and what must live as long."""

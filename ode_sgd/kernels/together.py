@@ -47,6 +47,11 @@ def one_of(size: int, number: int, claims: Path) -> Iterator[None]:
         _parts.pop()
 
 
+def several() -> bool:
+    """Whether others have the same work to do."""
+    return bool(_parts) and _parts[-1].size > 1
+
+
 def helping() -> bool:
     """Whether this process goes before another."""
     return bool(_parts) and _parts[-1].number > 0

@@ -20,7 +20,7 @@ from typing import Any
 import ode_sgd
 from ode_sgd.kernels import compile as compiler
 from ode_sgd.kernels import news, together
-from ode_sgd.kernels.cache_folder import PLACE, cache_place
+from ode_sgd.kernels.cache_folder import PLACE, cache_place, nothing_kept
 from ode_sgd.kernels.processor import processor_kind
 from ode_sgd.model import check
 from ode_sgd.model.errors import InvalidProblem, OdeSgdError, StorageError
@@ -161,7 +161,7 @@ def compile_together(
 
 
 class _Helpers:
-    """Other processes, which are started when the first kernel is missing."""
+    """Other processes, which are started as soon as it is known that a kernel is missing."""
 
     def __init__(self, given: Study | Sweep | None, jobs: int, whole: int) -> None:
         self._given, self._jobs, self._whole = given, jobs, whole
@@ -178,6 +178,8 @@ class _Helpers:
                     stack.enter_context(together.one_of(self._jobs, 0, self._claims))
             stack.enter_context(news.heard_by(self._begun))
             try:
+                if nothing_kept():
+                    self._start_all()
                 yield
                 for helper in self.running:
                     text, _ = helper.communicate()
@@ -191,6 +193,9 @@ class _Helpers:
     def _begun(self, what: str, kernels: int) -> None:
         """A kernel is compiled here."""
         self.kernels += 1
+        self._start_all()
+
+    def _start_all(self) -> None:
         if self._claims is not None and not self.running:
             with suppress(Exception):  # whoever cannot be started does not help
                 for number in range(1, self._jobs):
