@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 
 import numba
 import numpy as np
-from numba.core.registry import cpu_target
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -30,12 +29,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 SUM_FLAGS = ("reassoc", "contract", "nsz", "arcp")
 
 TESTED = (0, 68)  # Numba's version, without its last number
-
-
-def load_tables() -> None:
-    """Load what Numba needs before it takes its first kernel from disk: a third of a second, mostly of imports."""
-    cpu_target.typing_context.refresh()
-    cpu_target.target_context.refresh()
 
 
 @functools.cache

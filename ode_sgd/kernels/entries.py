@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
+from numba.core.runtime.nrt import rtsys
 
 from ode_sgd.kernels.cache_folder import cache_place, prebuilt_folder, source_digest, tell
 
@@ -103,11 +104,16 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         )
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
-        """From the folder of our own; what is not there, from the one that is only read."""
+        """From the folder of our own; what is not there, from the one that is only read.
+
+        Numba loads beforehand all that a compiler needs, which takes longer than any kernel.
+        """
+        rtsys.initialize(target_context)  # memory of arrays
         for folder in self._folders:
             self._choose_file(signature, folder)
             try:
-                found = super().load_overload(signature, target_context)
+                with self._guard_against_spurious_io_errors():
+                    found = self._load_overload(signature, target_context)
             except Exception as error:  # pickle and LLVM raise nearly anything
                 tell(f"the cache {folder} cannot be read ({error})")
             else:

@@ -358,6 +358,7 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
         context = result.target_context.subtarget(enable_nrt=True)  # of one from disk: it is to hand over arrays
         library = _Library(f"{description.qualname}-python", self, types, wrapper=True)
         if result.library.wrapper is None:
+            context.refresh()  # with what a compiler needs
             helper = context.call_conv.init_call_helper(SimpleNamespace())
             context.create_cpython_wrapper(library, description, environment, helper, release_gil=True)
             library.add_linking_library(rtsys.library)

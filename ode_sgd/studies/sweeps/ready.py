@@ -23,9 +23,6 @@ def _load() -> None:
     gc.disable()
     for name in LOADED:
         importlib.import_module(name)
-    from ode_sgd.kernels.compile import load_tables
-
-    load_tables()
     gc.freeze()
     gc.enable()
 
