@@ -2,9 +2,9 @@
 
 python benchmarks/cold_start.py [--against TREE] [--rounds N]
 
-Every round is a process with an empty cache of kernels, then one with the cache that it left. TREE is another checkout
-of the package, which takes turns with this one; `share` is what ours takes of its time. One JSON line per call: the
-median of the rounds.
+Every round is a process with an empty cache of kernels, then one with the cache that it left; then whole processes, in
+seconds that pass. TREE is another checkout of the package, which takes turns with this one; `share` is what ours takes
+of its time. One JSON line per call: the median of the rounds.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,61 @@ def in_process(tree: Path, cache: str) -> dict[str, float]:
     return spent
 
 
+ONE = """
+import ode_sgd
+problem = ode_sgd.Problem(
+    spectrum=ode_sgd.Spectrum.isotropic(), student_units=2, teacher_units=2, learning_rate=0.2
+)
+ode_sgd.integrate(problem, ode_sgd.OrderParameters.random(problem, 1000, seed=0), 50.0)
+"""
+STUDY = """
+[spectrum]
+kind = "isotropic"
+[problem]
+student_units = 2
+teacher_units = 2
+learning_rate = 0.2
+[start]
+kind = "random"
+dimension = 1000
+[integration]
+alpha = 50.0
+"""
+FIRST = "process of one integration"
+
+
+def whole_processes(tree: Path, warms: bool) -> dict[str, float]:
+    """Seconds that pass from a process's start to its end; `warms`: the tree has `ode-sgd warm`."""
+    spent = {}
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "one.py").write_text(ONE)
+        (place / "one.toml").write_text(STUDY)
+
+        def timed(name: str, command: list[str], **settings: str) -> None:
+            environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(tree), "MPLBACKEND": "Agg", **settings}
+            began = time.perf_counter()
+            subprocess.run([sys.executable, *command], env=environment, cwd=folder, capture_output=True, check=True)
+            spent[name] = time.perf_counter() - began
+
+        program = ["-m", "ode_sgd"]
+        subprocess.run(
+            [sys.executable, *program, "init"],
+            env={**os.environ, "PYTHONPATH": str(tree)},
+            cwd=folder,
+            capture_output=True,
+            check=True,
+        )
+        timed(FIRST, ["one.py"], ODE_SGD_CACHE_DIR=str(place / "first"))
+        timed("ode-sgd run study.toml", [*program, "run", "study.toml"], ODE_SGD_CACHE_DIR=str(place / "run"))
+        if warms:
+            warm = [*program, "warm", "one.toml", "--jobs", "2"]
+            timed("ode-sgd warm --jobs 2", warm, ODE_SGD_CACHE_DIR=str(place / "warm"))
+            empty, filled = str(place / "empty"), str(place / "first")
+            timed(f"{FIRST}, filled second folder", ["one.py"], ODE_SGD_CACHE_DIR=empty, ODE_SGD_PREBUILT=filled)
+    return spent
+
+
 def one_round(tree: Path) -> dict[str, float]:
     """With an empty cache, then with the cache that this left."""
     with tempfile.TemporaryDirectory() as cache:
@@ -110,11 +166,16 @@ def main() -> None:
         return
     trees = [HERE, *([arguments.against.resolve()] if arguments.against else [])]
     rounds = [[one_round(tree) for tree in trees] for _ in range(arguments.rounds)]
-    for name in rounds[0][0]:
-        ours, *others = (statistics.median(each[k][name] for each in rounds) for k in range(len(trees)))
-        rival = others[0] if others else None
-        share = ours / rival if rival else None
-        emit(name, ours_s=ours, rival=arguments.against and str(arguments.against), rival_s=rival, share=share)
+    whole = [[whole_processes(tree, tree == HERE) for tree in trees] for _ in range(arguments.rounds)]
+    for measured in (rounds, whole):
+        for name in measured[0][0]:
+            # What a tree has no command for is held against its first integration.
+            ours, *others = (
+                statistics.median(each[k].get(name, each[k].get(FIRST)) for each in measured) for k in range(len(trees))
+            )
+            rival = others[0] if others else None
+            share = ours / rival if rival else None
+            emit(name, ours_s=ours, rival=arguments.against and str(arguments.against), rival_s=rival, share=share)
 
 
 if __name__ == "__main__":
