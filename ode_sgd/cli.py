@@ -216,10 +216,11 @@ def _run(arguments: argparse.Namespace) -> int:
         return DONE
     from ode_sgd.kernels.news import heard_by
     from ode_sgd.studies.progress import Progress
+    from ode_sgd.studies.warm import assisted
 
     progress = None if arguments.quiet else Progress()
     try:
-        with heard_by(progress.compiling) if progress is not None else nullcontext():
+        with assisted(study), heard_by(progress.compiling) if progress is not None else nullcontext():
             result = run_study(study, output, progress, draw=False, notice=None if arguments.quiet else _notice)
     finally:
         if progress is not None:

@@ -5,8 +5,8 @@ its address. The table's type says what each entry takes and gives, so a call th
 compiler.
 """
 
-import functools
 import hashlib
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +24,7 @@ from numba.core.extending import (
     unbox,
 )
 from numba.core.typing.templates import AttributeTemplate, signature
+from numpy.typing import NDArray
 
 from ode_sgd.kernels.references import Reference
 
@@ -143,15 +144,19 @@ class Callees:
         self.callees = [(kernel, tuple(map(_kind, values))) for kernel, *values in callees.values()]
         self.kinds = [Callee(kinds, annotated_result(kernel.py_func, kinds)) for kernel, kinds in self.callees]
         self._numba_type_ = Table(tuple(zip(callees, self.kinds, strict=True)))
+        self._lock = threading.Lock()
+        self._addresses: NDArray[np.int64] | None = None
 
-    @functools.cached_property
+    @property
     def address(self) -> int:
-        """Of an array of all addresses, which lives as long as this."""
-        if hasattr(self.callees[0][0], "prepare"):
-            self.callees[0][0].prepare(self.callees)
-        addresses = [_address_of(kernel, kind) for (kernel, _), kind in zip(self.callees, self.kinds, strict=True)]
-        self.addresses = np.array(addresses, dtype=np.int64)
-        return self.addresses.ctypes.data
+        """Of an array of all addresses, one as long as this lives."""
+        with self._lock:  # of threads that come together none may replace what another reads
+            if self._addresses is None:
+                if hasattr(self.callees[0][0], "prepare"):
+                    self.callees[0][0].prepare(self.callees)
+                each = zip(self.callees, self.kinds, strict=True)
+                self._addresses = np.array([_address_of(kernel, kind) for (kernel, _), kind in each], dtype=np.int64)
+            return self._addresses.ctypes.data
 
 
 def _address_of(kernel: Any, kind: Callee) -> int:

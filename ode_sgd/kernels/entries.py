@@ -75,6 +75,10 @@ class NoCache(NullCache):  # type: ignore[misc]
     def save_overload(self, signature: Any, data: Any) -> None:
         tell(f"nothing can be kept: {cache_place()[1]}")
 
+    def kept(self, signature: Any) -> bool:
+        """Nothing is."""
+        return False
+
 
 class KernelCache(FunctionCache):  # type: ignore[misc]
     """Numba's function cache with our place and our key, that no fault of the disk gets past."""
@@ -102,6 +106,14 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
             filename_base=f"{self._impl.filename_base}-{name}",
             source_stamp=self._impl.locator.get_source_stamp(),
         )
+
+    def kept(self, signature: Any) -> bool:
+        """Whether there is an entry, sound or not."""
+        for folder in self._folders:
+            self._choose_file(signature, folder)
+            if Path(self._cache_file._index_path).exists():
+                return True
+        return False
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """From the folder of our own; what is not there, from the one that is only read.

@@ -160,6 +160,13 @@ def compile_together(
     return helpers.kernels, 1 + len(helpers.running)
 
 
+@contextmanager
+def assisted(study: Study) -> Iterator[None]:
+    """In it a second process, where there may be one, compiles too what a run of the study lacks."""
+    with _Helpers(study, min(allowance.threads(), 2), 0).at_hand(wait=False):
+        yield
+
+
 class _Helpers:
     """Other processes, which are started as soon as it is known that a kernel is missing."""
 
@@ -169,8 +176,8 @@ class _Helpers:
         self._claims: Path | None = None
 
     @contextmanager
-    def at_hand(self) -> Iterator[None]:
-        """In it they are started when needed; at the end they have ended."""
+    def at_hand(self, *, wait: bool = True) -> Iterator[None]:
+        """In it they are started when needed; at the end they have ended, or, without `wait`, are ended."""
         with ExitStack() as stack:
             if self._jobs > 1:
                 with suppress(OSError):  # no space: then by itself
@@ -181,14 +188,13 @@ class _Helpers:
                 if nothing_kept():
                     self._start_all()
                 yield
-                for helper in self.running:
+                for helper in self.running if wait else ():
                     text, _ = helper.communicate()
                     self.kernels += int(text) if text.strip().isdecimal() else 0
-            except BaseException:
+            finally:
                 for helper in self.running:
                     with helper:  # it waits for their ends
-                        helper.kill()
-                raise
+                        helper.kill()  # of one that has ended nothing comes
 
     def _begun(self, what: str, kernels: int) -> None:
         """A kernel is compiled here."""

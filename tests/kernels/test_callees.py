@@ -1,5 +1,6 @@
 """Kernels that are called by their addresses, and tuples that go to them by reference."""
 
+import threading
 from typing import NamedTuple
 
 import numba
@@ -68,6 +69,24 @@ def test_a_new_process_takes_all_of_it_from_disk():
     with event.install_recorder("numba:compile") as recorder:
         assert driver(square, 3.0) == 10.0
     assert not recorder.buffer
+
+
+def test_threads_that_come_together_read_one_table():
+    """What one has been handed the other does not replace."""
+    driver, square, _ = powers()
+    results, gate = [], threading.Barrier(4)
+
+    def work():
+        gate.wait()
+        before = square.address
+        results.append((driver(square, 3.0), before, square.address))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(results) == {(10.0, square.address, square.address)}
 
 
 def test_a_call_that_does_not_fit_is_an_error_of_the_compiler():

@@ -144,9 +144,15 @@ def test_helpers_come_when_a_kernel_is_missing(monkeypatch):
 
     started, done = [], []
 
-    class Helper:
+    class Helper(AbstractContextManager):
         def communicate(self):
             return "3\n", ""
+
+        def kill(self):
+            """It has ended."""
+
+        def __exit__(self, *_):
+            """Of its own accord."""
 
     def missing():
         news.begun()
@@ -154,6 +160,7 @@ def test_helpers_come_when_a_kernel_is_missing(monkeypatch):
         raise ValueError
 
     monkeypatch.setattr(warming._Helpers, "_start", lambda self, number: started.append(number) or Helper())
+    monkeypatch.setattr(warming, "nothing_kept", lambda: False)
     monkeypatch.setattr(warming, "works", lambda given, whole: [lambda: done.append(1)])
     assert warming.compile_together(None, 3) == (0, 1)
     monkeypatch.setattr(warming, "works", lambda given, whole: [missing, lambda: done.append(2)])
@@ -162,6 +169,25 @@ def test_helpers_come_when_a_kernel_is_missing(monkeypatch):
     assert warming.compile_together(None, 1) == (2, 1)
     assert started == [1, 2]
     assert not together._parts
+    monkeypatch.setattr(warming, "nothing_kept", lambda: True)
+    monkeypatch.setattr(warming, "works", lambda given, whole: [lambda: done.append(list(started))])
+    assert warming.compile_together(None, 2) == (3, 2)
+    assert done[-1] == [1, 2, 1]  # where nothing is kept, before anything else
+
+
+def test_a_run_is_assisted_by_one_process_which_it_does_not_wait_for(monkeypatch):
+    running, start = [], warming._Helpers._start
+    monkeypatch.setattr(warming._Helpers, "_start", lambda *given: running.append(start(*given)) or running[-1])
+    monkeypatch.setattr(warming, "nothing_kept", lambda: True)
+    monkeypatch.setattr(warming.allowance, "threads", lambda: 8)
+    with warming.assisted(parse_study(tables())):
+        (helper,) = running
+        assert helper.poll() is None
+    assert helper.returncode == -signal.SIGKILL
+    running.clear()
+    monkeypatch.setattr(warming.allowance, "threads", lambda: 1)
+    with warming.assisted(parse_study(tables())):
+        assert not running
 
 
 def test_an_interruption_ends_the_helpers(monkeypatch):
