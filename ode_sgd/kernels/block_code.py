@@ -34,6 +34,11 @@ def shape_variant(K: int, M: int, lanes: int = LANES) -> str:
     return f"K{K}M{M}" + (f"x{lanes}" if lanes != LANES else "")
 
 
+def one_of_its_kind(K: int, M: int) -> tuple[int, int]:
+    """The shape itself, or one for all larger shapes, which share their kernels."""
+    return (K, M) if K + M <= FIELDS_UP_TO else (FIELDS_UP_TO, 1)
+
+
 @functools.cache
 def block_kernels(K: int, M: int, lanes: int = LANES) -> BlockKernels:
     """Written-out kernels where the network is small, loops otherwise; `lanes` sectors a block, LANES for the loops."""

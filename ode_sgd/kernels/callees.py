@@ -5,7 +5,6 @@ its address. The table's type says what each entry takes and gives, so a call th
 compiler.
 """
 
-import hashlib
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +25,7 @@ from numba.core.extending import (
 from numba.core.typing.templates import AttributeTemplate, signature
 from numpy.typing import NDArray
 
-from ode_sgd.kernels.references import Reference
+from ode_sgd.kernels.references import Reference, short
 
 
 class Callee(types.Callable):
@@ -34,7 +33,7 @@ class Callee(types.Callable):
 
     def __init__(self, arguments: tuple[Any, ...], result: Any) -> None:
         self.arguments, self.result = arguments, result
-        super().__init__(name=f"Callee({_short((arguments, result))})")
+        super().__init__(name=f"Callee({short((arguments, result))})")
 
     def get_call_type(self, context: Any, args: Any, kws: Any) -> Any:
         given = tuple(map(numba.types.unliteral, args))
@@ -54,12 +53,7 @@ class Table(types.Type):
 
     def __init__(self, callees: tuple[tuple[str, Callee], ...]) -> None:
         self.callees = callees
-        super().__init__(name=f"Callees({_short([(name, callee.name) for name, callee in callees])})")
-
-
-def _short(facts: Any) -> str:
-    """In place of types whose names are pages long, and part of symbols."""
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
+        super().__init__(name=f"Callees({short([(name, callee.name) for name, callee in callees])})")
 
 
 @register_model(Callee)
@@ -77,13 +71,13 @@ class _Entries(AttributeTemplate):  # type: ignore[misc]
         return dict(table.callees).get(name)
 
 
-def _entry(context: Any, builder: Any, table: Any, address: Any, name: str) -> Any:
+def _entry_of_table(context: Any, builder: Any, table: Any, address: Any, name: str) -> Any:
     number = ir.Constant(ir.IntType(64), [each for each, _ in table.callees].index(name))
     entries = builder.inttoptr(address, ir.IntType(64).as_pointer())
     return builder.load(builder.gep(entries, [number]))
 
 
-def _call(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+def _result_of_call(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     (_, *kinds), (address, *given) = sig.args, args
     convention = context.call_conv
     function = builder.inttoptr(address, convention.get_function_type(sig.return_type, kinds).as_pointer())
@@ -93,7 +87,7 @@ def _call(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return imputils.impl_ret_new_ref(context, builder, sig.return_type, result)
 
 
-def _taken(kind: Any, callees: Any, c: Any) -> Any:
+def _address_in(kind: Any, callees: Any, c: Any) -> Any:
     address = cgutils.alloca_once_value(c.builder, ir.Constant(ir.IntType(64), 0))
     number = c.pyapi.object_getattr_string(callees, "address")
     with cgutils.if_likely(c.builder, cgutils.is_not_null(c.builder, number)):
@@ -103,9 +97,9 @@ def _taken(kind: Any, callees: Any, c: Any) -> Any:
     return NativeValue(value, is_error=cgutils.is_null(c.builder, number))
 
 
-lower_getattr_generic(Table)(_entry)
-lower_builtin(Callee, numba.types.VarArg(types.Any))(_call)
-unbox(Table)(_taken)
+lower_getattr_generic(Table)(_entry_of_table)
+lower_builtin(Callee, numba.types.VarArg(types.Any))(_result_of_call)
+unbox(Table)(_address_in)
 
 
 RESULTS = {None: types.none, int: types.intp, bool: types.boolean, float: types.float64}
@@ -114,21 +108,28 @@ RESULTS = {None: types.none, int: types.intp, bool: types.boolean, float: types.
 def annotated_result(function: Any, arguments: Any) -> Any:
     """The type that an annotation says, None where it does not: for vectors `float` stands for vectors."""
     said = function.__annotations__.get("return", ...)
-    return RESULTS.get(said) if said is not float or all(map(_of_numbers, arguments)) else None
+    return RESULTS.get(said) if said is not float or all(map(_holds_numbers, arguments)) else None
 
 
-def _of_numbers(kind: Any) -> bool:
+def _holds_numbers(kind: Any) -> bool:
     if isinstance(kind, Table):
         return True
     if isinstance(kind, Reference):
-        return _of_numbers(kind.of)
+        return _holds_numbers(kind.of)
     if isinstance(kind, numba.types.BaseTuple):
-        return all(map(_of_numbers, kind))
+        return all(map(_holds_numbers, kind))
     return isinstance(getattr(kind, "dtype", kind), types.Number | types.Boolean)
 
 
-def _kind(value: Any) -> Any:
+def _type_of(value: Any) -> Any:
     return value if isinstance(value, types.Type) else numba.typeof(value)
+
+
+def _known_result(function: Any, arguments: Any) -> Any:
+    result = annotated_result(function, arguments)
+    if result is None:
+        raise TypeError(f"annotate what {function.__qualname__} gives: one of {', '.join(map(str, RESULTS))}")
+    return result
 
 
 class Callees:
@@ -141,8 +142,8 @@ class Callees:
     """
 
     def __init__(self, **callees: tuple[Any, ...]) -> None:
-        self.callees = [(kernel, tuple(map(_kind, values))) for kernel, *values in callees.values()]
-        self.kinds = [Callee(kinds, annotated_result(kernel.py_func, kinds)) for kernel, kinds in self.callees]
+        self.callees = [(kernel, tuple(map(_type_of, values))) for kernel, *values in callees.values()]
+        self.kinds = [Callee(kinds, _known_result(kernel.py_func, kinds)) for kernel, kinds in self.callees]
         self._numba_type_ = Table(tuple(zip(callees, self.kinds, strict=True)))
         self._lock = threading.Lock()
         self._addresses: NDArray[np.int64] | None = None
@@ -152,8 +153,9 @@ class Callees:
         """Of an array of all addresses, one as long as this lives."""
         with self._lock:  # of threads that come together none may replace what another reads
             if self._addresses is None:
-                if hasattr(self.callees[0][0], "prepare"):
-                    self.callees[0][0].prepare(self.callees)
+                compile_all = getattr(self.callees[0][0], "compile_all", None)  # plain Numba has none
+                if compile_all is not None:
+                    compile_all(self.callees)
                 each = zip(self.callees, self.kinds, strict=True)
                 self._addresses = np.array([_address_of(kernel, kind) for (kernel, _), kind in each], dtype=np.int64)
             return self._addresses.ctypes.data

@@ -1,4 +1,7 @@
-"""How kernels become machine code, each once. This file and entries.py, and no others, rely on Numba's internals.
+"""How kernels become machine code, each once.
+
+This file, code_library.py and entries.py rely on how Numba compiles; callees.py, references.py, lanes.py, prefetch.py
+and written.py on its interface for types and functions of one's own.
 
 - A helper (`inline`) stays LLVM's intermediate code, and becomes part of every kernel that calls it.
 - A kernel is machine code of its own. Kernels that call it hold its symbol, which is the same in every process; their
@@ -6,7 +9,6 @@
 - Python's way into a kernel is a wrapper around it, made when Python first calls, and kept in the kernel's entry.
 """
 
-import functools
 import gc
 import hashlib
 import sys
@@ -17,15 +19,12 @@ from types import CodeType, SimpleNamespace
 from typing import Any, ClassVar
 
 import numba
-from llvmlite import binding as llvm
 from numba.core import event
 from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import CompileResultCacheImpl
-from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
 from numba.core.compiler import Compiler, CompileResult, DefaultPassBuilder, Flags
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
-from numba.core.environment import lookup_environment
 from numba.core.registry import CPUDispatcher
 from numba.core.runtime.nrt import rtsys
 from numba.core.typed_passes import NopythonTypeInference
@@ -35,30 +34,11 @@ from numba.core.untyped_passes import ExtractByteCode
 from ode_sgd.kernels import ending, news, together
 from ode_sgd.kernels.cache_folder import cache_directory, prebuilt_folder
 from ode_sgd.kernels.callees import annotated_result
+from ode_sgd.kernels.code_library import Library, code_generator
 from ode_sgd.kernels.entries import KernelCache, Locator, NoCache
-from ode_sgd.kernels.processor import processor_kind
 
-_BY_FUNCTION: dict[Any, "_Dispatcher"] = {}
-_BY_NAME: dict[str, "_Dispatcher"] = {}
-
-
-@functools.cache
-def code_generator() -> Any:
-    """The one of all kernels: Numba's own compiles for the very model of processor that it is on."""
-    kind = processor_kind()
-    if numba.config.CPU_NAME is not None:  # NUMBA_CPU_NAME
-        kind = None
-
-    class Generator(JITCPUCodegen):  # type: ignore[misc]
-        _library_class = _Library
-
-        def _get_host_cpu_name(self) -> str:
-            return kind.model if kind else str(super()._get_host_cpu_name())
-
-        def _get_host_cpu_features(self) -> str:
-            return kind.features if kind else str(super()._get_host_cpu_features())
-
-    return Generator("ode_sgd")
+_BY_FUNCTION: dict[Any, "Dispatcher"] = {}
+_BY_NAME: dict[str, "Dispatcher"] = {}
 
 
 def _processor() -> Any:
@@ -90,107 +70,6 @@ class _Ordered(set[str]):
 
     def __repr__(self) -> str:
         return "{" + ", ".join(map(repr, sorted(self))) + "}"
-
-
-class _NowhereYet:
-    """A code generator as seen by a helper, which is nowhere in memory."""
-
-    def __init__(self, codegen: Any) -> None:
-        self._codegen = codegen
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._codegen, name)
-
-    def set_env(self, name: str, environment: Any) -> None:
-        """There is no place to write to."""
-
-
-class _Library(JITCodeLibrary):  # type: ignore[misc]
-    """The code of a kernel, of a helper, or of the wrapper around one of them."""
-
-    def __init__(self, name: str, dispatcher: "_Dispatcher", arguments: Any, wrapper: bool = False) -> None:
-        super().__init__(code_generator(), name)
-        self.dispatcher, self.arguments, self.is_wrapper = dispatcher, arguments, wrapper
-        self.stays_between = dispatcher.inline and not wrapper
-        self.called: list[_Library] = []  # kernels whose symbols it holds
-        self.stored: Any = None  # what is in its entry
-        self.wrapper: Any = None  # machine code of the wrapper, and its environment
-        self.enable_object_caching()
-
-    @property
-    def symbol(self) -> str:
-        return str(self.dispatcher.overloads[self.arguments].fndesc.llvm_func_name)
-
-    @property
-    def codegen(self) -> Any:
-        return _NowhereYet(self._codegen) if self.stays_between else self._codegen
-
-    def _optimize_functions(self, ll_module: Any) -> None:
-        """Numba's passes before linking, without which inner loops count references."""
-        if self.is_wrapper:
-            ll_module.data_layout = self._codegen._data_layout
-        else:
-            super()._optimize_functions(ll_module)
-
-    def _optimize_final_module(self) -> None:
-        if self.is_wrapper:
-            passes, builder = self._codegen._module_pass_manager(opt=1, loop_vectorize=False)
-            passes.run(self._final_module, builder)
-        else:
-            super()._optimize_final_module()
-
-    def finalize(self) -> None:
-        self._raise_if_finalized()
-        for library in dict.fromkeys(self._linking_libraries):
-            if isinstance(library, _Library):
-                self.called += library.called if library.stays_between else [library]
-                if not library.stays_between:
-                    continue
-            self._reload_init.update(library._reload_init)
-            own = isinstance(library, _Library)
-            module = super(_Library, library)._get_module_for_linking() if own else library._get_module_for_linking()
-            self._final_module.link_in(module, preserve=True)
-        self.called = list(dict.fromkeys(self.called))
-        if not self.stays_between:
-            self._hide_helpers()
-        self._optimize_final_module()
-        if self.stays_between:
-            self._finalized = True
-            return
-        self._finalize_final_module()
-        for variable in self._final_module.global_variables:
-            environment = lookup_environment(variable.name)  # of a helper
-            if environment is not None:
-                self._codegen.set_env(variable.name, environment)
-
-    def _get_module_for_linking(self) -> Any:
-        """Asked by functions that are compiled elsewhere, whose memory knows no symbols of kernels."""
-        if self.called or not self.stays_between:
-            raise RuntimeError(f"{self.name} is called by a function that is not a kernel; make it one")
-        return super()._get_module_for_linking()
-
-    def _hide_helpers(self) -> None:
-        """What was linked in is nobody else's: the same name may stand for other code in another process."""
-        for function in self._final_module.functions:
-            if not function.is_declaration and function.linkage == llvm.Linkage.linkonce_odr:
-                function.linkage = "internal"
-
-    def _verify_declare_only_symbols(self) -> None:
-        """Kernels that are called are declared only."""
-
-    def get_pointer_to_function(self, name: str) -> int:
-        return 0 if self.stays_between else int(super().get_pointer_to_function(name))
-
-    def serialize_using_object_code(self) -> Any:
-        return self.name, self._get_compiled_object()
-
-    def restore(self, code: bytes, symbol: str) -> "_Library":
-        """Take machine code from disk."""
-        self._set_compiled_object(code)
-        self._final_module = llvm.parse_assembly(f'define void @"ode_sgd.restored.{id(self)}"() {{ ret void }}')
-        self._finalize_final_module()
-        self._codegen._engine._defined_symbols.add(symbol)
-        return self
 
 
 class _BetweenPasses(event.Listener):  # type: ignore[misc]
@@ -240,7 +119,7 @@ class _Compiler(Compiler):  # type: ignore[misc]
         state.func_id = FunctionIdentity.from_function(function)
         state.func_id.unique_id = dispatcher.number
         state.typingctx = _Typing(state.typingctx)
-        state.library = _Library(state.func_id.func_qualname, dispatcher, tuple(state.args))
+        state.library = Library(state.func_id.func_qualname, dispatcher, tuple(state.args))
         state.flags.no_cpython_wrapper = True
         state.flags.fastmath.flags = _Ordered(state.flags.fastmath.flags)
         ExtractByteCode().run_pass(state)
@@ -259,18 +138,18 @@ class _Reader(_Compiler):
         return [passes]
 
 
-class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
+class Dispatcher(CPUDispatcher):  # type: ignore[misc]
     """What stands for a kernel in Python and, when it is called there, in other kernels."""
 
     name: str
     number: int
     inline: bool
     _ways_in: dict[Any, Any]
-    _calls: list[tuple["_Dispatcher", Any]] | None = None  # of the kernel that is being read
+    _calls: list[tuple["Dispatcher", Any]] | None = None  # of the kernel that is being read
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """As Numba's, which compiles to learn the type of the result; in a kernel that is only read, without."""
-        calls, result = _Dispatcher._calls, annotated_result(self.py_func, args)
+        calls, result = Dispatcher._calls, annotated_result(self.py_func, args)
         if calls is None or kws or result is None:
             return super().get_call_template(args, kws)
         pysig, args = self._compiler.fold_argument_types(args, kws)
@@ -279,10 +158,10 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
         name = self.py_func.__name__
         return make_concrete_template(name, key=name, signatures=[signature(result, *args)]), pysig, args, {}
 
-    def calls(self, arguments: Any) -> list[tuple["_Dispatcher", Any]]:
+    def calls(self, arguments: Any) -> list[tuple["Dispatcher", Any]]:
         """Kernels that it calls, and types of their arguments, as far as they are known without compiling."""
-        found: list[tuple[_Dispatcher, Any]] = []
-        before, _Dispatcher._calls = _Dispatcher._calls, found
+        found: list[tuple[Dispatcher, Any]] = []
+        before, Dispatcher._calls = Dispatcher._calls, found
         try:
             target, flags = self._compiler.targetdescr, Flags()
             target.options.parse_as_flags(flags, self._compiler.targetoptions)
@@ -290,7 +169,7 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
             with suppress(Exception):  # it ends without a result, in one way or another
                 reader.compile_extra(self.py_func)
         finally:
-            _Dispatcher._calls = before
+            Dispatcher._calls = before
         return list(dict.fromkeys(found))
 
     def compile(self, sig: Any) -> Any:
@@ -301,26 +180,26 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
             return self._compiled(sig)
 
     def _compiled(self, sig: Any) -> Any:
-        before, _Dispatcher._calls = _Dispatcher._calls, None
+        before, Dispatcher._calls = Dispatcher._calls, None
         try:
             return super().compile(sig)
         finally:
-            _Dispatcher._calls = before
+            Dispatcher._calls = before
 
     def _label(self, arguments: Any) -> str:
         return hashlib.sha256(repr((self.name, arguments)).encode()).hexdigest()[:16]
 
     @staticmethod
-    def prepare(kernels: list[tuple["_Dispatcher", Any]]) -> None:
+    def compile_all(kernels: list[tuple["Dispatcher", Any]]) -> None:
         """Compile kernels for these types of arguments."""
         with _compiling():
             if together.several():
-                _Dispatcher._share(kernels)
+                Dispatcher._share(kernels)
             for kernel, types in kernels:
                 kernel.compile(types)
 
     @staticmethod
-    def _share(kernels: list[tuple["_Dispatcher", Any]]) -> None:
+    def _share(kernels: list[tuple["Dispatcher", Any]]) -> None:
         """Compile kernels, one after the other, and of what others are at what that calls."""
         for called, types in together.in_turn(kernels):
             if types not in called.overloads:
@@ -328,7 +207,7 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
                     if free:
                         called._compiled(types)
                 if not free:
-                    _Dispatcher._share(called.calls(types))
+                    Dispatcher._share(called.calls(types))
 
     def add_overload(self, result: Any) -> None:
         """Python does not call it yet."""
@@ -356,7 +235,7 @@ class _Dispatcher(CPUDispatcher):  # type: ignore[misc]
         """What Python calls, and what must live as long."""
         description, environment = result.fndesc, result.environment
         context = result.target_context.subtarget(enable_nrt=True)  # of one from disk: it is to hand over arrays
-        library = _Library(f"{description.qualname}-python", self, types, wrapper=True)
+        library = Library(f"{description.qualname}-python", self, types, wrapper=True)
         if result.library.wrapper is None:
             context.refresh()  # with what a compiler needs
             helper = context.call_conv.init_call_helper(SimpleNamespace())
@@ -392,7 +271,7 @@ class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]
         """As CompileResult._rebuild, after the kernels that it calls: a symbol that is missing ends the process."""
         needs, data, wrapper = payload
         (name, code), description, environment, signature, objectmode, lifted, annotation, reloads, others = data
-        library = _Library(name, _BY_FUNCTION[self._function], signature.args)
+        library = Library(name, _BY_FUNCTION[self._function], signature.args)
         for needed, arguments, symbol in needs:
             called = _BY_NAME[needed]
             called.compile(arguments)
@@ -440,7 +319,7 @@ def dispatcher(function: Any, variant: str, flags: Any, inline: bool, always: bo
         "no_cfunc_wrapper": True,
         "forceinline": always,
     }
-    made = _Dispatcher(function, locals={}, targetoptions=options, pipeline_class=_Compiler)
+    made = Dispatcher(function, locals={}, targetoptions=options, pipeline_class=_Compiler)
     name = f"{function.__module__}.{function.__qualname__}-{variant}"
     made.name, made.inline, made._ways_in = name, inline, {}
     made.number = int(hashlib.sha256(repr((name, _facts(function.__code__))).encode()).hexdigest()[:12], 16)

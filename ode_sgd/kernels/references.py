@@ -4,6 +4,7 @@ Numba hands over every number that describes every array, more than a hundred fo
 microsecond that is a part of the time, and of the compiler's in every kernel that has such a call.
 """
 
+import hashlib
 from typing import Any
 
 import numba
@@ -16,12 +17,18 @@ from numba.core.typing.templates import AttributeTemplate
 _POINTER = ir.IntType(8).as_pointer()
 
 
+def short(facts: Any) -> str:
+    """In place of types whose names are pages long, and part of symbols."""
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
+
+
 class Reference(types.Type):
     """Where a named tuple lies, whose arrays somebody else holds."""
 
     def __init__(self, of: Any) -> None:
-        self.of = of
-        super().__init__(name=f"Reference({of.instance_class.__name__}: {of})")
+        self.of, made = of, of.instance_class
+        facts = made.__module__, made.__qualname__, of.fields, of.types  # a name without them is another tuple's, too
+        super().__init__(name=f"Reference({made.__name__}-{short(facts)})")
 
 
 @register_model(Reference)
@@ -67,7 +74,8 @@ def _as_it_is(given: Any) -> Any:
     return given
 
 
-# A reference to a named tuple, good as long as the call that makes it goes on; of anything else, it itself.
+# A reference to a named tuple; of anything else, it itself. It is good as long as the call that makes it goes on and
+# something else, such as that call's caller, holds the tuple's arrays: it does not.
 refer: Any = _as_it_is if numba.config.DISABLE_JIT else intrinsic(_refer)
 
 

@@ -154,7 +154,7 @@ def specialised(C: Array, y: Array, s: Sectors, overlap: Indices, floor: float) 
     return True
 
 
-class Room(NamedTuple):
+class Scratch(NamedTuple):
     """Small arrays of the steps of one call."""
 
     E: Array  # (K, M)
@@ -168,10 +168,10 @@ class Room(NamedTuple):
     table: Array  # STAGE_A, not read-only: a type of arguments the less
 
 
-def room_for(K: int, M: int) -> Room:
+def scratch_for(K: int, M: int) -> Scratch:
     """That of one shape."""
     p = row_count(K, M)
-    return Room(
+    return Scratch(
         E=np.empty((K, M)),
         dA=np.zeros((K, K + M)),
         dG=np.zeros((K, K)),
@@ -185,21 +185,21 @@ def room_for(K: int, M: int) -> Room:
 
 
 @kernel()
-def prepare(own: Any, k: Any, y: Array, s: Any, w: Any, r: Any, noise_variance: float, floor: float) -> bool:
+def prepare(own: Any, k: Any, y: Array, s: Any, w: Any, u: Any, noise_variance: float, floor: float) -> bool:
     """Coefficients and their derivatives, then everything into the eigenbasis of D.
 
     False where students deserve differences as variables.
     """
-    index, V, C, A, E, back = w.overlap, w.V, w.C, w.A, r.E, r.back
+    index, V, C, A, E, back = w.overlap, w.V, w.C, w.A, u.E, u.back
     K, M = E.shape
-    sector_sums(y, s.variance, r.sums)
+    sector_sums(y, s.variance, u.sums)
     for i in range(K):
         for j in range(K):
             V[i, j] = 1.0 if i == j else 0.0
-    own.turn_covariance(r.sums, V, index, w.T, C)
+    own.turn_covariance(u.sums, V, index, w.T, C)
     if floor > 0.0 and specialised(C, y, s, index, floor):
         return False
-    own.linearise(k, w, noise_variance, r.half)
+    own.linearise(k, w, noise_variance, u.half)
     own.turn_all(y, V, s.offset, s.z)
     sector_sums(s.z, s.variance, w.rows)
     for i in range(K):
@@ -217,18 +217,17 @@ def attempt(
     differences: bool,
     s: Any,
     w: Any,
-    r: Any,
+    u: Any,
     noise_variance: float,
     h: float,
     atol: float,
     rtol: float,
-    fresh: bool,
     trace: float,
 ) -> float:
     """Try a step of size h: the new state, turned, in s.trial; what it is off by, relative to what it may be."""
     # Every w.X counts a reference up and down: once here, not in every loop.
     index, T, a, C, V, moving, base, dC, A, G = w.overlap, w.T, w.a, w.C, w.V, w.moving, w.rows, w.dC, w.A, w.G
-    E, dA, dG, half, sums, rows, table = r.E, r.dA, r.dG, r.half, r.sums, r.rows, r.table
+    E, dA, dG, half, sums, rows, table = u.E, u.dA, u.dG, u.half, u.sums, u.rows, u.table
     embedded = np.inf
     own.coupling_moments(s, 1.0 / (GAMMA * h), w.L, E, w.moments)
     if not own.decompose(k, w):
@@ -238,7 +237,7 @@ def attempt(
             rows[b] = base[b]
             for j in range(stage):
                 rows[b] += STAGE_A[stage, j] * dC[j, b]
-        if stage > 0 or not fresh:  # otherwise they are as `prepare` left them
+        if stage > 0:  # `prepare` left those of the first stage
             own.turn_covariance(rows, V, index, T, C)
             own.coefficients(C, a, noise_variance, A, G)
             own.turn_coefficients(A, G, moving, half)
@@ -271,7 +270,7 @@ def attempt(
 def advance(
     own: Any,
     space: Any,
-    spare: Room,
+    scratch: Scratch,
     differences: bool,
     y: Array,
     sectors: Sectors,
@@ -285,11 +284,12 @@ def advance(
 ) -> int:
     """Advance y (blocks, p LANES) by up to `budget` attempted steps, recording the outputs passed on the way.
 
-    `own` are the kernels of an activation, a shape and a form, `space` is what they work in: see `method`.
+    `own` are the kernels of an activation, a shape and a form, `space` is what they work in: see `method`. The GMRES of
+    large networks has a space of its own, and this kernel another signature there.
     """
-    k, s, w, r, o = refer(space), refer(sectors), refer(small), refer(spare), refer(outputs)
+    k, s, w, u, o = refer(space), refer(sectors), refer(small), refer(scratch), refer(outputs)
     numbers, counts, base, times = control.numbers, control.counts, w.rows, outputs.alpha
-    end, fresh = times[-1], budget > 0  # true: a constant would be of another type than what follows
+    end = times[-1]
     trace = 0.0  # mu_1
     for block in range(s.variance.shape[0]):
         for lane in range(LANES):
@@ -304,12 +304,13 @@ def advance(
         if too_short(h, alpha):
             return STEP_SIZE
 
-        if fresh and not prepare(own, k, y, s, w, r, noise_variance, numbers[3]):
+        # Also after a rejected attempt: what comes of a step must not depend on where a call has ended.
+        if not prepare(own, k, y, s, w, u, noise_variance, numbers[3]):
             return SPECIALISED
-        error = attempt(own, k, differences, s, w, r, noise_variance, h, atol, rtol, fresh, trace)
-        fresh = error <= 1.0 or (counts[4] > 0 and np.isfinite(error))
+        error = attempt(own, k, differences, s, w, u, noise_variance, h, atol, rtol, trace)
+        accepted = error <= 1.0 or (counts[4] > 0 and np.isfinite(error))
         counts[4] = 0
-        if not fresh:  # also for NaN
+        if not accepted:  # also for NaN
             counts[1] += 1
             numbers[1] = h * retry_factor(error)
             continue
@@ -318,10 +319,10 @@ def advance(
         reached = end if h == end - alpha else alpha + h
         for n in range(counts[2], outputs.sectors.shape[0]):
             if times[n] <= reached:
-                dense_weights((times[n] - alpha) / h, r.weights)
-                own.dense_sectors(s, r.weights, r.back, outputs.sectors[n])
+                dense_weights((times[n] - alpha) / h, u.weights)
+                own.dense_sectors(s, u.weights, u.back, outputs.sectors[n])
         record_outputs(s, w, counts, alpha, h, reached, o)
-        own.turn_all(s.trial, r.back, s.offset, y)
+        own.turn_all(s.trial, u.back, s.offset, y)
         numbers[0] = reached
         factor = step_factor(error, numbers[2])
         if h == numbers[1] or factor < 1.0:  # a step cut short by the end says little about growth
@@ -338,12 +339,12 @@ class Method(NamedTuple):
 
     own: Any  # kernels of its own, see callees.py
     space: Callable[[], Any]  # in which these work, see step_algebra.py
-    spare: Callable[[], Room]
+    scratch: Callable[[], Scratch]
     differences: bool
 
     def arguments(self) -> tuple[Any, ...]:
         """The first ones, for one call: no other writes into the same arrays."""
-        return self.own, self.space(), self.spare(), self.differences
+        return self.own, self.space(), self.scratch(), self.differences
 
 
 @functools.cache
@@ -354,7 +355,7 @@ def method(activation: str, K: int, M: int, differences: bool = False) -> Method
     if differences:
         eps_g = difference_error(activation)
     number, vector, matrix = 1.0, np.zeros(1), np.zeros((1, 1))
-    s, w, k = reference_to(SECTORS), reference_to(SMALL), reference_to(algebra.space())
+    s, w, k = reference_to(SECTORS), reference_to(SMALL), reference_to(algebra.space(K, M))
     own = callees(
         turn_all=(passes.turn_all, matrix, matrix, SECTORS.offset, matrix),
         coupling_moments=(passes.coupling_moments, s, number, vector, matrix, vector),
@@ -370,7 +371,7 @@ def method(activation: str, K: int, M: int, differences: bool = False) -> Method
         decompose=(algebra.decompose, k, w),
         solve=(algebra.solve, k, w, 1, number, vector, matrix, matrix),
     )
-    return Method(own, algebra.space, functools.partial(room_for, K, M), differences)
+    return Method(own, functools.partial(algebra.space, K, M), functools.partial(scratch_for, K, M), differences)
 
 
 def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Callable[..., int]:

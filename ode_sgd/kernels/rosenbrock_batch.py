@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.layout import Indices
-from ode_sgd.kernels.rosenbrock import RUNNING, Control, Outputs, Room, advance, method
+from ode_sgd.kernels.rosenbrock import RUNNING, Control, Outputs, Scratch, advance, method
 from ode_sgd.kernels.sector_passes import Sectors
 from ode_sgd.kernels.step_algebra import Small
 
@@ -33,7 +33,7 @@ class Stacked(NamedTuple):
 def advance_all(
     own: Any,
     space: Any,
-    spare: Room,
+    scratch: Scratch,
     differences: bool,
     x: Stacked,
     s: Sectors,
@@ -46,7 +46,7 @@ def advance_all(
 ) -> None:
     """Up to `budget` attempts for every problem that runs.
 
-    s, w, space and spare lend their arrays to one problem after the other; codes (B,) are the status of each.
+    s, w, space and scratch lend their arrays to one problem after the other; codes (B,) are the status of each.
     """
     size = x.y.shape[2]
     for b in range(codes.size):
@@ -64,7 +64,7 @@ def advance_all(
         outputs = Outputs(alpha, x.weights[b], x.order_one, x.rows[b], x.sectors[b])
         control = Control(x.numbers[b], x.counts[b])
         codes[b] = advance(
-            own, space, spare, differences, x.y[b], its, w, x.noise_variance[b], control, outputs, atol, rtol, budget
+            own, space, scratch, differences, x.y[b], its, w, x.noise_variance[b], control, outputs, atol, rtol, budget
         )
 
 

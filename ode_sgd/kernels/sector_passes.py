@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ode_sgd.kernels.block_code import block_kernels, shape_variant
+from ode_sgd.kernels.block_code import block_kernels, one_of_its_kind, shape_variant
 from ode_sgd.kernels.block_loops import Offsets
 from ode_sgd.kernels.blocks import LANES
 from ode_sgd.kernels.compile import Array, kernel
@@ -123,9 +123,13 @@ def dense_sums(s: Sectors, weights: Array, skipped: int, table: Array, sums: Arr
                 sum_lanes(lanes[at : at + size], sums[order, m])
 
 
-@functools.cache
 def sector_passes(K: int, M: int, lanes: int = LANES) -> SectorPasses:
     """Build (or load from disk) the passes for K students and M teachers, in blocks of `lanes` sectors."""
+    return _passes(*one_of_its_kind(K, M), lanes)
+
+
+@functools.cache
+def _passes(K: int, M: int, lanes: int) -> SectorPasses:
     variant = shape_variant(K, M, lanes)
     turn, moments, couple, solve, error_ratios = block_kernels(K, M, lanes)
     sum_stages = stage_sums(2 if lanes > 1 else 1)  # with one sector a block, a sum in vain costs as much as another

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ode_sgd.kernels.block_code import shape_variant
+from ode_sgd.kernels.block_code import one_of_its_kind, shape_variant
 from ode_sgd.kernels.coefficients import ANY, coefficient_kernels
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.differences import difference_coefficients, difference_linearised
@@ -141,7 +141,7 @@ def solve(k: Any, w: Small, stage: int, noise_variance: float, sums: Array, dA: 
 class Algebra(NamedTuple):
     """What a step does on small matrices, and its work space k; the plain way, or that of large_networks.py."""
 
-    space: Callable[[], Any]  # k
+    space: Callable[[int, int], Any]  # (K, M) -> k
     turn_covariance: Callable[..., None]  # (rows, V, index, T, C)
     coefficients: Callable[..., None]  # (C, a, noise_variance, A, G)
     turn_coefficients: Callable[..., None]  # (A, G, V, half)
@@ -153,8 +153,13 @@ class Algebra(NamedTuple):
 def step_algebra(activation: str, K: int, M: int, differences: bool) -> Algebra:
     """That of a shape."""
     if not differences and is_large(activation, K, M):
-        return large_algebra(activation, K, M)
-    return plain_algebra(activation, K, M, differences)
+        return large_algebra(activation)
+    return plain_algebra(activation, *one_of_its_kind(K, M), differences)
+
+
+def no_space(K: int, M: int) -> int:
+    """k, which nobody reads."""
+    return 0
 
 
 @functools.cache
@@ -175,12 +180,11 @@ def plain_algebra(activation: str, K: int, M: int, differences: bool) -> Algebra
         turn_derivatives(w.JA, w.JG, w.moving, w.overlap, w.scratch)
         turn_coefficients(w.A, w.G, w.moving, half)
 
-    # There is no work space: k is a number that nobody reads.
-    return Algebra(int, turn_covariance, coefficients, turn_coefficients, linearise, decompose, solve)
+    return Algebra(no_space, turn_covariance, coefficients, turn_coefficients, linearise, decompose, solve)
 
 
 @functools.cache
-def large_algebra(activation: str, K: int, M: int) -> Algebra:
+def large_algebra(activation: str) -> Algebra:
     """GMRES, and the plain way for the rest of a step in which that does not converge."""
     coefficients, by_C = pair_coefficients(activation), pair_linearised(activation)
     densely, find_moving = linearised_coefficients(activation), moving_directions(activation)
@@ -220,4 +224,4 @@ def large_algebra(activation: str, K: int, M: int) -> Algebra:
         responses(k, sums, w.moving, w.overlap, nothing, dA, dG)
 
     turns_ = turn_large_covariance, coefficients, turn_large_coefficients
-    return Algebra(functools.partial(coupling_space, K, M), *turns_, linearise, decompose, solve)
+    return Algebra(coupling_space, *turns_, linearise, decompose, solve)

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 
+import numba
 import numpy as np
 
 from ode_sgd.kernels import averages, layout
@@ -20,7 +21,8 @@ LANES_UP_TO = 200  # eigenvalues; beyond, the stages of all lanes leave the cach
 def suits(problem: Problem, keep_sectors: bool) -> bool:
     """Whether problems of this shape run in lanes."""
     return (
-        problem.student_units + problem.teacher_units <= FIELDS_UP_TO
+        not numba.config.DISABLE_JIT  # there are no vectors without the compiler
+        and problem.student_units + problem.teacher_units <= FIELDS_UP_TO
         and problem.spectrum.distinct <= LANES_UP_TO
         and not keep_sectors
         and getattr(averages.load(problem.activation), "IN_LANES", False)

@@ -89,7 +89,7 @@ def test_where_gmres_does_not_converge_the_coupling_is_decomposed(spaces):
     right = rng.normal(size=p)
     turn_covariance(w.rows, w.V, w.overlap, w.T, w.C)
     large.pair_linearised("erf")(w.C, w.a, case.system.noise_variance, w.overlap, A, G, k.JA, k.JG)
-    solve = large_algebra("erf", K, M).solve
+    solve = large_algebra("erf").solve
     solve(k, w, 0, case.system.noise_variance, right.copy(), dA, dG)
     assert not k.dense[0]
     k.JG[:] = 1e6 * rng.normal(size=k.JG.shape)

@@ -143,7 +143,7 @@ def test_an_entry_that_calls_something_else_is_compiled_anew(folder, monkeypatch
     """LLVM would end the process."""
     two_kernels()[1](3.0)
     monkeypatch.setattr(cache_folder, "_TOLD", [])
-    monkeypatch.setattr(machine_code._Library, "symbol", "of another")
+    monkeypatch.setattr(machine_code.Library, "symbol", "of another")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert two_kernels()[1](3.0) == 13.0

@@ -127,6 +127,18 @@ def test_stiff_steps_end_where_the_tolerance_says():
 # --- invariance -----------------------------------------------------------------------------------------------------
 
 
+def test_nothing_depends_on_where_calls_of_the_kernel_end(monkeypatch):
+    """Their lengths go by the clock. A rejected attempt may be the last of one."""
+    one = Problem(spectrum=Spectrum.power_law(1, 0.8), student_units=3, teacher_units=2, learning_rate=0.1)
+    runs = []
+    for seconds in (0.0, 1e9):
+        monkeypatch.setattr(rosenbrock_method, "CHUNK_SECONDS", seconds)
+        runs.append(integrate(one, OrderParameters.random(one, 100, seed=3), 1e4))
+    assert runs[0].stats["rejected"] > 0
+    assert runs[0].stats["steps"] == runs[1].stats["steps"]
+    np.testing.assert_array_equal(runs[0].Q, runs[1].Q)
+
+
 def test_relabelling_relabels_bit_by_bit_almost():
     """Other orders of summation round differently, and step sizes follow: 1e-10 at rtol 1e-8 is such an echo."""
     one = problem(3, 2, 20, label_noise=0.1, student_weights=[1.0, 0.8, -0.5], teacher_weights=[1.2, 0.7])
