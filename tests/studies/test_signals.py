@@ -55,7 +55,7 @@ def test_a_signal_while_kernels_are_compiled_is_answered_soon(tmp_path, record_p
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # tests may run under nohup
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509 - tests may run under nohup
     )
     try:
         assert process.stderr.readline().startswith("compiling kernels for erf, K = M = 2: once")
