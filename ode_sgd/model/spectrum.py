@@ -207,6 +207,34 @@ class Spectrum:
             raise InvalidProblem(f"order {order} is too high: {self.eigenvalues.max():g}^{order} overflows")
         return np.asarray(factors)
 
+    def effective_dimension(self, dimension: int) -> float:
+        """N_eff = (Tr Sigma)^2 / Tr Sigma^2 = N mu_1^2 / mu_2: how many directions share the variance of the inputs.
+
+        What is of order 1/N for white inputs is of order 1/N_eff in general, such as the difference between the mean
+        of finite-N runs and the ODE. `compare` allows for that much.
+
+        Parameters
+        ----------
+        dimension : int
+            N, the number of inputs, from 1 to 1e15. It need not fit the weights as it must for a simulation.
+
+        Returns
+        -------
+        float
+            Dimensionless, larger than 0 and at most N, up to rounding; N for white inputs. The scale of the
+            eigenvalues has no bearing on it.
+
+        Raises
+        ------
+        InvalidProblem
+            If the dimension is not a whole number in that range.
+
+        Notes
+        -----
+        Equation: (3.6) of docs/theory.md.
+        """
+        return check.integer("dimension", dimension, 1, LARGEST) * self.moment(1) ** 2 / self.moment(2)
+
     @check.underflow_is_zero
     def sector_dimensions(self, dimension: int) -> NDArray[np.int64]:
         """N_k = N w_k, shape (L,).
