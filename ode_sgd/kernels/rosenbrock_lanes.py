@@ -1,7 +1,7 @@
 """Steps of the Rosenbrock method for problems side by side in the lanes of a vector (lanes.py).
 
-All lanes attempt a step at once, each of its own size; what a lane then does with it (driver in rosenbrock_batch.py) is
-its own affair. The formulas are those of rosenbrock.py.
+All lanes attempt a step at once, each of its own size; what a lane then does with it (driver in batch_lanes.py) is its
+own affair. The formulas are those of rosenbrock.py.
 """
 
 import functools

@@ -181,10 +181,10 @@ def asymptotic_exponent(problem: Problem, tolerance: float = 0.02) -> PowerLaw |
 
     For linear networks the window is that of `linear_time_window`. Any other activation has the law once the students
     have specialised, for K = M, the same second layers, all sectors learning and no label noise. Its window then comes
-    from the decay rates of small deviations from the teacher, eta lambda_k l_i with l the eigenvalues of D in (3.3) at
-    J = B and T = I: the smallest at the beginning and the largest at the end, with the margins of the linear law. That
-    is an estimate: it leaves out how long the plateau lasts, the coupling of the sectors through C, and all effects of
-    a finite learning rate.
+    from the decay rates of small deviations from the teacher, eta lambda_k l_i with l the eigenvalues of D (K, K), the
+    students' columns of A in (3.3), at J = B and T = I: the smallest at the beginning and the largest at the end, with
+    the margins of the linear law. That is an estimate: it leaves out how long the plateau lasts, the coupling of the
+    sectors through C, and all effects of a finite learning rate.
 
     Parameters
     ----------
