@@ -215,7 +215,7 @@ def compare_pairs(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Agreement:
 
 
 def _compare(ode: Trajectory, sgd: Trajectory) -> Agreement:
-    """Of one simulation."""
+    """The comparison of one simulation with the ODE. Equation: (6.5)."""
     rows = common_times(ode, sgd)
     mean, error = sgd.mean(), sgd.standard_error()
     assert sgd.dimension is not None

@@ -36,6 +36,8 @@ class Spectrum:
     Notes
     -----
     An eigenvalue zero is legal: a direction without variance is never learned.
+
+    Equation: (1.1).
     """
 
     eigenvalues: Array
@@ -82,6 +84,10 @@ class Spectrum:
             Exponent > 0, dimensionless. Source: Worschech & Rosenow (2025); docs/theory.md section 1.
         trace : float
             mu_1 = Tr Sigma / N, from 1e-50 to 1e50.
+
+        Notes
+        -----
+        Equation: (1.3).
         """
         distinct = check.integer("distinct", distinct, 1)
         beta = check.number("beta", beta, above=0.0)
@@ -186,7 +192,7 @@ class Spectrum:
         return self.eigenvalues.size
 
     def moment(self, order: int) -> float:
-        """mu_l = sum_k w_k lambda_k^l = Tr Sigma^l / N, dimensionless, for an integer order l >= 0."""
+        """mu_l = sum_k w_k lambda_k^l = Tr Sigma^l / N, dimensionless, for an integer order l >= 0. Equation: (1.2)."""
         return float(self.powers(order).sum())
 
     @check.underflow_is_zero
@@ -231,7 +237,7 @@ class Spectrum:
 
         Notes
         -----
-        Equation: (3.6) of docs/theory.md.
+        Equation: (3.6).
         """
         return check.integer("dimension", dimension, 1, LARGEST) * self.moment(1) ** 2 / self.moment(2)
 
@@ -243,6 +249,10 @@ class Spectrum:
         ------
         InvalidProblem
             If the weights do not divide N = dimension into whole numbers; it names the nearest N that they do divide.
+
+        Notes
+        -----
+        Equation: (1.1).
         """
         dimension = check.integer("dimension", dimension, 1, LARGEST)
         exact = self.weights * dimension
