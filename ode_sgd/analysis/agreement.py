@@ -49,7 +49,7 @@ class Agreement:
         Name -> the bias allowed for, in the quantity's own units: its largest modulus along the ODE, over
         `effective_dimension`.
     effective_dimension : float
-        N mu_1^2 / mu_2, the number of directions that the inputs fill: N for isotropic ones.
+        `Spectrum.effective_dimension` at the simulation's N: N for isotropic inputs, less for steep spectra.
     largest : dict
         Name -> the largest |replica mean - ODE|, in the quantity's own units, and the alpha at which it is.
     otherwise_paired : int
@@ -215,11 +215,11 @@ def compare_pairs(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Agreement:
 
 
 def _compare(ode: Trajectory, sgd: Trajectory) -> Agreement:
-    """Of one simulation."""
+    """The comparison of one simulation with the ODE. Equation: (6.5)."""
     rows = common_times(ode, sgd)
     mean, error = sgd.mean(), sgd.standard_error()
     assert sgd.dimension is not None
-    effective = sgd.dimension * ode.problem.spectrum.moment(1) ** 2 / ode.problem.spectrum.moment(2)
+    effective = ode.problem.spectrum.effective_dimension(sgd.dimension)
     z: dict[str, Array] = {}
     allowance: dict[str, float] = {}
     largest: dict[str, tuple[float, float]] = {}

@@ -203,7 +203,7 @@ def widening(replicas: int) -> float:
 def weigh(
     alpha: Array, theory: Array, mean: Array, error: Array, *, resolution: float, allowance: float, replicas: int
 ) -> Evidence:
-    """The evidence in eps_g at the times after the start; `allowance` is the bias allowed for."""
+    """The evidence in eps_g at the times after the start; `allowance` is the bias allowed for. Equation: (6.6)."""
     # What is below the resolution may be anything from 0 up to it: only the distance from there is a deviation.
     deviation = np.maximum(mean, resolution) - np.maximum(theory, resolution)
     size = np.maximum(theory, resolution)

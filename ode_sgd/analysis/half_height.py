@@ -203,6 +203,8 @@ def _half(alpha: Array, curve: Array, half: float) -> float:
 
     On its first descent a run may fall below and come back, and fluctuations cross the level many times. So the time
     below it before, and above it after, is to be least; NaN if to have stayed above is better than any.
+
+    Equation: (10.2).
     """
     below = curve < np.log(half)
     down = np.flatnonzero(~below[:-1] & below[1:])

@@ -179,7 +179,7 @@ def longest(search: PlateauSearch) -> Plateau | None:
 
 
 def _search_stays(curve: Curve) -> tuple[PlateauSearch, list[Stay]]:
-    """The plateaus of one curve, and the stays behind them."""
+    """The plateaus of one curve, and the stays behind them. Equation: (10.1)."""
     if curve.alpha.size < FEWEST_TIMES:
         return PlateauSearch((), "eps_g is above its resolution at fewer than four output times", "unresolved"), []
     found = find_stays(curve.alpha, curve.above)
@@ -224,7 +224,10 @@ def _start(curve: Curve, stays: list[Stay], number: int) -> float:
 
 
 def _end_level(curve: Curve, stays: list[Stay], number: int) -> float:
-    """ln of what eps_g has to fall below: half-way down to the floor, or to what follows if that lies higher."""
+    """ln of what eps_g has to fall below: half-way down to the floor, or to what follows if that lies higher.
+
+    Equation: (10.2).
+    """
     height, after = curve.height(stays[number]), curve.alpha > stays[number].leave
     following = number + 1 < len(stays)
     lowest = curve.height(stays[number + 1]) if following else float(np.exp(curve.logarithm[after].min()))

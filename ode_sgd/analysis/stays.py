@@ -88,6 +88,8 @@ class _Search:
         """Begin and end of the stay within 10 % of e^level around `anchor`.
 
         None if it is not left for good, or lasts less than `persistence` times the fastest such fall after it.
+
+        Equation: (10.1).
         """
         alpha, curve = self._alpha, self._curve
         low, high = level + float(np.log1p(-BAND)), level + float(np.log1p(BAND))

@@ -121,6 +121,7 @@ def _turn(x: _Shape) -> str:
 
 
 def _moments(x: _Shape) -> str:
+    """`moments` of block_loops.py. Equations: (5.1) and (5.2)."""
     K, rows = x.K, x.p + x.M * (x.M + 1) // 2
     speeds = ["speed = rate[lane]", "weight = variance[lane] * speed", "heat = variance[lane] * noise[lane]"]
     invert = [f"R{i} = 1.0 / (g + speed * L_{i})" for i in range(K)]
@@ -145,6 +146,7 @@ def _moments(x: _Shape) -> str:
 
 
 def _couple(x: _Shape) -> str:
+    """`couple` of block_loops.py. Equation: (5.1)."""
     rows = x.p + x.M * (x.M + 1) // 2
     before = [*_matrix("E", x.K, x.M), *_matrix("dA", x.K, x.d), *_matrix("dG", x.K, x.K)]
     lines = [*x.load("z", "c", range(rows)), *x.load("inverse", "R", range(x.inverses))]
@@ -159,6 +161,7 @@ def _couple(x: _Shape) -> str:
 
 
 def _solve(x: _Shape) -> str:
+    """`solve` of block_loops.py. Equations: (3.2) and (5.2)."""
     rows = x.p + x.M * (x.M + 1) // 2
     before = [*_matrix("E", x.K, x.M), *_matrix("A", x.K, x.d), *_matrix("G", x.K, x.K)]
     lines = [*x.load("arg", "c", range(x.p)), *x.load("z", "c", range(x.p, rows))]
@@ -178,6 +181,7 @@ def _solve(x: _Shape) -> str:
 
 
 def _error_ratios(x: _Shape) -> str:
+    """`error_ratios` of block_loops.py. Equation: (5.3)."""
     rows, diagonal = x.p + x.M * (x.M + 1) // 2, [x.row(i, i) for i in range(x.K)]
     lines = [*x.load("z", "c", range(rows)), *x.load("g", "e", range(x.p)), *x.load("trial", "x", range(x.p))]
     r_squares = " + ".join(f"e{x.row(i, x.K + n)} ** 2" for i, n in x.teachers())

@@ -92,6 +92,8 @@ def moments(
 
     laid out one after the other in sums, so that dC answers a change of the coefficients by r_in = - dA_ic M1_icn,
     q_ij = dA_ic N_ijc + dA_jc N_jic + dG_ij H_ij.
+
+    Equations: (5.1) and (5.2).
     """
     K, M = E.shape
     lanes = np.uint64(rate.size)
@@ -150,7 +152,7 @@ def couple(
     dG: Array,
     offset: Offsets,
 ) -> None:
-    """Add to one stage g what dA and dG do."""
+    """Add to one stage g what dA and dG do. Equation: (5.1)."""
     K, M = E.shape
     lanes = np.uint64(rate.size)
     first = np.uint64(offset[0, 0] - np.uint64(K) * LANE_COUNT)
@@ -191,7 +193,10 @@ def solve(
     offset: Offsets,
     sums: Array,
 ) -> None:
-    """Add the drift at `arg` (with t as in z) to b, solve for the stage g without coupling, add variance g to sums."""
+    """Add the drift at `arg` (with t as in z) to b, solve for the stage g without coupling, add variance g to sums.
+
+    Equations: (3.2) and (5.2).
+    """
     K, M = E.shape
     lanes = np.uint64(rate.size)
     first = np.uint64(offset[0, 0] - np.uint64(K) * LANE_COUNT)
@@ -239,6 +244,8 @@ def error_ratios(
 
     With own = max(tr q before, tr q after, mean_size): |q error| / (atol + rtol own), and
     |r error| / (atol + rtol sqrt(own |tr t|)). `poison` becomes NaN where that is: max loses a NaN, a sum keeps it.
+
+    Equation: (5.3).
     """
     K, M = E.shape
     lanes = np.uint64(worst.size)

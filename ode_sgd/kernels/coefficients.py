@@ -38,6 +38,7 @@ def coefficient_kernels(activation: str, shape: tuple[int, int] = ANY) -> Coeffi
 
     @kernel(variant)
     def coefficients(C: Array, a: Array, noise_variance: float, A: Array, G: Array) -> None:
+        """Fills A (K, d) and G (K, K). Equations: (3.3) and (3.4)."""
         K, d = shape if fixed else A.shape
         for i in range(K):
             curvature = 0.0
@@ -56,6 +57,7 @@ def coefficient_kernels(activation: str, shape: tuple[int, int] = ANY) -> Coeffi
 
     @kernel(variant)
     def generalization_error(C: Array, a: Array) -> float:
+        """eps_g. Equation: (3.5)."""
         total = 0.0
         for c in range(a.size):
             for e in range(a.size):
@@ -64,6 +66,7 @@ def coefficient_kernels(activation: str, shape: tuple[int, int] = ANY) -> Coeffi
 
     @kernel(variant)
     def error_terms(C: Array, a: Array) -> float:
+        """The sum of the moduli of the terms of eps_g. Equation: (5.5)."""
         total = 0.0
         for c in range(a.size):
             for e in range(a.size):

@@ -40,6 +40,7 @@ def difference_coefficients(activation: str) -> Callable[..., None]:
 
     @kernel(activation)
     def coefficients(C: Array, a: Array, noise_variance: float, A: Array, G: Array) -> None:
+        """Fills A = [D | D + E] and G. Equations: (3.3), (3.4) and (5.6)."""
         K = A.shape[0]
         f = fields_of(C)
         for i in range(K):
@@ -69,6 +70,7 @@ def difference_error(activation: str) -> Callable[..., float]:
 
     @kernel(activation)
     def evaluate(C: Array, a: Array) -> float:
+        """eps_g. Equations: (3.5) and (5.6)."""
         K = a.size // 2
         f, total = fields_of(C), 0.0
         for c in range(K):

@@ -1,4 +1,7 @@
-"""The sector equations, linear with common coefficients A = [D | E] and G:
+"""The right-hand side (3.2), which only SciPy's methods use: the default evaluates it in `solve` of block_loops.py.
+
+For small networks that is the same written out, `_solve` of block_code.py. Given the common coefficients A = [D | E]
+and G, the equations of the sectors are linear:
 
 dc_k/dalpha = -eta lambda_k (A c_k + c_k A^T) + eta^2 lambda_k G,     C = sum_k w_k lambda_k c_k
 
@@ -18,7 +21,10 @@ from ode_sgd.kernels.layout import q_row
 
 @kernel(sums=True)
 def field_covariance(state: Array, variance: Array, T: Array, C: Array) -> None:
-    """C = [[Q, R], [R^T, T]] from the state (p, L), with variance = w_k lambda_k (L,) and T (M, M) of order one."""
+    """C = [[Q, R], [R^T, T]] from the state (p, L), with variance = w_k lambda_k (L,) and T (M, M) of order one.
+
+    Equation: (2.2).
+    """
     M = T.shape[0]
     K = C.shape[0] - M
     for i in range(K):
@@ -44,7 +50,7 @@ def _add(out: Array, factor: float, overlap: Array) -> None:
 
 @kernel(sums=True)
 def sector_drift(state: Array, t: Array, rate: Array, noise: Array, A: Array, G: Array, out: Array) -> None:
-    """Right-hand side of every sector, (p, L); t is (M, M, L)."""
+    """Right-hand side of every sector, (p, L); t is (M, M, L). Equation: (3.2)."""
     K, d = A.shape
     M = d - K
     for i in range(K):
@@ -87,6 +93,7 @@ def right_hand_side(activation: str) -> Callable[..., None]:
         noise: Array,
         out: Array,
     ) -> None:
+        """dc_k/dalpha of every sector, into out (p, L). Equation: (3.2)."""
         M = T.shape[0]
         K = a.size - M
         C = np.empty((K + M, K + M))

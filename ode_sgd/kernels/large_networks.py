@@ -56,6 +56,7 @@ def pair_coefficients(activation: str) -> Callable[..., None]:
 
     @kernel(activation)
     def coefficients(C: Array, a: Array, noise_variance: float, A: Array, G: Array) -> None:
+        """Fills A and G. Equations: (3.3) and (3.4)."""
         K, d = A.shape
         f = pairs_of(C, a, K)
         for i in range(K):
@@ -81,6 +82,7 @@ def pair_linearised(activation: str) -> Callable[..., None]:
     def linearise(
         C: Array, a: Array, noise_variance: float, index: Indices, A: Array, G: Array, JA: Array, JG: Array
     ) -> None:
+        """A and G, and their derivatives JA and JG. Equations: (3.3), (3.4) and (5.1)."""
         K, d = A.shape
         f = pairs_of(C, a, K)
         row = 0
@@ -154,7 +156,7 @@ def turn_large_coefficients(A: Array, G: Array, V: Array, half: Array) -> None:
 
 @kernel(sums=True)
 def responses(k: Coupling, x: Array, V: Array, index: Indices, nothing: Array, dA: Array, dG: Array) -> None:
-    """dA and dG, turned, for the turned dC = x (p,); nothing (M, M) is 0."""
+    """dA and dG, turned, for the turned dC = x (p,); nothing (M, M) is 0. Equation: (5.1)."""
     K, d = dA.shape
     turn_large_covariance(x, V, index, nothing, k.changes)
     changes, flat, JA, JG = k.changes, k.flat, k.JA, k.JG
@@ -179,7 +181,7 @@ def responses(k: Coupling, x: Array, V: Array, index: Indices, nothing: Array, d
 
 @kernel(sums=True)
 def coupled(k: Coupling, x: Array, V: Array, index: Indices, nothing: Array, moments: Array, out: Array) -> None:
-    """out = (coupling matrix) x: see step_algebra.coupling_matrix."""
+    """out = (coupling matrix) x: see step_algebra.coupling_matrix. Equation: (5.1)."""
     K, d = k.dA.shape
     M = d - K
     responses(k, x, V, index, nothing, k.dA, k.dG)

@@ -67,7 +67,10 @@ def unpack(rows: Array, K: int, M: int) -> tuple[Array, Array]:
 
 
 def covariance(Q: Array, R: Array, T: Array) -> Array:
-    """C = [[Q, R], [R^T, T]], (..., K+M, K+M), from (..., K, K), (..., K, M) and (M, M) or (..., M, M)."""
+    """C = [[Q, R], [R^T, T]], (..., K+M, K+M), from (..., K, K), (..., K, M) and (M, M) or (..., M, M).
+
+    Equation: (2.2).
+    """
     *lead, K, M = R.shape
     C = np.empty((*lead, K + M, K + M))
     C[..., :K, :K], C[..., :K, K:], C[..., K:, :K], C[..., K:, K:] = Q, R, np.swapaxes(R, -1, -2), T

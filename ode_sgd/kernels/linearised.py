@@ -30,6 +30,7 @@ def linearised_coefficients(activation: str, shape: tuple[int, int] = ANY) -> Ca
     def linearise(
         C: Array, a: Array, noise_variance: float, index: Indices, A: Array, G: Array, JA: Array, JG: Array
     ) -> None:
+        """A and G, and their derivatives JA and JG. Equations: (3.3), (3.4) and (5.1)."""
         K, d = shape if fixed else A.shape
         A[:] = 0.0
         JA[:] = 0.0

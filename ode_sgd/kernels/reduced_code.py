@@ -108,7 +108,7 @@ def _indent(lines: list[str]) -> list[str]:
 
 
 def fields_text(K: int, M: int, lanes: int) -> str:
-    """Source of fields(steps, g, B, scales, y): y_n = sum_k scale_k (B_k g_k)_n of a block's steps."""
+    """Source of fields(steps, g, B, scales, y): y_n = sum_k scale_k (B_k g_k)_n of a block's steps. Equation: (6.4)."""
     shape = Shape(K, M, lanes)
     names = [f"y[({n} * steps + t) * LANES + lane]" if lanes > 1 else f"y_{n}" for n in range(M)]
     sector = [f"g{c} = g[at + {c * lanes} + lane]" for c in range(M)]
@@ -128,7 +128,7 @@ def fields_text(K: int, M: int, lanes: int) -> str:
 
 
 def step_text(K: int, M: int, lanes: int) -> str:
-    """Source of steps(begin, end, z, g, lengths, labels, scales, rates, v, x, delta)."""
+    """Source of steps(begin, end, z, g, lengths, labels, scales, rates, v, x, delta). Equation: (6.4)."""
     shape = Shape(K, M, lanes)
     lines = [f"{_field(shape, 'x', i)} = 0.0" for i in range(K)]
     step = _loop(shape, lines)

@@ -49,7 +49,7 @@ class Counts(NamedTuple):
 
 
 def degrees_of_freedom(sizes: Any, fields: int) -> Array:
-    """N_k - d of the chi-squares: dimensions of a sector outside the frame."""
+    """N_k - d of the chi-squares: dimensions of a sector outside the frame. Equation: (6.4)."""
     return np.asarray(sizes, dtype=np.float64) - fields
 
 
@@ -83,6 +83,8 @@ def exact_length(streams: Bits, lane: int, freedom: float, z: float, u: float) -
     """sqrt(chi-square): Marsaglia & Tsang, ACM TOMS 26, 363 (2000), from a first proposal z, u that is still untested.
 
     Their method needs two degrees of freedom; with none or one the length is 0 or |z|.
+
+    Equation: (6.4).
     """
     if freedom < 2.0:
         return abs(z) if freedom > 0.0 else 0.0
@@ -139,6 +141,8 @@ def try_lengths(z: Array, bits: Bits, twice_d: Array, c: Array, out: Array) -> i
     The proposal is right with probability exp(d (9 s^2/2 + 1 - (1+s)^3 + 3 log(1+s))), s = c z. Expanding the logarithm
     leaves -3 d (s^4/4 - s^5/5 + ...), which for |s| < 0.3 is above -1.35 (3/4) d s^4 = -0.1125 s^2 z^2; and exp(-a) >=
     1 - a.
+
+    Equation: (6.4).
     """
     left = 0
     for m in range(out.size):

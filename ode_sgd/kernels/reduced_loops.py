@@ -13,7 +13,10 @@ from ode_sgd.kernels.reduced_draws import value_and_slope
 
 @kernel()
 def teacher_fields(steps: int, g: Array, B: Array, scales: Array, y: Array) -> None:
-    """y_n = sum_k scale_k (B_k g_k)_n of a block's steps, y (M * steps * lanes), B (L * M * M * lanes)."""
+    """y_n = sum_k scale_k (B_k g_k)_n of a block's steps, y (M * steps * lanes), B (L * M * M * lanes).
+
+    Equation: (6.4).
+    """
     L = scales.size
     # y.size = M steps lanes, B.size = L M^2 lanes
     M = B.size * steps // (y.size * L)
@@ -35,7 +38,7 @@ def teacher_fields(steps: int, g: Array, B: Array, scales: Array, y: Array) -> N
 
 @kernel()
 def add_fields(z: Array, here: int, g: Array, at: int, scale: float, M: int, lanes: int, x: Array) -> None:
-    """x_i += scale [S | W]_i . g of one sector."""
+    """x_i += scale [S | W]_i . g of one sector. Equation: (6.4)."""
     row = here
     for i in range(x.size // lanes):
         for lane in range(lanes):
@@ -50,7 +53,10 @@ def add_fields(z: Array, here: int, g: Array, at: int, scale: float, M: int, lan
 def move(
     z: Array, here: int, g: Array, at: int, length: float, rate: float, M: int, lane: int, W: Array, e: Array
 ) -> None:
-    """[S | W | 0] -= e (g, length) for one lane of one sector; W (K, K + 1) takes the residual part."""
+    """[S | W | 0] -= e (g, length) for one lane of one sector; W (K, K + 1) takes the residual part.
+
+    Equation: (6.4).
+    """
     K, lanes = W.shape[0], e.size // W.shape[0]
     row = here + lane
     for i in range(K):
@@ -109,6 +115,7 @@ def step_kernel(activation: str) -> Callable[..., None]:
         begin: int, end: int, z: Array, g: Array, lengths: Array, labels: Array, scales: Array, rates: Array, v: Array,
         x: Array, delta: Array,
     ) -> None:  # fmt: skip
+        """Take the steps from `begin` to `end`. Equation: (6.4)."""
         L, K = scales.size, v.size
         lanes = x.size // K
         rows = z.size // (L * lanes)

@@ -5,6 +5,8 @@
     y(theta) = (1-theta) y + theta (y_new + (1-theta) (k_1 + theta (k_2 + theta k_3))),   k_m = sum_j H_mj g_j
 
 Source: G. Steinebach, Construction of Rosenbrock-Wanner method Rodas5P, BIT Numer. Math. 63, 27 (2023).
+
+Equation: (5.2a).
 """
 
 import numpy as np

@@ -54,7 +54,10 @@ class Outputs(NamedTuple):
 
 @kernel(inline=True)
 def dense_value(x: float, before: float, whole: float, first: float, second: float, third: float) -> float:
-    """At the fraction x of a step, from the state before it and from sums of its stages with the rows of DENSE."""
+    """At the fraction x of a step, from the state before it and from sums of its stages with the rows of DENSE.
+
+    Equation: (5.2a).
+    """
     return before + x * (whole + (1.0 - x) * (first + x * (second + x * third)))
 
 
@@ -224,7 +227,10 @@ def attempt(
     rtol: float,
     trace: float,
 ) -> float:
-    """Try a step of size h: the new state, turned, in s.trial; what it is off by, relative to what it may be."""
+    """Try a step of size h: the new state, turned, in s.trial; what it is off by, relative to what it may be.
+
+    Equations: (5.2a) and (5.3).
+    """
     # Every w.X counts a reference up and down: once here, not in every loop.
     index, T, a, C, V, moving, base, dC, A, G = w.overlap, w.T, w.a, w.C, w.V, w.moving, w.rows, w.dC, w.A, w.G
     E, dA, dG, half, sums, rows, table = u.E, u.dA, u.dG, u.half, u.sums, u.rows, u.table

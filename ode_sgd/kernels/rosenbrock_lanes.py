@@ -1,7 +1,7 @@
 """Steps of the Rosenbrock method for problems side by side in the lanes of a vector (lanes.py).
 
-All lanes attempt a step at once, each of its own size; what a lane then does with it (driver in rosenbrock_batch.py) is
-its own affair. The formulas are those of rosenbrock.py.
+All lanes attempt a step at once, each of its own size; what a lane then does with it (driver in batch_lanes.py) is its
+own affair. The formulas are those of rosenbrock.py.
 """
 
 import functools
@@ -120,6 +120,7 @@ def rosenbrock_lanes(activation: str, K: int, M: int) -> Callable[..., Attempt]:
         atol: float,
         rtol: float,
     ) -> Attempt:
+        """Try a step in every lane. Equations: (5.2a) and (5.3)."""
         index, T, a, C, V, A, G, dC, base = w.overlap, w.T, w.a, w.C, w.V, w.A, w.G, w.dC, w.rows
         p = base.size
         E, half, dA, dG = room(A, (K, M)), room(A, (K, d)), room(A, (K, d)), room(A, (K, K))

@@ -62,7 +62,7 @@ def sum_lanes(lanes: Array, sums: Array) -> None:
 
 @kernel(sums=True)
 def sector_sums(y: Array, weight: Array, rows: Array) -> None:
-    """rows (p,) = sum over sectors of weight (blocks, LANES) times overlaps."""
+    """rows (p,) = sum over sectors of weight (blocks, LANES) times overlaps. Equation: (2.2)."""
     count = weight.shape[1]
     lanes = zeros(y, (rows.size * count,))
     for block in range(y.shape[0]):
@@ -95,6 +95,8 @@ def dense_sums(s: Sectors, weights: Array, skipped: int, table: Array, sums: Arr
 
     Of the turned state before the step, and of sum_j table[m, j] g_j for the rows m of table (rows, 8). One order is
     left out.
+
+    Equation: (2.3).
     """
     orders, rows, p, width = sums.shape[0], table.shape[0], sums.shape[2], weights.shape[2]
     size = p * width
@@ -190,6 +192,8 @@ def _passes(K: int, M: int, lanes: int) -> SectorPasses:
         It is the worst sector's. The error of q_k (Frobenius norm) is held against atol + rtol size_k, size_k the
         larger of tr q_k and its mean over sectors, that of r_k against atol + rtol sqrt(size_k |tr t_k|), its largest
         possible value. Neither changes when the basis turns. Nodes that stand for a spectrum may have negative traces.
+
+        Equation: (5.3).
         """
         size, last = s.trial.shape[1], s.stages.shape[0] - 1
         worst, poison = zeros(s.z, (s.rate.shape[1],)), zeros(s.z, (s.rate.shape[1],))

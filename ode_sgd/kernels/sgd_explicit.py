@@ -81,6 +81,7 @@ def explicit_steps(activation: str, normals: str, K: int, M: int) -> Callable[..
         xi: Array,
         tile: Any,
     ) -> None:
+        """Take `steps` steps. Equations: (1.4) and (1.5)."""
         K, N = J.shape
         rows = tile.reshape(TILE // LANES, LANES)
         fields, factors, still = np.empty(a.size), np.zeros(K), np.zeros(K)
@@ -109,7 +110,10 @@ def explicit_steps(activation: str, normals: str, K: int, M: int) -> Callable[..
 
 @kernel()
 def sector_grams(J: Array, B: Array, sector_ends: Indices, q: Array, r: Array) -> None:
-    """q (L, K, K) and r (L, K, M): sector overlaps of the weights, each divided by the sector's dimension."""
+    """q (L, K, K) and r (L, K, M): sector overlaps of the weights, each divided by the sector's dimension.
+
+    Equation: (2.1).
+    """
     K, M = J.shape[0], B.shape[0]
     begin = 0
     for k in range(sector_ends.size):

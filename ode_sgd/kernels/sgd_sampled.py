@@ -37,6 +37,7 @@ def sampled_steps(activation: str) -> Callable[..., None]:
         noise: float,
         learned: int,
     ) -> None:
+        """Take `steps` steps. Equations: (1.4) and (1.5)."""
         K, N = J.shape
         x = np.empty(K)
         for _ in range(steps):

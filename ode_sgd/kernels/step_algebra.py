@@ -75,7 +75,7 @@ SMALL = Small(
 
 @kernel()
 def coupling_matrix(index: Indices, JA: Array, JG: Array, moments: Array, M: int, coupling: Array) -> None:
-    """1 - (response of dC to itself through dA and dG), (p, p): see block_loops.moments."""
+    """1 - (response of dC to itself through dA and dG), (p, p): see block_loops.moments. Equation: (5.1)."""
     d = index.shape[0]
     K, p, first = d - M, coupling.shape[0], index[0, 0]
     N_begin = K * d * M
@@ -104,7 +104,7 @@ def coupling_matrix(index: Indices, JA: Array, JG: Array, moments: Array, M: int
 
 @kernel(sums=True)
 def coefficient_changes(JA: Array, JG: Array, dC: Array, dA: Array, dG: Array) -> None:
-    """dA = A'(C)[dC], dG = G'(C)[dC]."""
+    """dA = A'(C)[dC], dG = G'(C)[dC]. Equation: (5.1)."""
     K, d = dA.shape
     row = 0
     for i in range(K):

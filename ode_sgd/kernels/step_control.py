@@ -38,6 +38,8 @@ def sums_error(
     `before` and `after` (p,) are the sums over sectors, `off` (p,) their error; none counts as less than `smallest`. It
     may be SUMS rtol of them plus atol; where they hardly move, at a saddle, no more than QUIET rtol of their change:
     what moves there is what leaves it, and its relative error is that of everything afterwards.
+
+    Equation: (5.3a).
     """
     K, M = index.shape[0] - T.shape[0], T.shape[0]
     q_off, q_change, q_before, q_after = 0.0 * off[0], 0.0 * off[0], 0.0 * off[0], 0.0 * off[0]

@@ -91,6 +91,8 @@ def weight_pass(K: int, M: int) -> Callable[..., None]:
 
     xi are the columns of the last input, where those of the new one, amplitude * normals, take their place.
     J <- J - factors xi;  fields <- fields + [J; B] new.
+
+    Equations: (1.4) and (1.5).
     """
     if shape_variant(K, M) == "any":
         return _unit_by_unit

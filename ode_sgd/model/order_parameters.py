@@ -36,7 +36,7 @@ class OrderParameters:
 
     Notes
     -----
-    Source: docs/theory.md section 2.
+    Equation: (2.1).
     """
 
     q: Array
@@ -163,7 +163,7 @@ class OrderParameters:
         Notes
         -----
         Each sector is Wishart(N_k) / N_k, by Bartlett's decomposition, of rank N_k where N_k < K + M.
-        Source: docs/theory.md section 6.
+        Equation: (6.1).
         """
         check.instance("problem", problem, Problem)
         scales = starts.scales(problem.student_units, problem.teacher_units, student_scale, teacher_scale)
@@ -194,7 +194,10 @@ class OrderParameters:
 
     @check.underflow_is_zero
     def moments(self, spectrum: Spectrum, order: int = 1) -> tuple[Array, Array, Array]:
-        """Q, R, T of one order: sum_k w_k lambda_k^order (q_k, r_k, t_k), shapes (K, K), (K, M), (M, M)."""
+        """Q, R, T of one order: sum_k w_k lambda_k^order (q_k, r_k, t_k), shapes (K, K), (K, M), (M, M).
+
+        Equation: (2.3).
+        """
         check.instance("spectrum", spectrum, Spectrum)
         if spectrum.distinct != self.r.shape[0]:
             raise InvalidStart(f"overlaps of {self.r.shape[0]} sectors, but the spectrum has {spectrum.distinct}")

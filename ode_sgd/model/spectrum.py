@@ -36,6 +36,8 @@ class Spectrum:
     Notes
     -----
     An eigenvalue zero is legal: a direction without variance is never learned.
+
+    Equation: (1.1).
     """
 
     eigenvalues: Array
@@ -82,6 +84,10 @@ class Spectrum:
             Exponent > 0, dimensionless. Source: Worschech & Rosenow (2025); docs/theory.md section 1.
         trace : float
             mu_1 = Tr Sigma / N, from 1e-50 to 1e50.
+
+        Notes
+        -----
+        Equation: (1.3).
         """
         distinct = check.integer("distinct", distinct, 1)
         beta = check.number("beta", beta, above=0.0)
@@ -186,7 +192,7 @@ class Spectrum:
         return self.eigenvalues.size
 
     def moment(self, order: int) -> float:
-        """mu_l = sum_k w_k lambda_k^l = Tr Sigma^l / N, dimensionless, for an integer order l >= 0."""
+        """mu_l = sum_k w_k lambda_k^l = Tr Sigma^l / N, dimensionless, for an integer order l >= 0. Equation: (1.2)."""
         return float(self.powers(order).sum())
 
     @check.underflow_is_zero
@@ -207,6 +213,34 @@ class Spectrum:
             raise InvalidProblem(f"order {order} is too high: {self.eigenvalues.max():g}^{order} overflows")
         return np.asarray(factors)
 
+    def effective_dimension(self, dimension: int) -> float:
+        """N_eff = (Tr Sigma)^2 / Tr Sigma^2 = N mu_1^2 / mu_2: how many directions share the variance of the inputs.
+
+        What is of order 1/N for white inputs is of order 1/N_eff in general, such as the difference between the mean
+        of finite-N runs and the ODE. `compare` allows for that much.
+
+        Parameters
+        ----------
+        dimension : int
+            N, the number of inputs, from 1 to 1e15. It need not fit the weights as it must for a simulation.
+
+        Returns
+        -------
+        float
+            Dimensionless, larger than 0 and at most N, up to rounding; N for white inputs. The scale of the
+            eigenvalues has no bearing on it.
+
+        Raises
+        ------
+        InvalidProblem
+            If the dimension is not a whole number in that range.
+
+        Notes
+        -----
+        Equation: (3.6).
+        """
+        return check.integer("dimension", dimension, 1, LARGEST) * self.moment(1) ** 2 / self.moment(2)
+
     @check.underflow_is_zero
     def sector_dimensions(self, dimension: int) -> NDArray[np.int64]:
         """N_k = N w_k, shape (L,).
@@ -215,6 +249,10 @@ class Spectrum:
         ------
         InvalidProblem
             If the weights do not divide N = dimension into whole numbers; it names the nearest N that they do divide.
+
+        Notes
+        -----
+        Equation: (1.1).
         """
         dimension = check.integer("dimension", dimension, 1, LARGEST)
         exact = self.weights * dimension

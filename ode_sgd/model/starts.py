@@ -31,6 +31,8 @@ def wishart_grams(sizes: Sizes, scales: Array, generator: np.random.Generator) -
 
     Bartlett: a d x n matrix of normals is a lower trapezoidal factor times orthonormal rows; the factor has
     sqrt(chi-square(n - i)) on its diagonal (i < n) and normals below, and nothing right of column n.
+
+    Equation: (6.1).
     """
     L, d = sizes.size, scales.size
     factor = np.tril(generator.standard_normal((L, d, d)), -1)
@@ -44,7 +46,7 @@ def wishart_grams(sizes: Sizes, scales: Array, generator: np.random.Generator) -
 
 
 def overlaps_of_weights(J: Array, B: Array, sizes: Sizes) -> tuple[Array, Array, Array]:
-    """q, r, t of weights J (K, N) and B (M, N) whose columns lie sector after sector."""
+    """q, r, t of weights J (K, N) and B (M, N) whose columns lie sector after sector. Equation: (2.1)."""
     stacked = np.concatenate([J, B])
     parts = np.split(stacked, np.cumsum(sizes)[:-1], axis=1)
     gram = np.stack([part @ part.T / part.shape[1] for part in parts])
@@ -64,7 +66,10 @@ def weights_with_overlaps(gram: Array, sizes: Sizes, generator: np.random.Genera
 
 
 def many_weights(grams: Sequence[Array], sizes: Sizes, generators: Sequence[np.random.Generator]) -> Array:
-    """`weights_with_overlaps` of n replicas, (n, d, N); one that has the same array as another costs a frame only."""
+    """`weights_with_overlaps` of n replicas, (n, d, N); one that has the same array as another costs a frame only.
+
+    Equation: (6.2).
+    """
     # The numbers of a replica do not depend on the others: LAPACK and BLAS are called for one matrix at a time.
     n, d = len(grams), grams[0].shape[1]
     weights = np.empty((n, d, int(sizes.sum())))  # filled in place: there may be no room for more

@@ -91,6 +91,8 @@ class Compression:
         The nodes' own sums of order one miss those of the spectrum by what the rule leaves of exp(u). Spread over all
         nodes alike, that is made good: C(0) is exact, and the teacher that students on the nodes can find is the one
         that eps_g is taken against. A difference between the two would be a floor of eps_g.
+
+        Equation: (5.4).
         """
         u, weights, overlaps = self._rule.project(nodes)
         values, learns = np.exp(u), np.ones(u.size)
@@ -214,7 +216,7 @@ class _Gauss:
         self._basis, self._diagonal, self._off = _lanczos(u, self._root, min(most, u.size))
 
     def project(self, nodes: int) -> Spectral:
-        """The sectors projected onto the rule of that many nodes."""
+        """The sectors projected onto the rule of that many nodes. Equation: (5.4)."""
         n = min(nodes, self._diagonal.size)
         off = self._off[: n - 1]
         x, V = np.linalg.eigh(np.diag(self._diagonal[:n]) + np.diag(off, 1) + np.diag(off, -1))
@@ -253,7 +255,7 @@ def _lanczos(u: Array, start: Array, n: int) -> tuple[Array, Array, Array]:
 
 
 def _project(sectors: Spectral, x: Array, lagrange: Array) -> Spectral:
-    """w'_j and c'_j at the nodes x, from the Lagrange polynomials (n, L) at every u_k."""
+    """w'_j and c'_j at the nodes x, from the Lagrange polynomials (n, L) at every u_k. Equation: (5.4)."""
     weights = lagrange @ sectors.weights
     overlaps = (sectors.overlaps * sectors.weights) @ lagrange.T / weights
     return Spectral(x, weights, overlaps)

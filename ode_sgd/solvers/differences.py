@@ -40,7 +40,10 @@ def match(problem: Problem, C: Array) -> Matching | None:
 
 
 def from_overlaps(state: Array, t: Array, matching: Matching) -> Array:
-    """State (p, L) of alpha = q - r - r^T + t and beta = r - t, from that of q and r; t is (M, M, L)."""
+    """State (p, L) of alpha = q - r - r^T + t and beta = r - t, from that of q and r; t is (M, M, L).
+
+    Equation: (5.6).
+    """
     K = len(t)
     q, r = layout.unpack(state.T, K, K)
     r = r[:, :, matching.order]
@@ -72,7 +75,10 @@ def translate(problem: Problem, matching: Matching, t: Array, weights: Array, so
 
 
 def _overlap_rows(rows: Array, t: Array, matching: Matching) -> Array:
-    """Rows (.., p) of q and r, teachers in their own order, from those of alpha and beta; t (.., M, M)."""
+    """Rows (.., p) of q and r, teachers in their own order, from those of alpha and beta; t (.., M, M).
+
+    Equation: (5.6).
+    """
     K = t.shape[-1]
     alpha, beta = layout.unpack(rows, K, K)
     r = beta + t

@@ -32,6 +32,10 @@ def place(start: OrderParameters) -> Frame:
     ------
     InvalidStart
         If no such S and W exist.
+
+    Notes
+    -----
+    Equation: (6.3).
     """
     values, vectors = np.linalg.eigh(start.t)
     present = values > TEACHER_RANK * np.maximum(values[:, -1:], 0.0)

@@ -85,7 +85,7 @@ def integrate(
 
     Notes
     -----
-    Source: docs/theory.md section 3.
+    The ODE is (3.2) of docs/theory.md.
     """
     check.instance("problem", problem, Problem)
     require_start("start", start)

@@ -45,7 +45,7 @@ class ReducedNetworks:
 
     Notes
     -----
-    Source: docs/theory.md section 6.
+    Source: docs/theory.md section 6, (6.3) and (6.4).
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class ReducedNetworks:
         self.chunk = max(1, int(CHUNK_NANOSECONDS / (self._lanes * L * (60 + 5 * (K + M) ** 2))))
 
     def _new_chain(self, sizes: Sizes) -> Chain:
+        """What does not change along the run, f_k among it. Equation: (6.4)."""
         problem, spectrum = self._problem, self._problem.spectrum
         L, N = spectrum.distinct, float(sizes.sum())
         freedom = reduced_draws.degrees_of_freedom(sizes, problem.student_units + problem.teacher_units)

@@ -182,7 +182,7 @@ def _plan(
 
 
 def nearest_steps(alpha: Any, dimension: int) -> Any:
-    """Whole steps nearest to the output times alpha N, equal ones merged, (n,) integers from 0."""
+    """Whole steps nearest to the output times alpha N, equal ones merged, (n,) integers from 0. Equation: (1.6)."""
     steps = np.rint(check.times(alpha) * check.integer("dimension", dimension, 1))
     if steps[-1] >= 2**53:
         raise InvalidProblem(f"alpha = {steps[-1] / dimension:g} at dimension = {dimension} is more than 2^53 steps")

@@ -104,7 +104,10 @@ class Trajectory:
         return self.generalization_error.shape[0] if self.generalization_error.ndim == 2 else None
 
     def moment(self, order: int) -> tuple[Array, Array, Array]:
-        """Q (.., n, K, K), R (.., n, K, M) and T of one order: sum_k w_k lambda_k^order of the sector overlaps."""
+        """Q (.., n, K, K), R (.., n, K, M) and T of one order: sum_k w_k lambda_k^order of the sector overlaps.
+
+        Equation: (2.3).
+        """
         order = scalar(order)
         if not (is_real(order) and order in self.moments):
             raise InvalidProblem(
@@ -202,7 +205,7 @@ class Trajectory:
 
 
 def error_curve(problem: Problem, C: Array) -> tuple[Array, float]:
-    """eps_g (n,) of field covariances C (n, d, d), never negative, and the level of its rounding."""
+    """eps_g (n,) of field covariances C (n, d, d), never negative, and the level of its rounding. Equation: (5.5)."""
     errors, terms = np.empty(len(C)), np.empty(len(C))
     kernels = coefficient_kernels(problem.activation)
     kernels.generalization_errors(np.ascontiguousarray(C), problem.signed_weights, errors, terms)

@@ -21,13 +21,13 @@ def exist(problem: Problem, start: object) -> bool:
 
 
 def height(problem: Problem) -> float:
-    """(8.2): s^2 (K/pi) (pi/6 - K asin(1/(2K))), s the second-layer weight."""
+    """eps_g* = s^2 (K/pi) (pi/6 - K asin(1/(2K))), s the second-layer weight. Equation: (8.2)."""
     K = problem.student_units
     return float(problem.v[0]) ** 2 * K / pi * (pi / 6.0 - K * asin(1.0 / (2.0 * K)))
 
 
 def rate(problem: Problem) -> float:
-    """(8.3): s^2 eta (mu_2 / mu_1) (2/pi) K / sqrt((2K-1) (2K+1)^3)."""
+    """lambda_esc = s^2 eta (mu_2 / mu_1) (2/pi) K / sqrt((2K-1) (2K+1)^3). Equation: (8.3)."""
     K, spectrum = problem.student_units, problem.spectrum
     bare = 2.0 / pi * K / sqrt((2 * K - 1) * (2 * K + 1) ** 3)
     return float(problem.v[0]) ** 2 * problem.learning_rate * spectrum.moment(2) / spectrum.moment(1) * bare

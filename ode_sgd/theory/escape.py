@@ -61,7 +61,7 @@ def escape_rate(problem: Problem, start: Start = None, branch: str | None = None
     s^2 eta (mu_2 / mu_1) (2/pi) K / sqrt((2K-1) (2K+1)^3), mu_l = Tr Sigma^l / N. Otherwise a root of a determinant of
     size M + 2 at most. Identical students are also driven apart by noise, at rates of order eta^2: such modes are not
     counted, though they are faster where learning rate or label noise is large.
-    Source: docs/theory.md section 8.
+    Equations: (8.3) and (8.5).
     """
     return growth_rates(problem, branches.saddle(problem, start, branch), start)[0]
 
@@ -93,7 +93,7 @@ def escape_law(problem: Problem, start: Start = None, branch: str | None = None)
 
     Notes
     -----
-    The plateau must be long: many 1 / lambda_esc. Source: docs/theory.md section 8.
+    The plateau must be long: many 1 / lambda_esc. Equation: (8.7).
     """
     rates = growth_rates(problem, branches.saddle(problem, start, branch), start)
     directions = (problem.student_units - 1) * len(clusters(rates)[0])

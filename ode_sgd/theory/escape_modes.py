@@ -55,7 +55,7 @@ class Linearisation:
     size: int  # of W: pi2 is left out where it does not exist, or feels rho and pi1 without acting on them
 
     def coupling(self, s: float) -> Array:
-        """W(s), (size, size)."""
+        """W(s), (size, size). Equation: (8.5)."""
         M, h, D = self.E.size, self.rates, self.D_Delta
         weight = self.variance * h
         direct = weight / (s + h * D)
@@ -92,6 +92,7 @@ class Linearisation:
         return [self._mode(s, *pair) for pair in zip(overlaps, dual, strict=True)]
 
     def _mode(self, s: float, right: Array, left: Array) -> "Mode":
+        """The right eigenvector of one root in all sectors. Equation: (8.5)."""
         M = self.E.size
         answer = self.breaking[:, : self.size] @ right
         return Mode(
@@ -106,6 +107,8 @@ class Linearisation:
         """How much of one mode there is in each student's deviations, (K,) of rho (L, K, M), pi1 and pi2 (L, K).
 
         The left eigenvector of the whole linearisation is, in sector k, w_k lambda_k `left` (s + l_k Theta_k)^-1.
+
+        Equation: (8.6).
         """
         M, h, D, s = self.E.size, self.rates[:, None], self.D_Delta, mode.rate
         rho = rho / (s + h * D)[..., None]
@@ -180,7 +183,10 @@ def linearisation(problem: Problem, rest: Rest) -> Linearisation:
 
 
 def deviations(start: OrderParameters) -> tuple[Array, Array, Array]:
-    """What differs between students of a start, in the form of symmetric.py with a sum over students: rho, pi1, pi2."""
+    """What differs between students of a start, in the form of symmetric.py with a sum over students: rho, pi1, pi2.
+
+    Equation: (8.4).
+    """
     K = start.q.shape[1]
     rho = start.r - start.r.mean(axis=1, keepdims=True)
     sums, diagonal = start.q.sum(axis=2), np.diagonal(start.q, axis1=1, axis2=2)

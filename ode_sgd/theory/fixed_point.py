@@ -112,7 +112,7 @@ def _settle(space: SymmetricSpace, T: Array, noise: float, fields: Array, step: 
 
 
 def _flow(space: SymmetricSpace, T: Array, noise: float, fields: Array) -> tuple[Array, Array, Coefficients]:
-    """(R', S'), their derivatives with respect to (R, S), and the coefficients."""
+    """(R', S'), their derivatives with respect to (R, S), and the coefficients. Equation: (8.1a)."""
     K, M = space.K, space.M
     coefficients = space.coefficients(fields, T)
     R, S, E, D_S = fields[:M], fields[M], coefficients.E, coefficients.D_S

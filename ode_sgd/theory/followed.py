@@ -138,7 +138,7 @@ class Flow:
         return 2.0 * float(self._rates.max()) * size
 
     def slope(self, _: float, state: Array) -> Array:
-        """The time derivative of all parts."""
+        """The time derivative of all parts. Equations: (8.1a) and (8.5)."""
         r, s, n, rho, pi1, pi2 = self.parts(state)
         differ = [np.tensordot(self.variance, part, axes=1) for part in (rho, pi1, pi2)]
         there = self._space.coefficients(self.fields(state), self._T)

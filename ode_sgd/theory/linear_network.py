@@ -16,6 +16,8 @@ def critical_learning_rate(problem: Problem) -> float:
 
     mu_1 counts the sectors that learn; infinite where nothing moves. Raises InvalidProblem unless the activation is
     linear.
+
+    Equation: (7.2).
     """
     require_linear(problem)
     speed = _learning_trace(problem) * float(problem.v @ problem.v)
@@ -45,7 +47,7 @@ def noise_floor(problem: Problem, start: OrderParameters | None = None) -> float
 
     Notes
     -----
-    Source: docs/theory.md, equations (7.3) and (7.6).
+    Equations: (7.3) and (7.6).
     """
     require_linear(problem)
     held = 0.0

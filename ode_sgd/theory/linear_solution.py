@@ -46,6 +46,10 @@ class LinearModes:
         Decay rates gamma_j per unit of alpha, increasing; the first is negative beyond the critical learning rate.
     strengths : (n,)
         (x_j . z)^2, with x_j the modes' vectors of norm one: how strongly noise drives each mode.
+
+    Notes
+    -----
+    Equation: (7.7).
     """
 
     eigenvalues: Array
@@ -85,7 +89,7 @@ def linear_modes(problem: Problem) -> LinearModes:
 
     Notes
     -----
-    Source: docs/theory.md, equations (7.7) and (7.8).
+    Equations: (7.7) and (7.8).
     """
     require_linear(problem)
     moving = _Moving.of(problem)
@@ -127,7 +131,7 @@ def linear_error(problem: Problem, start: OrderParameters, alpha: Any) -> Array:
 
     Notes
     -----
-    Source: docs/theory.md, equations (7.4) and (7.9).
+    Equations: (7.4) and (7.9).
     """
     return 0.5 * _ErrorVector(problem, start).sums(_times(alpha), (1,))[1]
 
@@ -206,7 +210,7 @@ def linear_order_parameters(
 
     Notes
     -----
-    Source: docs/theory.md, equations (7.10) to (7.12).
+    Equations: (7.10), (7.11) and (7.12).
     """
     error = _ErrorVector(problem, start)
     times = _times(alpha)
@@ -251,7 +255,7 @@ class _Moving:
         return cls(distinct, weights, place)
 
     def modes(self, problem: Problem) -> LinearModes:
-        """The modes, from the equation in units of the largest rate 2 eta' lambda_max."""
+        """The modes, from the equation in units of the largest rate 2 eta' lambda_max. Equation: (7.7)."""
         largest = self.eigenvalues[-1]
         rate, unit = effective_rate(problem), 2.0 * effective_rate(problem) * largest
         ratios = self.eigenvalues / largest
@@ -290,7 +294,7 @@ class _ErrorVector:
         self.initial = error_vector(problem, start)
 
     def sums(self, alpha: Array, orders: tuple[int, ...]) -> dict[int, Array]:
-        """sum_k w_k lambda_k^l e_k(alpha), (n,), for every order l."""
+        """sum_k w_k lambda_k^l e_k(alpha), (n,), for every order l. Equations: (7.4) and (7.9)."""
         problem, moving = self._problem, self._moving
         powers = {order: problem.spectrum.powers(order) * self.initial for order in orders}
         still = {order: float(values[moving.place < 0].sum()) for order, values in powers.items()}
@@ -305,7 +309,7 @@ class _ErrorVector:
         return {order: still[order] + course[:, number] for number, order in enumerate(orders)}
 
     def _driven(self, alpha: Array, orders: tuple[int, ...]) -> Array:
-        """The sums over moving sectors with the term of order eta^2, (n, orders)."""
+        """The sums over moving sectors with the term of order eta^2, (n, orders). Equation: (7.9)."""
         problem, moving = self._problem, self._moving
         modes = moving.modes(problem)
         equation = modes._equation
@@ -327,7 +331,10 @@ class _ErrorVector:
 
 
 def _response(rates: Array, readout: Array, overlap: Array, noise: float, alpha: Array) -> Array:
-    """sum_j readout_j [overlap_j exp(-rate_j alpha) + noise (1 - exp(-rate_j alpha)) / rate_j], (n, orders)."""
+    """sum_j readout_j [overlap_j exp(-rate_j alpha) + noise (1 - exp(-rate_j alpha)) / rate_j], (n, orders).
+
+    Equation: (7.9).
+    """
     result = np.empty((alpha.size, readout.shape[1]))
     steady = np.where(rates == 0.0, 1.0, rates)
     for rows in _row_blocks(alpha.size, rates.size):
@@ -341,7 +348,10 @@ def _response(rates: Array, readout: Array, overlap: Array, noise: float, alpha:
 
 
 def _decay(rates: Array, begin: Array, alpha: Array) -> Array:
-    """sum_k begin_k exp(-rates_k alpha) of every column of begin (L, m), rates increasing, at every time: (n, m)."""
+    """sum_k begin_k exp(-rates_k alpha) of every column of begin (L, m), rates increasing, at every time: (n, m).
+
+    Equation: (7.4).
+    """
     result = np.zeros((alpha.size, begin.shape[1]))
     for row, time in enumerate(alpha):
         alive = int(np.searchsorted(time * rates, VANISHED))  # numbers that underflow are slow ones

@@ -64,13 +64,13 @@ def _levels(spectrum: Spectrum) -> tuple[Array, Array, NDArray[np.intp]]:
 
 
 def linear_time_exponent(beta: float) -> float:
-    """beta / (1 + beta): eps_g ~ alpha^-exponent of a linear network. Source: docs/theory.md, (7.13)."""
+    """beta / (1 + beta): eps_g ~ alpha^-exponent of a linear network. Equation: (7.5)."""
     beta = check.number("beta", beta, above=0.0)
     return beta / (1.0 + beta)
 
 
 def linear_feature_exponent(beta: float) -> float:
-    """beta: the floor is ~ m^-beta with only the first m sectors learning. Source: docs/theory.md, (7.16)."""
+    """beta: the floor is ~ m^-beta with only the first m sectors learning. Equation: (7.6)."""
     return check.number("beta", beta, above=0.0)
 
 
@@ -109,7 +109,7 @@ def linear_time_window(problem: Problem, tolerance: float = 0.02) -> tuple[float
 
     Notes
     -----
-    Source: docs/theory.md, equations (7.13) to (7.15).
+    Equations: (7.13), (7.14) and (7.15).
     """
     require_linear(problem)
     beta, tolerance = _beta(problem.spectrum), _checked(tolerance)
@@ -156,7 +156,7 @@ def linear_feature_window(problem: Problem, tolerance: float = 0.02) -> tuple[fl
 
     Notes
     -----
-    Source: docs/theory.md, equations (7.16) and (7.17).
+    Equation: (7.17).
     """
     require_linear(problem)
     spectrum, tolerance = problem.spectrum, _checked(tolerance)
@@ -181,10 +181,10 @@ def asymptotic_exponent(problem: Problem, tolerance: float = 0.02) -> PowerLaw |
 
     For linear networks the window is that of `linear_time_window`. Any other activation has the law once the students
     have specialised, for K = M, the same second layers, all sectors learning and no label noise. Its window then comes
-    from the decay rates of small deviations from the teacher, eta lambda_k l_i with l the eigenvalues of D in (3.3) at
-    J = B and T = I: the smallest at the beginning and the largest at the end, with the margins of the linear law. That
-    is an estimate: it leaves out how long the plateau lasts, the coupling of the sectors through C, and all effects of
-    a finite learning rate.
+    from the decay rates of small deviations from the teacher, eta lambda_k l_i with l the eigenvalues of D (K, K), the
+    students' columns of A in (3.3), at J = B and T = I: the smallest at the beginning and the largest at the end, with
+    the margins of the linear law. That is an estimate: it leaves out how long the plateau lasts, the coupling of the
+    sectors through C, and all effects of a finite learning rate.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def asymptotic_exponent(problem: Problem, tolerance: float = 0.02) -> PowerLaw |
 
     Notes
     -----
-    Source: docs/theory.md, equations (7.13) and (9.1); Worschech & Rosenow, ICLR 2025.
+    Equation: (9.1). Source: Worschech & Rosenow, ICLR 2025.
     """
     check.instance("problem", problem, Problem)
     beta, tolerance = power_law_exponent(problem.spectrum), _checked(tolerance)
@@ -262,7 +262,10 @@ def _log_rate(problem: Problem) -> float:
 
 
 def _log_criticality(problem: Problem) -> float:
-    """ln x, x = eta' mu_1 / 2 over all sectors, also where some do not learn (7.15); under gradient flow x = 0."""
+    """ln x, x = eta' mu_1 / 2 over all sectors, also where some do not learn; under gradient flow x = 0.
+
+    Equation: (7.15).
+    """
     return -inf if problem.gradient_flow else _log_rate(problem) + log(problem.spectrum.moment(1)) - log(4.0)
 
 
@@ -282,6 +285,8 @@ def _log_last_unending(beta: float, tolerance: float, part: float) -> float:
     The local exponent is nu + (a - b) / I, a = u_L^nu from the spectrum's end, b = u_m^nu (1 - exp(-u_m)) from the held
     sectors, and I >= Gamma(nu) - a / nu. It is too steep where (1 + s) a - b exceeds s Gamma(1 + nu), which rises to
     one peak in u_m < 1 + nu, and too flat where b - (1 - s) a does, which falls before it rises.
+
+    Equation: (7.13).
     """
     nu, s, shift = beta / (1.0 + beta), FINITE_SPECTRUM * tolerance, beta * log(part)
     allowed = s * gamma(1.0 + nu)
@@ -337,6 +342,8 @@ def _discreteness(c: float, beta: float) -> float:
 
     k^(2+beta) = i (1+beta) c / (2 pi) there; the integrand is k^-(1+beta) sqrt(|k| / (2+beta)) exp(-S) after the
     integration, and a change of ln c turns its exponent by 2 pi |k| / (1+beta).
+
+    Equation: (7.14).
     """
     k = ((1.0 + beta) * c / (2.0 * pi)) ** (1.0 / (2.0 + beta))
     S = 2.0 * pi * k * sin(0.5 * pi / (2.0 + beta)) * (2.0 + beta) / (1.0 + beta)
@@ -351,6 +358,8 @@ def _log_first_without_feedback(beta: float, log_x: float, spectrum: Spectrum, t
 
     eps_g is (F / (1-x)) (1 + sum_m rho_m), rho_m = (-g)^m Gamma(1-nu) / Gamma(1-(m+1) nu), with F the law of gradient
     flow and g = Gamma(1-nu) (x / (1-x)) F(alpha) / F(0); the exponent changes by sum_m m rho_m, here for m = 1 and 2.
+
+    Equation: (7.15).
     """
     if log_x == -inf:
         return -inf

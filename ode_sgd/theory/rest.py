@@ -83,12 +83,15 @@ class Rest:
 
     @property
     def x(self) -> Array:
-        """(M,): r_k,in = (x t_k)_n in every sector."""
+        """(M,): r_k,in = (x t_k)_n in every sector. Equation: (8.1)."""
         return np.asarray(-self.point.coefficients.E / self.point.coefficients.D_S)
 
     @property
     def common_noise(self) -> float:
-        """What the noise of the samples adds to K x t_k x^T, the eigenvalue of q_k on 1; the same in all sectors."""
+        """What the noise of the samples adds to K x t_k x^T, the eigenvalue of q_k on 1; the same in all sectors.
+
+        Equation: (8.1).
+        """
         return self.noise * float(self.point.coefficients.G[0]) / (2.0 * self.point.coefficients.D_S)
 
     @property

@@ -90,7 +90,7 @@ def saddle_of_run(trajectory: Trajectory) -> tuple[str, float]:
 
 
 def _at(problem: Problem, rest: Rest) -> Saddle:
-    """All sectors of a fixed point."""
+    """All sectors of a fixed point. Equation: (8.1)."""
     K, M, L = problem.student_units, problem.teacher_units, problem.spectrum.distinct
     t = np.tile(rest.T / rest.trace, (L, 1, 1)) if rest.t is None else rest.t
     row = t @ rest.x

@@ -60,7 +60,10 @@ class Secular:
             yield rows, np.reciprocal(difference, out=difference)
 
     def strengths(self) -> Array:
-        """b_j = 1 / sum_k z_k^2 / (d_k - g_j)^2, (n,): squared overlap of z with the eigenvectors of norm one."""
+        """b_j = 1 / sum_k z_k^2 / (d_k - g_j)^2, (n,): squared overlap of z with the eigenvectors of norm one.
+
+        Equation: (7.9).
+        """
         result = np.empty(self.poles.size)
         for rows, inverse in self.inverse_differences():
             vectors = np.multiply(inverse, self.vector, out=inverse)  # a tiny z_k has an inverse too huge to square
@@ -79,6 +82,8 @@ def solve(poles: Array, vector: Array) -> Secular:
     """The eigenvalues of diag(poles) - vector vector^T, for strictly increasing poles and positive vectors, (n,).
 
     O(n^2) operations and O(n) memory; squares of the vector must not underflow.
+
+    Equation: (7.8).
     """
     squares = vector**2
     origins, offsets = np.empty(poles.size, np.int64), np.empty(poles.size)
@@ -101,6 +106,7 @@ class _Value(NamedTuple):
 
 
 def _value(poles: Array, squares: Array, origins: Any, mu: Array) -> _Value:
+    """f at origin + mu in every row, with what `_next` needs beside it. Equation: (7.8)."""
     inverse = poles - poles[origins, None]
     inverse -= mu[:, None]
     np.reciprocal(inverse, out=inverse)

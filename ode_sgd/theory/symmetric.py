@@ -64,7 +64,7 @@ class SymmetricSpace:
         self._averaging, self._differing = self._matrix(self._averages), self._matrix(self._differences)
 
     def _directions(self, students: Array, q: list[Array]) -> Array:
-        """Columns: changes of the entries of C, first of R_n (students outer e_n), then of Q."""
+        """Columns: changes of the entries of C, first of R_n (students outer e_n), then of Q. Equation: (8.4)."""
         K, M = self.K, self.M
         changes = np.zeros((M + 2, K + M, K + M))
         for n in range(M):

@@ -121,7 +121,7 @@ def main(folder: Path) -> int:
 
     kurtosis = (rows**4).mean(axis=0) / (rows**2).mean(axis=0) ** 2 - 3.0
     weak = kurtosis > WEAK
-    print(f"{N} directions, effectively {N / spectrum.moment(2):.1f}")
+    print(f"{N} directions, effectively {spectrum.effective_dimension(N):.1f}")
     print(f"excess kurtosis: {kurtosis[~weak].min():.2f} to {kurtosis[~weak].max():.2f} in {(~weak).sum()} of them;")
     print(f"  {kurtosis[weak].min():.0f} to {kurtosis[weak].max():.0f} in {weak.sum()}, all weaker than", end=" ")
     print(f"lambda = {spectrum.eigenvalues[weak].max():.2g}, together {spectrum.eigenvalues[weak].sum() / N:.1e}")

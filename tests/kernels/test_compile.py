@@ -85,7 +85,7 @@ def test_an_edited_callee_in_another_file_is_noticed(tmp_path):
     places = {"PYTHONPATH": tmp_path, "ODE_SGD_CACHE_DIR": tmp_path / "cache"}
     before = run_probe(tmp_path, "coefficients", **places)
     source = copy / "kernels" / "averages" / "linear.py"
-    text, edits = re.subn(r"(def dgdg\(.*\n    return) 1.0\n", r"\1 3.0\n", source.read_text())
+    text, edits = re.subn(r"(def dgdg\(.*\n    \"\"\".*\n    return) 1.0\n", r"\1 3.0\n", source.read_text())
     assert edits == 1
     source.write_text(text)
     after = run_probe(tmp_path, "coefficients", **places)

@@ -259,6 +259,63 @@ def test_dimension_must_be_a_positive_integer(dimension):
         Spectrum.isotropic().sector_dimensions(dimension)
 
 
+# --- effective dimension --------------------------------------------------------------------------------------------
+
+
+def test_white_inputs_fill_all_directions():
+    assert Spectrum.isotropic().effective_dimension(1000) == 1000.0
+    assert Spectrum([3.0, 3.0], [0.5, 0.5]).effective_dimension(7) == pytest.approx(7.0, rel=ROUNDING)
+
+
+@given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60))
+@EXAMPLES
+def test_effective_dimension_is_the_sum_over_directions(listed):
+    N, direct = len(listed), np.sum(listed) ** 2 / np.sum(np.square(listed))  # (Tr Sigma)^2 / Tr Sigma^2
+    effective = Spectrum(listed, np.full(N, 1.0 / N)).effective_dimension(N)
+    assert effective == pytest.approx(direct, rel=ROUNDING)
+    assert 1.0 - ROUNDING <= effective <= N * (1.0 + ROUNDING)
+
+
+def test_effective_dimension_of_a_power_law():
+    k = np.arange(1.0, 201.0)
+    effective = Spectrum.power_law(200, 1.0).effective_dimension(2000)
+    assert effective == pytest.approx(10.0 * np.sum(k**-2.0) ** 2 / np.sum(k**-4.0), rel=ROUNDING)  # ten of each
+    assert effective == pytest.approx(24.85, abs=0.01)
+
+
+@given(counts, st.floats(1e-40, 1e40), st.randoms(use_true_random=False))
+@EXAMPLES
+def test_effective_dimension_knows_neither_units_nor_order(multiplicities, unit, random):
+    eigenvalues, order = np.arange(1.0, len(multiplicities) + 1.0), list(range(len(multiplicities)))
+    random.shuffle(order)
+    weights = np.array(multiplicities) / sum(multiplicities)
+    expected = Spectrum(eigenvalues, weights).effective_dimension(100)
+    renamed = Spectrum(unit * eigenvalues[order], weights[order])
+    assert renamed.effective_dimension(100) == pytest.approx(expected, rel=ROUNDING)
+
+
+def test_effective_dimension_needs_no_whole_sectors():
+    assert Spectrum.power_law(100, 1.0).effective_dimension(np.int64(7)) < 7.0  # less than one input a sector
+
+
+@pytest.mark.parametrize(
+    ("dimension", "message"),
+    [
+        (0, "dimension = 0 is too small; give an integer >= 1"),
+        (-4, "dimension = -4 is too small; give an integer >= 1"),
+        (100.0, "dimension = 100.0 is not an integer; give an integer >= 1"),
+        ("100", "dimension = '100' is not an integer; give an integer >= 1"),
+        (True, "dimension = True is not an integer"),
+        (None, "dimension = None is not an integer"),
+        (float("nan"), "dimension = nan is not an integer"),
+        (10**16, "dimension = 10000000000000000 is too large; give an integer <= 1000000000000000"),
+    ],
+)
+def test_effective_dimension_refuses(dimension, message):
+    with pytest.raises(InvalidProblem, match=re.escape(message)):
+        Spectrum.power_law(3, 1.0).effective_dimension(dimension)
+
+
 # --- a value --------------------------------------------------------------------------------------------------------
 
 

@@ -33,7 +33,9 @@ and, for tails far below rounding, with the fields of kernels/difference_fields.
     difference_dgdggg_gradient(f, i, j, c, e)   to leading order: by Cov(delta_c, delta_e), then by Cov(delta_c, .) of
                                      y_i, y_j, y_c, y_e, then by Cov(delta_e, .) of the same
 
-A new file in this folder is a new activation; nothing else in the package knows their names.
+A new file in this folder is a new activation: problems, ODE and simulators find it by its name. Other files name one
+only for what is true of no other: the closed forms of erf's plateau (theory/closed_forms.py), and that a linear network
+is solved exactly and has no plateau (in `theory` and `analysis`).
 """
 
 import functools

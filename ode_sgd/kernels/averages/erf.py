@@ -91,21 +91,25 @@ def _bounded(ratio: float) -> float:
 
 @kernel(inline=True)
 def gg(C: Array, a: int, b: int) -> float:
+    """E[g(a) g(b)]. Equation: (4.1)."""
     return 2.0 / pi * asin(_bounded(C[a, b] / sqrt((1.0 + C[a, a]) * (1.0 + C[b, b]))))
 
 
 @kernel(inline=True)
 def dgdg(C: Array, a: int, b: int) -> float:
+    """E[g'(a) g'(b)]. Equation: (4.2)."""
     return 2.0 / pi / sqrt((1.0 + C[a, a]) * (1.0 + C[b, b]) - C[a, b] ** 2)
 
 
 @kernel(inline=True)
 def d2gg(C: Array, a: int, b: int) -> float:
+    """E[g''(a) g(b)]. Equation: (4.3)."""
     return -2.0 / pi * C[a, b] / ((1.0 + C[a, a]) * sqrt((1.0 + C[a, a]) * (1.0 + C[b, b]) - C[a, b] ** 2))
 
 
 @kernel(inline=True)
 def dgdggg(C: Array, a: int, b: int, c: int, e: int) -> float:
+    """E[g'(a) g'(b) g(c) g(e)]. Equations: (4.4) and (4.5)."""
     aa, bb, ab = 1.0 + C[a, a], 1.0 + C[b, b], C[a, b]
     ac, bc, ae, be = C[a, c], C[b, c], C[a, e], C[b, e]
     L4 = aa * bb - ab * ab
@@ -117,6 +121,7 @@ def dgdggg(C: Array, a: int, b: int, c: int, e: int) -> float:
 
 @kernel(inline=True)
 def dgdg_gradient(C: Array, a: int, b: int) -> tuple[float, float, float, float]:
+    """`dgdg` and its derivatives. Equation: (4.2)."""
     aa, bb, ab = 1.0 + C[a, a], 1.0 + C[b, b], C[a, b]
     S = aa * bb - ab * ab
     average = 2.0 / pi / sqrt(S)
@@ -125,6 +130,7 @@ def dgdg_gradient(C: Array, a: int, b: int) -> tuple[float, float, float, float]
 
 @kernel(inline=True)
 def d2gg_gradient(C: Array, a: int, b: int) -> tuple[float, float, float, float]:
+    """`d2gg` and its derivatives. Equation: (4.3)."""
     aa, bb, ab = 1.0 + C[a, a], 1.0 + C[b, b], C[a, b]
     S = aa * bb - ab * ab
     per_ab = -2.0 / pi / (aa * sqrt(S))
@@ -136,6 +142,7 @@ def d2gg_gradient(C: Array, a: int, b: int) -> tuple[float, float, float, float]
 def dgdggg_gradient(
     C: Array, a: int, b: int, c: int, e: int
 ) -> tuple[float, float, float, float, float, float, float, float, float, float, float]:
+    """`dgdggg` and its derivatives. Equations: (4.4) and (4.5)."""
     aa, bb, ab = 1.0 + C[a, a], 1.0 + C[b, b], C[a, b]
     cc, ee, ce = 1.0 + C[c, c], 1.0 + C[e, e], C[c, e]
     ac, bc, ae, be = C[a, c], C[b, c], C[a, e], C[b, e]
@@ -186,6 +193,7 @@ def _tilt_pair(f: Pairs, i: int, j: int) -> float:
 
 @kernel(sums=True)
 def pair_sum(f: Pairs, i: int, j: int) -> float:
+    """sum_ce a_c a_e E[g'(x_i) g'(x_j) g(z_c) g(z_e)]. Equations: (3.4) and (4.4)."""
     determinant = _tilt_pair(f, i, j)
     p, q, root, ratio = f.fields[2], f.fields[3], f.fields[5], f.values[0]
     overlaps, weights, runs = f.overlaps, f.weights, f.runs
@@ -203,7 +211,10 @@ def pair_sum(f: Pairs, i: int, j: int) -> float:
 
 @kernel(sums=True)
 def pair_gradient(f: Pairs, i: int, j: int, gradient: Array) -> float:
-    """With X = dF/dS: dF = X.dC - 2 (X P^-1 C).dC_. + (P^-1 C X C P^-1).dP, and what |P| does."""
+    """With X = dF/dS: dF = X.dC - 2 (X P^-1 C).dC_. + (P^-1 C X C P^-1).dP, and what |P| does.
+
+    Equations: (3.4) and (4.4).
+    """
     determinant = _tilt_pair(f, i, j)
     d = f.C.shape[0]
     p, q, one, tilted, product = f.fields[2], f.fields[3], f.fields[4], f.values[0], f.values[1]

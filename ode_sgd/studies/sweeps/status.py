@@ -26,8 +26,8 @@ class SweepStatus:
     ----------
     runs, complete, failed : int
         All; with a complete file; tried without getting to the end.
-    files, bytes : int
-        Of results.
+    files : int
+        How many files of results there are.
     rate : float
         Runs a second of late, 0 while nothing is written.
     seconds_left : float
