@@ -11,22 +11,11 @@ from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.lanes import WIDTH, as_lanes, choose, room
 from ode_sgd.kernels.layout import Indices, overlap_index, row_count
 from ode_sgd.kernels.references import refer
-from ode_sgd.kernels.rosenbrock import (
-    COMPLETE,
-    DENSE,
-    DIVERGED,
-    RUNNING,
-    SPECIALISED,
-    STAGES,
-    STEP_LIMIT,
-    STEP_SIZE,
-    dense_rows,
-    dense_value,
-)
+from ode_sgd.kernels.rosenbrock import DENSE, STAGES, dense_rows, dense_value
 from ode_sgd.kernels.rosenbrock_lanes import rosenbrock_lanes
 from ode_sgd.kernels.sector_passes import Sectors, sector_passes
 from ode_sgd.kernels.step_algebra import Small
-from ode_sgd.kernels.step_control import retry_factor, step_factor, too_short
+from ode_sgd.kernels.step_control import ALPHA, DIVERGED, FLOOR, LIMIT, NEXT, RUNNING, SPECIALISED, decide, next_step
 
 
 class Queue(NamedTuple):
@@ -42,7 +31,7 @@ class Queue(NamedTuple):
     noise_variance: Array  # (B,)
     weights: Array  # (B, orders, L), see rosenbrock.Outputs
     order_one: int
-    numbers: Array  # (B, 5), see rosenbrock.Control
+    numbers: Array  # (B, 5), see step_control.py
     counts: Indices  # (B, 5)
     rows: Array  # (B, n, orders, p)
     codes: Indices  # (B,), status
@@ -123,7 +112,7 @@ def _seat(x: Queue, b: int, space: LaneSpace, lane: int) -> None:
             w.T[n, m, lane] = x.T[b, n, m]
     for c in range(x.a.shape[1]):
         w.a[c, lane] = x.a[b, c]
-    space.noise_variance[0, lane], space.floor[0, lane] = x.noise_variance[b], x.numbers[b, 3]
+    space.noise_variance[0, lane], space.floor[0, lane] = x.noise_variance[b], x.numbers[b, FLOOR]
 
 
 @kernel()
@@ -138,13 +127,7 @@ def _save(x: Queue, b: int, y: Array, lane: int) -> None:
 def _ready(numbers: Array, counts: Indices, codes: Indices, b: int, alpha: Array, h: Array, lane: int) -> bool:
     """Set the next step of problem b; False, with its status, where there is none."""
     if codes[b] == RUNNING:
-        h[0, lane] = min(numbers[b, 1], alpha[-1] - numbers[b, 0])
-        if counts[b, 2] >= alpha.size:
-            codes[b] = COMPLETE
-        elif counts[b, 0] + counts[b, 1] >= counts[b, 3]:
-            codes[b] = STEP_LIMIT
-        elif too_short(h[0, lane], numbers[b, 0]):
-            codes[b] = STEP_SIZE
+        codes[b], h[0, lane] = next_step(numbers[b], counts[b], alpha)
     return codes[b] == RUNNING
 
 
@@ -179,28 +162,17 @@ def _decide(
     if far:
         codes[b] = SPECIALISED
         return False
-    accepted = error <= 1.0 or (counts[b, 4] > 0 and np.isfinite(error))
-    counts[b, 4] = 0
-    if not accepted:  # also for NaN
-        counts[b, 1] += 1
-        numbers[b, 1] = h * retry_factor(error)
-        return False
-    counts[b, 0] += 1
-    factor = step_factor(error, numbers[b, 2])
-    if h == numbers[b, 1] or factor < 1.0:  # a step cut short by the end says little about growth
-        numbers[b, 1] = h * factor
-    numbers[b, 2] = error
-    numbers[b, 0] = end if h == end - numbers[b, 0] else numbers[b, 0] + h
-    if not size < numbers[b, 4]:  # also for NaN
+    accepted = decide(numbers[b], counts[b], h, end, error)
+    if accepted and not size < numbers[b, LIMIT]:  # also for NaN
         codes[b] = DIVERGED
-    return True
+    return accepted
 
 
 @kernel()
 def _write_outputs(x: Queue, b: int, lane: int, alpha: Array, began: float, h: float, sums: Array) -> None:
     """Dense output of problem b at the times that its step from `began` has passed; sums as `dense_rows` left them."""
-    n = x.counts[b, 2]
-    while n < alpha.size and alpha[n] <= x.numbers[b, 0]:
+    n = x.counts[b, NEXT]
+    while n < alpha.size and alpha[n] <= x.numbers[b, ALPHA]:
         at = (alpha[n] - began) / h
         for order in range(sums.shape[0]):
             for row in range(sums.shape[2]):
@@ -208,7 +180,7 @@ def _write_outputs(x: Queue, b: int, lane: int, alpha: Array, began: float, h: f
                 k1, k2, k3 = sums[order, 2, row, lane], sums[order, 3, row, lane], sums[order, 4, row, lane]
                 x.rows[b, n, order, row] = dense_value(at, before, whole, k1, k2, k3)
         n += 1
-    x.counts[b, 2] = n
+    x.counts[b, NEXT] = n
 
 
 @functools.cache
@@ -267,11 +239,11 @@ def batch_lanes(activation: str, K: int, M: int) -> Callable[..., bool]:
                 b = seats[lane]
                 taken[0, lane] = 0.0
                 if b >= 0:
-                    began[lane] = numbers[b, 0]
+                    began[lane] = numbers[b, ALPHA]
                     error, far, size = said[0, lane], said[1, lane] > 0.0, said[2, lane]
                     if _decide(numbers, counts, codes, b, sizes[0, lane], alpha[-1], error, far, size):
                         taken[0, lane] = 1.0
-                        passed |= alpha[counts[b, 2]] <= numbers[b, 0]
+                        passed |= alpha[counts[b, NEXT]] <= numbers[b, ALPHA]
             if passed:
                 dense_rows(s, w, weights, x.order_one, nothing, table, sums)
                 for lane in range(WIDTH):

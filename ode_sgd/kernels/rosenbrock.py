@@ -21,13 +21,22 @@ from ode_sgd.kernels.layout import Indices, row_count
 from ode_sgd.kernels.references import refer, reference_to
 from ode_sgd.kernels.sector_passes import SECTORS, Sectors, dense_sums, sector_passes, sector_sums
 from ode_sgd.kernels.step_algebra import SMALL, Small, step_algebra
-from ode_sgd.kernels.step_control import SLACK, retry_factor, step_factor, sums_error, too_short
+from ode_sgd.kernels.step_control import (
+    ALPHA,
+    DIVERGED,
+    FLOOR,
+    LIMIT,
+    NEXT,
+    RUNNING,
+    SLACK,
+    SPECIALISED,
+    decide,
+    next_step,
+    sums_error,
+)
 
 STAGE_A, STAGE_C, DENSE, GAMMA = rodas5p.A, rodas5p.C, rodas5p.DENSE, rodas5p.GAMMA
 STAGES = rodas5p.STAGES
-
-# Status of a call.
-RUNNING, COMPLETE, DIVERGED, STEP_SIZE, STEP_LIMIT, SPECIALISED = 0, 1, 2, 3, 4, 5
 
 SPECIALISED_AT = 1e-2
 ROUNDING = 5e-16  # of eps_g in overlap form, relative to the terms of its sum
@@ -38,8 +47,8 @@ TINY = 1e-300  # keeps 0 / 0 out
 class Control(NamedTuple):
     """What a run carries from call to call."""
 
-    numbers: Array  # alpha, h, previous error norm, floor of `specialised` (0: never), overlaps that count as diverged
-    counts: Indices  # steps, rejected, next output, attempts allowed, steps to accept whatever their error
+    numbers: Array  # (5,), see step_control.py
+    counts: Indices  # (5,)
 
 
 class Outputs(NamedTuple):
@@ -100,7 +109,7 @@ def record_outputs(
 
     The weights of a few times are put together beforehand; of many, every one is a polynomial of the same four rows.
     """
-    first = last = counts[2]
+    first = last = counts[NEXT]
     while last < outputs.alpha.size and outputs.alpha[last] <= reached:
         last += 1
     if first == last:
@@ -123,7 +132,7 @@ def record_outputs(
                     now[b] = rows[0, b] + rows[1 + n - first, b]
                 else:
                     now[b] = dense_value(x, rows[0, b], rows[1, b], rows[2, b], rows[3, b], rows[4, b])
-    counts[2] = last
+    counts[NEXT] = last
 
 
 @kernel()
@@ -295,47 +304,29 @@ def advance(
     """
     k, s, w, u, o = refer(space), refer(sectors), refer(small), refer(scratch), refer(outputs)
     numbers, counts, base, times = control.numbers, control.counts, w.rows, outputs.alpha
-    end = times[-1]
     trace = 0.0  # mu_1
     for block in range(s.variance.shape[0]):
         for lane in range(LANES):
             trace += s.variance[block, lane]
     for _ in range(budget):
-        if counts[2] >= times.size:
-            return COMPLETE
-        if counts[0] + counts[1] >= counts[3]:
-            return STEP_LIMIT
-        alpha = numbers[0]
-        h = min(numbers[1], end - alpha)
-        if too_short(h, alpha):
-            return STEP_SIZE
-
+        status, h = next_step(numbers, counts, times)
+        if status != RUNNING:
+            return status
         # Also after a rejected attempt: what comes of a step must not depend on where a call has ended.
-        if not prepare(own, k, y, s, w, u, noise_variance, numbers[3]):
+        if not prepare(own, k, y, s, w, u, noise_variance, numbers[FLOOR]):
             return SPECIALISED
         error = attempt(own, k, differences, s, w, u, noise_variance, h, atol, rtol, trace)
-        accepted = error <= 1.0 or (counts[4] > 0 and np.isfinite(error))
-        counts[4] = 0
-        if not accepted:  # also for NaN
-            counts[1] += 1
-            numbers[1] = h * retry_factor(error)
+        alpha = numbers[ALPHA]
+        if not decide(numbers, counts, h, times[-1], error):
             continue
-
-        counts[0] += 1
-        reached = end if h == end - alpha else alpha + h
-        for n in range(counts[2], outputs.sectors.shape[0]):
-            if times[n] <= reached:
+        for n in range(counts[NEXT], outputs.sectors.shape[0]):
+            if times[n] <= numbers[ALPHA]:
                 dense_weights((times[n] - alpha) / h, u.weights)
                 own.dense_sectors(s, u.weights, u.back, outputs.sectors[n])
-        record_outputs(s, w, counts, alpha, h, reached, o)
+        record_outputs(s, w, counts, alpha, h, numbers[ALPHA], o)
         own.turn_all(s.trial, u.back, s.offset, y)
-        numbers[0] = reached
-        factor = step_factor(error, numbers[2])
-        if h == numbers[1] or factor < 1.0:  # a step cut short by the end says little about growth
-            numbers[1] = h * factor
-        numbers[2] = error
         for b in range(base.size):
-            if not abs(base[b]) < numbers[4]:  # also for NaN
+            if not abs(base[b]) < numbers[LIMIT]:  # also for NaN
                 return DIVERGED
     return RUNNING
 

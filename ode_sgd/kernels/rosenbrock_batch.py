@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.layout import Indices
-from ode_sgd.kernels.rosenbrock import RUNNING, Control, Outputs, Scratch, advance, method
+from ode_sgd.kernels.rosenbrock import Control, Outputs, Scratch, advance, method
 from ode_sgd.kernels.sector_passes import Sectors
 from ode_sgd.kernels.step_algebra import Small
+from ode_sgd.kernels.step_control import RUNNING
 
 
 class Stacked(NamedTuple):
@@ -21,7 +22,7 @@ class Stacked(NamedTuple):
     T: Array  # (B, M, M)
     a: Array  # (B, K + M)
     noise_variance: Array  # (B,)
-    numbers: Array  # (B, 5), see Control
+    numbers: Array  # (B, 5), see step_control.py
     counts: Indices  # (B, 5)
     weights: Array  # (B, orders, blocks, LANES), see Outputs
     order_one: int

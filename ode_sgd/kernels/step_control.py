@@ -11,6 +11,16 @@ import numpy as np
 from ode_sgd.kernels.compile import Array, kernel
 from ode_sgd.kernels.layout import Indices
 
+# Status of a run.
+RUNNING, COMPLETE, DIVERGED, STEP_SIZE, STEP_LIMIT, SPECIALISED = 0, 1, 2, 3, 4, 5
+
+# What a run carries from step to step. Of its numbers: alpha, h, the error norm of the step before, the floor of
+# `rosenbrock.specialised` (0: never), and overlaps that count as diverged.
+ALPHA, STEP, ERROR, FLOOR, LIMIT = 0, 1, 2, 3, 4
+# Of its counts: steps, rejected attempts, the next output, attempts allowed, and 1 where a step is to be accepted
+# whatever its error.
+STEPS, REJECTED, NEXT, ALLOWED, FORCED = 0, 1, 2, 3, 4
+
 # Step control: PI controller on the error norm e, h <- h SAFETY e^-INTEGRAL e_previous^PROPORTIONAL.
 SAFETY, INTEGRAL, PROPORTIONAL = 0.9, 0.7 / 5.0, 0.4 / 5.0
 SHRINK, GROW = 0.2, 6.0
@@ -80,3 +90,34 @@ def step_factor(error: float, previous: float) -> float:
 def retry_factor(error: float) -> float:
     """By which the step shrinks after one that was rejected."""
     return max(SHRINK, SAFETY * error**-0.2) if np.isfinite(error) else 0.1
+
+
+@kernel(inline=True)
+def next_step(numbers: Array, counts: Indices, times: Array) -> tuple[int, float]:
+    """Status before an attempt, and the size of its step."""
+    h = min(numbers[STEP], times[-1] - numbers[ALPHA])
+    if counts[NEXT] >= times.size:
+        return COMPLETE, h
+    if counts[STEPS] + counts[REJECTED] >= counts[ALLOWED]:
+        return STEP_LIMIT, h
+    if too_short(h, numbers[ALPHA]):
+        return STEP_SIZE, h
+    return RUNNING, h
+
+
+@kernel(inline=True)
+def decide(numbers: Array, counts: Indices, h: float, end: float, error: float) -> bool:
+    """After an attempt of size h: whether it counts, and how long the next step is. `end` is the last time."""
+    accepted = error <= 1.0 or (counts[FORCED] > 0 and np.isfinite(error))
+    counts[FORCED] = 0
+    if not accepted:  # also for NaN
+        counts[REJECTED] += 1
+        numbers[STEP] = h * retry_factor(error)
+        return False
+    counts[STEPS] += 1
+    factor = step_factor(error, numbers[ERROR])
+    if h == numbers[STEP] or factor < 1.0:  # a step cut short by the end says little about growth
+        numbers[STEP] = h * factor
+    numbers[ERROR] = error
+    numbers[ALPHA] = end if h == end - numbers[ALPHA] else numbers[ALPHA] + h
+    return True

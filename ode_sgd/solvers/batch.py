@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.kernels import ending, news
+from ode_sgd.kernels import ending, news, step_control
 from ode_sgd.kernels import rosenbrock as kernels
 from ode_sgd.kernels.lanes import WIDTH
 from ode_sgd.kernels.rosenbrock_batch import Stacked, rosenbrock_batch
@@ -103,7 +103,7 @@ def integrate_batch(
                     for problem, start in group
                 ]
                 _advance(runs, stop)
-            _specialise([run for run in runs if run.code == kernels.SPECIALISED and not run.interrupted], stop)
+            _specialise([run for run in runs if run.code == step_control.SPECIALISED and not run.interrupted], stop)
             solutions = [rosenbrock_method.finish(run) for run in runs]
             seconds = (time.perf_counter() - began - watch.seconds) / len(group), watch.seconds / len(group)
             for number, ((problem, start), solution) in enumerate(zip(group, solutions, strict=True)):
@@ -189,15 +189,15 @@ def _advance_alike(runs: Sequence[Run], stop: threading.Event) -> None:
     if not runs:
         return
     lead = runs[0]
-    stacked, codes = _stacked(runs), np.full(len(runs), kernels.RUNNING)
+    stacked, codes = _stacked(runs), np.full(len(runs), step_control.RUNNING)
     space = rosenbrock_method.work_space(
         lead.system, lead.problem.student_units, lead.start.shape[1]
     )  # not a run's own: all write into it
     advance = rosenbrock_batch(*_shape(lead.problem)[:3], lead.matching is not None)
-    while (codes == kernels.RUNNING).any() and not stop.is_set():
+    while (codes == step_control.RUNNING).any() and not stop.is_set():
         advance(stacked, *space, lead.request.alpha, *lead.tolerances, ATTEMPTS, codes)
     for number, run in enumerate(runs):
-        run.code, run.interrupted = int(codes[number]), bool(codes[number] == kernels.RUNNING)
+        run.code, run.interrupted = int(codes[number]), bool(codes[number] == step_control.RUNNING)
         run.y, run.outputs = stacked.y[number], run.outputs._replace(rows=stacked.rows[number])
         run.outputs = run.outputs._replace(sectors=stacked.sectors[number])
         run.control = kernels.Control(stacked.numbers[number], stacked.counts[number])

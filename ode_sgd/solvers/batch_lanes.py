@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numba
 import numpy as np
 
-from ode_sgd.kernels import averages, layout
+from ode_sgd.kernels import averages, layout, step_control
 from ode_sgd.kernels import rosenbrock as kernels
 from ode_sgd.kernels.batch_lanes import Queue, batch_lanes, lane_space
 from ode_sgd.kernels.block_code import FIELDS_UP_TO
@@ -39,7 +39,7 @@ def advance(runs: Sequence[Run], attempts: int, stop: threading.Event) -> None:
         pass
     for number, run in enumerate(runs):
         run.code = int(queue.codes[number])
-        run.interrupted = run.code == kernels.RUNNING
+        run.interrupted = run.code == step_control.RUNNING
         run.y = to_blocks(queue.y[number])
         run.control = kernels.Control(queue.numbers[number], queue.counts[number])
         run.outputs = run.outputs._replace(rows=queue.rows[number])
@@ -61,6 +61,6 @@ def _queue(runs: Sequence[Run]) -> Queue:
         numbers=np.stack([run.control.numbers for run in runs]),
         counts=np.stack([run.control.counts for run in runs]),
         rows=np.stack([run.outputs.rows for run in runs]),
-        codes=np.full(len(runs), kernels.RUNNING),
+        codes=np.full(len(runs), step_control.RUNNING),
         seats=np.array([-1] * WIDTH + [0]),
     )

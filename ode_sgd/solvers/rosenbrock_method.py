@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ode_sgd.kernels import blocks, layout
+from ode_sgd.kernels import blocks, layout, step_control
 from ode_sgd.kernels import rosenbrock as kernels
 from ode_sgd.kernels.coefficients import coefficient_kernels
 from ode_sgd.kernels.sector_passes import Sectors
@@ -87,7 +87,7 @@ class Run:
     y: Array
     control: kernels.Control
     outputs: kernels.Outputs
-    code: int = kernels.RUNNING
+    code: int = step_control.RUNNING
     interrupted: bool = False
     matching: differences.Matching | None = None
     switched_at: int = 0  # the first output after the change to differences
@@ -111,28 +111,28 @@ class Run:
     def advance(self, progress: Callable[[float], None]) -> None:
         """Advance until something ends it."""
         advance, noise = self.kernel(), self.problem.label_noise**2
-        self.code, budget = kernels.RUNNING, 1
-        while self.code == kernels.RUNNING:
+        self.code, budget = step_control.RUNNING, 1
+        while self.code == step_control.RUNNING:
             began = time.perf_counter()
             self.code = advance(self.y, *self.space, noise, self.control, self.outputs, *self.tolerances, budget)
             spent = time.perf_counter() - began
             budget = max(1, min(4 * budget, int(budget * CHUNK_SECONDS / max(spent, 1e-6))))
-            progress(self.control.numbers[0])
+            progress(self.control.numbers[step_control.ALPHA])
 
     def specialise(self) -> None:
         """Go on in differences, where that is possible."""
-        self.control.numbers[3] = 0.0
+        self.control.numbers[step_control.FLOOR] = 0.0
         rows = blocks.from_blocks(self.y, self.start.shape[1]) @ self.system.variance
         Q, R = layout.unpack(rows, self.problem.student_units, self.problem.teacher_units)
         self.matching = differences.match(self.problem, layout.covariance(Q, R, self.system.T))
         if self.matching is None:
             return
-        self.switched_at = int(self.control.counts[2])
+        self.switched_at = int(self.control.counts[step_control.NEXT])
         _to_differences(self, self.matching, self.system, self.start.shape[1])
         # What the tolerance of the overlaps left in fast sectors is large for the differences. One short step damps
         # it away; its error estimate, which is that rest, would otherwise force steps as fast as those.
-        self.control.numbers[1] *= 0.1
-        self.control.counts[4] = 1
+        self.control.numbers[step_control.STEP] *= 0.1
+        self.control.counts[step_control.FORCED] = 1
 
 
 def begin(problem: Problem, system: SectorSystem, state: Array, request: Request) -> Run:
@@ -176,7 +176,7 @@ def solve(
     run = begin(problem, system, state, request)
     try:
         run.advance(progress)
-        if run.code == kernels.SPECIALISED:
+        if run.code == step_control.SPECIALISED:
             run.specialise()
             run.advance(progress)
     except KeyboardInterrupt:
@@ -188,15 +188,15 @@ def finish(run: Run) -> Solution:
     """What an ended integration hands back."""
     problem, state, weights = run.problem, run.start, run.request.weights
     L = state.shape[1]
-    reached = int(run.control.counts[2])
-    at, final = float(run.control.numbers[0]), blocks.from_blocks(run.y, L)
+    reached = int(run.control.counts[step_control.NEXT])
+    at, final = float(run.control.numbers[step_control.ALPHA]), blocks.from_blocks(run.y, L)
     status, message = _ending(run, at, final)
     alpha, rows = run.request.alpha[:reached], run.outputs.rows[:reached]
     sectors = blocks.from_blocks(run.outputs.sectors[:reached], L) if run.request.keep_sectors else None
     if at > alpha[-1] and status != "complete" and np.isfinite(final).all():  # where it stopped is worth keeping
         alpha, rows = np.append(alpha, at), np.concatenate([rows, (final @ weights.T).T[None]])
         sectors = np.concatenate([sectors, final[None]]) if sectors is not None else None
-    steps, rejected = float(run.control.counts[0]), float(run.control.counts[1])
+    steps, rejected = float(run.control.counts[step_control.STEPS]), float(run.control.counts[step_control.REJECTED])
     solution = Solution(
         alpha=alpha,
         rows=rows,
@@ -235,9 +235,9 @@ def _ending(run: Run, at: float, state: Array) -> tuple[str, str]:
     code = run.code
     if run.interrupted:
         return "interrupted", INTERRUPTED
-    if code == kernels.DIVERGED:
+    if code == step_control.DIVERGED:
         return "diverged", divergence(run.problem, at)
-    if code == kernels.STEP_SIZE:
+    if code == step_control.STEP_SIZE:
         said = f"the step size collapsed at alpha = {at:.6g}"
         if run.matching is None and not _possible(run, state):
             return "step_size", (
@@ -245,7 +245,7 @@ def _ending(run: Run, at: float, state: Array) -> tuple[str, str]:
                 "students that are nearly alike part within a step; lower rtol by a factor of ten"
             )
         return "step_size", f"{said}; raise rtol, or lower learning_rate if the overlaps grow"
-    if code == kernels.STEP_LIMIT:
+    if code == step_control.STEP_LIMIT:
         return "step_limit", f"{MAX_STEPS} steps reached only alpha = {at:.6g}; raise rtol or ask for a shorter run"
     return "complete", ""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kernels.cases import sectors
-from ode_sgd.kernels import blocks, layout, rodas5p
+from ode_sgd.kernels import blocks, layout, rodas5p, step_control
 from ode_sgd.kernels import rosenbrock as kernels
 from ode_sgd.kernels.drift import right_hand_side
 from ode_sgd.solvers.door import SectorSystem
@@ -87,10 +87,13 @@ def take(case, h, count=1, fractions=()):
     )
     advance = kernels.rosenbrock(case.activation, case.K, case.system.T.shape[0])
     for number in range(count):
-        control.numbers[1], control.counts[4] = h * (1.0 if number < count - 1 else 2.0), 1  # lands on the end
+        control.numbers[step_control.STEP], control.counts[step_control.FORCED] = (
+            h * (1.0 if number < count - 1 else 2.0),
+            1,
+        )  # lands on the end
         status = advance(y, s, w, case.system.noise_variance, control, outputs, 1e-300, 1e-6, 1)
-        assert status == kernels.RUNNING
-    assert control.counts[0] == count
+        assert status == step_control.RUNNING
+    assert control.counts[step_control.STEPS] == count
     return Taken(
         state=blocks.from_blocks(y, L),
         rows=outputs.rows[1:, 0],

@@ -5,8 +5,7 @@ import pytest
 
 import ode_sgd
 from ode_sgd import OrderParameters, Problem, Spectrum, integrate
-from ode_sgd.kernels import blocks, layout
-from ode_sgd.kernels import rosenbrock as kernels
+from ode_sgd.kernels import blocks, layout, step_control
 from ode_sgd.solvers import compression, rosenbrock_method
 from ode_sgd.solvers.door import initial_state, sector_system
 from ode_sgd.solvers.integrate import request_of
@@ -165,7 +164,7 @@ def test_a_collapse_that_a_lower_tolerance_mends_says_so():
     system, state = sector_system(one, begin), initial_state(begin)
     request = request_of(one, np.array([0.0, 1.0]), (1,), False, 1e-4, 0.0)
     run = rosenbrock_method.begin(one, system, state, request)
-    run.code = kernels.STEP_SIZE
+    run.code = step_control.STEP_SIZE
     assert "raise rtol" in rosenbrock_method.finish(run).message
     rows = layout.q_row(0, 1, 2, 2)
     run.y[0, rows * blocks.LANES] = 2.0 * np.abs(state).max()  # more than the norms allow
