@@ -153,7 +153,14 @@ def _parser() -> argparse.ArgumentParser:
 
     warm = _command(commands, "warm", _warm, "compile the kernels that a study or a sweep needs, beforehand")
     warm.add_argument("file", nargs="?", type=Path, metavar="STUDY|SWEEP", help="default: the commonest kernels")
-    warm.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="processes (0: as many as may run)")
+    warm.add_argument(
+        "-j",
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes, no more than 8 of them (0: as many as may run)",
+    )
     warm.add_argument("--cpu", metavar="KIND", help="kind of processor; default: ODE_SGD_CPU, else this one's")
     warm.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -355,6 +362,7 @@ def _warm(arguments: argparse.Namespace) -> int:
     from ode_sgd.studies.warm import warm
 
     progress = None if arguments.quiet else Progress()
+    arguments.interrupted = "interrupted; what was compiled is kept, and the same command goes on"
     try:
         with heard_by(progress.compiling) if progress is not None else nullcontext():
             done = warm(arguments.file, jobs=arguments.jobs)

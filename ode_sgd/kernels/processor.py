@@ -75,9 +75,9 @@ def named_kind(name: str, option: str) -> Kind:
     for kind in kinds():
         if kind.name == name:
             if kind not in ours:
-                raise ProcessorError(f"{option} = {name} is wider than this processor; it can run {fitting}")
+                raise ProcessorError(f"{option} = {name} is wider than this processor, which can run {fitting}")
             return kind
-    raise ProcessorError(f"{option} = {name} is no kind of processor here; it can run {fitting}")
+    raise ProcessorError(f"{option} = {name} is no kind of processor here; this one can run {fitting}")
 
 
 def choose_kind(name: str, option: str) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 from ode_sgd import __version__
 from ode_sgd.kernels.averages import available
 from ode_sgd.kernels.cache_folder import PLACE, PREBUILT, cache_place, prebuilt_folder
+from ode_sgd.kernels.errors import ProcessorError
+from ode_sgd.kernels.processor import processor_kind
 from ode_sgd.solvers import allowance
 
 LIBRARIES = ("numpy", "numba", "llvmlite", "scipy", "h5py", "matplotlib", "tqdm")
@@ -26,9 +28,19 @@ def describe() -> dict[str, Any]:
         "threads": allowance.threads(),
         "processors": [f"{name} {limit:g}" for name, limit in allowance.processor_limits().items()],
         "memory": [f"{name} {limit / 2**30:.3g} GiB" for name, limit in allowance.memory_limits().items()],
+        "processor kind": _kind(),
         "kernel cache": str(folder) if folder else f"none: {fault}; set {PLACE}",
         "prebuilt kernels": str(prebuilt) if prebuilt else _no_prebuilt(),
     }
+
+
+def _kind() -> str:
+    """Of processor, that kernels are compiled for."""
+    try:
+        kind = processor_kind()
+    except ProcessorError as fault:
+        return str(fault)
+    return kind.name if kind else "this model only"
 
 
 def _no_prebuilt() -> str:

@@ -26,6 +26,7 @@ class Progress:
         self._clock = clock
         self._bar: Any = None
         self._stage = ""
+        self._counted = ""
         self._began = self._said = clock()
 
     def __call__(self, stage: str, fraction: float) -> None:
@@ -43,8 +44,13 @@ class Progress:
         """Say what kernels are compiled for, and which one it is, from 1."""
         if self._bar is not None:
             self._bar.set_description_str(f"{self._stage}: compiling kernels for {what}, {kernels} so far")
-        elif kernels == 1:
-            print(f"compiling kernels for {what}: once, some seconds", file=self._stream, flush=True)
+        elif kernels == 1 or not self._stream.isatty():
+            if kernels == 1:
+                print(f"compiling kernels for {what}: once, some seconds", file=self._stream, flush=True)
+        else:
+            self._counted = f"{kernels} so far"
+            self._stream.write("\r" + self._counted)
+            self._stream.flush()
 
     def _begin(self, stage: str) -> None:
         self.close()
@@ -55,10 +61,14 @@ class Progress:
             self._bar = tqdm(total=1.0, desc=stage, file=self._stream, leave=False, bar_format=form)
 
     def close(self) -> None:
-        """Clear the bar."""
+        """Clear the bar, and the count of kernels."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+        if self._counted:
+            self._stream.write("\r" + " " * len(self._counted) + "\r")
+            self._stream.flush()
+            self._counted = ""
 
 
 class SweepProgress:

@@ -6,11 +6,12 @@ help (kernels/together.py): they do the same work, in another order.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import ode_sgd
+from ode_sgd.analysis.findings import findings
 from ode_sgd.kernels import compile as compiler
 from ode_sgd.kernels import news, together
 from ode_sgd.kernels.cache_folder import PLACE, cache_place, nothing_kept
@@ -29,6 +31,7 @@ from ode_sgd.solvers.door import shape_of
 from ode_sgd.solvers.interruption import Interruption
 from ode_sgd.solvers.reduced import LANES
 from ode_sgd.solvers.simulate import chosen_method, simulate
+from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.studies.execution import integrated, simulation_arguments
 from ode_sgd.studies.plan import Simulation
 from ode_sgd.studies.study_file import Study, load_tables, parse_study, read_study
@@ -217,6 +220,7 @@ class _Helpers:
             "count": self._jobs,
             "number": number,
             "claims": str(self._claims),
+            "parent": os.getpid(),
         }
         home = str(Path(ode_sgd.__file__).parent.parent)
         path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
@@ -244,6 +248,9 @@ def help_out(order: dict[str, Any]) -> int:
     def begun(what: str, kernels: int) -> None:
         nonlocal compiled
         compiled += 1
+        if os.getppid() != order["parent"]:  # it was killed, and nobody waits
+            shutil.rmtree(order["claims"], ignore_errors=True)
+            os._exit(1)
 
     given: Study | Sweep | None = None
     if document is not None:
@@ -316,7 +323,14 @@ def _begin(study: Study) -> None:
 
 
 def _integrate_alike(study: Study) -> None:
-    check_interrupted(integrate_alike([study]))
+    _look_at(integrate_alike([study]))
+
+
+def _look_at(runs: Sequence[Trajectory]) -> None:
+    """What `show`, the table of a run and `collect` do: theory calls kernels, too."""
+    check_interrupted(runs)
+    for run in runs:
+        findings(run)
 
 
 class _Long(Exception):
@@ -332,7 +346,7 @@ def _integrate(study: Study) -> None:
             if time.perf_counter() - began - watch.seconds > LONG:
                 raise _Long
 
-        check_interrupted([integrated(study, study.start.overlaps(study.problem), None, progress)])
+        _look_at([integrated(study, study.start.overlaps(study.problem), None, progress)])
 
 
 def _simulate(study: Study, replicas: int) -> None:

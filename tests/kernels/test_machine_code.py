@@ -205,9 +205,9 @@ def test_kinds_of_processor(monkeypatch):
 def test_kinds_that_are_refused(monkeypatch):
     with pytest.raises(ProcessorError, match=r"ODE_SGD_CPU = pentium is no kind .* x86-64-v4, x86-64-v3, x86-64-v2$"):
         kind(monkeypatch, "pentium")
-    with pytest.raises(ProcessorError, match=r"x86-64-v4 is wider than this processor; it can run x86-64-v3, x86"):
+    with pytest.raises(ProcessorError, match=r"x86-64-v4 is wider than this processor, which can run x86-64-v3, x86"):
         kind(monkeypatch, "x86-64-v4", without=["avx512f"])
-    with pytest.raises(ProcessorError, match="it can run none"):
+    with pytest.raises(ProcessorError, match="can run none"):
         kind(monkeypatch, "x86-64-v2", machine="riscv64")
     assert issubclass(ProcessorError, OdeSgdError)
 

@@ -61,3 +61,13 @@ def test_what_is_compiled_is_said_once_in_a_log_and_counted_on_a_terminal():
             progress.close()
         assert stream.getvalue().splitlines()[-1:] == ["compiling kernels for erf, K = M = 3: once, some seconds"]
         assert "compiling kernels for erf, K = M = 3, 2 so far" in terminal.getvalue()
+
+
+def test_kernels_are_counted_on_a_terminal_before_there_is_a_bar():
+    stream = Terminal()
+    progress = Progress(stream)
+    for kernels in (1, 2, 3):
+        progress.compiling("erf, K = M = 3", kernels)
+    assert stream.getvalue() == "compiling kernels for erf, K = M = 3: once, some seconds\n\r2 so far\r3 so far"
+    progress.close()
+    assert stream.getvalue().endswith("\r        \r")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import ode_sgd
+from ode_sgd.kernels.errors import ProcessorError
 from ode_sgd.model.errors import InvalidProblem, StorageError, StudyError
 from ode_sgd.storage.sweep_folder import Failure, SweepFolder
 from ode_sgd.studies.sweeps import compute as sweep_compute
@@ -75,6 +76,16 @@ def test_a_relative_folder_is_the_same_wherever_workers_start(sweep, tmp_path, m
     monkeypatch.chdir("/")
     assert do_item(sweep, folder, plan.item(0)).failures == ()
     assert names(tmp_path / "out") == ["batch-00000000.h5"]
+
+
+def test_a_wrong_kind_of_processor_is_one_error_not_one_a_run(sweep, tmp_path, monkeypatch):
+    def wrong():
+        raise ProcessorError("ODE_SGD_CPU = pentium is no kind of processor here")
+
+    monkeypatch.setattr(sweep_run, "processor_kind", wrong)
+    with pytest.raises(ProcessorError, match="pentium"):
+        run_sweep(sweep, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_what_is_complete_is_skipped(sweep, tmp_path, monkeypatch):

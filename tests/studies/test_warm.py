@@ -1,5 +1,6 @@
 """Compiling beforehand: what for, by whom, and where it ends up."""
 
+import json
 import os
 import signal
 import subprocess
@@ -69,7 +70,7 @@ def test_two_processes_fill_a_folder_that_others_read(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--cpu", "pentium"], "--cpu = pentium is no kind of processor here; it can run"),
+        (["--cpu", "pentium"], "--cpu = pentium is no kind of processor here; this one can run"),
         (["--jobs", "-1"], "jobs = -1"),
         (["nowhere.toml"], "nowhere.toml"),
         (["CHANGELOG"], "is not TOML"),
@@ -88,7 +89,7 @@ def test_a_kind_that_is_not_to_be_had(monkeypatch):
     monkeypatch.delenv(processor.CHOICE, raising=False)
     monkeypatch.setattr(processor.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(processor.llvm, "get_host_cpu_features", lambda: dict.fromkeys(processor.V3.split(), True))
-    with pytest.raises(ProcessorError, match=r"--cpu = x86-64-v4 is wider than this processor; it can run x86-64-v3"):
+    with pytest.raises(ProcessorError, match=r"x86-64-v4 is wider than this processor, which can run x86-64-v3"):
         processor.choose_kind("x86-64-v4", "--cpu")
     monkeypatch.setattr(processor, "processor_kind", lambda: processor.X86[0])  # that is in use
     with pytest.raises(ProcessorError, match="has code of another kind"):
@@ -245,3 +246,37 @@ def test_a_helper_takes_the_work_from_the_end(tmp_path, monkeypatch):
     study = parse_study(warming.COMMONEST)
     warming.help_out(order | {"document": study.config})
     assert done[-1][1].config == study.config
+
+
+def test_what_a_run_and_its_table_need_is_there_after_warm(tmp_path):
+    """Theory's kernels, too, with a way in for Python: files are written anew for that."""
+    (tmp_path / "study.toml").write_text(STUDY.replace('method = "DOP853"\n', ""))
+    folder = tmp_path / "kernels"
+    warm_in_process(tmp_path, ODE_SGD_CACHE_DIR=folder)
+    before = {path.name: path.read_bytes() for path in folder.rglob("*.nb*")}
+    command = [sys.executable, "-m", "ode_sgd", "run", "study.toml"]
+    settings = {"ODE_SGD_CACHE_DIR": str(folder), "MPLBACKEND": "Agg"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, **settings}, capture_output=True, check=True, text=True
+    )
+    assert "compiling" not in done.stderr
+    assert before == {path.name: path.read_bytes() for path in folder.rglob("*.nb*")}
+
+
+def test_a_helper_whose_command_was_killed_ends(tmp_path):
+    """At the next kernel, and takes the folder of claims with it."""
+    claims = tmp_path / "claims"
+    claims.mkdir()
+    document = parse_study(tables()).config
+    order = {"document": document, "whole": 0, "count": 2, "number": 1, "claims": str(claims), "parent": -1}
+    done = subprocess.run(
+        [sys.executable, "-m", "ode_sgd.studies.warm"],
+        input=json.dumps(order),
+        env={**os.environ, "ODE_SGD_CACHE_DIR": str(tmp_path / "kernels")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+    assert not claims.exists()

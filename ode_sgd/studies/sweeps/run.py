@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ode_sgd.kernels.processor import processor_kind
 from ode_sgd.model import check
 from ode_sgd.model.errors import StudyError
 from ode_sgd.model.given import plain, shown
@@ -115,6 +116,8 @@ def run_sweep(
     ------
     StorageError
         If the folder cannot be written, is another sweep's, or another process works on the same part.
+    ProcessorError
+        If `ODE_SGD_CPU` names no kind of processor, or one wider than this.
     StudyError
         For a shard outside its range, for jobs other than 1 beside a cluster, for several runs a file with sectors (a
         file of several runs holds none), where the extra `cluster` or the queueing system's command is missing, or
@@ -128,6 +131,7 @@ def run_sweep(
     must do so below ``if __name__ == "__main__":``, since the processes import them.
     """
     began = time.perf_counter()
+    processor_kind()  # a wrong choice would fail run by run
     check.instance("sweep", sweep, Sweep)
     part = _shard(shard)
     settings = cluster if cluster is None or isinstance(cluster, ClusterSettings) else ClusterSettings.read(cluster)
