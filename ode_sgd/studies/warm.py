@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import ode_sgd
-from ode_sgd.analysis.findings import findings
 from ode_sgd.kernels import compile as compiler
 from ode_sgd.kernels import news, together
 from ode_sgd.kernels.cache_folder import PLACE, cache_place, nothing_kept
@@ -31,7 +30,6 @@ from ode_sgd.solvers.door import shape_of
 from ode_sgd.solvers.interruption import Interruption
 from ode_sgd.solvers.reduced import LANES
 from ode_sgd.solvers.simulate import chosen_method, simulate
-from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.studies.execution import integrated, simulation_arguments
 from ode_sgd.studies.plan import Simulation
 from ode_sgd.studies.study_file import Study, load_tables, parse_study, read_study
@@ -273,7 +271,7 @@ def works(given: Study | Sweep | None, whole: int) -> list[Work]:
         return _of_sweep(given, whole)
     study = given or parse_study(COMMONEST)
     alone = replace(study, simulation=None)
-    found: list[Work] = [partial(_integrate, shortened(alone)), partial(_integrate, alone)]
+    found: list[Work] = [partial(_integrate, shortened(alone)), partial(_integrate, alone, look=whole == sys.maxsize)]
     found += _simulations(study, study.simulation)
     if given is None:
         explicit = replace(study.simulation, method="explicit")  # type: ignore[type-var]
@@ -294,6 +292,8 @@ def _of_sweep(sweep: Sweep, whole: int) -> list[Work]:
     for place, study in enumerate(kinds.values()):
         with suppress(OdeSgdError):
             found += _of_run(study, whole=place < whole)
+            if whole == sys.maxsize:  # `collect` looks at the runs
+                found.append(partial(_integrate, replace(study, simulation=None), look=True))
     return found
 
 
@@ -323,22 +323,15 @@ def _begin(study: Study) -> None:
 
 
 def _integrate_alike(study: Study) -> None:
-    _look_at(integrate_alike([study]))
-
-
-def _look_at(runs: Sequence[Trajectory]) -> None:
-    """What `show`, the table of a run and `collect` do: theory calls kernels, too."""
-    check_interrupted(runs)
-    for run in runs:
-        findings(run)
+    check_interrupted(integrate_alike([study]))
 
 
 class _Long(Exception):
     """A run that has gone on long enough."""
 
 
-def _integrate(study: Study) -> None:
-    """The ODE of a study, unless it takes long."""
+def _integrate(study: Study, *, look: bool = False) -> None:
+    """The ODE of a study, unless it takes long; and a look at it, for which theory calls kernels, too."""
     began = time.perf_counter()
     with news.watched(shape_of(study.problem), all_threads=True) as watch:
 
@@ -346,7 +339,12 @@ def _integrate(study: Study) -> None:
             if time.perf_counter() - began - watch.seconds > LONG:
                 raise _Long
 
-        _look_at([integrated(study, study.start.overlaps(study.problem), None, progress)])
+        run = integrated(study, study.start.overlaps(study.problem), None, progress)
+        check_interrupted([run])
+        if look:
+            from ode_sgd.analysis.findings import findings  # it loads a part of SciPy, which no run needs
+
+            findings(run)
 
 
 def _simulate(study: Study, replicas: int) -> None:
