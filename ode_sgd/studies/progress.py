@@ -44,10 +44,9 @@ class Progress:
         """Say what kernels are compiled for, and which one it is, from 1."""
         if self._bar is not None:
             self._bar.set_description_str(f"{self._stage}: compiling kernels for {what}, {kernels} so far")
-        elif kernels == 1 or not self._stream.isatty():
-            if kernels == 1:
-                print(f"compiling kernels for {what}: once, some seconds", file=self._stream, flush=True)
-        else:
+        elif kernels == 1:
+            print(f"compiling kernels for {what}: once, some seconds", file=self._stream, flush=True)
+        elif self._stream.isatty():
             self._counted = f"{kernels} so far"
             self._stream.write("\r" + self._counted)
             self._stream.flush()

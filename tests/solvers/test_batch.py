@@ -7,6 +7,7 @@ import pytest
 
 import ode_sgd
 from ode_sgd.solvers import batch as solver
+from ode_sgd.solvers import batch_lanes
 
 TIMES = np.concatenate([[0.0], np.geomspace(0.1, 400.0, 30)])
 
@@ -173,3 +174,12 @@ def test_bad_input():
     with pytest.raises(ode_sgd.InvalidProblem, match="threads"):
         ode_sgd.integrate_batch(batch, begin, 1.0, threads=0)
     assert ode_sgd.integrate_batch([], [], 1.0) == []
+
+
+def test_there_are_no_lanes_without_the_compiler(monkeypatch):
+    one = ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.isotropic(), student_units=1, teacher_units=1, learning_rate=0.1, activation="linear"
+    )
+    assert batch_lanes.suits(one, keep_sectors=False)
+    monkeypatch.setattr(batch_lanes.numba.config, "DISABLE_JIT", True)
+    assert not batch_lanes.suits(one, keep_sectors=False)
