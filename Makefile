@@ -57,7 +57,7 @@ malformed: $(VENV)/.installed-test
 
 # The error of 1000 random problems against a plain integration at 1e-13; the tests have a sample.
 battery: $(VENV)/.installed-test
-	PYTHONPATH=tests $(BIN)/python -m solvers.battery
+	$(BIN)/python -m tests.teacher_student.integration.battery
 
 # Theory, analysis and model with other linear algebra kernels, and compiled for another kind of processor.
 processors: $(VENV)/.installed-test

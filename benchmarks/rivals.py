@@ -17,11 +17,11 @@ from common import ONE_THREAD, Array, problem_of, random_start
 from scipy import integrate as scipy_integrate
 
 from ode_sgd import OrderParameters, Problem
-from ode_sgd.kernels import layout
-from ode_sgd.kernels.compile import kernel
-from ode_sgd.kernels.drift import right_hand_side
-from ode_sgd.solvers.door import SectorSystem, initial_state, sector_system
-from ode_sgd.solvers.scipy_methods import flat_right_hand_side
+from ode_sgd.core.compile.kernel import kernel
+from ode_sgd.teacher_student.integration.scipy_methods import flat_right_hand_side
+from ode_sgd.teacher_student.integration.sector_system import SectorSystem, initial_state, sector_system
+from ode_sgd.teacher_student.kernels.sectors import layout
+from ode_sgd.teacher_student.kernels.sectors.drift import right_hand_side
 
 RTOL = 1e-6
 

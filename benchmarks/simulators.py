@@ -21,12 +21,12 @@ from common import Array, emit, problem_of, sections, timed
 from scipy.special import erf
 
 from ode_sgd import OrderParameters, Problem, simulate
-from ode_sgd.kernels.compile import kernel
-from ode_sgd.kernels.random_lanes import fill_normals, fill_normals_float32, seed_lanes
-from ode_sgd.kernels.sgd_explicit import LANES
-from ode_sgd.model.starts import weights_with_overlaps
-from ode_sgd.solvers.explicit import ExplicitNetworks
-from ode_sgd.solvers.reduced import ReducedNetworks
+from ode_sgd.core.compile.kernel import kernel
+from ode_sgd.core.kernels.random_lanes import fill_normals, fill_normals_float32, seed_lanes
+from ode_sgd.teacher_student.kernels.simulation.explicit import LANES
+from ode_sgd.teacher_student.model.starts import weights_with_overlaps
+from ode_sgd.teacher_student.simulation.chain import ReducedNetworks
+from ode_sgd.teacher_student.simulation.explicit import ExplicitNetworks
 
 NORMALS = ("float64", "float32", "pcg64")
 NUMBERS = 10**6  # random numbers timed at once: entering a kernel costs microseconds

@@ -18,12 +18,12 @@ import rivals
 from common import emit, error_of, problem_of, random_start, sections, timed
 
 from ode_sgd import OrderParameters, Problem, Spectrum, integrate, integrate_batch
-from ode_sgd.kernels.drift import right_hand_side
-from ode_sgd.model import check
-from ode_sgd.solvers import rosenbrock_method
-from ode_sgd.solvers.compression import Compression
-from ode_sgd.solvers.door import initial_state, sector_system
-from ode_sgd.solvers.solution import Request
+from ode_sgd.core import check
+from ode_sgd.teacher_student.integration import rosenbrock
+from ode_sgd.teacher_student.integration.nodes import Compression
+from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system
+from ode_sgd.teacher_student.integration.solution import Request
+from ode_sgd.teacher_student.kernels.sectors.drift import right_hand_side
 
 STIFF = 1000  # eigenvalues of the standard stiff problem
 WINDOW = 60.0  # alpha over which SciPy's methods are timed
@@ -247,9 +247,7 @@ def _solve_seconds(problem: Problem, start: OrderParameters, alpha: float, nodes
     reduced = Compression(problem, system, state, (0, 1, 2), nodes).on(nodes)
     grid = check.times(alpha)
     request = Request(alpha=grid, weights=reduced.weights, order_one=1, keep_sectors=False, rtol=rivals.RTOL, atol=0.0)
-    return timed(
-        lambda: rosenbrock_method.solve(problem, reduced.system, reduced.state, request, lambda alpha: None), 5
-    ).least
+    return timed(lambda: rosenbrock.solve(problem, reduced.system, reduced.state, request, lambda alpha: None), 5).least
 
 
 def _smooth_start(problem: Problem) -> OrderParameters:

@@ -8,8 +8,8 @@ from common import emit, problem_of, random_start, sections, timed
 from scipy.linalg import eigh
 
 import ode_sgd
-from ode_sgd.solvers.door import initial_state, sector_system
-from ode_sgd.solvers.scipy_methods import flat_right_hand_side
+from ode_sgd.teacher_student.integration.scipy_methods import flat_right_hand_side
+from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system
 
 DENSE = (8, 32, 128)
 LONG = (1000, 10_000, 100_000, 1_000_000)

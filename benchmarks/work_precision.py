@@ -20,8 +20,8 @@ from scipy.integrate import solve_ivp
 
 from ode_sgd import OrderParameters, Problem, integrate
 from ode_sgd.analysis.plots import COLOURS, MARKERS
-from ode_sgd.solvers.door import initial_state, sector_system
-from ode_sgd.solvers.scipy_methods import flat_right_hand_side
+from ode_sgd.teacher_student.integration.scipy_methods import flat_right_hand_side
+from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system
 
 GRID = np.concatenate([[0.0], np.geomspace(1.0, 1000.0, 12).round()])
 TOLERANCES = 10.0 ** -np.arange(3.0, 11.0)

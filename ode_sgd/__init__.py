@@ -9,36 +9,36 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "Spectrum": "ode_sgd.model.spectrum",
-    "Problem": "ode_sgd.model.problem",
-    "OrderParameters": "ode_sgd.model.order_parameters",
-    "integrate": "ode_sgd.solvers.integrate",
-    "integrate_batch": "ode_sgd.solvers.batch",
-    "simulate": "ode_sgd.solvers.simulate",
-    "Trajectory": "ode_sgd.solvers.trajectory",
+    "Spectrum": "ode_sgd.core.spectrum",
+    "Problem": "ode_sgd.teacher_student.model.problem",
+    "OrderParameters": "ode_sgd.teacher_student.model.order_parameters",
+    "integrate": "ode_sgd.teacher_student.integration.integrate",
+    "integrate_batch": "ode_sgd.teacher_student.integration.integrate_batch",
+    "simulate": "ode_sgd.teacher_student.simulation.simulate",
+    "Trajectory": "ode_sgd.teacher_student.trajectory",
     "compare": "ode_sgd.analysis.agreement",
     "Agreement": "ode_sgd.analysis.agreement",
     "Extrapolation": "ode_sgd.analysis.extrapolation",
     "extrapolate": "ode_sgd.analysis.extrapolation",
-    "Findings": "ode_sgd.analysis.findings",
-    "findings": "ode_sgd.analysis.findings",
-    "describe": "ode_sgd.analysis.description",
+    "Findings": "ode_sgd.teacher_student.findings.findings",
+    "findings": "ode_sgd.teacher_student.findings.findings",
+    "describe": "ode_sgd.teacher_student.findings.description",
     "find_plateau": "ode_sgd.analysis.plateau",
     "find_plateaus": "ode_sgd.analysis.plateau",
     "Plateau": "ode_sgd.analysis.plateau",
-    "half_height": "ode_sgd.analysis.half_height",
-    "search_half_height": "ode_sgd.analysis.half_height",
-    "HalfHeight": "ode_sgd.analysis.half_height",
-    "fit_escape": "ode_sgd.analysis.escape",
-    "Escape": "ode_sgd.analysis.escape",
-    "asymmetry": "ode_sgd.analysis.escape",
+    "half_height": "ode_sgd.teacher_student.findings.half_height",
+    "search_half_height": "ode_sgd.teacher_student.findings.half_height",
+    "HalfHeight": "ode_sgd.teacher_student.findings.half_height",
+    "fit_escape": "ode_sgd.teacher_student.findings.escape",
+    "Escape": "ode_sgd.teacher_student.findings.escape",
+    "asymmetry": "ode_sgd.teacher_student.findings.escape",
     "local_exponent": "ode_sgd.analysis.power_law",
     "fit_power_law": "ode_sgd.analysis.power_law",
     "find_crossover": "ode_sgd.analysis.power_law",
     "PowerLawFit": "ode_sgd.analysis.power_law",
     "Crossover": "ode_sgd.analysis.power_law",
-    "specialisation": "ode_sgd.analysis.specialisation",
-    "Specialisation": "ode_sgd.analysis.specialisation",
+    "specialisation": "ode_sgd.teacher_student.findings.specialisation",
+    "Specialisation": "ode_sgd.teacher_student.findings.specialisation",
     "save": "ode_sgd.storage.hdf5",
     "load": "ode_sgd.storage.hdf5",
     "Sweep": "ode_sgd.studies.sweeps.sweep",
@@ -50,14 +50,14 @@ _HOME = {
     "sweep_status": "ode_sgd.studies.sweeps.status",
     "Checkpoint": "ode_sgd.storage.checkpoint",
     "StoredRun": "ode_sgd.storage.hdf5",
-    "OdeSgdError": "ode_sgd.model.errors",
-    "InvalidProblem": "ode_sgd.model.errors",
-    "InvalidStart": "ode_sgd.model.errors",
-    "AnalysisError": "ode_sgd.model.errors",
-    "ComparisonError": "ode_sgd.model.errors",
-    "StudyError": "ode_sgd.model.errors",
-    "StorageError": "ode_sgd.model.errors",
-    "ProcessorError": "ode_sgd.model.errors",
+    "OdeSgdError": "ode_sgd.core.errors",
+    "InvalidProblem": "ode_sgd.core.errors",
+    "InvalidStart": "ode_sgd.core.errors",
+    "AnalysisError": "ode_sgd.core.errors",
+    "ComparisonError": "ode_sgd.core.errors",
+    "StudyError": "ode_sgd.core.errors",
+    "StorageError": "ode_sgd.core.errors",
+    "ProcessorError": "ode_sgd.core.errors",
 }
 _MODULE_HOME = {"theory": "ode_sgd.theory", "plots": "ode_sgd.analysis.plots"}
 
@@ -68,17 +68,8 @@ if TYPE_CHECKING:
     from ode_sgd.analysis import plots as plots
     from ode_sgd.analysis.agreement import Agreement as Agreement
     from ode_sgd.analysis.agreement import compare as compare
-    from ode_sgd.analysis.description import describe as describe
-    from ode_sgd.analysis.escape import Escape as Escape
-    from ode_sgd.analysis.escape import asymmetry as asymmetry
-    from ode_sgd.analysis.escape import fit_escape as fit_escape
     from ode_sgd.analysis.extrapolation import Extrapolation as Extrapolation
     from ode_sgd.analysis.extrapolation import extrapolate as extrapolate
-    from ode_sgd.analysis.findings import Findings as Findings
-    from ode_sgd.analysis.findings import findings as findings
-    from ode_sgd.analysis.half_height import HalfHeight as HalfHeight
-    from ode_sgd.analysis.half_height import half_height as half_height
-    from ode_sgd.analysis.half_height import search_half_height as search_half_height
     from ode_sgd.analysis.plateau import Plateau as Plateau
     from ode_sgd.analysis.plateau import find_plateau as find_plateau
     from ode_sgd.analysis.plateau import find_plateaus as find_plateaus
@@ -87,23 +78,15 @@ if TYPE_CHECKING:
     from ode_sgd.analysis.power_law import find_crossover as find_crossover
     from ode_sgd.analysis.power_law import fit_power_law as fit_power_law
     from ode_sgd.analysis.power_law import local_exponent as local_exponent
-    from ode_sgd.analysis.specialisation import Specialisation as Specialisation
-    from ode_sgd.analysis.specialisation import specialisation as specialisation
-    from ode_sgd.model.errors import AnalysisError as AnalysisError
-    from ode_sgd.model.errors import ComparisonError as ComparisonError
-    from ode_sgd.model.errors import InvalidProblem as InvalidProblem
-    from ode_sgd.model.errors import InvalidStart as InvalidStart
-    from ode_sgd.model.errors import OdeSgdError as OdeSgdError
-    from ode_sgd.model.errors import ProcessorError as ProcessorError
-    from ode_sgd.model.errors import StorageError as StorageError
-    from ode_sgd.model.errors import StudyError as StudyError
-    from ode_sgd.model.order_parameters import OrderParameters as OrderParameters
-    from ode_sgd.model.problem import Problem as Problem
-    from ode_sgd.model.spectrum import Spectrum as Spectrum
-    from ode_sgd.solvers.batch import integrate_batch as integrate_batch
-    from ode_sgd.solvers.integrate import integrate as integrate
-    from ode_sgd.solvers.simulate import simulate as simulate
-    from ode_sgd.solvers.trajectory import Trajectory as Trajectory
+    from ode_sgd.core.errors import AnalysisError as AnalysisError
+    from ode_sgd.core.errors import ComparisonError as ComparisonError
+    from ode_sgd.core.errors import InvalidProblem as InvalidProblem
+    from ode_sgd.core.errors import InvalidStart as InvalidStart
+    from ode_sgd.core.errors import OdeSgdError as OdeSgdError
+    from ode_sgd.core.errors import ProcessorError as ProcessorError
+    from ode_sgd.core.errors import StorageError as StorageError
+    from ode_sgd.core.errors import StudyError as StudyError
+    from ode_sgd.core.spectrum import Spectrum as Spectrum
     from ode_sgd.storage.checkpoint import Checkpoint as Checkpoint
     from ode_sgd.storage.hdf5 import StoredRun as StoredRun
     from ode_sgd.storage.hdf5 import load as load
@@ -115,6 +98,23 @@ if TYPE_CHECKING:
     from ode_sgd.studies.sweeps.sweep import Sweep as Sweep
     from ode_sgd.studies.warm import Warmed as Warmed
     from ode_sgd.studies.warm import warm as warm
+    from ode_sgd.teacher_student.findings.description import describe as describe
+    from ode_sgd.teacher_student.findings.escape import Escape as Escape
+    from ode_sgd.teacher_student.findings.escape import asymmetry as asymmetry
+    from ode_sgd.teacher_student.findings.escape import fit_escape as fit_escape
+    from ode_sgd.teacher_student.findings.findings import Findings as Findings
+    from ode_sgd.teacher_student.findings.findings import findings as findings
+    from ode_sgd.teacher_student.findings.half_height import HalfHeight as HalfHeight
+    from ode_sgd.teacher_student.findings.half_height import half_height as half_height
+    from ode_sgd.teacher_student.findings.half_height import search_half_height as search_half_height
+    from ode_sgd.teacher_student.findings.specialisation import Specialisation as Specialisation
+    from ode_sgd.teacher_student.findings.specialisation import specialisation as specialisation
+    from ode_sgd.teacher_student.integration.integrate import integrate as integrate
+    from ode_sgd.teacher_student.integration.integrate_batch import integrate_batch as integrate_batch
+    from ode_sgd.teacher_student.model.order_parameters import OrderParameters as OrderParameters
+    from ode_sgd.teacher_student.model.problem import Problem as Problem
+    from ode_sgd.teacher_student.simulation.simulate import simulate as simulate
+    from ode_sgd.teacher_student.trajectory import Trajectory as Trajectory
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,6 @@
 
 import sys
 
-from ode_sgd.cli import main
+from ode_sgd.cli.main import main
 
 sys.exit(main())

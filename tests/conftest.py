@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ode_sgd.cli import main
-from tests.command_line import STUDY
+from ode_sgd.cli.main import main
+from tests.cli.command_line import STUDY
 
 
 @pytest.fixture

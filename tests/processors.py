@@ -17,7 +17,14 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PATHS = ["tests/theory", "tests/analysis", "tests/model", "tests/equivalence"]
+PATHS = [
+    "tests/teacher_student/theory",
+    "tests/teacher_student/findings",
+    "tests/teacher_student/model",
+    "tests/analysis",
+    "tests/core",
+    "tests/equivalence",
+]
 CORETYPES = {
     "x86_64": ["Haswell", "SkylakeX", "Zen", "Sandybridge", "Nehalem", "Cooperlake", "SapphireRapids", "Prescott"],
     "aarch64": ["ARMV8", "NEOVERSEN1", "NEOVERSEV1", "CORTEXA57", "THUNDERX2T99"],

@@ -22,7 +22,7 @@ NUMBER = r"\((\d{1,2}\.\d{1,2}[a-z]?)\)"
 BARE = NUMBER.replace("(\\d", "(?:\\d")  # the same without a group
 CITED = re.compile(rf"Equations?: ({BARE}(?:(?:, | and ){BARE})*)\.")
 MAP = "## Where each equation is"
-Places = dict[str, set[str]]  # number -> "kernels/drift.py: sector_drift", or the path alone for a file
+Places = dict[str, set[str]]  # number -> "core/spectrum.py: Spectrum", or the path alone for a file
 
 Named = ast.Module | ast.ClassDef | ast.FunctionDef
 

@@ -39,5 +39,5 @@ ode_sgd.run_sweep
 print(*sys.modules)
 """
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
-    assert "ode_sgd.solvers.integrate" in loaded.stdout.split()
+    assert "ode_sgd.teacher_student.integration.integrate" in loaded.stdout.split()
     assert not {"scipy.optimize", "scipy.special", "matplotlib"} & set(loaded.stdout.split())

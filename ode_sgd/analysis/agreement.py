@@ -20,11 +20,11 @@ from ode_sgd.analysis.quantities import (
     common_times,
     quantities,
 )
-from ode_sgd.analysis.specialisation import field_correlation, followed_teacher
-from ode_sgd.model import check
-from ode_sgd.model.check import Array
-from ode_sgd.model.errors import ComparisonError
-from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.core import check
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import ComparisonError
+from ode_sgd.teacher_student.findings.specialisation import field_correlation, followed_teacher
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ode_sgd.analysis.floor import STILL, end_level
-from ode_sgd.analysis.stays import Stay, restlessness
-from ode_sgd.model.check import Array
+from ode_sgd.analysis.plateau_search import Stay, restlessness
+from ode_sgd.core.arrays import Array
 
 # Most that a simulation may fluctuate on a plateau, of its height above the floor; more may look like anything.
 RESTLESS = 0.02

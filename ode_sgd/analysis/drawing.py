@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ode_sgd.model.errors import OdeSgdError, StorageError
+from ode_sgd.core.errors import OdeSgdError, StorageError
 
 BACKEND = "MPLBACKEND"  # matplotlib is not to be loaded where it names none
 FONTS = "matplotlib.font_manager"

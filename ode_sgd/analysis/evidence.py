@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from ode_sgd.analysis.quantities import FALSE_ALARM, RMS_LIMIT
-from ode_sgd.model.check import Array
+from ode_sgd.core.arrays import Array
 
 LOOSE = 0.25  # an allowance of more than this fraction of eps_g lets anything pass
 MIXED = 0.05  # share of replicas that end in another pairing, above which their mean mixes two outcomes

@@ -7,10 +7,10 @@ import numpy as np
 from scipy.special import stdtrit
 
 from ode_sgd.analysis.quantities import FALSE_ALARM, RMS_LIMIT, Deviation, common_times, quantities
-from ode_sgd.model import check
-from ode_sgd.model.check import Array
-from ode_sgd.model.errors import ComparisonError
-from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.core import check
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import ComparisonError
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 FEWEST_REPLICAS = 8
 ROUNDING = 1e-12

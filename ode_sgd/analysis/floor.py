@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ode_sgd.model.check import Array
-from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.core.arrays import Array
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 STILL = 0.01  # a curve that moves by less than this over the last third of the time has come to rest
 CLOSE = 0.98  # ... or that ends nearer than this to where three points of an exponential approach lead,

@@ -13,22 +13,12 @@ import numpy as np
 
 from ode_sgd.analysis.curve import RESTLESS, Curve
 from ode_sgd.analysis.floor import LATE
-from ode_sgd.analysis.specialisation import specialisation
-from ode_sgd.analysis.stays import (
-    BAND,
-    END,
-    FLAT,
-    FLATTEST,
-    PERSISTENCE,
-    Stay,
-    crossing,
-    distinct,
-    find_stays,
-)
-from ode_sgd.model import check
-from ode_sgd.model.check import Array
-from ode_sgd.model.errors import AnalysisError
-from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.analysis.plateau_search import BAND, END, FLAT, FLATTEST, PERSISTENCE, Stay, crossing, distinct, find_stays
+from ode_sgd.core import check
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import AnalysisError
+from ode_sgd.teacher_student.findings.specialisation import specialisation
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 FEWEST_TIMES = 4
 QUANTITIES = ("start", "end", "length", "height")

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.analysis.plateau import FEWEST_TIMES, PlateauSearch, find_plateaus
-from ode_sgd.model import check
-from ode_sgd.model.check import Array
-from ode_sgd.model.errors import AnalysisError
-from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.core import check
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import AnalysisError
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 Mask = NDArray[np.bool_]
 

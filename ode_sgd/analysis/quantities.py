@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.model import check
-from ode_sgd.model.check import Array
-from ode_sgd.model.errors import ComparisonError
-from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.core import check
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import ComparisonError
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 OUTCOMES = AGREE, DISAGREE, UNDECIDED = ("agree", "disagree", "undecided")  # of a comparison
 RMS_LIMIT = 2.0  # of z-scores that still count as agreement

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from ode_sgd.analysis.agreement import Agreement

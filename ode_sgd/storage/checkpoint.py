@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.model import check
-from ode_sgd.model.errors import StorageError
+from ode_sgd.core import check
+from ode_sgd.core.errors import StorageError
 from ode_sgd.storage import files, seal
 
 TEXT = "text_"  # prefix of what is no array

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.model.check import Array
-from ode_sgd.model.errors import StorageError
-from ode_sgd.model.order_parameters import OrderParameters
-from ode_sgd.model.problem import Problem
-from ode_sgd.model.spectrum import Spectrum
-from ode_sgd.solvers.trajectory import Sectors, Trajectory
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import StorageError
+from ode_sgd.core.spectrum import Spectrum
 from ode_sgd.storage import schema
 from ode_sgd.storage.schema import MC, ODE, ROOT
+from ode_sgd.teacher_student.model.order_parameters import OrderParameters
+from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.trajectory import Sectors, Trajectory
 
 Value = str | int | float
 BY_SECTOR = ("eigenvalues", "weights")

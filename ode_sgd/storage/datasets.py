@@ -7,8 +7,8 @@ from typing import Any
 
 import h5py
 
-from ode_sgd.model.errors import StorageError
-from ode_sgd.solvers import allowance
+from ode_sgd.core import allowance
+from ode_sgd.core.errors import StorageError
 
 DENSEST = 1032  # bytes that gzip packs into one, at the most
 FREE = 2**20  # bytes of any dataset that nobody minds

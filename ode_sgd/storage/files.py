@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ode_sgd.model import check
-from ode_sgd.model.errors import StorageError
+from ode_sgd.core import check
+from ode_sgd.core.errors import StorageError
 
 try:
     import fcntl

@@ -11,16 +11,16 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ode_sgd.model import check
-from ode_sgd.model.check import Array
-from ode_sgd.model.errors import StorageError
-from ode_sgd.model.problem import Problem
-from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.core import check
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import StorageError
 from ode_sgd.storage import contents, files, provenance, schema, seal
 from ode_sgd.storage.contents import Contents, Value
 from ode_sgd.storage.datasets import check_memory, check_sizes, member
 from ode_sgd.storage.files import check_writable
 from ode_sgd.storage.schema import GROUPS, MC, ODE, ROOT
+from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 __all__ = ["StoredRun", "check_writable", "load", "save"]
 

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from ode_sgd.model.errors import StorageError
+from ode_sgd.core.errors import StorageError
 
 MARK = b"\node_sgd sha256 "
 LENGTH = len(MARK) + 65

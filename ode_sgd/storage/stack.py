@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.model.errors import StorageError
+from ode_sgd.core.errors import StorageError
 from ode_sgd.storage import files, provenance, seal
 from ode_sgd.storage.datasets import check_sizes, member
 from ode_sgd.storage.hdf5 import plain, write_attributes

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ode_sgd.model import check
-from ode_sgd.model.errors import StorageError
+from ode_sgd.core import check
+from ode_sgd.core.errors import StorageError
 from ode_sgd.storage import files
 
 try:

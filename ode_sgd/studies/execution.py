@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ode_sgd.analysis.drawing import drawing
-from ode_sgd.model import check
-from ode_sgd.model.errors import OdeSgdError, StorageError
-from ode_sgd.model.order_parameters import OrderParameters
-from ode_sgd.solvers.integrate import integrate
-from ode_sgd.solvers.interruption import Interruption
-from ode_sgd.solvers.simulate import check_simulation, simulate
-from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.core import check
+from ode_sgd.core.errors import OdeSgdError, StorageError
+from ode_sgd.core.interruption import Interruption
 from ode_sgd.storage.checkpoint import Checkpoint
 from ode_sgd.storage.files import beside, is_same
 from ode_sgd.storage.hdf5 import check_writable, save
 from ode_sgd.studies.study_file import Study
+from ode_sgd.teacher_student.integration.integrate import integrate
+from ode_sgd.teacher_student.model.order_parameters import OrderParameters
+from ode_sgd.teacher_student.simulation.simulate import check_simulation, simulate
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from ode_sgd.analysis.agreement import Agreement

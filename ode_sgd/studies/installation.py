@@ -6,11 +6,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ode_sgd import __version__
-from ode_sgd.kernels.averages import available
-from ode_sgd.kernels.cache_folder import PLACE, PREBUILT, cache_place, prebuilt_folder
-from ode_sgd.kernels.errors import ProcessorError
-from ode_sgd.kernels.processor import processor_kind
-from ode_sgd.solvers import allowance
+from ode_sgd.core import allowance
+from ode_sgd.core.compile.cache_folder import PLACE, PREBUILT, cache_place, prebuilt_folder
+from ode_sgd.core.compile.processor import processor_kind
+from ode_sgd.core.errors import ProcessorError
+from ode_sgd.teacher_student.kernels.averages import available
 
 LIBRARIES = ("numpy", "numba", "llvmlite", "scipy", "h5py", "matplotlib", "tqdm")
 EXTRAS = ("xarray", "scikit-learn", "distributed", "dask-jobqueue")

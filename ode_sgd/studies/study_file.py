@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ode_sgd.model import check
-from ode_sgd.model.errors import StudyError
-from ode_sgd.model.given import cut, nested
-from ode_sgd.model.problem import Problem
-from ode_sgd.model.spectrum import Spectrum
-from ode_sgd.studies.draft import TABLES, Draft
-from ode_sgd.studies.plan import Integration, RandomStart, Simulation, TypicalStart
+from ode_sgd.core import check
+from ode_sgd.core.errors import StudyError
+from ode_sgd.core.given import cut, nested
+from ode_sgd.core.spectrum import Spectrum
 from ode_sgd.studies.tables import Values
+from ode_sgd.studies.validation import TABLES, Draft
+from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.study_tables import Integration, RandomStart, Simulation, TypicalStart
 
 LONGEST = 1 << 21  # bytes of a file: a hundred thousand numbers in all their digits
 DOTTED = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++\s*+\.\s*+){20}""")

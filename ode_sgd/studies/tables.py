@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from ode_sgd.model import given
-from ode_sgd.model.errors import InvalidProblem
+from ode_sgd.core import given
+from ode_sgd.core.errors import InvalidProblem
 
 Values = dict[str, Any]
 MOST = 20  # unknown names of a table that are looked at, one by one

@@ -1,7 +1,7 @@
 """Compiling what a study or a sweep needs before it is needed, in several processes.
 
 The work is that of the run itself, cut short; kernels stay on disk. As soon as one is found missing other processes
-help (kernels/together.py): they do the same work, in another order.
+help (core/compile/together.py): they do the same work, in another order.
 """
 
 import json
@@ -19,22 +19,21 @@ from pathlib import Path
 from typing import Any
 
 import ode_sgd
-from ode_sgd.kernels import compile as compiler
-from ode_sgd.kernels import news, together
-from ode_sgd.kernels.cache_folder import PLACE, cache_place, nothing_kept
-from ode_sgd.kernels.processor import processor_kind
-from ode_sgd.model import check
-from ode_sgd.model.errors import InvalidProblem, OdeSgdError, StorageError
-from ode_sgd.solvers import allowance
-from ode_sgd.solvers.door import shape_of
-from ode_sgd.solvers.interruption import Interruption
-from ode_sgd.solvers.reduced import LANES
-from ode_sgd.solvers.simulate import chosen_method, simulate
+from ode_sgd.core import allowance, check
+from ode_sgd.core.compile import kernel as compiler
+from ode_sgd.core.compile import news, together
+from ode_sgd.core.compile.cache_folder import PLACE, cache_place, nothing_kept
+from ode_sgd.core.compile.processor import processor_kind
+from ode_sgd.core.errors import InvalidProblem, OdeSgdError, StorageError
+from ode_sgd.core.interruption import Interruption
 from ode_sgd.studies.execution import integrated, simulation_arguments
-from ode_sgd.studies.plan import Simulation
 from ode_sgd.studies.study_file import Study, load_tables, parse_study, read_study
 from ode_sgd.studies.sweeps.compute import batched, check_interrupted, integrate_alike, trajectories
 from ode_sgd.studies.sweeps.sweep import Sweep
+from ode_sgd.teacher_student.integration.sector_system import shape_of
+from ode_sgd.teacher_student.simulation.chain import LANES
+from ode_sgd.teacher_student.simulation.simulate import chosen_method, simulate
+from ode_sgd.teacher_student.study_tables import Simulation
 
 NAMED = 4  # shapes that are named one by one
 MOST = 8  # processes: there are not that many kernels
@@ -342,7 +341,9 @@ def _integrate(study: Study, *, look: bool = False) -> None:
         run = integrated(study, study.start.overlaps(study.problem), None, progress)
         check_interrupted([run])
         if look:
-            from ode_sgd.analysis.findings import findings  # it loads a part of SciPy, which no run needs
+            from ode_sgd.teacher_student.findings.findings import (
+                findings,  # it loads a part of SciPy, which no run needs
+            )
 
             findings(run)
 

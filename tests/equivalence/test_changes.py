@@ -6,8 +6,8 @@ Students and teachers have no order, a sector may be given in two parts, and onl
 import pytest
 
 import ode_sgd
-from equivalence.answers import ANSWERS, CHANGES, ELSEWHERE, RESULTS, before, close
 from ode_sgd import theory
+from tests.equivalence.answers import ANSWERS, CHANGES, ELSEWHERE, RESULTS, before, close
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
@@ -20,7 +20,8 @@ def test_nothing_changes(name, change):
 
 def public_names():
     """Of theory, and the names at the top that live in analysis and solvers."""
-    homes = ("ode_sgd.analysis", "ode_sgd.solvers")
+    own = ("findings", "integration", "simulation", "trajectory")
+    homes = ("ode_sgd.analysis", *(f"ode_sgd.teacher_student.{name}" for name in own))
     top = {name for name, home in {**ode_sgd._HOME, **ode_sgd._MODULE_HOME}.items() if home.startswith(homes)}
     return top | {f"theory.{name}" for name in theory.__all__}
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import ode_sgd
-from equivalence.answers import ANSWERS, before, close
-from equivalence.decompositions import Equivalents
 from ode_sgd import OrderParameters
-from ode_sgd.model import starts
-from ode_sgd.model.inputs import principal_axes
-from ode_sgd.solvers.frames import place, unpack
+from ode_sgd.core.inputs import principal_axes
+from ode_sgd.teacher_student.model import starts
+from ode_sgd.teacher_student.simulation.chain_coordinates import place, unpack
+from tests.equivalence.answers import ANSWERS, before, close
+from tests.equivalence.decompositions import Equivalents
 
 SEEDS = (0, 1, 2)
 

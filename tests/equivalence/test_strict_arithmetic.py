@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from equivalence.answers import ANSWERS, before, close
+from tests.equivalence.answers import ANSWERS, before, close
 
 
 @pytest.mark.parametrize("name", [name for name, entry in ANSWERS.items() if entry.fast or "DOP853" in name])

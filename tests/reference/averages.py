@@ -4,8 +4,8 @@ from collections.abc import Callable
 from math import asin, pi, sqrt
 from typing import NamedTuple
 
-from reference import gaussian
-from reference.activations import ACTIVATIONS
+from tests.reference import gaussian
+from tests.reference.activations import ACTIVATIONS
 
 
 class Averages(NamedTuple):

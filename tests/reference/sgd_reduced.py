@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from reference.activations import ACTIVATIONS
+from tests.reference.activations import ACTIVATIONS
 
 
 def frame(q, r, t):

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
-from reference.averages import CLOSED, Averages
+from tests.reference.averages import CLOSED, Averages
 
 
 def coefficients(C, a, K, noise_variance, averages, curvature_sign=1.0):

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 import ode_sgd
-from ode_sgd.solvers import replicas
 from ode_sgd.storage.stack import read_stack, read_table
 from ode_sgd.storage.sweep_folder import Failure, SweepFolder
 from ode_sgd.studies.sweeps.plot import plot_sweep
+from ode_sgd.teacher_student.simulation import replicas
 
 PATIENCE = 60.0  # seconds without an answer
 RIGHT = ("refused", "same")

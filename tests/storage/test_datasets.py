@@ -11,7 +11,7 @@ import pytest
 
 import ode_sgd
 from ode_sgd import StorageError
-from ode_sgd.solvers import allowance
+from ode_sgd.core import allowance
 from ode_sgd.storage import hdf5, seal
 from ode_sgd.storage.stack import Column, read_flags, read_stack, read_table, stack_image
 

@@ -13,8 +13,8 @@ import xarray
 
 import ode_sgd
 from ode_sgd import StorageError
-from ode_sgd.solvers.trajectory import Sectors
 from ode_sgd.storage import hdf5, schema
+from ode_sgd.teacher_student.trajectory import Sectors
 
 from .same import assert_same_trajectory
 

@@ -80,7 +80,7 @@ class TestWhatIsRefusedToLoad:
 
     def test_a_problem_that_this_version_does_not_know(self, path, ode, monkeypatch):
         ode_sgd.save(path, ode)
-        monkeypatch.setattr("ode_sgd.kernels.averages.available", lambda: ("linear",))
+        monkeypatch.setattr("ode_sgd.teacher_student.kernels.averages.available", lambda: ("linear",))
         self.refused(path, "newer one")
 
     def test_flipped_bytes_in_a_chunk(self, copy):

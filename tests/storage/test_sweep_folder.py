@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ode_sgd.model.errors import StorageError
+from ode_sgd.core.errors import StorageError
 from ode_sgd.storage import files
 from ode_sgd.storage.sweep_folder import Failure, SweepFolder, first_lines
 

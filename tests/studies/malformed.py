@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import ode_sgd
-from ode_sgd import cli
+from ode_sgd.cli import main as cli
 from tests.studies.malformed_calls import PRELUDE, VALID
 from tests.studies.malformed_cases import AXES, STUDY, Case, drawn, written
 

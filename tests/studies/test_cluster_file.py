@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ode_sgd.model.errors import StudyError
+from ode_sgd.core.errors import StudyError
 from ode_sgd.studies.sweeps.cluster_file import KINDS, ClusterSettings
 
 SOUND = """[cluster]

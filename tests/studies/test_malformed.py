@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ode_sgd import cli
+from ode_sgd.cli import main as cli
 from tests.studies import malformed
 from tests.studies.malformed_calls import PRELUDE
 from tests.studies.malformed_cases import drawn, every_call, every_command

@@ -23,7 +23,7 @@ def test_an_interruption_within_generated_code_has_its_exit_status(tmp_path):
     code = "import os, signal, time\nos.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(10)"
     (tmp_path / "ended.py").write_text(
         "import sys\n"
-        "from ode_sgd import cli\n"
+        "from ode_sgd.cli import main as cli\n"
         f"cli._init = lambda arguments: exec({code!r})\n"
         "sys.exit(cli.main(['init', 'study.toml']))\n"
     )

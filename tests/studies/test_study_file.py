@@ -10,9 +10,9 @@ import pytest
 
 import ode_sgd
 from ode_sgd import StudyError, Sweep
-from ode_sgd.studies.plan import Integration, RandomStart, Simulation, TypicalStart
 from ode_sgd.studies.study_file import override_key, parse_study, read_study
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
+from ode_sgd.teacher_student.study_tables import Integration, RandomStart, Simulation, TypicalStart
 
 
 def study_tables(**changes):

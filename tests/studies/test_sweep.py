@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ode_sgd
-from ode_sgd.model.errors import InvalidProblem, StudyError
+from ode_sgd.core.errors import InvalidProblem, StudyError
 from ode_sgd.studies.study_file import parse_study
 from ode_sgd.studies.sweeps.sweep import Sweep, run_identity
 from tests.studies.sweeps import AXES, FILE, tables
@@ -195,7 +195,7 @@ def test_a_run_outside_the_sweep():
 MEASURED = """
 import resource, sys
 from pathlib import Path
-from ode_sgd.cli import main
+from ode_sgd.cli.main import main
 code = main(sys.argv[1:])
 used = resource.getrusage(resource.RUSAGE_SELF)
 status = Path("/proc/self/status")

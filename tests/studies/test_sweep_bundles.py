@@ -7,7 +7,7 @@ import pytest
 
 from ode_sgd.studies.sweeps import task as sweep_task
 from ode_sgd.studies.sweeps.manifest import open_folder
-from ode_sgd.studies.sweeps.plan import Item, bundles, known_plan, plan_of
+from ode_sgd.studies.sweeps.partition import Item, bundles, known_plan, plan_of
 from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies.sweeps import AXES, do_item, errors, names, tables

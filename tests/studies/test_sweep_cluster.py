@@ -19,16 +19,16 @@ import pytest
 from distributed import KilledWorker
 
 import ode_sgd
-from ode_sgd.model.errors import StudyError
-from ode_sgd.solvers.interruption import Interruption
+from ode_sgd.core.errors import StudyError
+from ode_sgd.core.interruption import Interruption
 from ode_sgd.storage.sweep_folder import SweepFolder
 from ode_sgd.studies.sweeps import dispatch as sweep_dispatch
-from ode_sgd.studies.sweeps import forks
+from ode_sgd.studies.sweeps import fork_server
 from ode_sgd.studies.sweeps import local as sweep_local
 from ode_sgd.studies.sweeps import run as sweep_run
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
 from ode_sgd.studies.sweeps.manifest import open_folder
-from ode_sgd.studies.sweeps.plan import plan_of
+from ode_sgd.studies.sweeps.partition import plan_of
 from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies import kills
@@ -235,7 +235,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path, number):
             time.sleep(0.05)
         children = kills.workers(driver.pid)
         assert len(children) == 2
-        if number in forks.TO_ALL:
+        if number in fork_server.TO_ALL:
             time.sleep(1.0)  # until both workers are in the middle of something
             os.killpg(driver.pid, number)
         else:
@@ -292,17 +292,17 @@ def test_other_processes_of_a_program_are_not_forked_from_it(tmp_path):
     assert run_sweep(Sweep(tables(), AXES), tmp_path / "out", jobs=2).complete == 9
     with ProcessPoolExecutor(1, mp_context=context) as others:
         assert others.submit(blocked).result(timeout=60) == expected
-    with forks.forked_from_it(), ProcessPoolExecutor(1, mp_context=context) as ours:
-        assert ours.submit(blocked).result(timeout=60) == (set(forks.TO_ALL), "1")
+    with fork_server.forked_from_it(), ProcessPoolExecutor(1, mp_context=context) as ours:
+        assert ours.submit(blocked).result(timeout=60) == (set(fork_server.TO_ALL), "1")
 
 
 def test_starting_workers_leaves_signals_and_environment_as_they_were():
     before = dict(os.environ), signal.pthread_sigmask(signal.SIG_BLOCK, set())
-    forks.start_fork_server()
+    fork_server.start_fork_server()
     assert (dict(os.environ), signal.pthread_sigmask(signal.SIG_BLOCK, set())) == before
-    server = Path(f"/proc/{forks._SERVER._forkserver_pid}/status").read_text()
+    server = Path(f"/proc/{fork_server._SERVER._forkserver_pid}/status").read_text()
     blocked = int(server.partition("SigBlk:")[2].split()[0], 16)
-    assert all(blocked & (1 << (number - 1)) for number in forks.TO_ALL)
+    assert all(blocked & (1 << (number - 1)) for number in fork_server.TO_ALL)
     assert not blocked & (1 << (signal.SIGTERM - 1))
 
 

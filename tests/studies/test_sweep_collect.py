@@ -11,8 +11,8 @@ import xarray
 import ode_sgd
 from ode_sgd.analysis.plateau import find_plateau
 from ode_sgd.analysis.plots import sweeps
-from ode_sgd.cli import main
-from ode_sgd.model.errors import StorageError, StudyError
+from ode_sgd.cli.main import main
+from ode_sgd.core.errors import StorageError, StudyError
 from ode_sgd.studies.sweeps.collect import collect_sweep
 from ode_sgd.studies.sweeps.manifest import open_folder, stored_sweep
 from ode_sgd.studies.sweeps.plot import plot_sweep

@@ -15,8 +15,8 @@ from ode_sgd.analysis.plateau import find_plateaus
 from ode_sgd.analysis.plots import sweeps
 from ode_sgd.analysis.plots.points import summarised
 from ode_sgd.analysis.selection import FOUND
-from ode_sgd.cli import main
-from ode_sgd.model.errors import ComparisonError, StudyError
+from ode_sgd.cli.main import main
+from ode_sgd.core.errors import ComparisonError, StudyError
 from ode_sgd.storage import seal
 from ode_sgd.storage.stack import FACTS_ATTRIBUTE, TABLE_ATTRIBUTE
 from ode_sgd.studies.sweeps import task as sweep_task

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from ode_sgd.cli import main
+from ode_sgd.cli.main import main
 from ode_sgd.storage import schema
 from ode_sgd.studies.sweeps.catalogue import CATALOGUE, outcome_column
 from ode_sgd.studies.sweeps.chosen import function_fault, name_fault

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ode_sgd.cli import main
+from ode_sgd.cli.main import main
 from tests.studies.sweeps import FILE
 
 pytest.importorskip("dask_jobqueue")

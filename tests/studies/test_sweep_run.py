@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 import ode_sgd
-from ode_sgd.kernels.errors import ProcessorError
-from ode_sgd.model.errors import InvalidProblem, StorageError, StudyError
+from ode_sgd.core.errors import InvalidProblem, ProcessorError, StorageError, StudyError
 from ode_sgd.storage.sweep_folder import Failure, SweepFolder
 from ode_sgd.studies.sweeps import compute as sweep_compute
 from ode_sgd.studies.sweeps import run as sweep_run
 from ode_sgd.studies.sweeps import task as sweep_task
 from ode_sgd.studies.sweeps.manifest import open_folder, stored_sweep
-from ode_sgd.studies.sweeps.plan import plan_of
+from ode_sgd.studies.sweeps.partition import plan_of
 from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies.sweeps import AXES, do_item, errors, names, tables

@@ -9,13 +9,13 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from ode_sgd.cli import main
-from ode_sgd.kernels import processor, together
-from ode_sgd.model.errors import InvalidProblem, ProcessorError, StorageError
-from ode_sgd.solvers.reduced import LANES
+from ode_sgd.cli.main import main
+from ode_sgd.core.compile import processor, together
+from ode_sgd.core.errors import InvalidProblem, ProcessorError, StorageError
 from ode_sgd.studies import warm as warming
 from ode_sgd.studies.study_file import parse_study
 from ode_sgd.studies.sweeps.sweep import Sweep
+from ode_sgd.teacher_student.simulation.chain import LANES
 from tests.studies.sweeps import AXES, tables
 
 # Of the few kernels of SciPy's methods.
@@ -141,7 +141,7 @@ def test_groups_of_replicas_have_kernels_of_their_own(replicas, groups):
 
 def test_helpers_come_when_a_kernel_is_missing(monkeypatch):
     """They do the same work in another order, and what a run of it raises is met again later."""
-    from ode_sgd.kernels import news
+    from ode_sgd.core.compile import news
 
     started, done = [], []
 
@@ -193,7 +193,7 @@ def test_a_run_is_assisted_by_one_process_which_it_does_not_wait_for(monkeypatch
 
 def test_an_interruption_ends_the_helpers(monkeypatch):
     """Also one that comes when they alone are still at work."""
-    from ode_sgd.kernels import news
+    from ode_sgd.core.compile import news
 
     done = []
 

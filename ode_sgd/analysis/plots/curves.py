@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ode_sgd.analysis.power_law import local_exponent
-from ode_sgd.model import check
-from ode_sgd.model.check import Array
-from ode_sgd.model.errors import InvalidProblem
-from ode_sgd.solvers.trajectory import Trajectory
-from ode_sgd.theory.power_laws import asymptotic_exponent
+from ode_sgd.core import check
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.teacher_student.theory.power_laws import asymptotic_exponent
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 # Okabe & Ito: distinct for colour-blind eyes; line styles and markers carry the same distinction in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")

@@ -13,14 +13,14 @@ from matplotlib.figure import Figure
 
 from ode_sgd.analysis.agreement import Agreement
 from ode_sgd.analysis.drawing import drawing
-from ode_sgd.analysis.findings import plateau_and_height
 from ode_sgd.analysis.plateau import Plateau
 from ode_sgd.analysis.plots.curves import plot_error, plot_local_exponent, plot_overlaps
 from ode_sgd.analysis.plots.marks import plot_agreement, plot_matrices, plot_plateau
-from ode_sgd.model import check
-from ode_sgd.model.errors import AnalysisError, InvalidProblem, StorageError
-from ode_sgd.model.problem import Problem
-from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.core import check
+from ode_sgd.core.errors import AnalysisError, InvalidProblem, StorageError
+from ode_sgd.teacher_student.findings.findings import plateau_and_height
+from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 
 @check.underflow_is_zero

@@ -10,11 +10,11 @@ from ode_sgd.analysis.agreement import Agreement
 from ode_sgd.analysis.extrapolation import Extrapolation
 from ode_sgd.analysis.plateau import Plateau
 from ode_sgd.analysis.plots.curves import ALPHA_LABEL, COLOURS, MARKERS
-from ode_sgd.analysis.specialisation import specialisation
-from ode_sgd.model import check
-from ode_sgd.model.check import Array
-from ode_sgd.model.errors import AnalysisError
-from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.core import check
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import AnalysisError
+from ode_sgd.teacher_student.findings.specialisation import specialisation
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 
 @check.underflow_is_zero

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.model.check import Array
+from ode_sgd.core.arrays import Array
 
 SHARE = 0.2  # of a point's runs that may be missing from its median
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ode_sgd.analysis.plots import COLOURS, MARKERS
 from ode_sgd.analysis.plots.points import Points, summarised
 from ode_sgd.analysis.selection import FOUND, Selection
-from ode_sgd.model.check import Array
+from ode_sgd.core.arrays import Array
 
 SYMBOLS = {
     "learning_rate": r"learning rate  $\eta$",

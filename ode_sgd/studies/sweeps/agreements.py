@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ode_sgd.analysis.quantities import OUTCOMES
-from ode_sgd.model.errors import StorageError
-from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.core.errors import StorageError
 from ode_sgd.storage.hdf5 import stored_config
 from ode_sgd.storage.stack import read_flags
 from ode_sgd.studies.sweeps.catalogue import CATALOGUE, outcome_column
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 AGREEMENT = "agreement"  # the key of a run's config, and before the names of columns
 OUTCOME = outcome_column(AGREEMENT)

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.model import check
-from ode_sgd.model.errors import InvalidProblem
-from ode_sgd.model.given import cut, plain
-from ode_sgd.studies.draft import HOMES, OPTIONAL, TABLES, TARGETS
+from ode_sgd.core import check
+from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.given import cut, plain
 from ode_sgd.studies.tables import MOST, Values, nearest, parameters, shown
+from ode_sgd.studies.validation import HOMES, OPTIONAL, TABLES, TARGETS
 
 REPLICA = "replica"  # the axis of `replicas`, innermost
 SEEDS = ("start.seed", "simulation.seed")  # keys that `replicas` raises by one a replica

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ode_sgd.model.errors import StudyError
-from ode_sgd.model.given import cut
+from ode_sgd.core.errors import StudyError
+from ode_sgd.core.given import cut
 from ode_sgd.storage import schema
 from ode_sgd.studies.sweeps.axes import RESERVED, SGD
 from ode_sgd.studies.sweeps.catalogue import NAMES, outcome_column

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ode_sgd.model import check
-from ode_sgd.model.errors import InvalidProblem, StudyError
+from ode_sgd.core import check
+from ode_sgd.core.errors import InvalidProblem, StudyError
 from ode_sgd.studies.study_file import load_tables
 from ode_sgd.studies.tables import Table, parameters, shown
 

@@ -11,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.analysis.selection import Selection
-from ode_sgd.model import check
-from ode_sgd.model.errors import OdeSgdError, StorageError, StudyError
-from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.core import check
+from ode_sgd.core.errors import OdeSgdError, StorageError, StudyError
 from ode_sgd.storage.hdf5 import write_attributes
 from ode_sgd.storage.stack import Column, put, stack_file
 from ode_sgd.storage.sweep_folder import CHECKPOINTS, FAILURES, MANIFEST, PLAN, RETRIED, RUNS, SweepFolder
-from ode_sgd.studies.draft import OPTIONAL
 from ode_sgd.studies.study_file import Study, load_tables
 from ode_sgd.studies.sweeps.axes import SGD, column_names
 from ode_sgd.studies.sweeps.chosen import COLLECT, name_fault
@@ -27,6 +25,8 @@ from ode_sgd.studies.sweeps.quantities import Function, loaded_functions, quanti
 from ode_sgd.studies.sweeps.stack import STATUS, Computed, columns_of
 from ode_sgd.studies.sweeps.sweep import SWEEP, Sweep
 from ode_sgd.studies.sweeps.table import Table
+from ode_sgd.studies.validation import OPTIONAL
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 COLLECTED = "collected.h5"
 

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ode_sgd.analysis.escape import fit_escape
 from ode_sgd.analysis.floor import floor_of
-from ode_sgd.analysis.half_height import OUTCOMES as HALF_OUTCOMES
-from ode_sgd.analysis.half_height import HalfHeight, HalfHeightSearch, left_saddle, search_half_height
 from ode_sgd.analysis.plateau import FEWEST_TIMES, OUTCOMES, Plateau, PlateauSearch, find_plateaus, longest
 from ode_sgd.analysis.power_law import fit_power_law
-from ode_sgd.analysis.saddle_of_run import start_of_theory
 from ode_sgd.analysis.selection import FOUND
-from ode_sgd.model.errors import InvalidProblem
-from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.studies.sweeps.agreements import WORDS, Judgement
 from ode_sgd.studies.sweeps.catalogue import CATALOGUE, outcome_column
-from ode_sgd.theory.escape import escape_rate
+from ode_sgd.teacher_student.findings.escape import fit_escape
+from ode_sgd.teacher_student.findings.half_height import OUTCOMES as HALF_OUTCOMES
+from ode_sgd.teacher_student.findings.half_height import HalfHeight, HalfHeightSearch, left_saddle, search_half_height
+from ode_sgd.teacher_student.findings.saddle_of_run import start_of_theory
+from ode_sgd.teacher_student.theory.escape import escape_rate
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 NO_FILE = ("failed", "missing")  # the last outcomes of everything: the words of `status` for such runs
 FEW_TIMES, EARLY, NO_SADDLE, BELOW = "too_few_times", "ended_early", "no_saddle", "below_resolution"

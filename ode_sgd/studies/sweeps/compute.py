@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from ode_sgd.solvers import batch_lanes
-from ode_sgd.solvers.batch import integrate_batch
-from ode_sgd.solvers.integrate import checked_nodes
-from ode_sgd.solvers.simulate import simulate
-from ode_sgd.solvers.trajectory import Trajectory
 from ode_sgd.storage.checkpoint import Checkpoint
 from ode_sgd.studies.execution import Progress, integrated, simulation_arguments
 from ode_sgd.studies.study_file import Study
+from ode_sgd.teacher_student.integration import many_side_by_side
+from ode_sgd.teacher_student.integration.integrate import checked_nodes
+from ode_sgd.teacher_student.integration.integrate_batch import integrate_batch
+from ode_sgd.teacher_student.simulation.simulate import simulate
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 
 def batched(study: Study) -> bool:
@@ -23,7 +23,7 @@ def batched(study: Study) -> bool:
 
 def side_by_side(study: Study) -> bool:
     """Whether several such runs take the vector lanes that one of them leaves empty."""
-    return batched(study) and batch_lanes.suits(study.problem, study.integration.sectors)
+    return batched(study) and many_side_by_side.suits(study.problem, study.integration.sectors)
 
 
 def trajectories(study: Study, checkpoint: Checkpoint | None, progress: Progress) -> tuple[Trajectory, ...]:

@@ -18,7 +18,7 @@ import dask
 from distributed import Client, KilledWorker
 
 from ode_sgd.storage.sweep_folder import LOST, RAISED, Failure, SweepFolder
-from ode_sgd.studies.sweeps.plan import Item
+from ode_sgd.studies.sweeps.partition import Item
 from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.sweeps.task import ATTEMPTS, TaskResult, do_together
 

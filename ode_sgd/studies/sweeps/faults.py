@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ode_sgd.model.errors import OdeSgdError, StudyError
-from ode_sgd.studies.draft import OPTIONAL, TABLES
+from ode_sgd.core.errors import OdeSgdError, StudyError
 from ode_sgd.studies.study_file import parse_study
 from ode_sgd.studies.sweeps.axes import REPLICA, Axis, with_values
+from ode_sgd.studies.validation import OPTIONAL, TABLES
 
 if TYPE_CHECKING:
     from ode_sgd.studies.sweeps.sweep import Sweep

@@ -10,9 +10,9 @@ import dask
 from distributed import LocalCluster, utils
 from distributed.security import Security
 
-from ode_sgd.model.errors import StudyError
+from ode_sgd.core.errors import StudyError
 from ode_sgd.studies.sweeps.dispatch import HERE, RENEWED, Pool, pool_of
-from ode_sgd.studies.sweeps.forks import METHOD, READY, forked_from_it
+from ode_sgd.studies.sweeps.fork_server import METHOD, READY, forked_from_it
 
 STARTS = 3  # attempts
 

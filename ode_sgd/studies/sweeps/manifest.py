@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ode_sgd.model.errors import OdeSgdError, StorageError
+from ode_sgd.core.errors import OdeSgdError, StorageError
 from ode_sgd.storage.sweep_folder import MANIFEST, SweepFolder
-from ode_sgd.studies.sweeps.plan import Plan, known_plan
+from ode_sgd.studies.sweeps.partition import Plan, known_plan
 from ode_sgd.studies.sweeps.sweep import SCHEMA, Sweep
 
 

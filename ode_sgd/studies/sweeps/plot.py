@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ode_sgd.analysis.drawing import drawing
 from ode_sgd.analysis.selection import FOUND, Selection
-from ode_sgd.model import check
-from ode_sgd.model.errors import StorageError, StudyError
+from ode_sgd.core import check
+from ode_sgd.core.errors import StorageError, StudyError
 from ode_sgd.storage.files import beside, check_figure
 from ode_sgd.storage.stack import COLLECT as AGAIN
 from ode_sgd.storage.stack import Column, absent_columns, read_table

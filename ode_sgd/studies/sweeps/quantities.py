@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from ode_sgd.analysis.selection import FOUND
-from ode_sgd.model.errors import StudyError
-from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.core.errors import StudyError
 from ode_sgd.studies.sweeps.chosen import COLLECT, ENTRY, FUNCTION, Choice, function_fault
 from ode_sgd.studies.sweeps.columns import BELOW, Found, Measure, Run
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 ABSENT, NONE, INFINITE, NO_NUMBER, RAISED = "absent", "none", "infinite", "not_a_number", "raised"  # outcomes
 Function = Callable[[Trajectory], float | None]

@@ -15,7 +15,7 @@ from distributed import Status
 from distributed.security import Security
 from distributed.utils import get_ip_interface
 
-from ode_sgd.model.errors import StudyError
+from ode_sgd.core.errors import StudyError
 from ode_sgd.storage.sweep_folder import SweepFolder, make_parent
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
 from ode_sgd.studies.sweeps.dispatch import HERE, RENEWED, Pool, pool_of

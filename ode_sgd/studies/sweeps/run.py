@@ -10,19 +10,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ode_sgd.kernels.processor import processor_kind
-from ode_sgd.model import check
-from ode_sgd.model.errors import StudyError
-from ode_sgd.model.given import plain, shown
-from ode_sgd.solvers import allowance
-from ode_sgd.solvers.interruption import Interruption
-from ode_sgd.solvers.simulate import check_simulation
+from ode_sgd.core import allowance, check
+from ode_sgd.core.compile.processor import processor_kind
+from ode_sgd.core.errors import StudyError
+from ode_sgd.core.given import plain, shown
+from ode_sgd.core.interruption import Interruption
 from ode_sgd.storage.sweep_folder import MANIFEST, Failure, SweepFolder
 from ode_sgd.studies.execution import simulation_arguments
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
-from ode_sgd.studies.sweeps.forks import start_fork_server
+from ode_sgd.studies.sweeps.fork_server import start_fork_server
 from ode_sgd.studies.sweeps.manifest import check_same, open_folder
-from ode_sgd.studies.sweeps.plan import (
+from ode_sgd.studies.sweeps.partition import (
     Item,
     Plan,
     bundles,
@@ -34,6 +32,7 @@ from ode_sgd.studies.sweeps.plan import (
 from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.sweeps.task import TaskResult, do_together
 from ode_sgd.studies.warm import compile_together
+from ode_sgd.teacher_student.simulation.simulate import check_simulation
 
 Progress = Callable[[int, int, int], None]
 MOST_JOBS = 1000  # processes of one machine

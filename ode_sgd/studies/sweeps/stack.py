@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.model.check import Array
-from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.core.arrays import Array
 from ode_sgd.storage import schema
 from ode_sgd.storage.stack import Column, stack_image
 from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.sweeps.agreements import NUMBERS, OUTCOME, WORDS, Judgement
 from ode_sgd.studies.sweeps.axes import SGD, column_names
 from ode_sgd.studies.sweeps.sweep import run_identity
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 # What `status` numbers mean, in a batch and in a collected sweep.
 STATUS = ("complete", "diverged", "step_size", "step_limit", "interrupted", "failed", "missing")

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.studies.draft import OPTIONAL
 from ode_sgd.studies.sweeps.agreements import WORDS, stored_agreements
 from ode_sgd.studies.sweeps.manifest import stored_sweep
+from ode_sgd.studies.validation import OPTIONAL
 
 NOT_RECORDED = "not_recorded"  # by the version that computed the run
 RECENT = 64  # files that the present rate is taken from

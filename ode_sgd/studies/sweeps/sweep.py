@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.model import check
-from ode_sgd.model.errors import InvalidProblem, OdeSgdError, StudyError
-from ode_sgd.model.given import nested, plain
-from ode_sgd.model.problem import Problem
-from ode_sgd.studies.draft import OPTIONAL, SPECTRA, STARTS, TABLES
-from ode_sgd.studies.plan import Integration, RandomStart, Simulation
+from ode_sgd.core import check
+from ode_sgd.core.errors import InvalidProblem, OdeSgdError, StudyError
+from ode_sgd.core.given import nested, plain
 from ode_sgd.studies.study_file import Study, load_tables, override_key, parse_study
 from ode_sgd.studies.sweeps.axes import REPLICA, canonical, column_names, read_axes, with_values
 from ode_sgd.studies.sweeps.chosen import COLLECT, Choice, read_choice
 from ode_sgd.studies.sweeps.faults import Faults
 from ode_sgd.studies.tables import Values, parameters, shown, with_defaults
+from ode_sgd.studies.validation import OPTIONAL, SPECTRA, STARTS, TABLES
+from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.study_tables import Integration, RandomStart, Simulation
 
 SCHEMA = 1  # of identities: raised when the same description comes to mean other numbers
 SWEEP = "sweep"

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.analysis.selection import Selection
-from ode_sgd.model.errors import StorageError
-from ode_sgd.solvers.trajectory import Trajectory
+from ode_sgd.core.errors import StorageError
 from ode_sgd.storage.hdf5 import load
 from ode_sgd.storage.stack import Column, read_stack
 from ode_sgd.storage.sweep_folder import SweepFolder
@@ -18,7 +17,7 @@ from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.sweeps.agreements import AGREEMENT, NUMBERS, OUTCOME, WORDS, Judgement, judged
 from ode_sgd.studies.sweeps.axes import SGD
 from ode_sgd.studies.sweeps.columns import NO_FILE, Measure, Run
-from ode_sgd.studies.sweeps.plan import Plan
+from ode_sgd.studies.sweeps.partition import Plan
 from ode_sgd.studies.sweeps.stack import (
     RESOLUTION_ATTRIBUTES,
     SECONDS_ATTRIBUTES,
@@ -30,6 +29,7 @@ from ode_sgd.studies.sweeps.stack import (
     value_columns,
 )
 from ode_sgd.studies.sweeps.sweep import Sweep, run_identity
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 
 class Table:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ode_sgd.model.errors import OdeSgdError, StorageError
+from ode_sgd.core.errors import OdeSgdError, StorageError
 from ode_sgd.storage.checkpoint import Checkpoint
 from ode_sgd.storage.hdf5 import image
 from ode_sgd.storage.sweep_folder import RAISED, STORAGE, Failure, SweepFolder, holds, make_parent
 from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.sweeps.agreements import AGREEMENT, judged
 from ode_sgd.studies.sweeps.compute import batched, check_interrupted, integrate_alike, trajectories
-from ode_sgd.studies.sweeps.plan import PROBED, Item
+from ode_sgd.studies.sweeps.partition import PROBED, Item
 from ode_sgd.studies.sweeps.stack import Computed, batch_image
 from ode_sgd.studies.sweeps.sweep import SCHEMA, SWEEP, Sweep, run_identity
 

@@ -1,0 +1,1 @@
+"""The command line `ode-sgd`: one file a group of commands."""

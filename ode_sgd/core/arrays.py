@@ -1,0 +1,6 @@
+"""Names of the array types that signatures use."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]

@@ -1,0 +1,1 @@
+"""Kernels as machine code: compiled once, kept on disk, called by address."""

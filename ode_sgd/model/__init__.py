@@ -1,1 +1,0 @@
-"""What is studied: spectrum, problem, order parameters."""

@@ -1,1 +1,0 @@
-"""Trajectories: the ODE integrated, the SGD simulated."""

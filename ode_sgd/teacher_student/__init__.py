@@ -1,0 +1,1 @@
+"""The two-layer student that learns from a two-layer teacher (docs/theory.md)."""

@@ -1,0 +1,1 @@
+"""What a run shows, measured, beside what theory says of it."""

@@ -1,0 +1,156 @@
+"""What a run shows, measured, and beside each number what theory says of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ode_sgd.analysis.floor import LATE, floor_of
+from ode_sgd.analysis.plateau import FEWEST_TIMES, Plateau, PlateauSearch, find_plateau, find_plateaus, longest
+from ode_sgd.analysis.power_law import Crossover, PowerLawFit, find_crossover, fit_power_law
+from ode_sgd.core import check
+from ode_sgd.core.errors import AnalysisError
+from ode_sgd.teacher_student.findings.escape import Escape, escape_or_reason
+from ode_sgd.teacher_student.findings.half_height import HalfHeightSearch, left_saddle, search_half_height
+from ode_sgd.teacher_student.findings.saddle_of_run import last_state, start_of_theory, where_it_exists
+from ode_sgd.teacher_student.findings.specialisation import Specialisation, specialisation
+from ode_sgd.teacher_student.theory.branch_fixed_point import BRANCHES
+from ode_sgd.teacher_student.theory.escape import EscapeLaw, escape_law
+from ode_sgd.teacher_student.theory.linear_network import noise_floor
+from ode_sgd.teacher_student.theory.power_laws import PowerLaw, asymptotic_exponent
+from ode_sgd.teacher_student.theory.saddle import plateau_height, saddle_of_run
+from ode_sgd.teacher_student.trajectory import Trajectory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Findings:
+    """Measured on a trajectory, and (`theory_*`) computed for its problem and teacher; None where there is none.
+
+    Attributes
+    ----------
+    ended : str
+        "" for a complete run; else when and how it ended.
+    plateaus : PlateauSearch
+    half_height : HalfHeightSearch
+        Theory's height, the time within 10 % of it and the half-height time, plateau or not.
+    escape : Escape or None
+    escape_reason : str
+        Why there is no escape rate; "" where there is one.
+    power_law : PowerLawFit or None
+    transient : bool
+        True where no power law was found after the half-height time: the one reported then belongs to the initial
+        descent, and is no law of learning.
+    crossover : Crossover or None
+    rest : float or None
+        The level on which eps_g ends, where it moved by less than 1 % over the last third of alpha (simulations: by
+        less than their fluctuations allow, 10 % at most): a floor, or, while students do not yet follow teachers,
+        perhaps a plateau.
+    moved : float
+        Largest over smallest eps_g over the last third of alpha; inf where it came down to its resolution there.
+    specialisation : Specialisation
+    own_teachers : bool
+        Whether every replica has a teacher of its own; theory is then that of an orthonormal one.
+    branch : str
+        "identical" or "split": the saddle that `theory.symmetric_saddle` chooses for the run; "identical" where there
+        is none.
+    theory_height : float or None
+        `theory.plateau_height` on that branch.
+    theory_escape : EscapeLaw or None
+        Rate there, and the spread of escape times over starts.
+    theory_power_law : PowerLaw or None
+    theory_floor : float or None
+        `theory.noise_floor`.
+    """
+
+    ended: str
+    plateaus: PlateauSearch
+    half_height: HalfHeightSearch
+    escape: Escape | None
+    escape_reason: str
+    power_law: PowerLawFit | None
+    transient: bool
+    crossover: Crossover | None
+    rest: float | None
+    moved: float
+    specialisation: Specialisation
+    own_teachers: bool
+    branch: str
+    theory_height: float | None
+    theory_escape: EscapeLaw | None
+    theory_power_law: PowerLaw | None
+    theory_floor: float | None
+
+
+@check.underflow_is_zero
+def findings(trajectory: Trajectory) -> Findings:
+    """Everything that this package measures on a trajectory, theory beside it.
+
+    Raises
+    ------
+    AnalysisError
+        If `trajectory` is none, or has fewer than four output times.
+    """
+    check.instance("trajectory", trajectory, Trajectory, AnalysisError)
+    problem, start = trajectory.problem, start_of_theory(trajectory)
+    plateaus = find_plateaus(trajectory)
+    plateau = longest(plateaus)
+    half = search_half_height(trajectory)
+    branch = BRANCHES[0] if half.half_height is None else half.half_height.branch
+    escape = _escape(trajectory, plateau)
+    half_time = left_saddle(trajectory, half)
+    power_law = fit_power_law(trajectory, after=half_time) if half_time >= 0.0 else None
+    transient = power_law is None and half_time != 0.0
+    if transient:
+        power_law = fit_power_law(trajectory)
+    return Findings(
+        ended=_ended(trajectory),
+        plateaus=plateaus,
+        half_height=half,
+        escape=escape if isinstance(escape, Escape) else None,
+        escape_reason=escape if isinstance(escape, str) else "",
+        power_law=power_law,
+        transient=transient and power_law is not None,
+        crossover=find_crossover(trajectory, power_law) if power_law and not transient else None,
+        rest=floor_of(trajectory) or None,
+        moved=_moved(trajectory),
+        specialisation=specialisation(trajectory),
+        own_teachers=trajectory.T.ndim == 3,
+        branch=branch,
+        theory_height=where_it_exists(lambda: plateau_height(problem, start, branch)),
+        theory_escape=where_it_exists(lambda: escape_law(problem, start, branch)),
+        theory_power_law=asymptotic_exponent(problem),
+        theory_floor=where_it_exists(lambda: noise_floor(problem, last_state(trajectory))),
+    )
+
+
+def _ended(trajectory: Trajectory) -> str:
+    """When and how a run ended that is not complete."""
+    if trajectory.status == "complete":
+        return ""
+    text = f"at alpha = {trajectory.alpha[-1]:.4g}: {trajectory.status}"
+    return f"{text} ({trajectory.message})" if trajectory.message else text
+
+
+def _escape(trajectory: Trajectory, plateau: Plateau | None) -> Escape | str:
+    """The rate, or why there is none."""
+    if trajectory.problem.student_units < 2:
+        return "one student has nobody to part from"
+    if plateau is None:
+        return "there is no plateau to escape from"
+    return escape_or_reason(trajectory, plateau)
+
+
+def _moved(trajectory: Trajectory) -> float:
+    """Largest over smallest eps_g in the last third of the time."""
+    alpha, error = trajectory.alpha, trajectory.generalization_error
+    curve = error if error.ndim == 1 else error.mean(axis=0)
+    begin = LATE * alpha[-1]
+    late = np.append(curve[alpha >= begin], np.interp(begin, alpha, curve))
+    return float(late.max() / late.min()) if late.min() > trajectory.resolution else float("inf")
+
+
+def plateau_and_height(trajectory: Trajectory) -> tuple[Plateau | None, float | None]:
+    """The longest plateau, and the height that theory gives for its branch; None also where there are too few times."""
+    plateau = find_plateau(trajectory) if trajectory.alpha.size >= FEWEST_TIMES else None
+    if plateau is None:
+        return None, None
+    return plateau, where_it_exists(lambda: saddle_of_run(trajectory)[1])

@@ -1,0 +1,1 @@
+"""The ODE of the order parameters, integrated."""

@@ -1,0 +1,226 @@
+"""Many integrations of one shape: groups of problems in one kernel call each, groups on threads."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import Any
+
+import numpy as np
+
+from ode_sgd.core import allowance, check
+from ode_sgd.core.compile import ending, news
+from ode_sgd.core.errors import InvalidProblem, InvalidStart
+from ode_sgd.core.kernels.vector_type import WIDTH
+from ode_sgd.teacher_student.integration import many_side_by_side, rosenbrock
+from ode_sgd.teacher_student.integration.integrate import checked_tolerance, request_of, trajectory_of
+from ode_sgd.teacher_student.integration.rosenbrock import Run
+from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system, shape_of
+from ode_sgd.teacher_student.integration.solution import Request
+from ode_sgd.teacher_student.kernels.integration import rosenbrock as kernels
+from ode_sgd.teacher_student.kernels.integration import step_control
+from ode_sgd.teacher_student.kernels.integration.many_in_turn import Stacked, rosenbrock_batch
+from ode_sgd.teacher_student.model.order_parameters import OrderParameters, require_start
+from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.trajectory import Trajectory
+
+GROUP = 128  # problems in one kernel call: enough to hide what Python does between two calls, and idle lanes at its end
+ATTEMPTS = 300  # steps tried in one call; it bounds how long Ctrl-C waits
+
+
+@check.underflow_is_zero
+def integrate_batch(
+    problems: Sequence[Problem],
+    starts: Sequence[OrderParameters],
+    alpha: Any,
+    *,
+    rtol: float = 1e-6,
+    atol: float | None = None,
+    moments: Any = (0, 1, 2),
+    sectors: bool = False,
+    threads: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> list[Trajectory]:
+    """Integrate many problems of one shape, as `integrate` does, without Python between the steps or the problems.
+
+    Parameters
+    ----------
+    problems : sequence of Problem, length B
+        All with the same activation, K, M and number of eigenvalues L; everything else may differ.
+    starts : sequence of OrderParameters, length B
+    alpha, rtol, atol, moments, sectors
+        As for `integrate`, the same for all. The whole spectrum is used (`nodes=None`).
+    threads : int or None
+        Threads that share the problems; None is one for every processor that this process may use.
+    progress : callable or None
+        Called with the fraction of problems done.
+
+    Returns
+    -------
+    list of Trajectory
+        In the order of the problems, by the method and step control of `integrate`. A problem's numbers are the same to
+        the last bit whatever other problems the batch holds, in whatever order, on any number of threads.
+        `stats["seconds"]` and `stats["compiling"]` are shares of the time of a problem's group. A problem that diverges
+        has its own status and does not disturb the others; after KeyboardInterrupt those not finished have the status
+        "interrupted". One that comes while kernels are compiled for the first step is raised.
+
+    Raises
+    ------
+    InvalidProblem, InvalidStart
+        For arguments outside their range, problems of different shapes, or starts that do not fit.
+
+    Notes
+    -----
+    Up to K + M = 6 and 200 eigenvalues, without `sectors`, eight problems run side by side in the lanes of a vector
+    until their students have specialised. Sums are taken in another order there: against `integrate` eps_g differs by
+    about 1e-10 of itself at rtol = 1e-6, since step control amplifies rounding. In all other cases it is the same to
+    the last bit.
+    """
+    _check_shapes(problems, starts)
+    clean, orders = check.times(alpha), check.orders(moments)
+    rtol, sectors = checked_tolerance(rtol), check.boolean("sectors", sectors)
+    atol = 0.0 if atol is None else check.number("atol", atol, least=0.0)
+    pairs = list(zip(problems, starts, strict=True))
+    results: list[Trajectory | None] = [None] * len(pairs)
+    stop = threading.Event()
+
+    workers = allowance.threads() if threads is None else check.integer("threads", threads, 1)
+    size = min(GROUP, max(WIDTH, -(-len(pairs) // workers)))
+
+    def request(problem: Problem) -> Request:
+        return request_of(problem, clean, orders, sectors, rtol, atol)
+
+    def work(first: int) -> None:
+        group = pairs[first : first + size]
+        began = time.perf_counter()
+        spectra = {id(problem.spectrum): problem for problem, _ in group}
+        requests = {key: request(problem) for key, problem in spectra.items()}
+        with news.watched(shape_of(group[0][0])) as watch:
+            with ending.ended_by(stop.is_set):  # nothing is lost: what is compiled here no step has been taken by
+                runs = [
+                    rosenbrock.begin(
+                        problem, sector_system(problem, start), initial_state(start), requests[id(problem.spectrum)]
+                    )
+                    for problem, start in group
+                ]
+                _advance(runs, stop)
+            _specialise([run for run in runs if run.code == step_control.SPECIALISED and not run.interrupted], stop)
+            solutions = [rosenbrock.finish(run) for run in runs]
+            seconds = (time.perf_counter() - began - watch.seconds) / len(group), watch.seconds / len(group)
+            for number, ((problem, start), solution) in enumerate(zip(group, solutions, strict=True)):
+                weights = requests[id(problem.spectrum)].weights
+                results[first + number] = trajectory_of(
+                    problem, start, orders, weights, solution, "rodas5p", rtol, seconds
+                )
+
+    _on_threads(work, range(0, len(pairs), size), workers, stop, progress or (lambda fraction: None))
+    return [result for result in results if result is not None]
+
+
+def _check_shapes(problems: Sequence[Problem], starts: Sequence[OrderParameters]) -> None:
+    check.sequence("problems", problems)
+    check.sequence("starts", starts, InvalidStart)
+    if len(problems) != len(starts):
+        raise InvalidProblem(f"{len(problems)} problems but {len(starts)} starts; give one start each")
+    for number, (problem, start) in enumerate(zip(problems, starts, strict=True)):
+        check.instance(f"problems[{number}]", problem, Problem)
+        require_start(f"starts[{number}]", start)
+        start.check_fits(problem)
+        if _shape(problem) != _shape(problems[0]):
+            raise InvalidProblem(
+                f"problems[{number}] has (activation, K, M, L) = {_shape(problem)}, but problems[0] has "
+                f"{_shape(problems[0])}; give each shape a batch of its own"
+            )
+
+
+def _shape(problem: Problem) -> tuple[str, int, int, int]:
+    return problem.activation, problem.student_units, problem.teacher_units, problem.spectrum.distinct
+
+
+def _on_threads(
+    work: Callable[[int], None],
+    jobs: Sequence[int],
+    workers: int,
+    stop: threading.Event,
+    progress: Callable[[float], None],
+) -> None:
+    """Do all jobs; after KeyboardInterrupt set `stop`, with which each ends soon; one that raises it has nothing."""
+    with ThreadPoolExecutor(max(1, min(workers, len(jobs)))) as pool:
+        pending = submitted = {pool.submit(work, job) for job in jobs}
+        try:
+            while pending:
+                try:
+                    finished, pending = wait(pending, timeout=0.05, return_when=FIRST_EXCEPTION)
+                    for future in finished:
+                        future.result()
+                    progress(1.0 - len(pending) / len(jobs))
+                except KeyboardInterrupt:
+                    stop.set()
+            for future in submitted:
+                future.result()
+        except BaseException:
+            stop.set()  # an error ends the others soon
+            raise
+
+
+def _advance(runs: Sequence[Run], stop: threading.Event) -> None:
+    """Advance all runs to their ends, or until students specialise, in overlaps."""
+    if many_side_by_side.suits(runs[0].problem, runs[0].request.keep_sectors):
+        many_side_by_side.advance(runs, ATTEMPTS, stop)
+    else:
+        _advance_alike(runs, stop)
+
+
+def _specialise(runs: Sequence[Run], stop: threading.Event) -> None:
+    """Advance runs that got so far to their ends, in differences where that is possible."""
+    for run in runs:
+        run.specialise()
+    for form in (True, False):
+        alike = [run for run in runs if (run.matching is not None) == form]
+        try:
+            with ending.ended_by(stop.is_set):
+                _advance_alike(alike, stop)
+        except KeyboardInterrupt:  # before they went on
+            for run in alike:
+                run.interrupted = True
+
+
+def _advance_alike(runs: Sequence[Run], stop: threading.Event) -> None:
+    """Advance runs of the same form to their ends, or until `stop` is set."""
+    if not runs:
+        return
+    lead = runs[0]
+    stacked, codes = _stacked(runs), np.full(len(runs), step_control.RUNNING)
+    space = rosenbrock.work_space(
+        lead.system, lead.problem.student_units, lead.start.shape[1]
+    )  # not a run's own: all write into it
+    advance = rosenbrock_batch(*_shape(lead.problem)[:3], lead.matching is not None)
+    while (codes == step_control.RUNNING).any() and not stop.is_set():
+        advance(stacked, *space, lead.request.alpha, *lead.tolerances, ATTEMPTS, codes)
+    for number, run in enumerate(runs):
+        run.code, run.interrupted = int(codes[number]), bool(codes[number] == step_control.RUNNING)
+        run.y, run.outputs = stacked.y[number], run.outputs._replace(rows=stacked.rows[number])
+        run.outputs = run.outputs._replace(sectors=stacked.sectors[number])
+        run.control = kernels.Control(stacked.numbers[number], stacked.counts[number])
+
+
+def _stacked(runs: Sequence[Run]) -> Stacked:
+    """The arrays of all runs, behind one another."""
+    size = runs[0].y.shape[1]
+    sectors, small = zip(*(run.space for run in runs), strict=True)
+    return Stacked(
+        y=np.stack([run.y for run in runs]),
+        t=np.stack([s.z[:, size:] for s in sectors]),
+        rate=np.stack([s.rate for s in sectors]),
+        noise=np.stack([s.noise for s in sectors]),
+        variance=np.stack([s.variance for s in sectors]),
+        T=np.stack([w.T for w in small]),
+        a=np.stack([w.a for w in small]),
+        noise_variance=np.array([run.problem.label_noise**2 for run in runs]),
+        numbers=np.stack([run.control.numbers for run in runs]),
+        counts=np.stack([run.control.counts for run in runs]),
+        weights=np.stack([run.outputs.weights for run in runs]),
+        order_one=runs[0].request.order_one,
+        rows=np.stack([run.outputs.rows for run in runs]),
+        sectors=np.stack([run.outputs.sectors for run in runs]),
+    )

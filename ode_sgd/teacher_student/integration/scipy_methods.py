@@ -1,0 +1,133 @@
+"""The sector ODE through SciPy's solvers, for cross-checks: one step at a time, landing on every output time.
+
+SciPy's dense output is less accurate than its steps (DOP853 was off by 1.5e-7 between steps at rtol 1e-10), so the
+solver is stopped at each output time and started again with the step size it had.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy.integrate import DOP853, LSODA, OdeSolver
+
+from ode_sgd.core.arrays import Array
+from ode_sgd.teacher_student.integration.sector_system import SectorSystem
+from ode_sgd.teacher_student.integration.solution import INTERRUPTED, Request, Solution, divergence, divergence_limit
+from ode_sgd.teacher_student.kernels.sectors import layout
+from ode_sgd.teacher_student.kernels.sectors.drift import right_hand_side
+from ode_sgd.teacher_student.model.problem import Problem
+
+METHODS: dict[str, type[OdeSolver]] = {"DOP853": DOP853, "LSODA": LSODA}
+# Their tolerance, in units of that of eps_g: they bound the error that each step adds to the overlaps, of which eps_g
+# is a small difference, and it grows on a plateau. That of eps_g was up to 400 (DOP853) and 7e4 (LSODA) times theirs.
+TIGHTER = {"DOP853": 1e-2, "LSODA": 1e-5}
+TIGHTEST = 100.0 * float(np.finfo(float).eps)
+ATOL_PART = 1e-2  # of that: default absolute tolerance, in units of a typical overlap
+
+
+def flat_right_hand_side(
+    activation: str, system: SectorSystem, shape: tuple[int, ...]
+) -> Callable[[float, Array], Array]:
+    """f(alpha, y) for SciPy, y the flattened state (p L,) of that shape."""
+    evaluate = right_hand_side(activation)
+
+    def function(alpha: float, y: Array) -> Array:
+        out = np.empty(shape)
+        evaluate(y.reshape(shape), *system, out)
+        return out.reshape(-1)
+
+    return function
+
+
+@np.errstate(over="ignore", invalid="ignore")  # a state `beyond` all numbers ends the run
+def solve(
+    problem: Problem,
+    system: SectorSystem,
+    state: Array,
+    request: Request,
+    method: str,
+    progress: Callable[[float], None],
+) -> Solution:
+    """Integrate from alpha[0] = 0 to every output time; KeyboardInterrupt keeps what was reached."""
+    function = flat_right_hand_side(problem.activation, system, state.shape)
+    rtol = max(TIGHTER[method] * request.rtol, TIGHTEST)
+    K, M = problem.student_units, problem.teacher_units
+    C = layout.covariance(*layout.unpack(state @ system.variance, K, M), system.T)
+    options: dict[str, Any] = {"rtol": rtol, "atol": request.atol or ATOL_PART * rtol * _overlap_scale(system, C)}
+    limit = divergence_limit(problem, C)
+
+    def beyond(y: Array) -> bool:
+        return not np.abs(y.reshape(state.shape) @ system.variance).max() < limit  # also for NaN
+
+    size: float | None = None  # the step size, carried from one interval to the next
+    y, states = state.reshape(-1), [state]
+    status, message = "complete", ""
+    stats = {"steps": 0.0, "right_hand_sides": 0.0}
+    try:
+        for begin, end in pairwise(request.alpha):
+            first = None if size is None else min(size, end - begin)
+            solver = METHODS[method](function, begin, y, end, first_step=first, **options)
+            leg = _advance(problem, solver, end, beyond)
+            size = max(leg.size, size or 0.0) if leg.steps == 1 else leg.size
+            stats["right_hand_sides"] += solver.nfev
+            stats["steps"] += leg.steps
+            if leg.status:
+                status, message = leg.status, leg.message
+                break
+            y = solver.y
+            states.append(y.reshape(state.shape).copy())
+            progress(end)
+    except KeyboardInterrupt:
+        status, message = "interrupted", INTERRUPTED
+    kept = np.stack(states)
+    rows = (kept @ request.weights.T).transpose(0, 2, 1)
+    sectors = kept if request.keep_sectors else None
+    return Solution(
+        alpha=request.alpha[: len(rows)],
+        rows=rows,
+        state=kept[-1],
+        sectors=sectors,
+        order_one=request.order_one,
+        status=status,
+        message=message,
+        stats=stats,
+    )
+
+
+@dataclass
+class _Leg:
+    """How one interval between output times went."""
+
+    steps: int = 0
+    size: float = 0.0  # the largest step that was not cut short by the end of the interval, else the last one
+    status: str = ""
+    message: str = ""
+
+
+def _overlap_scale(system: SectorSystem, C: Array) -> float:
+    """A typical overlap of a sector: the largest entry of C over mu_1; of the noise where there are no weights yet."""
+    size = float(np.abs(C).max()) or system.noise_variance or 1.0
+    return size / (float(system.variance.sum()) or 1.0)
+
+
+def _advance(problem: Problem, solver: OdeSolver, end: float, beyond: Callable[[Array], bool]) -> _Leg:
+    """Step to the end of the interval, or until the overlaps are `beyond` what comes back."""
+    leg = _Leg()
+    while solver.status == "running":
+        before = solver.t
+        fault = solver.step()
+        leg.steps += 1
+        if solver.status == "failed":
+            leg.status = "step_size"
+            leg.message = (
+                f"the step size collapsed at alpha = {before:.6g} ({fault}); raise rtol or lower learning_rate"
+            )
+            return leg
+        if beyond(solver.y):
+            leg.status, leg.message = "diverged", divergence(problem, before)
+            return leg
+        if solver.t < end or leg.steps == 1:
+            leg.size = solver.step_size
+    return leg

@@ -1,0 +1,105 @@
+"""What every integration method hands back, whichever it is."""
+
+from dataclasses import dataclass, field
+from math import hypot
+
+import numpy as np
+
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.theory.linear_network import critical_learning_rate
+
+
+@dataclass
+class Solution:
+    """Sums over sectors at the output times that were reached, the last state, and how it ended.
+
+    Attributes
+    ----------
+    alpha : (n,)
+        The output times reached, and where a run ended early the time of its last step.
+    rows : (n, orders, p)
+        sum_k w_k lambda_k^order of the moving overlaps (kernels/sectors/layout.py), for every order wanted.
+    state : (p, L) or None
+        At the time reached; None where nodes stood for the sectors.
+    sectors : (n, p, L) or None
+        States at the output times, where they were asked for.
+    order_one : int
+        Which of the orders is 1.
+    cancelled : float
+        By which the terms of the rows, sums over sectors or nodes, exceed the sums themselves: their rounding does too.
+    errors : (m,) or None
+        eps_g of the last m output times, where the method followed it below the rounding of the overlaps.
+    """
+
+    alpha: Array
+    rows: Array
+    state: Array | None
+    sectors: Array | None
+    order_one: int
+    errors: Array | None = None
+    cancelled: float = 1.0
+    status: str = "complete"
+    message: str = ""
+    stats: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of an integration: output times, sums over sectors, tolerances.
+
+    Attributes
+    ----------
+    alpha : (n,)
+    weights : (orders, L)
+        w_k lambda_k^order of the sums to record; the one numbered order_one has order 1.
+    """
+
+    alpha: Array
+    weights: Array
+    order_one: int
+    keep_sectors: bool
+    rtol: float
+    atol: float
+
+
+OVERFLOW = 1e8  # overlaps beyond what a problem asks for by this factor are not coming back
+LARGEST = 1e100  # field: its square, and what is 1e8 times that, are numbers
+INTERRUPTED = "interrupted by the user; the trajectory holds all output times reached before"
+
+
+def field_scale(problem: Problem, C: Array) -> float:
+    """Size of the fields' covariance that a problem asks for; C (d, d) is that of its start.
+
+    It is the larger of C itself and of the fields that a student needs for labels as large as the teacher's and the
+    noise, E[label^2] / max v_i^2. Neither depends on the units of inputs, weights and learning rate.
+    """
+    teacher = np.sqrt(np.maximum(np.diagonal(C)[problem.student_units :], 0.0))
+    label = min(hypot(float(np.abs(problem.u) @ teacher), problem.label_noise), LARGEST)
+    own = float(np.abs(problem.v).max())
+    needed = label / max(own, label / LARGEST) if own > 0.0 and label > 0.0 else 0.0
+    return max(float(np.abs(C).max()), needed**2)
+
+
+def divergence_limit(problem: Problem, C: Array) -> float:
+    """Size of the fields' covariance from which a run counts as diverged: far beyond `field_scale`, and beyond one,
+    at which activations bend."""
+    return OVERFLOW * max(1.0, field_scale(problem, C))
+
+
+def divergence(problem: Problem, alpha: float) -> str:
+    """Cause and remedy of a divergence after alpha."""
+    said = f"the overlaps diverged after alpha = {alpha:.6g}"
+    if problem.gradient_flow:
+        return f"{said}, which gradient flow cannot: lower rtol"
+    try:
+        critical = critical_learning_rate(problem)
+    except InvalidProblem:
+        critical = float("inf")
+    if problem.learning_rate > critical:
+        return (
+            f"{said}: learning_rate = {problem.learning_rate:g} is beyond critical ({critical:.6g}); choose a "
+            "smaller one"
+        )
+    return f"{said}: learning_rate = {problem.learning_rate:g} is too large; choose a smaller one"

@@ -1,0 +1,83 @@
+"""The common coefficients of all sectors, from the covariance C (d, d) of the fields z = (x_1..x_K, y_1..y_M).
+
+    A_ic = v_i a_c E[g'(x_i) g'(z_c)] + [c = i] v_i sum_e a_e E[g''(x_i) g(z_e)]                       (K, d)
+    G_ij = v_i v_j { sum_ce a_c a_e E[g'(x_i) g'(x_j) g(z_c) g(z_e)] + sigma^2 E[g'(x_i) g'(x_j)] }     (K, K)
+    eps_g = (1/2) sum_ce a_c a_e E[g(z_c) g(z_e)]
+
+a = (v, -u) are the signed second-layer weights, so v_i = a_i for i < K.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.compile.kernel import kernel
+from ode_sgd.teacher_student.kernels.averages import load
+
+
+class CoefficientKernels(NamedTuple):
+    """The compiled functions of one activation."""
+
+    coefficients: Callable[..., None]  # (C, a, noise_variance, A, G) -> fills A and G
+    generalization_error: Callable[..., float]  # (C, a) -> eps_g, as it comes out of the sum
+    error_terms: Callable[..., float]  # (C, a) -> sum of the absolute terms of eps_g, the scale of its rounding
+    generalization_errors: Callable[..., None]  # (C (n, d, d), a, errors (n,), terms (n,)) -> fills both
+
+
+ANY = (0, 0)
+
+
+@functools.cache
+def coefficient_kernels(activation: str, shape: tuple[int, int] = ANY) -> CoefficientKernels:
+    """Build (or load from disk) the coefficient kernels of one activation; a shape (K, K + M) unrolls their loops."""
+    averages: Any = load(activation)
+    gg, dgdg, d2gg, dgdggg = averages.gg, averages.dgdg, averages.d2gg, averages.dgdggg
+
+    variant = activation if shape == ANY else f"{activation}-{shape[0]}of{shape[1]}"
+    fixed = shape != ANY
+
+    @kernel(variant)
+    def coefficients(C: Array, a: Array, noise_variance: float, A: Array, G: Array) -> None:
+        """Fills A (K, d) and G (K, K). Equations: (3.3) and (3.4)."""
+        K, d = shape if fixed else A.shape
+        for i in range(K):
+            curvature = 0.0
+            for e in range(d):
+                curvature += a[e] * d2gg(C, i, e)
+            for c in range(d):
+                A[i, c] = a[i] * a[c] * dgdg(C, i, c)
+            A[i, i] += a[i] * curvature
+            for j in range(i + 1):
+                total = noise_variance * dgdg(C, i, j)
+                for c in range(d):
+                    total += a[c] * a[c] * dgdggg(C, i, j, c, c)
+                    for e in range(c):
+                        total += 2.0 * a[c] * a[e] * dgdggg(C, i, j, c, e)
+                G[i, j] = G[j, i] = a[i] * a[j] * total
+
+    @kernel(variant)
+    def generalization_error(C: Array, a: Array) -> float:
+        """eps_g. Equation: (3.5)."""
+        total = 0.0
+        for c in range(a.size):
+            for e in range(a.size):
+                total += 0.5 * a[c] * a[e] * gg(C, c, e)
+        return total
+
+    @kernel(variant)
+    def error_terms(C: Array, a: Array) -> float:
+        """The sum of the moduli of the terms of eps_g. Equation: (5.5)."""
+        total = 0.0
+        for c in range(a.size):
+            for e in range(a.size):
+                total += abs(0.5 * a[c] * a[e] * gg(C, c, e))
+        return total
+
+    @kernel(variant)
+    def generalization_errors(C: Array, a: Array, errors: Array, terms: Array) -> None:
+        for n in range(errors.size):
+            errors[n] = generalization_error(C[n], a)
+            terms[n] = error_terms(C[n], a)
+
+    return CoefficientKernels(coefficients, generalization_error, error_terms, generalization_errors)

@@ -1,0 +1,1 @@
+"""Steps of the Rosenbrock method, for one problem and for many."""

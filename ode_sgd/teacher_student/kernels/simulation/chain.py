@@ -1,0 +1,140 @@
+"""SGD as the Markov chain of its sector overlaps: exact in law at finite N, at a cost that does not depend on N.
+
+docs/theory.md section 6. An update moves the student along the input only, and inside a sector the input is isotropic:
+its coordinates in the frame of the teachers and the student are normal, the squared length of the rest of it is a
+chi-square with N_k - K - M degrees of freedom, and no more is needed to know all overlaps after the step.
+
+Random numbers come in blocks of steps (chain_draws.py), the steps themselves from chain_code.py or, for large
+networks, chain_loops.py. A block of a replica is the same wherever a call to `advance` ends inside it.
+"""
+
+import functools
+from collections.abc import Callable
+from math import copysign, sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.compile.kernel import kernel
+from ode_sgd.core.kernels.random_lanes import Bits
+from ode_sgd.teacher_student.kernels.simulation import chain_draws, chain_loops
+from ode_sgd.teacher_student.kernels.simulation.chain_code import fields_text, state_rows, step_text
+
+FIELDS_UP_TO = 8  # K + M up to which code is written out; beyond, compiling takes longer than it saves
+
+
+class Chain(NamedTuple):
+    """What does not change along a run, of `lanes` replicas."""
+
+    B: Array  # (L * M * M * lanes): teachers in their frame, t_k = B_k B_k^T
+    scales: Array  # (L,): sqrt(w_k lambda_k)
+    rates: Array  # (L,): eta sqrt(lambda_k / (N N_k)), zero where nothing is learned
+    v: Array  # (K,)
+    u: Array  # (M,)
+    noise: float
+    freedom: Array  # (L,): N_k - K - M
+    twice_d: Array  # (T L lanes): chi_square_constants
+    c: Array
+
+
+class Block(NamedTuple):
+    """The random numbers of a block of steps, flat with the lane last."""
+
+    bits: Bits
+    normals: Array
+    g: Array  # these three are parts of `normals`
+    proposals: Array
+    noises: Array
+    lengths: Array
+    y: Array
+    labels: Array
+
+
+def new_block(sectors: int, fields: int, teachers: int, noisy: bool, lanes: int) -> Block:
+    """Room for one block."""
+    counts = chain_draws.Counts.of(sectors, fields, noisy)
+    normals = np.zeros(counts.normals * lanes)
+    g, proposals, noises = np.split(normals, np.cumsum([counts.coordinates, counts.lengths]) * lanes)
+    bits = np.zeros((counts.normals + counts.lengths) * lanes, np.uint64)
+    T = chain_draws.block_steps(sectors)
+    lengths, y, labels = np.zeros(counts.lengths * lanes), np.zeros(teachers * T * lanes), np.zeros(T * lanes)
+    return Block(bits, normals, g, proposals, noises, lengths, y, labels)
+
+
+def _written(text: str, activation: str, variant: str, lanes: int) -> Callable[..., None]:
+    """Compile one function of chain_code.py."""
+    name = text[4 : text.index("(")]
+    both = chain_draws.value_and_slope(activation)
+    namespace: dict[str, Any] = {"__name__": __name__, "both": both, "sqrt": sqrt, "copysign": copysign, "LANES": lanes}
+    exec(compile(text, f"<{name}, {variant}>", "exec"), namespace)
+    function: Callable[..., None] = kernel(variant)(namespace[name])
+    return function
+
+
+@functools.cache
+def step_kernels(activation: str, K: int, M: int, lanes: int) -> tuple[Callable[..., None], Callable[..., None]]:
+    """Teachers' fields of a block, and its steps: written out where the network is small, loops otherwise.
+
+    fields(steps, g, B, scales, y);  steps(begin, end, z, g, lengths, labels, scales, rates, v, x, delta)
+    """
+    if K + M > FIELDS_UP_TO:
+        return chain_loops.teacher_fields, chain_loops.step_kernel(activation)
+    variant = f"K{K}M{M}-{lanes}"
+    fields = _written(fields_text(K, M, lanes), activation, variant, lanes)
+    return fields, _written(step_text(K, M, lanes), activation, f"{activation}-{variant}", lanes)
+
+
+class ReducedKernels(NamedTuple):
+    """The compiled simulator for one shape."""
+
+    draw: Callable[[Bits, Block, Chain], None]  # the next block
+    advance: Callable[[int, int, Bits, Bits, Block, Chain, Array], int]
+
+
+@functools.cache
+def reduced_kernels(activation: str, K: int, M: int, lanes: int) -> ReducedKernels:
+    """Kernels draw(streams, block, chain) and advance(steps, position, streams, begun, block, chain, z) -> position.
+
+    z (L * rows * lanes) is the state of chain_code.py; `position` counts the block's steps that are used up; `begun`
+    keeps the streams as they were when the block was drawn.
+    """
+    variant = f"{activation}-any" if K + M > FIELDS_UP_TO else f"{activation}-K{K}M{M}-{lanes}"
+    fill_bits, fill_normals = chain_draws.fill_bits, chain_draws.fill_normals_flat
+    try_lengths, finish_lengths = chain_draws.try_lengths, chain_draws.finish_lengths
+    fill_labels = chain_draws.label_kernel(activation)
+    fields, run = step_kernels(activation, K, M, lanes)
+
+    @kernel(variant)
+    def draw(streams: Bits, block: Block, chain: Chain) -> None:
+        fill_bits(streams, block.bits)
+        fill_normals(block.bits, block.normals)
+        uniform = block.bits[block.normals.size :]
+        if try_lengths(block.proposals, uniform, chain.twice_d, chain.c, block.lengths) > 0:
+            finish_lengths(streams, block.proposals, uniform, chain.freedom, block.lengths)
+        fields(block.labels.size // streams.shape[1], block.g, chain.B, chain.scales, block.y)
+        fill_labels(block.y, chain.u, chain.noise, block.noises, block.labels)
+
+    @kernel(variant)
+    def advance(steps: int, position: int, streams: Bits, begun: Bits, block: Block, chain: Chain, z: Array) -> int:
+        lanes = streams.shape[1]
+        length = block.labels.size // lanes
+        x, delta = np.empty(chain.v.size * lanes), np.empty(chain.v.size * lanes)
+        g, lengths, labels = block.g, block.lengths, block.labels
+        while steps > 0:
+            if position == length:
+                for word in range(4):
+                    for lane in range(lanes):
+                        begun[word, lane] = streams[word, lane]
+                draw(streams, block, chain)
+                position = 0
+            end = min(length, position + steps)
+            run(position, end, z, g, lengths, labels, chain.scales, chain.rates, chain.v, x, delta)
+            steps -= end - position
+            position = end
+        return position
+
+    return ReducedKernels(draw, advance)
+
+
+__all__ = ["Block", "Chain", "new_block", "reduced_kernels", "state_rows"]

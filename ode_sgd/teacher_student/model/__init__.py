@@ -1,0 +1,1 @@
+"""What is studied: problem, order parameters, starts."""

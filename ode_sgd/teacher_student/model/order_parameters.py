@@ -1,0 +1,246 @@
+"""Order parameters: the Gram matrix of student and teacher weights in every sector."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ode_sgd.core import check
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import InvalidStart
+from ode_sgd.core.spectrum import Spectrum
+from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
+from ode_sgd.teacher_student.model import starts
+from ode_sgd.teacher_student.model.problem import Problem
+
+LARGEST = 100.0 * check.LARGEST**2  # overlaps of weights of the largest scale, which fluctuate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OrderParameters:
+    """Sector overlaps c_k = (1/N_k) [J;B] P_k [J;B]^T = [[q_k, r_k], [r_k^T, t_k]], dimensionless.
+
+    Parameters
+    ----------
+    q : array_like, shape (L, K, K)
+        Student with student; symmetric.
+    r : array_like, shape (L, K, M)
+        Student with teacher.
+    t : array_like, shape (L, M, M)
+        Teacher with teacher; symmetric.
+
+    Raises
+    ------
+    InvalidStart
+        For shapes that do not fit each other, and for overlaps that are not symmetric or that no weights can have:
+        every [[q_k, r_k], [r_k^T, t_k]] must be positive semidefinite.
+
+    Notes
+    -----
+    Equation: (2.1).
+    """
+
+    q: Array
+    r: Array
+    t: Array
+
+    __setstate__ = check.restore_frozen
+
+    @check.underflow_is_zero
+    def __post_init__(self) -> None:
+        q = check.array("q", self.q, "(L, K, K)", 3, InvalidStart)
+        r = check.array("r", self.r, "(L, K, M)", 3, InvalidStart)
+        t = check.array("t", self.t, "(L, M, M)", 3, InvalidStart)
+        for name, overlaps in (("q", q), ("r", r), ("t", t)):
+            if np.abs(overlaps).max() > LARGEST:
+                raise InvalidStart(f"{name} holds {np.abs(overlaps).max():g}; the largest overlap is {LARGEST:g}")
+        L, K, M = r.shape
+        for name, given, wanted in (("q", q, (L, K, K)), ("t", t, (L, M, M))):
+            if given.shape != wanted:
+                raise InvalidStart(
+                    f"{name} has shape {given.shape}; r of shape (L, K, M) = {r.shape} needs {name} of {wanted}"
+                )
+            asymmetry = np.abs(given - given.transpose(0, 2, 1))
+            if (asymmetry > 1e-10 * _sizes(given)).any():
+                raise InvalidStart(f"{name} is not symmetric (by {asymmetry.max():.3g}); give symmetric matrices")
+        object.__setattr__(self, "q", q)
+        object.__setattr__(self, "r", r)
+        object.__setattr__(self, "t", t)
+        self._check_positive()
+
+    def _check_positive(self) -> None:
+        gram = self.gram
+        diagonal = np.diagonal(gram, axis1=1, axis2=2)
+        if (diagonal < 0.0).any():
+            worst = int(np.argmin(diagonal.min(axis=1)))
+            raise InvalidStart(
+                f"sector {worst + 1}: a squared norm is negative, {diagonal[worst].min():.3g}; no weights have it"
+            )
+        # Of the correlations, not of the overlaps: students are often far smaller than teachers.
+        sizes = _sizes(gram)
+        correlations = np.divide(gram, sizes, out=np.zeros_like(gram), where=sizes > 0.0)
+        lowest = np.linalg.eigvalsh(correlations)[:, 0]
+        lowest[((gram != 0.0) & (sizes == 0.0)).any(axis=(1, 2))] = -np.inf  # an overlap with a vector of norm zero
+        worst = int(np.argmin(lowest))
+        if lowest[worst] < -1e-9:
+            raise InvalidStart(
+                f"sector {worst + 1}: the correlations of [[q, r], [r^T, t]] have the negative eigenvalue "
+                f"{lowest[worst]:.3g}; no weights have these overlaps (it must be positive semidefinite)"
+            )
+
+    @classmethod
+    def from_solution(cls, q: Array, r: Array, t: Array) -> "OrderParameters":
+        """Overlaps that a solver returned, q (L, K, K), r (L, K, M), t (L, M, M).
+
+        They are positive semidefinite to the solver's tolerance only, so that is not checked.
+        """
+        return cls.from_solutions(*(np.asanyarray(value)[None] for value in (q, r, t)))[0]
+
+    @classmethod
+    def from_solutions(cls, q: Array, r: Array, t: Array) -> "tuple[OrderParameters, ...]":
+        """Several such, q (n, L, K, K), r (n, L, K, M), t (n, L, M, M): parts of one copy."""
+        copies = []
+        for name, value in (("q", q), ("r", r), ("t", t)):
+            check.refuse_masked(name, value, InvalidStart)
+            copies.append(np.array(value, dtype=np.float64, order="C"))
+            copies[-1].setflags(write=False)
+        several = []
+        for own_q, own_r, own_t in zip(*copies, strict=True):
+            self = object.__new__(cls)
+            object.__setattr__(self, "q", own_q)
+            object.__setattr__(self, "r", own_r)
+            object.__setattr__(self, "t", own_t)
+            several.append(self)
+        return tuple(several)
+
+    @classmethod
+    @check.underflow_is_zero
+    def from_weights(cls, J: Any, B: Any, spectrum: Spectrum) -> "OrderParameters":
+        """Overlaps of given weights.
+
+        Parameters
+        ----------
+        J, B : array_like, shapes (K, N) and (M, N)
+            Student and teacher weights in the eigenbasis of Sigma, one row a unit, sector k the next N w_k columns, in
+            order. The largest entry of a row is 0 or from 1e-50 to 1e50. More units than inputs in both are refused.
+        spectrum : Spectrum
+            Its weights must divide N.
+        """
+        J = check.array("J", J, "(K, N)", 2, InvalidStart)
+        B = check.array("B", B, "(M, N)", 2, InvalidStart)
+        for name, weights in (("J", J), ("B", B)):
+            for largest in np.abs(weights).max(axis=1):
+                check.size(f"the largest entry of a row of {name}", largest, zero=True, error=InvalidStart)
+        check.instance("spectrum", spectrum, Spectrum)
+        turned = len(J) == len(B) > max(J.shape[1], B.shape[1])
+        if J.shape[1] != B.shape[1] or turned:
+            hint = "; both look transposed: give one row a unit, J (K, N) and B (M, N)" if turned else "; both need N"
+            raise InvalidStart(f"J has {J.shape[1]} columns and B has {B.shape[1]}{hint}")
+        return cls(*starts.overlaps_of_weights(J, B, spectrum.sector_dimensions(J.shape[1])))
+
+    @classmethod
+    @check.underflow_is_zero
+    def random(
+        cls,
+        problem: Problem,
+        dimension: int,
+        student_scale: float = 0.01,
+        teacher_scale: float = 1.0,
+        seed: Any = None,
+    ) -> "OrderParameters":
+        """Overlaps of random weights at finite N, drawn from their exact law without N-sized arrays.
+
+        Parameters
+        ----------
+        problem : Problem
+            Gives the spectrum, K and M.
+        dimension : int
+            N; the spectrum's weights must divide it.
+        student_scale, teacher_scale : float
+            s_J, s_B, 0 or from 1e-50 to 1e50: entries of J are Normal(0, s_J^2), of B Normal(0, s_B^2).
+        seed : int, numpy SeedSequence, Generator or None
+            As for `numpy.random.default_rng`; None is different every time.
+
+        Notes
+        -----
+        Each sector is Wishart(N_k) / N_k, by Bartlett's decomposition, of rank N_k where N_k < K + M.
+        Equation: (6.1).
+        """
+        check.instance("problem", problem, Problem)
+        scales = starts.scales(problem.student_units, problem.teacher_units, student_scale, teacher_scale)
+        sizes = problem.spectrum.sector_dimensions(dimension)
+        gram = starts.wishart_grams(sizes, scales, check.generator(seed))
+        return cls(*starts.split(gram, problem.student_units))
+
+    @classmethod
+    @check.underflow_is_zero
+    def typical(cls, problem: Problem, student_scale: float, teacher_scale: float = 1.0) -> "OrderParameters":
+        """The N -> infinity mean of `random`: r = 0, q = s_J^2 I, t = s_B^2 I in every sector.
+
+        It is symmetric under permutations of the students and never leaves the plateau.
+        """
+        check.instance("problem", problem, Problem)
+        scales = starts.scales(problem.student_units, problem.teacher_units, student_scale, teacher_scale)
+        gram = np.tile(np.diag(scales**2), (problem.spectrum.distinct, 1, 1))
+        return cls(*starts.split(gram, problem.student_units))
+
+    @property
+    def gram(self) -> Array:
+        """[[q_k, r_k], [r_k^T, t_k]] of all sectors, (L, K+M, K+M)."""
+        L, K, M = self.r.shape
+        gram = np.empty((L, K + M, K + M))  # np.block takes longer than all else of a short simulation
+        gram[:, :K, :K], gram[:, :K, K:] = self.q, self.r
+        gram[:, K:, :K], gram[:, K:, K:] = self.r.transpose(0, 2, 1), self.t
+        return gram
+
+    @check.underflow_is_zero
+    def moments(self, spectrum: Spectrum, order: int = 1) -> tuple[Array, Array, Array]:
+        """Q, R, T of one order: sum_k w_k lambda_k^order (q_k, r_k, t_k), shapes (K, K), (K, M), (M, M).
+
+        Equation: (2.3).
+        """
+        check.instance("spectrum", spectrum, Spectrum)
+        if spectrum.distinct != self.r.shape[0]:
+            raise InvalidStart(f"overlaps of {self.r.shape[0]} sectors, but the spectrum has {spectrum.distinct}")
+        factor = spectrum.powers(order)
+        Q, R, T = (np.tensordot(factor, overlaps, axes=1) for overlaps in (self.q, self.r, self.t))
+        return Q, R, T
+
+    @check.underflow_is_zero
+    def generalization_error(self, problem: Problem) -> float:
+        """eps_g = (1/2) E[(f - h)^2], noise-free, >= 0 (docs/theory.md section 3)."""
+        self.check_fits(problem)
+        Q, R, T = self.moments(problem.spectrum, 1)
+        C = np.block([[Q, R], [R.T, T]])
+        return max(0.0, coefficient_kernels(problem.activation).generalization_error(C, problem.signed_weights))
+
+    def check_fits(self, problem: Problem) -> None:
+        """Raise InvalidStart unless the shapes are those of the problem."""
+        check.instance("problem", problem, Problem)
+        wanted = (problem.spectrum.distinct, problem.student_units, problem.teacher_units)
+        if self.r.shape != wanted:
+            raise InvalidStart(
+                f"the start has (L, K, M) = {self.r.shape}, but the problem has {wanted} "
+                "(distinct eigenvalues, student_units, teacher_units)"
+            )
+
+
+def no_start(given: Any) -> str:
+    """What is given in place of order parameters, in words: also what a run may hand back as its final state."""
+    if given is None:
+        return "is None, as is the final state of a run on nodes in place of a long spectrum (nodes=None keeps one)"
+    if isinstance(given, tuple | list) and given and all(isinstance(one, OrderParameters) for one in given):
+        return f"holds {len(given)} states, one a replica"
+    return f"is a {type(given).__name__}"
+
+
+def require_start(name: str, given: Any) -> None:
+    """Raise InvalidStart unless these are order parameters."""
+    if not isinstance(given, OrderParameters):
+        raise InvalidStart(f"{name} {no_start(given)}; give an ode_sgd.OrderParameters")
+
+
+def _sizes(matrices: Array) -> Array:
+    """sqrt(m_ii m_jj) of matrices (L, n, n) with diagonals >= 0 (others count as 0)."""
+    norms = np.sqrt(np.maximum(np.diagonal(matrices, axis1=1, axis2=2), 0.0))
+    return np.asarray(norms[:, :, None] * norms[:, None, :])

@@ -1,0 +1,153 @@
+"""One learning problem: who teaches whom, on which inputs, at which learning rate."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ode_sgd.core import check
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.spectrum import Spectrum
+from ode_sgd.teacher_student.kernels import averages
+
+OUTPUTS = ("committee", "mean_field")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A two-layer student f = sum_i v_i g(x_i) learns a two-layer teacher h = sum_n u_n g(y_n) by online SGD.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Covariance of the Gaussian inputs.
+    student_units, teacher_units : int
+        K >= 1 and M >= 1, hidden units.
+    learning_rate : float
+        eta, dimensionless, from 1e-50 to 1e50, in J_i <- J_i - (eta / sqrt N) v_i g'(x_i) (f - label) xi.
+    activation : str
+        g: "erf" is erf(x / sqrt 2); "linear" is x. `ode-sgd info` lists all.
+    output : str
+        Second layers: "committee" v = u = 1; "mean_field" v = sqrt(M)/K, u = 1/sqrt(M).
+    student_weights, teacher_weights : array_like, shapes (K,) and (M,), or None
+        v and u themselves, up to 1e50; each overrides `output` for its network.
+    label_noise : float
+        sigma, 0 or from 1e-50 to 1e50: label = h + sigma Normal(0, 1).
+    gradient_flow : bool
+        The limit of small learning rates at fixed eta alpha: the eta^2 term is dropped.
+    trainable : int or None
+        The student learns on the first `trainable` sectors only, 1..L; None is all of them.
+
+    Raises
+    ------
+    InvalidProblem
+        For any value outside its range.
+
+    Notes
+    -----
+    Source: Saad & Solla, PRE 52, 4225 (1995); Worschech & Rosenow, ICLR 2025; docs/theory.md section 1.
+    """
+
+    spectrum: Spectrum
+    student_units: int
+    teacher_units: int
+    learning_rate: float
+    activation: str = "erf"
+    output: str = "committee"
+    student_weights: tuple[float, ...] | None = None
+    teacher_weights: tuple[float, ...] | None = None
+    label_noise: float = 0.0
+    gradient_flow: bool = False
+    trainable: int | None = None
+
+    def __post_init__(self) -> None:
+        check.instance("spectrum", self.spectrum, Spectrum)
+        clean: dict[str, Any] = {
+            "student_units": check.integer("student_units", self.student_units, 1),
+            "teacher_units": check.integer("teacher_units", self.teacher_units, 1),
+            "learning_rate": check.size("learning_rate", self.learning_rate),
+            "activation": check.choice("activation", self.activation, averages.available()),
+            "output": check.choice("output", self.output, OUTPUTS),
+            "gradient_flow": check.boolean("gradient_flow", self.gradient_flow),
+            "label_noise": check.size("label_noise", self.label_noise, zero=True),
+        }
+        for name, units in (("student", clean["student_units"]), ("teacher", clean["teacher_units"])):
+            clean[f"{name}_weights"] = self._second_layer(f"{name}_weights", units)
+        if self.trainable is not None:
+            clean["trainable"] = check.integer("trainable", self.trainable, 1)
+            if clean["trainable"] > self.spectrum.distinct:
+                raise InvalidProblem(
+                    f"trainable = {self.trainable} sectors, but the spectrum has {self.spectrum.distinct}"
+                )
+        for name, value in clean.items():
+            object.__setattr__(self, name, value)
+
+    def _second_layer(self, name: str, units: int) -> tuple[float, ...] | None:
+        given = getattr(self, name)
+        if given is None:
+            return None
+        weights = check.array(name, given, f"({units},)", 1)
+        if weights.size != units:
+            raise InvalidProblem(
+                f"{name} has {weights.size} entries; {name.split('_', maxsplit=1)[0]}_units = {units} need {units}"
+            )
+        if np.abs(weights).max() > check.LARGEST:
+            raise InvalidProblem(
+                f"{name} holds {weights[np.abs(weights).argmax()]:g}; the largest is {check.LARGEST:g}"
+            )
+        return tuple(weights.tolist())
+
+    @property
+    def v(self) -> Array:
+        """Second-layer weights of the student, (K,)."""
+        if self.student_weights is not None:
+            return np.array(self.student_weights)
+        scale = 1.0
+        if self.output == "mean_field":  # where K = M to the last bit as the teacher's
+            alike = self.student_units == self.teacher_units
+            scale = 1.0 / np.sqrt(self.teacher_units) if alike else np.sqrt(self.teacher_units) / self.student_units
+        return np.full(self.student_units, scale)
+
+    @property
+    def u(self) -> Array:
+        """Second-layer weights of the teacher, (M,)."""
+        if self.teacher_weights is not None:
+            return np.array(self.teacher_weights)
+        scale = 1.0 / np.sqrt(self.teacher_units) if self.output == "mean_field" else 1.0
+        return np.full(self.teacher_units, scale)
+
+    @property
+    def signed_weights(self) -> Array:
+        """a = (v, -u), (K+M,), for the stacked fields z = (x, y)."""
+        return np.concatenate([self.v, -self.u])
+
+    @property
+    def learning(self) -> Array:
+        """1 for every sector that learns, 0 for the others, (L,)."""
+        learned = np.ones(self.spectrum.distinct)
+        learned[self.trainable :] = 0.0 if self.trainable is not None else 1.0
+        return learned
+
+    @property
+    def canonical(self) -> dict[str, Any]:
+        """What defines the dynamics, in plain numbers, with presets resolved: equal for equal problems."""
+        return {
+            "eigenvalues": self.spectrum.eigenvalues.tolist(),
+            "weights": self.spectrum.weights.tolist(),
+            "student_weights": self.v.tolist(),
+            "teacher_weights": self.u.tolist(),
+            "activation": self.activation,
+            "learning_rate": self.learning_rate,
+            "label_noise": self.label_noise,
+            "gradient_flow": self.gradient_flow,
+            "trainable": self.trainable or self.spectrum.distinct,
+        }
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of `canonical`, 64 hexadecimal digits: a run's identity."""
+        text = json.dumps(self.canonical, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""The SGD itself, simulated."""

@@ -1,0 +1,212 @@
+"""Replicas of the SGD as Markov chains of their sector overlaps, side by side in vector lanes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import InvalidProblem, InvalidStart
+from ode_sgd.core.seeds import Seeds, words
+from ode_sgd.teacher_student.integration import near_teacher
+from ode_sgd.teacher_student.integration.sector_system import writable
+from ode_sgd.teacher_student.kernels.coefficients.near_teacher import difference_error, has_difference_form
+from ode_sgd.teacher_student.kernels.simulation import chain, chain_draws
+from ode_sgd.teacher_student.kernels.simulation.chain import Chain
+from ode_sgd.teacher_student.model.order_parameters import OrderParameters
+from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.model.starts import Sizes
+from ode_sgd.teacher_student.simulation import chain_coordinates
+
+LANES = (1, 16, 32)  # replicas that kernels are compiled for; LLVM does not vectorise fewer than 16
+CHUNK_NANOSECONDS = 2e7
+NEAR = 1e-2  # variance of x - y over 1 + that of y, below which errors come from the differences, which are more exact
+
+
+class ReducedNetworks:
+    """A group of replicas of one problem, each with its own start and random stream.
+
+    What a replica does depends on its start and its seed alone, to the last bit, however many run beside it.
+
+    Parameters
+    ----------
+    problem : Problem
+    starts : sequence of OrderParameters, 1..32
+    sizes : array of int, shape (L,)
+        N_k, each at least K + M.
+    seeds : sequence of SeedSequence, or Children
+        One for each replica; they are left as they are.
+
+    Raises
+    ------
+    InvalidProblem
+        If a sector has fewer than K + M dimensions, or there are too many replicas.
+    InvalidStart
+        If no weights have the overlaps of a start.
+
+    Notes
+    -----
+    Source: docs/theory.md section 6, (6.3) and (6.4).
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        starts: Sequence[OrderParameters],
+        sizes: Sizes,
+        seeds: Seeds,
+    ) -> None:
+        check_sizes(problem, sizes)
+        n, K, M = len(starts), problem.student_units, problem.teacher_units
+        if not 1 <= n <= LANES[-1] or len(seeds) != n:
+            raise InvalidProblem(
+                f"{n} starts and {len(seeds)} seeds; give 1..{LANES[-1]} replicas a group, a seed for each"
+            )
+        self._problem, self._replicas = problem, n
+        self._lanes = next(lanes for lanes in LANES if lanes >= n)
+        frame_of = {
+            id(start): chain_coordinates.place(start) for start in {id(start): start for start in starts}.values()
+        }
+        placed = [frame_of[id(start)] for start in starts]
+        self._B = np.array([frame.B for frame in placed])
+        self._z = self._in_lanes(np.array([frame.z for frame in placed]))
+        self._streams = self._in_lanes(words(seeds, 4)).reshape(4, self._lanes)
+        self._begun = self._streams.copy()
+        self._chain = self._new_chain(sizes)
+        L = problem.spectrum.distinct
+        self._position = chain_draws.block_steps(L)  # of a block that nothing is left of
+        self._block = chain.new_block(L, K + M, M, problem.label_noise > 0.0, self._lanes)
+        self._kernels = chain.reduced_kernels(problem.activation, K, M, self._lanes)
+        self.chunk = max(1, int(CHUNK_NANOSECONDS / (self._lanes * L * (60 + 5 * (K + M) ** 2))))
+
+    def _new_chain(self, sizes: Sizes) -> Chain:
+        """What does not change along the run, f_k among it. Equation: (6.4)."""
+        problem, spectrum = self._problem, self._problem.spectrum
+        L, N = spectrum.distinct, float(sizes.sum())
+        freedom = chain_draws.degrees_of_freedom(sizes, problem.student_units + problem.teacher_units)
+        constants = chain_draws.chi_square_constants(freedom)
+        shape = chain_draws.block_steps(L), L, self._lanes
+        twice_d, c = (np.broadcast_to(values[:, None], shape).reshape(-1) for values in constants)
+        return Chain(
+            B=self._in_lanes(self._B),
+            scales=np.sqrt(sizes / N * spectrum.eigenvalues),
+            rates=problem.learning_rate * np.sqrt(spectrum.eigenvalues / (N * sizes)) * problem.learning,
+            v=writable(problem.v),
+            u=writable(problem.u),
+            noise=problem.label_noise,
+            freedom=freedom,
+            twice_d=np.ascontiguousarray(twice_d),
+            c=np.ascontiguousarray(c),
+        )
+
+    def _in_lanes(self, values: np.ndarray) -> np.ndarray:
+        """(n, ...) -> flat with the replica last; unused lanes repeat the first."""
+        filled = values[np.arange(self._lanes) * (np.arange(self._lanes) < self._replicas)]
+        return np.ascontiguousarray(filled.reshape(self._lanes, -1).T).reshape(-1)
+
+    def _out_of_lanes(self, flat: np.ndarray) -> np.ndarray:
+        """Flat with the lane last -> a copy (n, ..)."""
+        return flat.reshape(-1, self._lanes).T[: self._replicas].copy(order="C")
+
+    def advance(self, steps: int) -> None:
+        """Take that many SGD steps."""
+        self._position = self._kernels.advance(
+            steps, self._position, self._streams, self._begun, self._block, self._chain, self._z
+        )
+
+    def overlaps(self) -> tuple[Array, Array]:
+        """q (n, L, K, K) and r (n, L, K, M)."""
+        S, W = self._students()
+        q = S @ S.swapaxes(-1, -2) + W @ W.swapaxes(-1, -2)
+        return 0.5 * (q + q.swapaxes(-1, -2)), S @ self._B.swapaxes(-1, -2)
+
+    def _students(self) -> tuple[Array, Array]:
+        problem = self._problem
+        z = self._out_of_lanes(self._z).reshape(self._replicas, problem.spectrum.distinct, -1)
+        return chain_coordinates.unpack(z, problem.student_units, problem.teacher_units)
+
+    def errors(self) -> Array:
+        """eps_g (n,), never negative, where every student is near a teacher of its own; NaN elsewhere.
+
+        They come from S - B and W, not from the overlaps, so they do not cancel: they are good until S - B itself
+        rounds, some 1e-27 of T.
+        """
+        problem, errors = self._problem, np.full(self._replicas, np.nan)
+        if problem.teacher_units != problem.student_units or not has_difference_form(problem.activation):
+            return errors
+        q, r = self.overlaps()
+        S, W = self._students()
+        factor = problem.spectrum.weights * problem.spectrum.eigenvalues
+        # Replica by replica: what a matrix product rounds depends on how many it is done for.
+        for n in np.flatnonzero(self._perhaps_near(q, r, factor)):
+            errors[n] = self._error(q[n], r[n], S[n], W[n], self._B[n], factor)
+        return errors
+
+    def _perhaps_near(self, q: Array, r: Array, factor: Array) -> NDArray[np.bool_]:
+        """Which replicas `_error` might know the error of, (n,): for nearly all it is quickly seen that it does not."""
+        student = np.einsum("k,nkii->ni", factor, q)
+        teacher = np.einsum("k,nkmc,nkmc->nm", factor, self._B, self._B)
+        distance = student[:, :, None] - 2.0 * np.einsum("k,nkim->nim", factor, r) + teacher[:, None, :]
+        near: NDArray[np.bool_] = (distance < 2.0 * NEAR * (1.0 + teacher[:, None, :])).any(axis=2).all(axis=1)
+        return near
+
+    def _error(self, q: Array, r: Array, S: Array, W: Array, B: Array, factor: Array) -> float:
+        problem, K = self._problem, self._problem.student_units
+        C = _mean(factor, np.block([[q, r], [r.swapaxes(-1, -2), B @ B.swapaxes(-1, -2)]]))
+        matching = near_teacher.match(problem, C)
+        if matching is not None:
+            teachers = B[:, matching.order]
+            stacked = np.concatenate([S - teachers, teachers], axis=1)
+            near = _mean(factor, stacked @ stacked.swapaxes(-1, -2))
+            near[:K, :K] += _mean(factor, W @ W.swapaxes(-1, -2))
+            if (np.diag(near)[:K] < NEAR * (1.0 + np.diag(near)[K:])).all():
+                signed = np.concatenate([problem.v, -problem.v])
+                return max(0.0, difference_error(problem.activation)(near, signed))
+        return float("nan")
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything that a later `restore` needs to go on bit for bit."""
+        used_up = self._position * self._lanes == self._block.labels.size
+        streams = self._streams if used_up else self._begun
+        return {
+            "students": self._out_of_lanes(self._z),
+            "streams": self._out_of_lanes(streams.reshape(-1)),
+            "position": np.array(self._position),
+        }
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Go on from a `state` of replicas with the same problem, starts and sizes.
+
+        Raises
+        ------
+        InvalidStart
+            If its arrays have other shapes.
+        """
+        for name, own in self.state().items():
+            if name not in state or np.shape(state[name]) != own.shape:
+                raise InvalidStart(f"the saved state has no {name} of shape {own.shape}: it is of another run")
+        self._z[:] = self._in_lanes(np.asarray(state["students"], np.float64))
+        self._streams[:] = self._in_lanes(np.asarray(state["streams"], np.uint64)).reshape(4, self._lanes)
+        self._position = int(state["position"])
+        if self._position * self._lanes < self._block.labels.size:
+            self._begun[:] = self._streams
+            self._kernels.draw(self._streams, self._block, self._chain)
+
+
+def _mean(factor: Array, sectors: Array) -> Array:
+    """sum_k factor_k sectors_k."""
+    return np.tensordot(factor, sectors, 1)
+
+
+def check_sizes(problem: Problem, sizes: Sizes) -> None:
+    """Raise InvalidProblem unless every sector has room for the frame of all students and teachers."""
+    needed = problem.student_units + problem.teacher_units
+    small = np.flatnonzero(np.asarray(sizes) < needed)
+    if small.size:
+        named = ", ".join(f"{k + 1} (N_k = {sizes[k]})" for k in small[:5]) + (", ..." if small.size > 5 else "")
+        raise InvalidProblem(
+            f'method="reduced" needs sectors of at least K + M = {needed} inputs, but of the {sizes.size} distinct '
+            f"eigenvalues {small.size} have fewer: sector {named}. Raise the dimension, or use "
+            'method="explicit". If eigenvalues differ by rounding only, merge them: Spectrum.from_eigenvalues and '
+            "Spectrum.from_data take a tolerance"
+        )

@@ -1,0 +1,293 @@
+"""Replicas of a simulation while they run: groups on threads, what they have recorded, how they go on after a stop."""
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from dataclasses import dataclass
+from threading import Event, Lock
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.compile import ending
+from ode_sgd.core.errors import InvalidStart
+from ode_sgd.core.interruption import Interruption
+from ode_sgd.core.seeds import Children, generators, words
+from ode_sgd.teacher_student.integration.solution import divergence_limit
+from ode_sgd.teacher_student.model import starts
+from ode_sgd.teacher_student.model.order_parameters import OrderParameters
+from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.simulation.chain import ReducedNetworks
+from ode_sgd.teacher_student.simulation.explicit import ExplicitNetworks
+from ode_sgd.teacher_student.simulation.sampled import SampledNetworks
+
+CHECKPOINT_SECONDS = 60.0
+# Children of a replica's seed: its start, its frames, then a stream for every kind of simulation.
+START, FRAMES, STREAMS = 0, 1, {"explicit": 2, "reduced": 3, "sampled": 4}
+NORMALS = {"explicit": "float64", "explicit-float32": "float32", "explicit-pcg64": "pcg64"}
+
+Start = OrderParameters | Callable[[int], OrderParameters]
+State = dict[str, Any]
+
+
+@runtime_checkable
+class Checkpoint(Protocol):
+    """Where a simulation leaves what it needs to go on: `ode_sgd.Checkpoint`, or anything like it."""
+
+    def read(self) -> State | None:
+        """What was written last, None if nothing was."""
+
+    def write(self, state: State) -> None:
+        """Keep a state, a dictionary of arrays and texts, in place of the one before."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is simulated."""
+
+    problem: Problem
+    start: Start
+    sizes: Any  # (L,), N_k
+    steps: Any  # (n,), output times in steps
+    orders: tuple[int, ...]
+    keep_sectors: bool
+    method: str
+    inputs: Array | None  # (samples, N), of method "sampled"
+
+
+def drawn_starts(plan: Plan, seed: int, replicas: range) -> list[OrderParameters]:
+    """The common start of all, or the starts that the start function draws from each one's first child seed."""
+    if isinstance(plan.start, OrderParameters):
+        return [plan.start] * len(replicas)
+    drawn = []
+    for (word,) in words(Children(seed, replicas, START), 1):
+        begin = plan.start(int(word) >> 1)
+        if not isinstance(begin, OrderParameters):
+            raise InvalidStart(f"the start function returned a {type(begin).__name__}, not OrderParameters")
+        begin.check_fits(plan.problem)
+        drawn.append(begin)
+    return drawn
+
+
+def sector_sums(factor: Array, sectors: Array) -> Array:
+    """sum_k factor_k sectors_k of every replica, (n, ..) of (n, L, ..)."""
+    n, L = sectors.shape[:2]
+    if L == 1:
+        product: Array = factor[0] * sectors[:, 0]
+        return product
+    flat = sectors.reshape(n, L, -1)
+    # One by one: what a matrix product rounds depends on how many it is done for.
+    return np.array([np.dot(factor[None], own) for own in flat]).reshape(n, *sectors.shape[2:])
+
+
+class Records:
+    """What all replicas have recorded; a replica's rows are filled up to its `reached`."""
+
+    def __init__(self, plan: Plan, replicas: int) -> None:
+        problem, n = plan.problem, len(plan.steps)
+        L, K, M = problem.spectrum.distinct, problem.student_units, problem.teacher_units
+        self.orders = plan.orders
+        self.Q = np.zeros((len(plan.orders), replicas, n, K, K))
+        self.R = np.zeros((len(plan.orders), replicas, n, K, M))
+        self.errors = np.full((replicas, n), np.nan)  # where the method knows them better than the overlaps do
+        self.sectors_q = np.zeros((replicas, n * plan.keep_sectors, L, K, K))
+        self.sectors_r = np.zeros((replicas, n * plan.keep_sectors, L, K, M))
+        self.last_q, self.last_r = np.zeros((replicas, L, K, K)), np.zeros((replicas, L, K, M))
+        self.t = np.zeros((replicas, L, M, M))
+        self.reached = np.zeros(replicas, np.int64)
+        self.diverged = np.zeros(replicas, bool)
+        self._factors = [problem.spectrum.powers(order) for order in plan.orders]
+
+    def add(self, rows: NDArray[np.int64], q: Array, r: Array, errors: Array) -> None:
+        """One output time, the same for all of these replicas: q (n, L, K, K), r (n, L, K, M), errors (n,)."""
+        time = int(self.reached[rows[0]])
+        for number, factor in enumerate(self._factors):
+            self.Q[number, rows, time] = sector_sums(factor, q)
+            self.R[number, rows, time] = sector_sums(factor, r)
+        if self.sectors_q.shape[1]:
+            self.sectors_q[rows, time], self.sectors_r[rows, time] = q, r
+        self.last_q[rows], self.last_r[rows] = q, r
+        self.errors[rows, time] = errors
+        self.reached[rows] = time + 1
+
+    def arrays(self) -> dict[str, Any]:
+        """All arrays by name, replicas on the axis that `axis` says."""
+        return {name: values for name, values in vars(self).items() if isinstance(values, np.ndarray)}
+
+    @staticmethod
+    def axis(name: str) -> int:
+        """Where the replicas are in an array."""
+        return 1 if name in ("Q", "R") else 0
+
+
+class Group:
+    """Replicas of a run of that seed that advance together: in the lanes of the reduced method, or short ones."""
+
+    def __init__(self, plan: Plan, records: Records, seed: int, replicas: range) -> None:
+        self.plan, self.records, self.replicas = plan, records, replicas
+        self.done = 0
+        self._seed = seed
+        self._engine: Any = None
+        self._saved: State = {}
+        self._limits = np.empty(0)  # of every replica, from which it counts as diverged
+        self._lock = Lock()  # held while anything of the group changes
+
+    @property
+    def finished(self) -> bool:
+        """Every replica has reached the end, or diverged."""
+        reached = self.records.reached[self.replicas.start : self.replicas.stop]
+        diverged = self.records.diverged[self.replicas.start : self.replicas.stop]
+        return bool(((reached == len(self.plan.steps)) | diverged).all())
+
+    def run(self, stop: Event) -> None:
+        """Run to the end, or until `stop` is set; KeyboardInterrupt if kernels are being compiled then.
+
+        That only before the first steps: of later ones, engine and records must not be left with a half.
+        """
+        with ending.ended_by(lambda: not self.done and stop.is_set()):
+            self._run(stop)
+
+    def _run(self, stop: Event) -> None:
+        if self.finished or stop.is_set():
+            return
+        with self._lock:
+            self._begin()
+            self._release()
+        steps = self.plan.steps
+        while not self.finished:
+            target = int(steps[np.searchsorted(steps, self.done, side="right")])
+            while self.done < target:
+                if stop.is_set():
+                    return
+                with self._lock:
+                    count = min(self._engine.chunk, target - self.done)
+                    self._engine.advance(count)
+                    if self.done + count == target:
+                        self._record()
+                    self.done += count
+                    self._release()
+
+    def _release(self) -> None:
+        """Give the weights back where nothing is left to do."""
+        if self.finished:
+            self._engine = None
+
+    def _begin(self) -> None:
+        """Make the networks, at the start or where a saved state left them."""
+        plan, replicas = self.plan, self.replicas
+        begins = drawn_starts(plan, self._seed, replicas)
+        grams = {id(begin): begin.gram for begin in begins}
+        variance = plan.problem.spectrum.powers(1)
+        limits = {key: divergence_limit(plan.problem, np.tensordot(variance, gram, 1)) for key, gram in grams.items()}
+        self._limits = np.array([limits[id(begin)] for begin in begins])
+        noise = Children(self._seed, replicas, STREAMS[plan.method.partition("-")[0]])
+        if plan.method == "reduced":
+            self._engine = ReducedNetworks(plan.problem, begins, plan.sizes, noise)
+        else:
+            frames = generators(Children(self._seed, replicas, FRAMES))
+            weights = starts.many_weights([grams[id(begin)] for begin in begins], plan.sizes, frames)
+            if plan.inputs is not None:
+                self._engine = SampledNetworks(plan.problem, weights, plan.sizes, plan.inputs, noise)
+            else:
+                self._engine = ExplicitNetworks(plan.problem, weights, plan.sizes, noise, NORMALS[plan.method])
+        if self._saved:
+            self._engine.restore(self._saved)
+            self._saved = {}
+            return
+        q, r, t = (np.array([getattr(begin, name) for begin in begins]) for name in "qrt")
+        rows = np.arange(replicas.start, replicas.stop)
+        self.records.t[rows] = t
+        self.records.add(rows, q, r, self._errors())
+
+    def _errors(self) -> Array:
+        """eps_g of every replica where the method knows it better than the overlaps do, else NaN."""
+        if isinstance(self._engine, ReducedNetworks):
+            return self._engine.errors()
+        return np.full(len(self.replicas), np.nan)
+
+    def _record(self) -> None:
+        """Keep the overlaps of the replicas that have not diverged."""
+        q, r = self._engine.overlaps()
+        errors, variance = self._errors(), self.plan.problem.spectrum.powers(1)
+        rows = np.arange(self.replicas.start, self.replicas.stop)
+        largest = np.maximum(*(np.abs(sector_sums(variance, part)).max(axis=(1, 2)) for part in (q, r)))
+        going = ~self.records.diverged[rows]
+        kept = going & (largest < self._limits)  # NaN is not below
+        if kept.any():
+            self.records.add(rows[kept], q[kept], r[kept], errors[kept])
+        self.records.diverged[rows[going & ~kept]] = True
+
+    def snapshot(self) -> State:
+        """Copies of what the group has done, recorded and needs to go on."""
+        with self._lock:
+            taken = {"done": np.array(self.done)}
+            if self.done and not self.finished:
+                taken |= {f"engine_{name}": values for name, values in (self._saved or self._engine.state()).items()}
+            rows = slice(self.replicas.start, self.replicas.stop)
+            for name, values in self.records.arrays().items():
+                taken[f"record_{name}"] = values[(slice(None),) * Records.axis(name) + (rows,)].copy()
+        return taken
+
+    def resume(self, taken: State) -> None:
+        """Go on from a snapshot."""
+        self.done = int(taken["done"])
+        if self.done == 0:
+            return
+        self._saved = {key.removeprefix("engine_"): value for key, value in taken.items() if key.startswith("engine_")}
+        rows = slice(self.replicas.start, self.replicas.stop)
+        for name, values in self.records.arrays().items():
+            values[(slice(None),) * Records.axis(name) + (rows,)] = taken[f"record_{name}"]
+
+
+def run_all(
+    groups: Sequence[Group],
+    workers: int,
+    progress: Callable[[float], None],
+    keep: Callable[[], None] | None,
+) -> bool:
+    """Run all groups; True if the user interrupted. Errors of a group are raised here.
+
+    `keep` writes a checkpoint: every minute, and after an interruption (Ctrl-C, SIGTERM, SIGHUP) or an error.
+    """
+    stop, left = Event(), iter(groups)
+
+    def work() -> None:
+        # A task for every thread, not for every group: a pool looks through all its tasks again and again.
+        while (group := next(left, None)) is not None:
+            group.run(stop)
+
+    total = sum(int(group.plan.steps[-1]) * len(group.replicas) for group in groups)
+    kept, interrupted = time.monotonic(), False
+    # Without a checkpoint SIGTERM does what it always does.
+    with Interruption() if keep is not None else nullcontext(), ThreadPoolExecutor(workers) as pool:
+        pending: set[Future[None]] = set()
+        try:
+            pending |= {pool.submit(work) for _ in range(workers)}
+            while pending:
+                finished, pending = wait(pending, timeout=0.05, return_when="FIRST_EXCEPTION")
+                for future in finished:
+                    future.result()
+                progress(sum(group.done * len(group.replicas) for group in groups) / total if total else 1.0)
+                if keep is not None and pending and time.monotonic() - kept > CHECKPOINT_SECONDS:
+                    _kept(keep)
+                    kept = time.monotonic()
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            if keep is not None:
+                _kept(keep)
+    return interrupted
+
+
+def _kept(keep: Callable[[], None]) -> None:
+    """Write a checkpoint; that it cannot be written must not end the run that it is to save."""
+    try:
+        keep()
+    except (OSError, MemoryError) as error:  # StorageError is an OSError
+        warnings.warn(f"no checkpoint: {error}", stacklevel=2)

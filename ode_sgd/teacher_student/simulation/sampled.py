@@ -1,0 +1,48 @@
+"""Replicas of the SGD on rows of a data matrix."""
+
+from typing import Any
+
+import numpy as np
+
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.seeds import Seeds, lanes
+from ode_sgd.teacher_student.kernels.simulation.sampled import sampled_steps
+from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.model.starts import Sizes
+from ode_sgd.teacher_student.simulation.explicit import overlaps
+
+CHUNK_NUMBERS = 8_000_000  # multiply-adds between two looks at the outside world: about 10 ms
+
+
+class SampledNetworks:
+    """Weights of replicas whose inputs are rows of `inputs` (samples, N), drawn with replacement.
+
+    The other parameters, and the methods, are those of `ExplicitNetworks`.
+    """
+
+    def __init__(self, problem: Problem, weights: Array, sizes: Sizes, inputs: Array, seeds: Seeds) -> None:
+        K, (n, units, N) = problem.student_units, weights.shape
+        self.J, self.B = weights[:, :K].copy(), weights[:, K:].copy()
+        self._ends = np.cumsum(sizes)
+        self._streams = lanes(seeds, 1)
+        learned = int(self._ends[problem.trainable - 1]) if problem.trainable else N
+        self._constants = inputs, problem.signed_weights, problem.learning_rate, problem.label_noise, learned
+        self._advance = sampled_steps(problem.activation)
+        self.chunk = max(1, CHUNK_NUMBERS // ((N + 50) * (K + units) * n))
+
+    def advance(self, steps: int) -> None:
+        """Take that many SGD steps."""
+        for stream, J, B in zip(self._streams, self.J, self.B, strict=True):
+            self._advance(stream, steps, J, B, *self._constants)
+
+    def overlaps(self) -> tuple[Array, Array]:
+        """q (n, L, K, K) and r (n, L, K, M)."""
+        return overlaps(self.J, self.B, self._ends)
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on, bit for bit."""
+        return {"J": self.J.copy(), "stream": self._streams.copy()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a `state` of networks of the same problem, weights and inputs."""
+        self.J[:], self._streams[:] = state["J"], state["stream"]

@@ -1,0 +1,400 @@
+"""The SGD itself: independent replicas, each with its own random stream, spread over threads."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ode_sgd.core import allowance, check
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.compile import news
+from ode_sgd.core.compile.cache_folder import source_digest
+from ode_sgd.core.errors import InvalidProblem, InvalidStart
+from ode_sgd.core.inputs import principal_axes
+from ode_sgd.teacher_student.integration.sector_system import shape_of
+from ode_sgd.teacher_student.model.order_parameters import OrderParameters, no_start
+from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.simulation.chain import LANES, check_sizes
+from ode_sgd.teacher_student.simulation.explicit import CHUNK_WORK, step_work
+from ode_sgd.teacher_student.simulation.memory import check_memory
+from ode_sgd.teacher_student.simulation.replicas import (
+    Checkpoint,
+    Group,
+    Plan,
+    Records,
+    Start,
+    State,
+    drawn_starts,
+    run_all,
+)
+from ode_sgd.teacher_student.trajectory import Sectors, Trajectory, error_curve
+
+METHODS = ("auto", "reduced", "explicit", "explicit-float32", "explicit-pcg64")
+RESOLVED = 1e-27  # eps_g that the reduced method still resolves, relative to Tr T / M
+SAMPLED = "sampled"  # what a trajectory of a simulation on data calls its method
+CHECKPOINT_VERSION = 2
+MOST = 128  # replicas in a group, of an explicit method
+CACHED = 2**16  # numbers of their weights
+
+
+@check.underflow_is_zero
+def simulate(
+    problem: Problem,
+    start: Start,
+    alpha: Any,
+    *,
+    dimension: int | None = None,
+    replicas: int = 1,
+    seed: int,
+    method: str = "auto",
+    inputs: Any = None,
+    moments: Any = (0, 1, 2),
+    sectors: bool = False,
+    threads: int | None = None,
+    progress: Callable[[float], None] | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Trajectory:
+    """Simulate one-pass SGD: every step one fresh sample, exact at finite N.
+
+    Parameters
+    ----------
+    problem : Problem
+        With `gradient_flow` it is refused: SGD has a finite learning rate.
+    start : OrderParameters, or callable seed -> OrderParameters
+        Overlaps that every replica starts from exactly, or a function that gives each replica its own.
+    alpha : float or array_like, shape (n,)
+        Output times as for `integrate`. Each becomes the nearest whole step, equal ones merged; the trajectory's
+        `alpha` are those steps divided by N.
+    dimension : int
+        N; the spectrum's weights must divide it. With `inputs` it is their number of columns, and may be left out.
+    replicas : int
+        Independent runs, >= 1.
+    seed : int
+        >= 0. The numbers depend on it (and the method) alone, not on threads, interruptions or output times.
+    method : str
+        "reduced": the Markov chain of the sector overlaps, exact in law, at a cost that does not depend on N; every
+        sector needs N_k >= K + M. "explicit": weight vectors and Gaussian inputs in memory, N (K + M + 1) numbers a
+        thread; "explicit-float32" draws the inputs with 24 bits (none beyond 6.66 standard deviations) at twice the
+        speed, "explicit-pcg64" from NumPy's generator. "auto": "reduced" where it is possible and cheaper. The
+        trajectory's `method` says which ran.
+    inputs : array_like, shape (samples, features), or None
+        Real data in place of Gaussian vectors: rows drawn with replacement, centred, scaled by one factor, and turned
+        into the eigenbasis of their covariance, as in `Spectrum.from_data`, which must be the problem's spectrum.
+        The trajectory's `method` is "sampled".
+    moments, sectors
+        As for `integrate`.
+    threads : int or None
+        Threads that share the replicas; None is one for every processor that this process may use.
+    progress : callable or None
+        Called with the fraction of steps done.
+    checkpoint : Checkpoint or None
+        Written every minute, after an interruption (Ctrl-C or, in the main thread, SIGTERM or SIGHUP), and at the end.
+        If it holds a run of the same arguments, that one goes on, and ends with the numbers of an undisturbed run bit
+        for bit.
+
+    Returns
+    -------
+    Trajectory
+        With a replica axis. After an interruption it holds the finished replicas, or if there are none the times that
+        all begun ones have reached.
+
+    Raises
+    ------
+    InvalidProblem, InvalidStart
+        For arguments outside their range, a start that does not fit the problem or the dimension, or a checkpoint that
+        holds another run.
+    StorageError
+        If the checkpoint cannot be read. That it cannot be written is a warning: the run goes on.
+
+    Notes
+    -----
+    Source: docs/theory.md sections 1 and 6.
+    """
+    plan = _plan(problem, start, alpha, dimension, method, inputs, moments, sectors)
+    replicas, seed = check.integer("replicas", replicas, 1), check.seed(seed)
+    workers = allowance.threads() if threads is None else check.integer("threads", threads, 1)
+    if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
+        raise InvalidProblem(f"checkpoint is a {type(checkpoint).__name__}; give ode_sgd.Checkpoint(path)")
+    check_memory(plan, replicas, workers)
+    return _simulated(plan, replicas, seed, workers, progress or (lambda fraction: None), checkpoint)
+
+
+@check.underflow_is_zero
+def check_simulation(
+    problem: Problem,
+    start: Start,
+    alpha: Any,
+    *,
+    dimension: int | None,
+    replicas: int,
+    seed: int,
+    method: str,
+    moments: Any,
+    sectors: bool,
+    checkpoint: Checkpoint | None,
+) -> str:
+    """Raise, before anything is computed, what `simulate` would say of these arguments and of the checkpoint.
+
+    Where the checkpoint holds a run, say in words at which alpha that one goes on.
+    """
+    plan = _plan(problem, start, alpha, dimension, method, None, moments, sectors)
+    check_memory(plan, replicas, allowance.threads())
+    saved = None if checkpoint is None else checkpoint.read()
+    if saved is not None and checkpoint is not None:
+        _check_identity(_identity(plan, replicas, seed), saved, checkpoint)
+    return "" if saved is None else _told(saved, plan)
+
+
+def _told(saved: State, plan: Plan) -> str:
+    """At which alpha the groups of a saved state are."""
+    done = [int(value) / int(plan.sizes.sum()) for name, value in saved.items() if name.partition("_")[2] == "done"]
+    first, last = min(done), max(done)
+    return f"alpha = {first:.4g}" + (f" to {last:.4g}, replica by replica" if last > first else "")
+
+
+def _plan(
+    problem: Problem,
+    start: Start,
+    alpha: Any,
+    dimension: int | None,
+    method: str,
+    inputs: Any,
+    moments: Any,
+    sectors: bool,
+) -> Plan:
+    """The arguments that say what is simulated, checked."""
+    check.instance("problem", problem, Problem)
+    if problem.gradient_flow:
+        raise InvalidProblem("gradient_flow = True has no SGD; simulate the problem at a small learning_rate instead")
+    check.choice("method", method, METHODS)
+    rows, dimension = _rows(problem, inputs, dimension, method)
+    sizes = problem.spectrum.sector_dimensions(dimension)
+    if isinstance(start, OrderParameters):
+        start.check_fits(problem)
+    elif not callable(start):
+        raise InvalidStart(f"start {no_start(start)}; give OrderParameters or a function seed -> OrderParameters")
+    return Plan(
+        problem=problem,
+        start=start,
+        sizes=sizes,
+        steps=nearest_steps(alpha, dimension),
+        orders=check.orders(moments),
+        keep_sectors=check.boolean("sectors", sectors),
+        method=SAMPLED if rows is not None else chosen_method(problem, sizes, method),
+        inputs=rows,
+    )
+
+
+def nearest_steps(alpha: Any, dimension: int) -> Any:
+    """Whole steps nearest to the output times alpha N, equal ones merged, (n,) integers from 0. Equation: (1.6)."""
+    steps = np.rint(check.times(alpha) * check.integer("dimension", dimension, 1))
+    if steps[-1] >= 2**53:
+        raise InvalidProblem(f"alpha = {steps[-1] / dimension:g} at dimension = {dimension} is more than 2^53 steps")
+    return np.unique(steps.astype(np.int64))
+
+
+def _rows(problem: Problem, data: Any, dimension: int | None, method: str) -> tuple[Array | None, int]:
+    """Rows of data in the eigenbasis (None without data), and N."""
+    if data is None:
+        if dimension is None:
+            raise InvalidProblem("dimension is missing; give N, an integer >= 1, or a data matrix as inputs")
+        return None, check.integer("dimension", dimension, 1)
+    if method != "auto":
+        raise InvalidProblem(f"method = {method!r} with inputs; leave it out, rows are drawn as they are")
+    principal, rows = principal_axes(data)
+    samples, N = rows.shape
+    if samples < N:
+        raise InvalidProblem(f"inputs have {samples} rows for {N} columns that vary; give at least as many rows")
+    if dimension is not None and check.integer("dimension", dimension, 1) != N:
+        raise InvalidProblem(f"dimension = {dimension}, but inputs have {N} columns that vary; leave it out")
+    expected = np.repeat(problem.spectrum.eigenvalues, np.rint(problem.spectrum.weights * N).astype(np.int64))
+    allowed = 1e-6 * principal.values + 1e-12 + principal.levels  # equal ones up to rounding are merged there
+    if expected.size != N or (np.abs(expected - principal.values) > allowed).any():
+        raise InvalidProblem(
+            "the inputs' spectrum is not the problem's; make it with Spectrum.from_data(inputs), whose tolerance, if "
+            "you give one, may not exceed 1e-6 here"
+        )
+    return rows, N
+
+
+def chosen_method(problem: Problem, sizes: Any, method: str) -> str:
+    """The method that runs, for sector dimensions `sizes` (L,)."""
+    if method == "reduced":
+        check_sizes(problem, sizes)
+    if method != "auto":
+        return method
+    units = problem.student_units + problem.teacher_units
+    # Nanoseconds a step, roughly as measured: for a lane of the one, for all inputs of the other.
+    cheaper = sizes.size * (30 + 5 * units**2) < sizes.sum() * (1.0 + 0.15 * units)
+    return "reduced" if sizes.min() >= units and cheaper else "explicit"
+
+
+def _simulated(
+    plan: Plan,
+    replicas: int,
+    seed: int,
+    workers: int,
+    progress: Callable[[float], None],
+    checkpoint: Checkpoint | None,
+) -> Trajectory:
+    """Run a plan, from its beginning or from its checkpoint."""
+    began, dimension = time.perf_counter(), int(plan.sizes.sum())
+    records = Records(plan, replicas)
+    identity = _identity(plan, replicas, seed) if checkpoint is not None else ""
+    saved = checkpoint.read() if checkpoint is not None else None
+    if saved is not None:
+        _check_identity(identity, saved, checkpoint)
+    before_seconds = float(saved["seconds"]) if saved is not None else 0.0
+    together = int(saved["together"]) if saved is not None else _together(plan, replicas, workers)
+    parts = [range(first, min(first + together, replicas)) for first in range(0, replicas, together)]
+    groups = [Group(plan, records, seed, part) for part in parts]
+    for number, group in enumerate(groups):
+        if saved is not None:
+            prefix = f"{number}_"
+            group.resume({key.removeprefix(prefix): saved[key] for key in saved if key.startswith(prefix)})
+    before = sum(group.done * len(group.replicas) for group in groups)
+
+    def keep() -> None:
+        spent = before_seconds + time.perf_counter() - began
+        state: State = {"identity": identity, "together": np.array(together), "seconds": np.array(spent)}
+        for number, group in enumerate(groups):
+            state |= {f"{number}_{name}": values for name, values in group.snapshot().items()}
+        checkpoint.write(state)  # type: ignore[union-attr]
+
+    with news.watched(shape_of(plan.problem), all_threads=True) as kernels:
+        interrupted = run_all(groups, min(len(groups), workers), progress, keep if checkpoint is not None else None)
+        arguments = _collect(plan, records, plan.steps / dimension, interrupted)
+    done = sum(group.done * len(group.replicas) for group in groups)
+    stats = {
+        "steps": float(done),
+        "steps_before": float(before),
+        "seconds": before_seconds + max(0.0, time.perf_counter() - began - kernels.seconds),
+        "compiling": kernels.seconds,
+    }
+    return Trajectory(**arguments, method=plan.method, stats=stats, dimension=dimension, seed=seed)
+
+
+def _together(plan: Plan, replicas: int, workers: int) -> int:
+    """Replicas in a group: as many as fill vector lanes, or as end within some 10 ms, but no idle thread."""
+    share = -(-replicas // workers)
+    if plan.method == "reduced":
+        return next((lanes for lanes in LANES[:0:-1] if replicas >= lanes * workers), share)
+    N, units = int(plan.sizes.sum()), plan.problem.student_units + plan.problem.teacher_units
+    work = step_work(N, units) * max(1, int(plan.steps[-1]))
+    most = MOST if isinstance(plan.start, OrderParameters) else LANES[-1]  # nothing stops a start function
+    return max(1, min(share, most, CHUNK_WORK // work, CACHED // (N * units)))
+
+
+def _identity(plan: Plan, replicas: int, seed: int) -> str:
+    """Everything that the numbers of a run depend on, as text."""
+
+    def digest(*arrays: Array) -> str:
+        return hashlib.sha256(b"".join(np.ascontiguousarray(values).tobytes() for values in arrays)).hexdigest()
+
+    (start,) = drawn_starts(plan, seed, range(1))
+    facts = {
+        "checkpoint version": CHECKPOINT_VERSION,
+        "kernels": source_digest(),
+        "problem": plan.problem.identity,
+        "start": digest(start.q, start.r, start.t),
+        "starts": "common" if isinstance(plan.start, OrderParameters) else "drawn",
+        "dimension": int(plan.sizes.sum()),
+        "replicas": replicas,
+        "seed": seed,
+        "method": plan.method,
+        "output times": digest(plan.steps),
+        "moments": list(plan.orders),
+        "sectors": plan.keep_sectors,
+        "inputs": None if plan.inputs is None else digest(plan.inputs),
+    }
+    return json.dumps(facts)
+
+
+def _check_identity(identity: str, saved: State, checkpoint: Any) -> None:
+    """Raise InvalidProblem, naming what differs, unless a saved state is of the same run."""
+    try:
+        own, other = json.loads(identity), json.loads(str(saved.get("identity", "{}")))
+    except ValueError:
+        own, other = {"identity": None}, {}
+    different = [name for name in own if name not in other or own[name] != other[name]]
+    if different:
+        name = getattr(checkpoint, "path", "the checkpoint")
+        raise InvalidProblem(
+            f"{name} is of another run: its {', '.join(different)} differ; give another checkpoint or output, or "
+            "remove this one to begin anew"
+        )
+
+
+def _collect(plan: Plan, records: Records, alpha: Array, interrupted: bool) -> dict[str, Any]:
+    """The arguments of a Trajectory from what the replicas recorded."""
+    problem, reached, replicas = plan.problem, records.reached, records.reached.size
+    status, message = "complete", ""
+    kept = np.flatnonzero(reached)
+    if interrupted:
+        finished = np.flatnonzero(reached == len(plan.steps))
+        begun = np.flatnonzero(reached > 1)
+        kept = finished if finished.size else begun if begun.size else kept
+        if not kept.size:
+            raise KeyboardInterrupt
+        until = "" if finished.size else f", up to alpha = {alpha[int(reached[kept].min()) - 1]:g}"
+        status, message = "interrupted", f"interrupted by the user; kept {kept.size} of {replicas} replicas{until}"
+    count = int(reached[kept].min())
+    if records.diverged.any():
+        last = alpha[int(reached[records.diverged].min()) - 1]
+        told = (
+            f"{int(records.diverged.sum())} of {replicas} replicas diverged, the first after alpha = {last:g}: "
+            "lower learning_rate"
+        )
+        status, message = (status, f"{message}; {told}") if interrupted else ("diverged", told)
+    common = isinstance(plan.start, OrderParameters)
+    t = records.t[kept]
+    T = [np.einsum("k,rknm->rnm", problem.spectrum.powers(order), t) for order in plan.orders]
+    moments = {
+        order: (records.Q[n, kept, :count], records.R[n, kept, :count], T[n][0] if common else T[n])
+        for n, order in enumerate(plan.orders)
+    }
+    errors, resolution = _errors(problem, *moments[1])
+    known = records.errors[kept, :count]
+    errors = np.where(np.isnan(known), errors, known)
+    if not (np.isnan(known) & (errors < 1e3 * resolution)).any() and not np.isnan(known[:, -1]).any():
+        teacher = float(np.trace(moments[1][2], axis1=-2, axis2=-1).max()) / problem.teacher_units
+        resolution = RESOLVED * teacher  # whatever is small is free of cancellation
+    kept_sectors = None
+    if plan.keep_sectors:
+        kept_sectors = Sectors(records.sectors_q[kept, :count], records.sectors_r[kept, :count], t[0] if common else t)
+    return {
+        "problem": problem,
+        "alpha": alpha[:count],
+        "generalization_error": errors,
+        "moments": moments,
+        "sectors": kept_sectors,
+        "final": _final_states(plan, records, kept, count),
+        "status": status,
+        "message": message,
+        "resolution": resolution,
+    }
+
+
+def _errors(problem: Problem, Q: Array, R: Array, T: Array) -> tuple[Array, float]:
+    """eps_g (replica, n) from the overlaps of order one, and its resolution."""
+    own = T if T.ndim == 2 else T[:, None]
+    C = np.block([[Q, R], [R.swapaxes(-1, -2), np.broadcast_to(own, (*Q.shape[:2], *T.shape[-2:]))]])
+    errors, resolution = error_curve(problem, C.reshape(-1, *C.shape[2:]))
+    return errors.reshape(C.shape[:2]), resolution
+
+
+def _final_states(
+    plan: Plan, records: Records, kept: NDArray[np.int64], count: int
+) -> tuple[OrderParameters, ...] | None:
+    """The states at the last common time; None where replicas got further and their sectors were not kept."""
+    if plan.keep_sectors:
+        q, r = records.sectors_q[kept, count - 1], records.sectors_r[kept, count - 1]
+    elif (records.reached[kept] != count).any():
+        return None
+    else:
+        q, r = records.last_q[kept], records.last_r[kept]
+    return OrderParameters.from_solutions(q, r, records.t[kept])

@@ -1,0 +1,139 @@
+"""The parts of a study that are not public names of their own: where it starts, what is integrated and simulated."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ode_sgd.core import check
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.given import single
+from ode_sgd.teacher_student.integration.integrate import METHODS as INTEGRATORS
+from ode_sgd.teacher_student.integration.integrate import checked_tolerance
+from ode_sgd.teacher_student.model.order_parameters import OrderParameters
+from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.simulation.simulate import METHODS, nearest_steps
+
+MOST_POINTS = 10**7  # of a grid, which takes 8 bytes each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RandomStart:
+    """Arguments of `OrderParameters.random`; a dimension of None is the simulation's."""
+
+    dimension: int | None = None
+    student_scale: float = 0.01
+    teacher_scale: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.dimension is not None:
+            _keep(self, dimension=check.integer("dimension", self.dimension, 1))
+        _keep(
+            self,
+            student_scale=check.size("student_scale", self.student_scale, zero=True),
+            teacher_scale=check.size("teacher_scale", self.teacher_scale, zero=True),
+            seed=check.seed(self.seed),
+        )
+
+    def overlaps(self, problem: Problem) -> OrderParameters:
+        """The overlaps at alpha = 0."""
+        dimension = check.integer("dimension", self.dimension, 1)
+        return OrderParameters.random(problem, dimension, self.student_scale, self.teacher_scale, self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypicalStart:
+    """Arguments of `OrderParameters.typical`."""
+
+    student_scale: float
+    teacher_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _keep(
+            self,
+            student_scale=check.size("student_scale", self.student_scale, zero=True),
+            teacher_scale=check.size("teacher_scale", self.teacher_scale, zero=True),
+        )
+
+    def overlaps(self, problem: Problem) -> OrderParameters:
+        """The overlaps at alpha = 0."""
+        return OrderParameters.typical(problem, self.student_scale, self.teacher_scale)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integration:
+    """Arguments of `integrate`; `moments` and `sectors` hold for the simulation too."""
+
+    alpha: Any
+    rtol: float = 1e-6
+    atol: float | None = None
+    moments: tuple[int, ...] = (0, 1, 2)
+    sectors: bool = False
+    nodes: int | str = "auto"  # "whole" is None there: TOML has no such value
+    method: str = "rodas5p"
+
+    def __post_init__(self) -> None:
+        words = isinstance(self.nodes, str)
+        _keep(
+            self,
+            alpha=_fixed(self.alpha),
+            method=check.choice("method", self.method, INTEGRATORS),
+            nodes=check.choice("nodes", self.nodes, ("auto", "whole"))
+            if words
+            else check.integer("nodes", self.nodes, 2),
+            rtol=checked_tolerance(self.rtol),
+            atol=None if self.atol is None else check.number("atol", self.atol, least=0.0),
+            moments=check.orders(self.moments),
+            sectors=check.boolean("sectors", self.sectors),
+        )
+
+    @property
+    def times(self) -> Array:
+        """Output times, (n,), from 0."""
+        return check.times(self.alpha)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """Arguments of `simulate`; an alpha of None is the integration's last time, a number a grid of `points` times."""
+
+    dimension: int
+    replicas: int = 1
+    seed: int = 0
+    method: str = "auto"
+    alpha: Any = None
+    points: int = 60
+
+    def __post_init__(self) -> None:
+        _keep(
+            self,
+            dimension=check.integer("dimension", self.dimension, 1),
+            replicas=check.integer("replicas", self.replicas, 1),
+            seed=check.seed(self.seed),
+            method=check.choice("method", self.method, METHODS),
+            alpha=None if self.alpha is None else _fixed(self.alpha),
+            points=check.integer("points", self.points, 2, MOST_POINTS),
+        )
+
+    def times(self, last: float) -> Array:
+        """Output times (n,), whole steps divided by N; `last` is used where alpha is None."""
+        end = last if self.alpha is None else self.alpha
+        if np.ndim(end) == 0:
+            if end == 0.0:
+                return np.zeros(1)
+            # Logarithmic, as for the ODE, but sparser: each point is drawn as a marker with an error bar.
+            end = np.concatenate([[0.0], np.geomspace(min(1e-2, end / 1e4), end, self.points)])
+        return np.asarray(nearest_steps(end, self.dimension) / self.dimension)
+
+
+def _keep(part: Any, **checked: Any) -> None:
+    """Put what the checks made of its values into a frozen part of a study."""
+    for name, value in checked.items():
+        object.__setattr__(part, name, value)
+
+
+def _fixed(alpha: Any) -> Any:
+    """A last time as a number, output times as a tuple, both checked."""
+    clean = check.times(alpha)
+    return float(clean[-1]) if single(alpha) else tuple(clean.tolist())

@@ -1,0 +1,69 @@
+"""Theory to stand beside every measurement: closed forms, and what is computed from the equations alone.
+
+Names load on first use: an integration needs no more than one of them, and neither scipy.optimize nor scipy.special.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "EscapeLaw": "escape",
+    "escape_law": "escape",
+    "escape_rate": "escape",
+    "EscapeTime": "escape_estimate",
+    "escape_time": "escape_estimate",
+    "critical_learning_rate": "linear_network",
+    "noise_floor": "linear_network",
+    "LinearModes": "linear_solution",
+    "LinearSolution": "linear_solution",
+    "linear_error": "linear_solution",
+    "linear_modes": "linear_solution",
+    "linear_order_parameters": "linear_solution",
+    "PowerLaw": "power_laws",
+    "asymptotic_exponent": "power_laws",
+    "linear_feature_exponent": "power_laws",
+    "linear_feature_window": "power_laws",
+    "linear_time_exponent": "power_laws",
+    "linear_time_window": "power_laws",
+    "power_law_exponent": "power_laws",
+    "Saddle": "saddle",
+    "plateau_height": "saddle",
+    "symmetric_saddle": "saddle",
+}
+
+__all__ = [*_HOME]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from ode_sgd.teacher_student.theory.escape import EscapeLaw as EscapeLaw
+    from ode_sgd.teacher_student.theory.escape import escape_law as escape_law
+    from ode_sgd.teacher_student.theory.escape import escape_rate as escape_rate
+    from ode_sgd.teacher_student.theory.escape_estimate import EscapeTime as EscapeTime
+    from ode_sgd.teacher_student.theory.linear_network import critical_learning_rate as critical_learning_rate
+    from ode_sgd.teacher_student.theory.linear_network import noise_floor as noise_floor
+    from ode_sgd.teacher_student.theory.linear_solution import LinearModes as LinearModes
+    from ode_sgd.teacher_student.theory.linear_solution import LinearSolution as LinearSolution
+    from ode_sgd.teacher_student.theory.linear_solution import linear_error as linear_error
+    from ode_sgd.teacher_student.theory.linear_solution import linear_modes as linear_modes
+    from ode_sgd.teacher_student.theory.linear_solution import linear_order_parameters as linear_order_parameters
+    from ode_sgd.teacher_student.theory.power_laws import PowerLaw as PowerLaw
+    from ode_sgd.teacher_student.theory.power_laws import asymptotic_exponent as asymptotic_exponent
+    from ode_sgd.teacher_student.theory.power_laws import linear_feature_exponent as linear_feature_exponent
+    from ode_sgd.teacher_student.theory.power_laws import linear_feature_window as linear_feature_window
+    from ode_sgd.teacher_student.theory.power_laws import linear_time_exponent as linear_time_exponent
+    from ode_sgd.teacher_student.theory.power_laws import linear_time_window as linear_time_window
+    from ode_sgd.teacher_student.theory.power_laws import power_law_exponent as power_law_exponent
+    from ode_sgd.teacher_student.theory.saddle import Saddle as Saddle
+    from ode_sgd.teacher_student.theory.saddle import plateau_height as plateau_height
+    from ode_sgd.teacher_student.theory.saddle import symmetric_saddle as symmetric_saddle
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'ode_sgd.theory' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"ode_sgd.theory.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,386 @@
+"""The linear network solved exactly (docs/theory.md section 7): modes, error and order parameters at any time.
+
+With p_k = w_k lambda_k e_k the equations of the error vector, for every sector that learns,
+
+    dp_k/dalpha = -2 eta' lambda_k p_k + eta'^2 w_k lambda_k^2 (sum_j p_j + U + sigma^2),
+
+are symmetric in y_k = sqrt(w_k) e_k: a diagonal matrix less one of rank one, solved in `secular`. Sectors of equal
+eigenvalue act as one, and those that do not move (not trained, without variance) add the constant U.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ode_sgd.core import check
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.given import is_real, scalar, shown
+from ode_sgd.teacher_student.model.order_parameters import OrderParameters
+from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.theory import secular
+from ode_sgd.teacher_student.theory.linear_network import effective_rate, error_vector, moves, require_linear
+
+MOST_EXACT = 30_000  # distinct eigenvalues: the secular equation is quadratic in them, 15 s there
+BLOCK = 2**13  # exponentials at once: 64 KiB, and products too small for BLAS to spread over threads
+LARGEST_EXPONENT = 690.0  # beyond exp(690) = 1e299 a growing error counts as infinite
+VANISHED = 745.0  # exp(-745) underflows
+SMALLEST_RATIO = 1e-100  # of an eigenvalue to the largest: below, its sector rests, as squares would underflow
+SMALLEST_VECTOR = 1e-140  # squares of the equation's vector must not underflow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LinearModes:
+    """Modes of the error vector: (d/dalpha) y = -(D - z z^T) y + (U + sigma^2) eta' z, y_k = sqrt(w_k) e_k.
+
+    One mode for each of the n distinct eigenvalues that learn. D = diag(2 eta' lambda_k) and z_k = eta' sqrt(w_k)
+    lambda_k; no z under gradient flow, where the modes are the sectors.
+
+    Attributes
+    ----------
+    eigenvalues, weights : (n,)
+        lambda_k, increasing, and w_k, summed over sectors of that eigenvalue.
+    rates : (n,)
+        Decay rates gamma_j per unit of alpha, increasing; the first is negative beyond the critical learning rate.
+    strengths : (n,)
+        (x_j . z)^2, with x_j the modes' vectors of norm one: how strongly noise drives each mode.
+
+    Notes
+    -----
+    Equation: (7.7).
+    """
+
+    eigenvalues: Array
+    weights: Array
+    rates: Array
+    strengths: Array
+    _equation: secular.Secular | None
+
+    def __post_init__(self) -> None:
+        for values in (self.eigenvalues, self.weights, self.rates, self.strengths):
+            values.setflags(write=False)
+
+    @check.underflow_is_zero
+    def vectors(self) -> Array:
+        """x_j, orthonormal, (n, n): row j is the mode of rates[j], its columns the eigenvalues."""
+        n = self.eigenvalues.size
+        if self._equation is None:
+            return np.eye(n)
+        result = np.empty((n, n))
+        for rows, inverse in self._equation.inverse_differences():
+            result[rows] = inverse * self._equation.vector
+        result /= np.linalg.norm(result, axis=1, keepdims=True)
+        return result
+
+
+@check.underflow_is_zero
+def linear_modes(problem: Problem) -> LinearModes:
+    """Exact modes of a linear network, from the secular equation 1 = sum_k z_k^2 / (2 eta' lambda_k - gamma).
+
+    O(n^2) operations and O(n) memory for n distinct eigenvalues (n = 10^4: a few seconds); `LinearModes.vectors` is an
+    n x n array.
+
+    Raises
+    ------
+    InvalidProblem
+        Unless the activation is linear and something learns, or for more than 30,000 distinct eigenvalues.
+
+    Notes
+    -----
+    Equations: (7.7) and (7.8).
+    """
+    require_linear(problem)
+    moving = _Moving.of(problem)
+    if not moving.eigenvalues.size:
+        raise InvalidProblem("nothing learns here: student_weights are all 0, or trainable sectors have no variance")
+    return moving.modes(problem)
+
+
+@check.underflow_is_zero
+def linear_error(problem: Problem, start: OrderParameters, alpha: Any) -> Array:
+    """eps_g (n,) of a linear network at the times alpha, in closed form, to about 1e-12 of itself however small it is
+    (down to 1e-140 of its start).
+
+    Exact at any learning rate by `linear_modes`. Under gradient flow it is a sum of exponentials, (7.4), in O(L) for
+    each time: for L of a million and more, and small learning rates, of which it is the limit. What gradient flow
+    leaves out is eta / eta_c of the error, relatively, within a power-law window, and shifts the rates in the
+    exponential decay after it.
+
+    Parameters
+    ----------
+    problem : Problem
+        With the linear activation.
+    start : OrderParameters
+        At alpha = 0. Its own rounding is all that limits the result: e_k is a difference of overlaps.
+    alpha : array_like, shape (n,)
+        Times >= 0, dimensionless, in any order. Eigenvalues below 1e-100 of the largest count as 0.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Never negative; infinite where a learning rate beyond critical has made it overflow.
+
+    Raises
+    ------
+    InvalidProblem
+        Unless the activation is linear, or without gradient flow for more than 30,000 distinct eigenvalues.
+    InvalidStart
+        If the start does not fit the problem.
+
+    Notes
+    -----
+    Equations: (7.4) and (7.9).
+    """
+    return 0.5 * _ErrorVector(problem, start).sums(_times(alpha), (1,))[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LinearSolution:
+    """Exact course of a linear network.
+
+    Attributes
+    ----------
+    alpha : (n,)
+    generalization_error : (n,)
+        eps_g >= 0.
+    moments : dict
+        Order l -> Q (n, K, K), R (n, K, M), T (M, M) of (2.3).
+    """
+
+    alpha: Array
+    generalization_error: Array
+    moments: dict[int, tuple[Array, Array, Array]]
+
+    def __post_init__(self) -> None:
+        for values in (
+            self.alpha,
+            self.generalization_error,
+            *(part for parts in self.moments.values() for part in parts),
+        ):
+            values.setflags(write=False)
+
+    def moment(self, order: int) -> tuple[Array, Array, Array]:
+        """Q (n, K, K), R (n, K, M) and T (M, M) of one order."""
+        order = scalar(order)
+        if not (is_real(order) and order in self.moments):
+            raise InvalidProblem(f"moment {shown(order)} was not asked for; this has {sorted(self.moments)}")
+        return self.moments[order]
+
+    @property
+    def Q(self) -> Array:  # noqa: N802
+        """Student overlaps of order one, (n, K, K)."""
+        return self.moment(1)[0]
+
+    @property
+    def R(self) -> Array:  # noqa: N802
+        """Student-teacher overlaps of order one, (n, K, M)."""
+        return self.moment(1)[1]
+
+    @property
+    def T(self) -> Array:  # noqa: N802
+        """Teacher overlaps of order one, (M, M)."""
+        return self.moment(1)[2]
+
+
+@check.underflow_is_zero
+def linear_order_parameters(
+    problem: Problem, start: OrderParameters, alpha: Any, *, moments: Sequence[int] = (0, 1, 2)
+) -> LinearSolution:
+    """Q, R and eps_g of a linear network at the times alpha, in closed form, for any K, M and second layers.
+
+    All students move along v: with rho_k = v.r_k - u.t_k and h_k = q_k v - r_k u - v e_k / |v|^2, both of which decay
+    as exp(-eta' lambda_k alpha),
+
+        r_k(alpha) = r_k(0) - v rho_k(0)^T (1 - exp(-eta' lambda_k alpha)) / |v|^2,
+        q_k(alpha) = q_k(0) + v v^T (e_k(alpha) - e_k(0)) / |v|^4
+                     - (v h_k(0)^T + h_k(0) v^T) (1 - exp(-eta' lambda_k alpha)) / |v|^2.
+
+    Parameters
+    ----------
+    problem, start, alpha
+        As for `linear_error`.
+    moments : sequence of int
+        Orders l >= 0 wanted of Q, R and T; 1 is always there.
+
+    Raises
+    ------
+    As `linear_error`.
+
+    Notes
+    -----
+    Equations: (7.10), (7.11) and (7.12).
+    """
+    error = _ErrorVector(problem, start)
+    times = _times(alpha)
+    orders = check.orders(moments)
+    sums = error.sums(times, orders)
+    v, norm = problem.v, float(problem.v @ problem.v)
+    rho = np.einsum("i,kin->kn", v, start.r) - start.t @ problem.u
+    h = start.q @ v - start.r @ problem.u
+    if norm > 0.0:
+        rho, h = rho / norm, (h - np.outer(error.initial, v) / norm) / norm
+    course = np.concatenate([h, rho], axis=1)
+    rates = np.where(moves(problem), effective_rate(problem) * problem.spectrum.eigenvalues, 0.0)
+    K = v.size
+    result = {}
+    for order in orders:
+        Q, R, T = start.moments(problem.spectrum, order)
+        moved = _approach(rates, course * problem.spectrum.powers(order)[:, None], times)
+        along = np.einsum("i,nj->nij", v, moved)
+        change = sums[order] - problem.spectrum.powers(order) @ error.initial
+        own = np.einsum("i,j,n->nij", v, v, change / norm**2 if norm > 0.0 else 0.0 * change)
+        side = along[:, :, :K]
+        result[order] = Q + own - side - side.transpose(0, 2, 1), R - along[:, :, K:], T
+    return LinearSolution(alpha=times, generalization_error=0.5 * sums[1], moments=result)
+
+
+@dataclass(frozen=True)
+class _Moving:
+    """The distinct eigenvalues that move, increasing, and the place of every sector among them (-1: it rests)."""
+
+    eigenvalues: Array
+    weights: Array
+    place: Any
+
+    @classmethod
+    def of(cls, problem: Problem) -> "_Moving":
+        spectrum = problem.spectrum
+        mask = moves(problem) & (spectrum.eigenvalues > SMALLEST_RATIO * spectrum.eigenvalues.max())
+        distinct, inverse = np.unique(spectrum.eigenvalues[mask], return_inverse=True)
+        place = np.full(spectrum.distinct, -1)
+        place[mask] = inverse
+        weights = np.bincount(inverse, spectrum.weights[mask], distinct.size).astype(np.float64)
+        return cls(distinct, weights, place)
+
+    def modes(self, problem: Problem) -> LinearModes:
+        """The modes, from the equation in units of the largest rate 2 eta' lambda_max. Equation: (7.7)."""
+        largest = self.eigenvalues[-1]
+        rate, unit = effective_rate(problem), 2.0 * effective_rate(problem) * largest
+        ratios = self.eigenvalues / largest
+        if problem.gradient_flow:
+            return self._modes(unit * ratios, np.zeros(ratios.size), None)
+        if rate * largest < 1e-100:
+            raise InvalidProblem(
+                f"learning_rate = {problem.learning_rate:g} is too small for exact modes; give gradient_flow=True"
+            )
+        if self.eigenvalues.size > MOST_EXACT:
+            raise InvalidProblem(
+                f"{self.eigenvalues.size} distinct eigenvalues; exact modes take at most {MOST_EXACT}: give "
+                "gradient_flow=True (the limit of small learning rates) or fewer"
+            )
+        vector = np.sqrt(0.5 * rate * largest) * np.sqrt(self.weights) * ratios
+        equation = secular.solve(ratios, np.maximum(vector, SMALLEST_VECTOR))
+        return self._modes(unit * equation.eigenvalues, unit * equation.strengths(), equation)
+
+    def _modes(self, rates: Array, strengths: Array, equation: secular.Secular | None) -> LinearModes:
+        return LinearModes(
+            eigenvalues=self.eigenvalues, weights=self.weights, rates=rates, strengths=strengths, _equation=equation
+        )
+
+    def summed(self, values: Array) -> Array:
+        """Sums of sector values (L,) over every distinct eigenvalue, (n,)."""
+        moving = self.place >= 0
+        return np.bincount(self.place[moving], values[moving], self.eigenvalues.size).astype(np.float64)
+
+
+class _ErrorVector:
+    """e_k of one start, and its weighted sums at any time."""
+
+    def __init__(self, problem: Problem, start: OrderParameters) -> None:
+        require_linear(problem)
+        self._problem, self._moving = problem, _Moving.of(problem)
+        self.initial = error_vector(problem, start)
+
+    def sums(self, alpha: Array, orders: tuple[int, ...]) -> dict[int, Array]:
+        """sum_k w_k lambda_k^l e_k(alpha), (n,), for every order l. Equations: (7.4) and (7.9)."""
+        problem, moving = self._problem, self._moving
+        powers = {order: problem.spectrum.powers(order) * self.initial for order in orders}
+        still = {order: float(values[moving.place < 0].sum()) for order, values in powers.items()}
+        if not moving.eigenvalues.size:
+            return {order: np.full(alpha.size, still[order]) for order in orders}
+        begin = np.stack([moving.summed(powers[order]) for order in orders], axis=1)
+        with np.errstate(over="ignore"):  # exp(-infinity) is zero, and exp(+infinity) is told
+            course = _decay(2.0 * effective_rate(problem) * moving.eigenvalues, begin, alpha)
+            if not problem.gradient_flow:
+                # What the sectors hold by themselves is a lower bound, which rounding must not undercut.
+                course = np.maximum(course, self._driven(alpha, orders))
+        return {order: still[order] + course[:, number] for number, order in enumerate(orders)}
+
+    def _driven(self, alpha: Array, orders: tuple[int, ...]) -> Array:
+        """The sums over moving sectors with the term of order eta^2, (n, orders). Equation: (7.9)."""
+        problem, moving = self._problem, self._moving
+        modes = moving.modes(problem)
+        equation = modes._equation
+        assert equation is not None
+        # y = sqrt(w) e in the modes, and the readouts sqrt(w) lambda^(l-1) of sums over z_k y_k.
+        shares = np.sqrt(moving.weights)
+        amplitude = moving.summed(problem.spectrum.weights * self.initial) / shares
+        readouts = [shares * moving.eigenvalues ** float(order) for order in orders]
+        projected = equation.sums(equation.vector[:, None] * np.stack([amplitude, *readouts], axis=1))
+        unit = 2.0 * effective_rate(problem) * moving.eigenvalues[-1]
+        overlap, readout = projected[:, 0], projected[:, 1:]
+        scale = np.sqrt(unit)  # of z over that of the equation
+        if 1 in orders:  # sum_k z_k^2 / (d_k - g) = 1 is the secular equation itself: nothing cancels
+            readout[:, orders.index(1)] = scale / effective_rate(problem)
+        norms = modes.strengths / unit
+        still = problem.spectrum.powers(1)[moving.place < 0] @ self.initial[moving.place < 0]
+        noise = effective_rate(problem) * scale * (still + problem.label_noise**2)
+        return _response(modes.rates, norms[:, None] * readout, overlap, noise, alpha)
+
+
+def _response(rates: Array, readout: Array, overlap: Array, noise: float, alpha: Array) -> Array:
+    """sum_j readout_j [overlap_j exp(-rate_j alpha) + noise (1 - exp(-rate_j alpha)) / rate_j], (n, orders).
+
+    Equation: (7.9).
+    """
+    result = np.empty((alpha.size, readout.shape[1]))
+    steady = np.where(rates == 0.0, 1.0, rates)
+    for rows in _row_blocks(alpha.size, rates.size):
+        exponents = np.outer(-alpha[rows], rates)
+        grown = exponents[:, 0] > LARGEST_EXPONENT  # the first rate is the smallest
+        np.minimum(exponents, LARGEST_EXPONENT, out=exponents)
+        filled = np.where(rates == 0.0, alpha[rows, None], -np.expm1(exponents) / steady)
+        result[rows] = (np.exp(exponents) * overlap + noise * filled) @ readout
+        result[rows][grown] = np.inf
+    return result
+
+
+def _decay(rates: Array, begin: Array, alpha: Array) -> Array:
+    """sum_k begin_k exp(-rates_k alpha) of every column of begin (L, m), rates increasing, at every time: (n, m).
+
+    Equation: (7.4).
+    """
+    result = np.zeros((alpha.size, begin.shape[1]))
+    for row, time in enumerate(alpha):
+        alive = int(np.searchsorted(time * rates, VANISHED))  # numbers that underflow are slow ones
+        for columns in _column_blocks(alive):
+            result[row] += np.exp(-time * rates[columns]) @ begin[columns]
+    return result
+
+
+def _approach(rates: Array, end: Array, alpha: Array) -> Array:
+    """sum_k end_k (1 - exp(-rates_k alpha)) of every column of end (L, m), at every time: (n, m)."""
+    result = np.zeros((alpha.size, end.shape[1]))
+    with np.errstate(over="ignore"):  # expm1(-infinity) is -1
+        for columns in _column_blocks(rates.size):
+            for row, time in enumerate(alpha):
+                result[row] -= np.expm1(-time * rates[columns]) @ end[columns]
+    return result
+
+
+def _column_blocks(n: int) -> Iterator[slice]:
+    return (slice(begin, min(begin + BLOCK, n)) for begin in range(0, n, BLOCK))
+
+
+def _row_blocks(rows: int, columns: int) -> Iterator[slice]:
+    height = max(1, BLOCK // columns)
+    return (slice(begin, min(begin + height, rows)) for begin in range(0, rows, height))
+
+
+def _times(alpha: Any) -> Array:
+    times = check.array("alpha", alpha, "(n,)", 1)
+    if (times < 0.0).any():
+        raise InvalidProblem(f"alpha holds {times.min():g}; give times >= 0")
+    return times

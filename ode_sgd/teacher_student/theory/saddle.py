@@ -1,0 +1,122 @@
+"""The symmetric saddle: where the plateau lies (docs/theory.md section 8)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ode_sgd.core import check
+from ode_sgd.core.arrays import Array
+from ode_sgd.teacher_student.model.order_parameters import OrderParameters
+from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.theory import branch as branches
+from ode_sgd.teacher_student.theory import closed_forms
+from ode_sgd.teacher_student.theory.branch import Start
+from ode_sgd.teacher_student.theory.branch_fixed_point import Rest
+from ode_sgd.teacher_student.trajectory import Trajectory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Saddle:
+    """A fixed point at which all students are equally correlated with each of the teachers.
+
+    Attributes
+    ----------
+    problem : Problem
+        What it is a fixed point of, at that learning rate.
+    branch : str
+        "identical" or "split".
+    order_parameters : OrderParameters
+        Overlaps of all L sectors; where lambda_k = 0, which nothing ever moves, they are filled in like the others.
+    generalization_error : float
+        eps_g there, the height of the plateau; dimensionless.
+    Q, R, T : ndarray, shapes (K, K), (K, M), (M, M)
+        Overlaps of order one.
+    residual : float
+        Largest component of the drift of R and Q left there, in units of eta mu_1: rounding.
+    """
+
+    problem: Problem
+    branch: str
+    order_parameters: OrderParameters
+    generalization_error: float
+    Q: Array
+    R: Array
+    T: Array
+    residual: float
+
+
+@check.underflow_is_zero
+def symmetric_saddle(problem: Problem, start: Start = None, branch: str | None = None) -> Saddle:
+    """The fixed point on which the plateau rests, at the problem's learning rate, for any spectrum and activation.
+
+    Parameters
+    ----------
+    problem : Problem
+        K >= 2 students with equal second-layer weights; any teacher.
+    start : OrderParameters, Trajectory or None
+        Supplies the teacher's overlaps t_k, and, where no branch is named, the students that choose it; None is an
+        orthonormal teacher, t_k = I / mu_1 (T = I), and identical students.
+    branch : str or None
+        "identical": all students are one vector, which is where small starts arrive. "split": they also have parts
+        of their own, q_ii > q_ij, kept up by the noise of the samples; of order eta for erf, and gone with it under
+        gradient flow. None: the one near whose height the run is for longer until students part; where both heights
+        are the same within 10 %, the one whose parts are nearer to those that the students have when their rows of R
+        differ by a tenth. A Trajectory shows that; for an OrderParameters the flow of the students' mean and of small
+        differences is followed until then, which takes up to a second.
+
+    Raises
+    ------
+    InvalidProblem
+        Where there is no symmetry to break or none that the dynamics keeps (K = 1, unequal student weights, sectors
+        that do not learn, linear activation), and where the overlaps do not come to rest.
+    InvalidStart
+        If the start's shapes are not the problem's.
+
+    Notes
+    -----
+    lambda_k cancels from the fixed-point equations, so that M + 2 numbers determine all sectors; they are found by
+    following their flow. Source: Saad & Solla, PRE 52, 4225 (1995); docs/theory.md section 8.
+    """
+    return _at(problem, branches.saddle(problem, start, branch))
+
+
+def saddle_of_run(trajectory: Trajectory) -> tuple[str, float]:
+    """Branch and eps_g of the saddle that a run leaves: as `symmetric_saddle` with the run as the start.
+
+    Replicas with teachers of their own are held against an orthonormal one. Raises InvalidProblem as there.
+    """
+    rest = branches.saddle_of_run(trajectory)
+    return rest.branch, rest.height
+
+
+def _at(problem: Problem, rest: Rest) -> Saddle:
+    """All sectors of a fixed point. Equation: (8.1)."""
+    K, M, L = problem.student_units, problem.teacher_units, problem.spectrum.distinct
+    t = np.tile(rest.T / rest.trace, (L, 1, 1)) if rest.t is None else rest.t
+    row = t @ rest.x
+    on_ones = K * row @ rest.x + rest.common_noise
+    q = rest.own_norm * np.eye(K) + ((on_ones - rest.own_norm) / K)[:, None, None]
+    C = rest.covariance
+    return Saddle(
+        problem=problem,
+        branch=rest.branch,
+        order_parameters=OrderParameters.from_solution(q, np.broadcast_to(row[:, None, :], (L, K, M)), t),
+        generalization_error=rest.height,
+        Q=C[:K, :K],
+        R=C[:K, K:],
+        T=C[K:, K:],
+        residual=rest.point.residual,
+    )
+
+
+@check.underflow_is_zero
+def plateau_height(problem: Problem, start: Start = None, branch: str | None = None) -> float:
+    """eps_g at `symmetric_saddle`, at the problem's learning rate; dimensionless.
+
+    Parameters and errors as there. With gradient_flow=True, erf, K = M, equal second-layer weights s, no label noise
+    and no start it is s^2 (K/pi) (pi/6 - K asin(1/(2K))); at eta = 0.1 it is 4.1 % more for K = 2, s = 1.
+    """
+    rest = branches.saddle(problem, start, branch)
+    if closed_forms.exist(problem, start):
+        return closed_forms.height(problem)
+    return rest.height
