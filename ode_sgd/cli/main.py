@@ -10,7 +10,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ode_sgd import __version__, cli_sweep
+from ode_sgd import __version__
+from ode_sgd.cli import sweep
 from ode_sgd.cli.streams import guarded
 from ode_sgd.core.errors import ComparisonError, OdeSgdError, StorageError
 from ode_sgd.core.interruption import Interruption
@@ -149,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     show = _command(commands, "show", _show, "print what a file holds")
     show.add_argument("file", type=Path, metavar="OUT.h5")
 
-    cli_sweep.add_commands(commands)
+    sweep.add_commands(commands)
 
     warm = _command(commands, "warm", _warm, "compile the kernels that a study or a sweep needs, beforehand")
     warm.add_argument("file", nargs="?", type=Path, metavar="STUDY|SWEEP", help="default: the commonest kernels")
