@@ -41,3 +41,12 @@ print(*sys.modules)
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert "ode_sgd.teacher_student.integration.integrate" in loaded.stdout.split()
     assert not {"scipy.optimize", "scipy.special", "matplotlib"} & set(loaded.stdout.split())
+
+
+def test_a_module_of_theory_is_loaded_once():
+    """`ode_sgd.theory` is another name of the package below the model: its modules must not be loaded under both."""
+    code = "import sys, ode_sgd; ode_sgd.theory.escape_rate; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert [name for name in loaded.stdout.split() if name.endswith(".theory.escape")] == [
+        "ode_sgd.teacher_student.theory.escape"
+    ]

@@ -14,10 +14,10 @@ _HOME = {
     "escape_time": "escape_estimate",
     "critical_learning_rate": "linear_network",
     "noise_floor": "linear_network",
-    "LinearModes": "linear_solution",
+    "LinearModes": "modes",
     "LinearSolution": "linear_solution",
     "linear_error": "linear_solution",
-    "linear_modes": "linear_solution",
+    "linear_modes": "modes",
     "linear_order_parameters": "linear_solution",
     "PowerLaw": "power_laws",
     "asymptotic_exponent": "power_laws",
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from ode_sgd.teacher_student.theory.escape_estimate import EscapeTime as EscapeTime
     from ode_sgd.teacher_student.theory.linear_network import critical_learning_rate as critical_learning_rate
     from ode_sgd.teacher_student.theory.linear_network import noise_floor as noise_floor
-    from ode_sgd.teacher_student.theory.linear_solution import LinearModes as LinearModes
     from ode_sgd.teacher_student.theory.linear_solution import LinearSolution as LinearSolution
     from ode_sgd.teacher_student.theory.linear_solution import linear_error as linear_error
-    from ode_sgd.teacher_student.theory.linear_solution import linear_modes as linear_modes
     from ode_sgd.teacher_student.theory.linear_solution import linear_order_parameters as linear_order_parameters
+    from ode_sgd.teacher_student.theory.modes import LinearModes as LinearModes
+    from ode_sgd.teacher_student.theory.modes import linear_modes as linear_modes
     from ode_sgd.teacher_student.theory.power_laws import PowerLaw as PowerLaw
     from ode_sgd.teacher_student.theory.power_laws import asymptotic_exponent as asymptotic_exponent
     from ode_sgd.teacher_student.theory.power_laws import linear_feature_exponent as linear_feature_exponent
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'ode_sgd.theory' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"ode_sgd.theory.{_HOME[name]}"), name)
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value
 
