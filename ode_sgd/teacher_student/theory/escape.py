@@ -30,6 +30,12 @@ class EscapeLaw:
         it is pi / (2 sqrt2 lambda_esc), and that of every other time of the escape as well.
     growth_per_decade : float
         ln(10) / (2 lambda_esc): by how much the mean is longer for ten times the N.
+
+    Examples
+    --------
+    >>> law = ode_sgd.theory.escape_law(problem, start)
+    >>> bool(np.isclose(law.growth_per_decade, np.log(10) / (2.0 * law.rate)))
+    True
     """
 
     rate: float
@@ -62,6 +68,13 @@ def escape_rate(problem: Problem, start: Start = None, branch: str | None = None
     size M + 2 at most. Identical students are also driven apart by noise, at rates of order eta^2: such modes are not
     counted, though they are faster where learning rate or label noise is large.
     Equations: (8.3) and (8.5).
+
+    Examples
+    --------
+    >>> round(ode_sgd.theory.escape_rate(problem, start), 4)
+    0.0627
+    >>> round(ode_sgd.theory.escape_rate(problem, branch="split"), 4)
+    0.0671
     """
     return growth_rates(problem, branches.saddle(problem, start, branch), start)[0]
 
@@ -94,6 +107,12 @@ def escape_law(problem: Problem, start: Start = None, branch: str | None = None)
     Notes
     -----
     The plateau must be long: many 1 / lambda_esc. Equation: (8.7).
+
+    Examples
+    --------
+    >>> law = ode_sgd.theory.escape_law(problem, start)
+    >>> law.directions, round(law.standard_deviation, 1)
+    (1, 17.7)
     """
     rates = growth_rates(problem, branches.saddle(problem, start, branch), start)
     directions = (problem.student_units - 1) * len(clusters(rates)[0])

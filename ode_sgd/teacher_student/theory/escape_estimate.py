@@ -35,6 +35,12 @@ class EscapeTime:
     asymmetry, half_asymmetry : float
         Frobenius norm of what differs between students in R of order one, in the directions that grow: of the start
         (projected on them), and at `time`; dimensionless.
+
+    Examples
+    --------
+    >>> estimate = ode_sgd.theory.escape_time(problem, start)
+    >>> round(estimate.rate, 4), round(estimate.height, 4)
+    (0.0627, 0.0106)
     """
 
     time: float
@@ -70,6 +76,12 @@ def escape_time(problem: Problem, start: OrderParameters, branch: str | None = N
     starts at N = 1024 and eta = 0.1 (erf, K = M): for K = 2, s_J = 0.01 and L = 1 by 0.66 +- 0.01, 8 % of the time; for
     L = 8 by 2.1 +- 0.9, 20 %; for K = 3, L = 1 by 1.5 +- 1.4. At L = 64, where there is hardly a plateau, the
     time is three times the estimate. `integrate` follows the start itself. Source: docs/theory.md section 8.
+
+    Examples
+    --------
+    >>> estimate = ode_sgd.theory.escape_time(problem, start)
+    >>> round(estimate.time), round(ode_sgd.half_height(ode).time)
+    (99, 117)
     """
     if not isinstance(start, OrderParameters):
         raise InvalidStart(f"start {no_start(start)}; give an ode_sgd.OrderParameters")

@@ -18,6 +18,11 @@ def critical_learning_rate(problem: Problem) -> float:
     linear.
 
     Equation: (7.2).
+
+    Examples
+    --------
+    >>> round(ode_sgd.theory.critical_learning_rate(linear), 6)
+    2.0
     """
     require_linear(problem)
     speed = _learning_trace(problem) * float(problem.v @ problem.v)
@@ -48,6 +53,12 @@ def noise_floor(problem: Problem, start: OrderParameters | None = None) -> float
     Notes
     -----
     Equations: (7.3) and (7.6).
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> round(ode_sgd.theory.noise_floor(replace(linear, label_noise=0.1)), 7)
+    2.51e-05
     """
     require_linear(problem)
     held = 0.0

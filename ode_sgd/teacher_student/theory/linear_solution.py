@@ -1,11 +1,6 @@
-"""The linear network solved exactly (docs/theory.md section 7): modes, error and order parameters at any time.
+"""The linear network solved exactly (docs/theory.md section 7): its error and its order parameters at any time.
 
-With p_k = w_k lambda_k e_k the equations of the error vector, for every sector that learns,
-
-    dp_k/dalpha = -2 eta' lambda_k p_k + eta'^2 w_k lambda_k^2 (sum_j p_j + U + sigma^2),
-
-are symmetric in y_k = sqrt(w_k) e_k: a diagonal matrix less one of rank one, solved in `secular`. Sectors of equal
-eigenvalue act as one, and those that do not move (not trained, without variance) add the constant U.
+The error vector is a sum over the modes of `modes`; what the sectors that do not move hold is a constant.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,82 +15,12 @@ from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import is_real, scalar, shown
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
-from ode_sgd.teacher_student.theory import secular
 from ode_sgd.teacher_student.theory.linear_network import effective_rate, error_vector, moves, require_linear
+from ode_sgd.teacher_student.theory.modes import MovingSectors
 
-MOST_EXACT = 30_000  # distinct eigenvalues: the secular equation is quadratic in them, 15 s there
 BLOCK = 2**13  # exponentials at once: 64 KiB, and products too small for BLAS to spread over threads
 LARGEST_EXPONENT = 690.0  # beyond exp(690) = 1e299 a growing error counts as infinite
 VANISHED = 745.0  # exp(-745) underflows
-SMALLEST_RATIO = 1e-100  # of an eigenvalue to the largest: below, its sector rests, as squares would underflow
-SMALLEST_VECTOR = 1e-140  # squares of the equation's vector must not underflow
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LinearModes:
-    """Modes of the error vector: (d/dalpha) y = -(D - z z^T) y + (U + sigma^2) eta' z, y_k = sqrt(w_k) e_k.
-
-    One mode for each of the n distinct eigenvalues that learn. D = diag(2 eta' lambda_k) and z_k = eta' sqrt(w_k)
-    lambda_k; no z under gradient flow, where the modes are the sectors.
-
-    Attributes
-    ----------
-    eigenvalues, weights : (n,)
-        lambda_k, increasing, and w_k, summed over sectors of that eigenvalue.
-    rates : (n,)
-        Decay rates gamma_j per unit of alpha, increasing; the first is negative beyond the critical learning rate.
-    strengths : (n,)
-        (x_j . z)^2, with x_j the modes' vectors of norm one: how strongly noise drives each mode.
-
-    Notes
-    -----
-    Equation: (7.7).
-    """
-
-    eigenvalues: Array
-    weights: Array
-    rates: Array
-    strengths: Array
-    _equation: secular.Secular | None
-
-    def __post_init__(self) -> None:
-        for values in (self.eigenvalues, self.weights, self.rates, self.strengths):
-            values.setflags(write=False)
-
-    @check.underflow_is_zero
-    def vectors(self) -> Array:
-        """x_j, orthonormal, (n, n): row j is the mode of rates[j], its columns the eigenvalues."""
-        n = self.eigenvalues.size
-        if self._equation is None:
-            return np.eye(n)
-        result = np.empty((n, n))
-        for rows, inverse in self._equation.inverse_differences():
-            result[rows] = inverse * self._equation.vector
-        result /= np.linalg.norm(result, axis=1, keepdims=True)
-        return result
-
-
-@check.underflow_is_zero
-def linear_modes(problem: Problem) -> LinearModes:
-    """Exact modes of a linear network, from the secular equation 1 = sum_k z_k^2 / (2 eta' lambda_k - gamma).
-
-    O(n^2) operations and O(n) memory for n distinct eigenvalues (n = 10^4: a few seconds); `LinearModes.vectors` is an
-    n x n array.
-
-    Raises
-    ------
-    InvalidProblem
-        Unless the activation is linear and something learns, or for more than 30,000 distinct eigenvalues.
-
-    Notes
-    -----
-    Equations: (7.7) and (7.8).
-    """
-    require_linear(problem)
-    moving = _Moving.of(problem)
-    if not moving.eigenvalues.size:
-        raise InvalidProblem("nothing learns here: student_weights are all 0, or trainable sectors have no variance")
-    return moving.modes(problem)
 
 
 @check.underflow_is_zero
@@ -132,6 +57,11 @@ def linear_error(problem: Problem, start: OrderParameters, alpha: Any) -> Array:
     Notes
     -----
     Equations: (7.4) and (7.9).
+
+    Examples
+    --------
+    >>> ode_sgd.theory.linear_error(linear, small, [0.0, 10.0, 1000.0]).round(3).tolist()
+    [0.505, 0.024, 0.002]
     """
     return 0.5 * _ErrorVector(problem, start).sums(_times(alpha), (1,))[1]
 
@@ -147,6 +77,12 @@ class LinearSolution:
         eps_g >= 0.
     moments : dict
         Order l -> Q (n, K, K), R (n, K, M), T (M, M) of (2.3).
+
+    Examples
+    --------
+    >>> solution = ode_sgd.theory.linear_order_parameters(linear, small, [0.0, 1000.0])
+    >>> solution.Q.shape, solution.T.shape
+    ((2, 1, 1), (1, 1))
     """
 
     alpha: Array
@@ -211,6 +147,12 @@ def linear_order_parameters(
     Notes
     -----
     Equations: (7.10), (7.11) and (7.12).
+
+    Examples
+    --------
+    >>> solution = ode_sgd.theory.linear_order_parameters(linear, small, [0.0, 1000.0])
+    >>> solution.R.round(2).ravel().tolist()
+    [0.0, 0.99]
     """
     error = _ErrorVector(problem, start)
     times = _times(alpha)
@@ -236,61 +178,12 @@ def linear_order_parameters(
     return LinearSolution(alpha=times, generalization_error=0.5 * sums[1], moments=result)
 
 
-@dataclass(frozen=True)
-class _Moving:
-    """The distinct eigenvalues that move, increasing, and the place of every sector among them (-1: it rests)."""
-
-    eigenvalues: Array
-    weights: Array
-    place: Any
-
-    @classmethod
-    def of(cls, problem: Problem) -> "_Moving":
-        spectrum = problem.spectrum
-        mask = moves(problem) & (spectrum.eigenvalues > SMALLEST_RATIO * spectrum.eigenvalues.max())
-        distinct, inverse = np.unique(spectrum.eigenvalues[mask], return_inverse=True)
-        place = np.full(spectrum.distinct, -1)
-        place[mask] = inverse
-        weights = np.bincount(inverse, spectrum.weights[mask], distinct.size).astype(np.float64)
-        return cls(distinct, weights, place)
-
-    def modes(self, problem: Problem) -> LinearModes:
-        """The modes, from the equation in units of the largest rate 2 eta' lambda_max. Equation: (7.7)."""
-        largest = self.eigenvalues[-1]
-        rate, unit = effective_rate(problem), 2.0 * effective_rate(problem) * largest
-        ratios = self.eigenvalues / largest
-        if problem.gradient_flow:
-            return self._modes(unit * ratios, np.zeros(ratios.size), None)
-        if rate * largest < 1e-100:
-            raise InvalidProblem(
-                f"learning_rate = {problem.learning_rate:g} is too small for exact modes; give gradient_flow=True"
-            )
-        if self.eigenvalues.size > MOST_EXACT:
-            raise InvalidProblem(
-                f"{self.eigenvalues.size} distinct eigenvalues; exact modes take at most {MOST_EXACT}: give "
-                "gradient_flow=True (the limit of small learning rates) or fewer"
-            )
-        vector = np.sqrt(0.5 * rate * largest) * np.sqrt(self.weights) * ratios
-        equation = secular.solve(ratios, np.maximum(vector, SMALLEST_VECTOR))
-        return self._modes(unit * equation.eigenvalues, unit * equation.strengths(), equation)
-
-    def _modes(self, rates: Array, strengths: Array, equation: secular.Secular | None) -> LinearModes:
-        return LinearModes(
-            eigenvalues=self.eigenvalues, weights=self.weights, rates=rates, strengths=strengths, _equation=equation
-        )
-
-    def summed(self, values: Array) -> Array:
-        """Sums of sector values (L,) over every distinct eigenvalue, (n,)."""
-        moving = self.place >= 0
-        return np.bincount(self.place[moving], values[moving], self.eigenvalues.size).astype(np.float64)
-
-
 class _ErrorVector:
     """e_k of one start, and its weighted sums at any time."""
 
     def __init__(self, problem: Problem, start: OrderParameters) -> None:
         require_linear(problem)
-        self._problem, self._moving = problem, _Moving.of(problem)
+        self._problem, self._moving = problem, MovingSectors.of(problem)
         self.initial = error_vector(problem, start)
 
     def sums(self, alpha: Array, orders: tuple[int, ...]) -> dict[int, Array]:

@@ -7,9 +7,8 @@ number of eigenvalues shows, where the correction varies slowly, and an eighth f
 The ends are powers 1 / beta of such fractions, beyond all floats for small beta: they are compared as logarithms.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from math import exp, expm1, gamma, inf, log, pi, sin, sqrt
+from math import expm1, inf, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +20,33 @@ from ode_sgd.core.spectrum import Spectrum
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.theory.linear_network import require_linear
+from ode_sgd.teacher_student.theory.window_ends import (
+    DISCRETE,
+    FEEDBACK,
+    FINITE_SPECTRUM,
+    log_first_continuous,
+    log_first_without_feedback,
+    log_last_unending,
+    open_between,
+    open_window,
+)
 
-FINITE_SPECTRUM, DISCRETE, FEEDBACK = 0.75, 0.125, 0.125  # shares of the tolerance
 COARSEST = 0.2  # corrections are known to first order
 FINEST = 1e-280  # between eigenvalues that are floats no window opens at this tolerance, nor at any below
-LARGEST_LOG = 709.0  # exp(709.8) overflows
 FEWEST = 3  # any two falling eigenvalues lie on a power law
 
 
 @dataclass(frozen=True, slots=True)
 class PowerLaw:
-    """eps_g ~ s^-exponent for low <= s <= high, with (low, high) = window; s is alpha, or the features learned."""
+    """eps_g ~ s^-exponent for low <= s <= high, with (low, high) = window; s is alpha, or the features learned.
+
+    Examples
+    --------
+    >>> law = ode_sgd.theory.asymptotic_exponent(linear)
+    >>> first, last = law.window
+    >>> round(law.exponent, 3), first < last
+    (0.5, True)
+    """
 
     exponent: float
     window: tuple[float, float]
@@ -43,6 +58,11 @@ def power_law_exponent(spectrum: Spectrum) -> float | None:
 
     Sectors count in the order given, neighbours of one eigenvalue as one. At least three: any two falling eigenvalues
     lie on a power law.
+
+    Examples
+    --------
+    >>> round(ode_sgd.theory.power_law_exponent(problem.spectrum), 6)
+    1.0
     """
     check.instance("spectrum", spectrum, Spectrum)
     values, weights, _ = _levels(spectrum)
@@ -64,13 +84,25 @@ def _levels(spectrum: Spectrum) -> tuple[Array, Array, NDArray[np.intp]]:
 
 
 def linear_time_exponent(beta: float) -> float:
-    """beta / (1 + beta): eps_g ~ alpha^-exponent of a linear network. Equation: (7.5)."""
+    """beta / (1 + beta): eps_g ~ alpha^-exponent of a linear network. Equation: (7.5).
+
+    Examples
+    --------
+    >>> ode_sgd.theory.linear_time_exponent(beta=1.0)
+    0.5
+    """
     beta = check.number("beta", beta, above=0.0)
     return beta / (1.0 + beta)
 
 
 def linear_feature_exponent(beta: float) -> float:
-    """beta: the floor is ~ m^-beta with only the first m sectors learning. Equation: (7.6)."""
+    """beta: the floor is ~ m^-beta with only the first m sectors learning. Equation: (7.6).
+
+    Examples
+    --------
+    >>> ode_sgd.theory.linear_feature_exponent(beta=0.5)
+    0.5
+    """
     return check.number("beta", beta, above=0.0)
 
 
@@ -110,6 +142,12 @@ def linear_time_window(problem: Problem, tolerance: float = 0.02) -> tuple[float
     Notes
     -----
     Equations: (7.13), (7.14) and (7.15).
+
+    Examples
+    --------
+    >>> first, last = ode_sgd.theory.linear_time_window(linear)
+    >>> 0.0 < first < last
+    True
     """
     require_linear(problem)
     beta, tolerance = _beta(problem.spectrum), _checked(tolerance)
@@ -118,14 +156,14 @@ def linear_time_window(problem: Problem, tolerance: float = 0.02) -> tuple[float
     if noisy or log_rate == -inf or log_x >= 0.0:
         return None
     values, _, counts = _levels(problem.spectrum)
-    continuous = _log_first_continuous(beta, tolerance)
-    begin = max(continuous, _log_first_without_feedback(beta, log_x, problem.spectrum, tolerance))
+    continuous = log_first_continuous(beta, tolerance)
+    begin = max(continuous, log_first_without_feedback(beta, log_x, _log_first_share(problem.spectrum), tolerance))
     ends = np.cumsum(counts)
     m = int(np.searchsorted(ends, problem.trainable or ends[-1])) + 1
     if problem.trainable and ends[m - 1] != problem.trainable:
         return None
-    end = _log_last_unending(beta, tolerance, m / values.size)
-    return _open(begin - log_rate - log(values[0]), end - log_rate - log(values[m - 1]))
+    end = log_last_unending(beta, tolerance, m / values.size)
+    return open_window(begin - log_rate - log(values[0]), end - log_rate - log(values[m - 1]))
 
 
 @check.underflow_is_zero
@@ -157,22 +195,27 @@ def linear_feature_window(problem: Problem, tolerance: float = 0.02) -> tuple[fl
     Notes
     -----
     Equation: (7.17).
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> many = replace(linear, spectrum=ode_sgd.Spectrum.power_law(100_000, beta=1.0))
+    >>> [round(count) for count in ode_sgd.theory.linear_feature_window(many)]
+    [200, 1477]
     """
     require_linear(problem)
     spectrum, tolerance = problem.spectrum, _checked(tolerance)
-    beta, (values, weights, _) = _beta(spectrum), _levels(spectrum)
-    L = values.size
+    beta, L = _beta(spectrum), _levels(spectrum)[0].size
     log_x = _log_criticality(problem)
     if log_x >= 0.0:
         return None
     # The share m w lambda_m of the trace is w lambda_1 m^-beta.
-    first = log(values[0] * weights[0] / spectrum.moment(1))
-    share = -inf if log_x == -inf else log_x - log(-expm1(log_x)) + first
+    share = -inf if log_x == -inf else log_x - log(-expm1(log_x)) + _log_first_share(spectrum)
     begin = max(log(0.5 / (DISCRETE * tolerance)), (share - log(FEEDBACK * tolerance * beta)) / beta)
     allowed = FINITE_SPECTRUM * tolerance
     end = log(L) + log(allowed / (1.0 + allowed)) / beta
-    window = _open(begin, end)
-    return None if window is None else _open_between(float(np.ceil(window[0])), float(np.floor(window[1])))
+    window = open_window(begin, end)
+    return None if window is None else open_between(float(np.ceil(window[0])), float(np.floor(window[1])))
 
 
 @check.underflow_is_zero
@@ -200,6 +243,12 @@ def asymptotic_exponent(problem: Problem, tolerance: float = 0.02) -> PowerLaw |
     Notes
     -----
     Equation: (9.1). Source: Worschech & Rosenow, ICLR 2025.
+
+    Examples
+    --------
+    >>> law = ode_sgd.theory.asymptotic_exponent(linear)
+    >>> round(law.exponent, 3), law.window is not None
+    (0.5, True)
     """
     check.instance("problem", problem, Problem)
     beta, tolerance = power_law_exponent(problem.spectrum), _checked(tolerance)
@@ -229,9 +278,9 @@ def _specialised_window(problem: Problem, beta: float, tolerance: float) -> tupl
         return None
     unit = log(2.0) + log(problem.learning_rate) + 2.0 * log(largest)
     values = problem.spectrum.eigenvalues
-    begin = _log_first_continuous(beta, tolerance) - log(speeds[0]) - log(values[0])
-    end = _log_last_unending(beta, tolerance, 1.0) - log(speeds[-1]) - log(values[-1])
-    return _open(begin - unit, end - unit)
+    begin = log_first_continuous(beta, tolerance) - log(speeds[0]) - log(values[0])
+    end = log_last_unending(beta, tolerance, 1.0) - log(speeds[-1]) - log(values[-1])
+    return open_window(begin - unit, end - unit)
 
 
 def _checked(tolerance: float) -> float:
@@ -239,17 +288,6 @@ def _checked(tolerance: float) -> float:
     if tolerance > COARSEST:
         raise InvalidProblem(f"tolerance = {tolerance:g} is too coarse; give 0 < tolerance <= {COARSEST}")
     return max(tolerance, FINEST)
-
-
-def _open(low: float, high: float) -> tuple[float, float] | None:
-    """The window from the logarithms of its ends."""
-    if not low < high or low > LARGEST_LOG:
-        return None
-    return _open_between(exp(low), exp(high) if high <= LARGEST_LOG else inf)
-
-
-def _open_between(low: float, high: float) -> tuple[float, float] | None:
-    return (low, high) if low < high else None
 
 
 def _log_rate(problem: Problem) -> float:
@@ -279,100 +317,7 @@ def _beta(spectrum: Spectrum) -> float:
     return beta
 
 
-def _log_last_unending(beta: float, tolerance: float, part: float) -> float:
-    """ln u_m at the end, where m = part L sectors learn: the first time at which (7.13) does not hold.
-
-    The local exponent is nu + (a - b) / I, a = u_L^nu from the spectrum's end, b = u_m^nu (1 - exp(-u_m)) from the held
-    sectors, and I >= Gamma(nu) - a / nu. It is too steep where (1 + s) a - b exceeds s Gamma(1 + nu), which rises to
-    one peak in u_m < 1 + nu, and too flat where b - (1 - s) a does, which falls before it rises.
-
-    Equation: (7.13).
-    """
-    nu, s, shift = beta / (1.0 + beta), FINITE_SPECTRUM * tolerance, beta * log(part)
-    allowed = s * gamma(1.0 + nu)
-
-    def a(y: float) -> float:
-        return exp(nu * y + shift)
-
-    def b(y: float) -> float:
-        return -exp(nu * y) * expm1(-exp(y))
-
-    def past_peak(y: float) -> float:
-        return -nu * expm1(-exp(y)) + exp(y - exp(y)) - nu * (1.0 + s) * exp(shift)
-
-    def steep(y: float) -> float:
-        return (1.0 + s) * a(y) - b(y) - allowed
-
-    def flat(y: float) -> float:
-        return b(y) - (1.0 - s) * a(y) - allowed
-
-    # Neither, as a and b < u^(1+nu) are both small enough by themselves.
-    safe = min((log(allowed / (1.0 + s)) - shift) / nu, log(allowed / (1.0 + s)) / (1.0 + nu))
-    highest = log(1.0 + nu)
-    peak = _upcrossing(past_peak, log(nu * (1.0 + s) / (1.0 + nu)) + shift, highest)
-    return _upcrossing(steep, safe, peak) if steep(peak) > 0.0 else _upcrossing(flat, safe, highest)
-
-
-def _upcrossing(function: Callable[[float], float], low: float, high: float) -> float:
-    """Where it turns positive, once, between low and high, from below; high if it does not."""
-    if function(high) <= 0.0:
-        return high
-    for _ in range(80):
-        middle = 0.5 * (low + high)
-        low, high = (low, middle) if function(middle) > 0.0 else (middle, high)
-    return low
-
-
-def _log_first_continuous(beta: float, tolerance: float) -> float:
-    """ln u_1 from which sum_k k^-(1+beta) exp(-u_1 k^-(1+beta)) has the local exponent of its integral."""
-    high, allowed = 1.0, DISCRETE * tolerance
-    while _discreteness(high, beta) > allowed:
-        high *= 2.0
-        if high > 1e200:  # a spectrum too steep to become an integral
-            return inf
-    low = 0.5 * high
-    for _ in range(60):
-        middle = sqrt(low) * sqrt(high)
-        low, high = (middle, high) if _discreteness(middle, beta) > allowed else (low, middle)
-    return log(high)
-
-
-def _discreteness(c: float, beta: float) -> float:
-    """Largest relative change of that exponent by the terms exp(+-2 pi i k) of Poisson's formula, at their saddle.
-
-    k^(2+beta) = i (1+beta) c / (2 pi) there; the integrand is k^-(1+beta) sqrt(|k| / (2+beta)) exp(-S) after the
-    integration, and a change of ln c turns its exponent by 2 pi |k| / (1+beta).
-
-    Equation: (7.14).
-    """
-    k = ((1.0 + beta) * c / (2.0 * pi)) ** (1.0 / (2.0 + beta))
-    S = 2.0 * pi * k * sin(0.5 * pi / (2.0 + beta)) * (2.0 + beta) / (1.0 + beta)
-    nu = beta / (1.0 + beta)
-    amplitude = 2.0 * k ** -(1.0 + beta) * sqrt(k / (2.0 + beta)) * exp(-S)
-    integral = c**-nu * gamma(nu) / (1.0 + beta)
-    return float(amplitude / integral * 2.0 * pi * k / ((1.0 + beta) * nu))
-
-
-def _log_first_without_feedback(beta: float, log_x: float, spectrum: Spectrum, tolerance: float) -> float:
-    """ln u_1 from which the term of order eta^2 leaves the local exponent alone; x = eta' mu_1 / 2 < 1.
-
-    eps_g is (F / (1-x)) (1 + sum_m rho_m), rho_m = (-g)^m Gamma(1-nu) / Gamma(1-(m+1) nu), with F the law of gradient
-    flow and g = Gamma(1-nu) (x / (1-x)) F(alpha) / F(0); the exponent changes by sum_m m rho_m, here for m = 1 and 2.
-
-    Equation: (7.15).
-    """
-    if log_x == -inf:
-        return -inf
-    nu, rest, allowed = beta / (1.0 + beta), 1.0 / (1.0 + beta), FEEDBACK * tolerance  # rest is 1 - nu
-    first, second = (m * gamma(rest) * abs(_reciprocal_gamma(rest - m * nu)) for m in (1, 2))
-    # The positive root of second g^2 + first g = allowed; the two never vanish together.
-    g = 2.0 * allowed / (first + sqrt(first**2 + 4.0 * second * allowed))
-    per_share = log(gamma(rest)) + log_x - log(-expm1(log_x))  # ln g - ln(F(alpha) / F(0))
+def _log_first_share(spectrum: Spectrum) -> float:
+    """ln(w_1 lambda_1 / mu_1), the first level's share of the trace."""
     values, weights, _ = _levels(spectrum)
-    whole = log(values[0] * weights[0] / spectrum.moment(1))  # F / F(0) = e^whole Gamma(nu) u_1^-nu / (1 + beta)
-    return (per_share + whole + log(gamma(nu) * rest / g)) / nu
-
-
-def _reciprocal_gamma(z: float) -> float:
-    """1 / Gamma(z), zero at its poles."""
-    return 0.0 if z <= 0.0 and z == round(z) else 1.0 / gamma(z)
+    return log(values[0] * weights[0] / spectrum.moment(1))

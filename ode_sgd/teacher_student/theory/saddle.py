@@ -33,6 +33,12 @@ class Saddle:
         Overlaps of order one.
     residual : float
         Largest component of the drift of R and Q left there, in units of eta mu_1: rounding.
+
+    Examples
+    --------
+    >>> saddle = ode_sgd.theory.symmetric_saddle(problem)
+    >>> round(saddle.generalization_error, 4), saddle.residual < 1e-9
+    (0.0147, True)
     """
 
     problem: Problem
@@ -76,6 +82,12 @@ def symmetric_saddle(problem: Problem, start: Start = None, branch: str | None =
     -----
     lambda_k cancels from the fixed-point equations, so that M + 2 numbers determine all sectors; they are found by
     following their flow. Source: Saad & Solla, PRE 52, 4225 (1995); docs/theory.md section 8.
+
+    Examples
+    --------
+    >>> saddle = ode_sgd.theory.symmetric_saddle(problem)
+    >>> saddle.branch, saddle.R.round(2).tolist()
+    ('identical', [[0.41, 0.41], [0.41, 0.41]])
     """
     return _at(problem, branches.saddle(problem, start, branch))
 
@@ -115,6 +127,11 @@ def plateau_height(problem: Problem, start: Start = None, branch: str | None = N
 
     Parameters and errors as there. With gradient_flow=True, erf, K = M, equal second-layer weights s, no label noise
     and no start it is s^2 (K/pi) (pi/6 - K asin(1/(2K))); at eta = 0.1 it is 4.1 % more for K = 2, s = 1.
+
+    Examples
+    --------
+    >>> round(ode_sgd.theory.plateau_height(problem), 4), round(ode_sgd.theory.plateau_height(problem, start), 4)
+    (0.0147, 0.0106)
     """
     rest = branches.saddle(problem, start, branch)
     if closed_forms.exist(problem, start):
