@@ -38,6 +38,12 @@ class Spectrum:
     An eigenvalue zero is legal: a direction without variance is never learned.
 
     Equation: (1.1).
+
+    Examples
+    --------
+    >>> spectrum = ode_sgd.Spectrum([2.0, 0.5], [0.4, 0.6])
+    >>> round(spectrum.moment(1), 3), round(spectrum.effective_dimension(1000), 1)
+    (1.1, 691.4)
     """
 
     eigenvalues: Array
