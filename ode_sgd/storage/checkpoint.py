@@ -31,6 +31,12 @@ class Checkpoint:
     -----
     Written by temporary file, fsync and os.replace: a run killed at any moment leaves the old state or the new one. It
     is what `numpy.savez` writes, and a line with a checksum behind it.
+
+    Examples
+    --------
+    >>> checkpoint = ode_sgd.Checkpoint("run.checkpoint")
+    >>> run = ode_sgd.simulate(problem, start, 10.0, dimension=400, seed=0, checkpoint=checkpoint)
+    >>> checkpoint.remove()
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -42,6 +42,12 @@ class StoredRun:
         Of the whole file: created, host, versions, git_revision, seed, status, problem_identity, ... as texts and
         numbers. `status` is "complete", or that of the trajectory that is not.
     path : pathlib.Path
+
+    Examples
+    --------
+    >>> stored = ode_sgd.load(ode_sgd.save("run.h5", ode, sgd))
+    >>> stored.problem == problem, stored.attributes["status"]
+    (True, 'complete')
     """
 
     ode: Trajectory | None
@@ -86,6 +92,11 @@ def save(path: str | os.PathLike[str], *trajectories: Trajectory, config: Mappin
     -----
     All numbers are kept bit for bit, and are dimensionless. Groups /ode and /mc, each with its own dimensions, open in
     xarray (engine "h5netcdf"), netCDF4 and h5dump. The file is put together in memory first.
+
+    Examples
+    --------
+    >>> ode_sgd.save("run.h5", ode, sgd).name
+    'run.h5'
     """
     target = files.destination(path)
     files.write_whole(target, image(*trajectories, config=config))
@@ -119,6 +130,12 @@ def load(path: str | os.PathLike[str]) -> StoredRun:
         For a file that is missing, not HDF5, not written by `save`, written by a newer version, never completed, or
         damaged anywhere: its bytes and everything read from them are compared with checksums. Of a copy that another
         program wrote only the contents are.
+
+    Examples
+    --------
+    >>> path = ode_sgd.save("run.h5", ode, sgd)
+    >>> bool((ode_sgd.load(path).ode.Q == ode.Q).all())
+    True
     """
     source = check.path("path", path)
     # In memory: HDF5 takes no lock then (they fail on NFS), and does not mind another reader in this process.
