@@ -68,6 +68,12 @@ class Warmed:
         Of processor, that they are for.
     folder : Path
         Where kernels are kept.
+
+    Examples
+    --------
+    >>> warmed = ode_sgd.warm(ode_sgd.Sweep(study, {"problem.learning_rate": [0.1, 0.2]}))
+    >>> warmed.kernels >= 0, warmed.processes
+    (True, 1)
     """
 
     what: str
@@ -112,6 +118,11 @@ def warm(
     -----
     A run compiles what it lacks by itself; this is for several processes, and for folders that others read
     (`ODE_SGD_PREBUILT`, docs/howto.md). What a run would fail at is left to the run.
+
+    Examples
+    --------
+    >>> ode_sgd.warm(ode_sgd.Sweep(study, {"problem.learning_rate": [0.1, 0.2]}), jobs=1).what
+    'erf, K = M = 2'
     """
     began, kind = time.perf_counter(), processor_kind()
     given = _read(study) if isinstance(study, str | Path) else study

@@ -100,6 +100,12 @@ def collect_sweep(
     -----
     Rows are numbered as the runs; docs/files.md has the layout. Where runs differ in K, M, replicas or output times,
     arrays are as large as the largest, and NaN beyond their own.
+
+    Examples
+    --------
+    >>> _ = ode_sgd.run_sweep(ode_sgd.Sweep(study, {"problem.learning_rate": [0.1, 0.2]}), "rates.sweep")
+    >>> ode_sgd.collect_sweep("rates.sweep", columns=["final_error"]).path.name
+    'collected.h5'
     """
     sweep, place, plan = stored_sweep(folder)
     if plan is None:

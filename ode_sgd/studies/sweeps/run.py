@@ -61,6 +61,13 @@ class SweepResult:
     interrupted : bool
         Stopped by Ctrl-C, SIGTERM or SIGHUP; the same command goes on.
     seconds : float
+
+    Examples
+    --------
+    >>> sweep = ode_sgd.Sweep(study, {"problem.learning_rate": [0.1, 0.2]})
+    >>> result = ode_sgd.run_sweep(sweep, "rates.sweep")
+    >>> result.runs, result.failures, result.interrupted
+    (2, (), False)
     """
 
     folder: Path
@@ -128,6 +135,12 @@ def run_sweep(
     -----
     A run that raises, diverges or cannot be written does not stop the others. Scripts that call this with jobs > 1
     must do so below ``if __name__ == "__main__":``, since the processes import them.
+
+    Examples
+    --------
+    >>> sweep = ode_sgd.Sweep(study, {"problem.learning_rate": [0.1, 0.2]})
+    >>> ode_sgd.run_sweep(sweep, "rates.sweep").complete
+    2
     """
     began = time.perf_counter()
     processor_kind()  # a wrong choice would fail run by run

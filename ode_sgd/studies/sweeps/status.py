@@ -61,6 +61,12 @@ def sweep_status(folder: str | Path) -> SweepStatus:
     ------
     StorageError
         If there is no sweep.
+
+    Examples
+    --------
+    >>> _ = ode_sgd.run_sweep(ode_sgd.Sweep(study, {"problem.learning_rate": [0.1, 0.2]}), "rates.sweep")
+    >>> ode_sgd.sweep_status("rates.sweep").complete
+    2
     """
     sweep, place, plan = stored_sweep(folder)
     if plan is None:

@@ -69,6 +69,12 @@ class Sweep:
         Naming all faults of the study and of the grid: unknown names, empty axes, zip groups of unequal length, values
         out of range, points that contradict themselves. Of grids of more than 200 points a part is looked at; what is
         wrong elsewhere is a failed run.
+
+    Examples
+    --------
+    >>> sweep = ode_sgd.Sweep(study, {"problem.learning_rate": [0.1, 0.2], "start.student_scale": [0.01, 0.1]})
+    >>> len(sweep), sweep.shape
+    (4, (2, 2))
     """
 
     def __init__(
