@@ -69,6 +69,12 @@ class Agreement:
         only at times at which it is at most a quarter of eps_g; or what chance hides (`Evidence.hidden`) exceeds a
         quarter of it at the last time or over more than half of ln(alpha); or more than 5 % of the replicas are
         otherwise paired and it is not eps_g that disagrees. "agree": everything else.
+
+    Examples
+    --------
+    >>> agreement = ode_sgd.compare(ode, sgd)
+    >>> agreement.rms < 2.0, agreement.replicas, sorted(agreement.rms_by_quantity)
+    (True, 8, ['Q', 'R', 'generalization_error'])
     """
 
     alpha: Array
@@ -177,6 +183,12 @@ def compare(ode: Trajectory, sgd: Trajectory | Sequence[Trajectory]) -> Agreemen
     ------
     ComparisonError
         If the two are not of the same problem, start or times; it says how to get that.
+
+    Examples
+    --------
+    >>> agreement = ode_sgd.compare(ode, sgd)
+    >>> agreement.outcome, agreement.agrees
+    ('agree', True)
     """
     if isinstance(sgd, Trajectory) or not isinstance(sgd, Sequence):
         return _compare(ode, sgd)

@@ -42,6 +42,13 @@ class Extrapolation:
     chi_square : float or None
         Mean squared residual of the fits in standard errors, per degree of freedom: about 1 where deviations fall
         as 1/N; None with two N, which a line always fits.
+
+    Examples
+    --------
+    >>> grid = [0.0, 1.0, 2.0]
+    >>> runs = [ode_sgd.simulate(problem, start, grid, dimension=N, replicas=16, seed=N) for N in (100, 200, 400)]
+    >>> ode_sgd.compare(ode_sgd.integrate(problem, start, grid), runs).extrapolation.dimensions
+    (100, 200, 400)
     """
 
     alpha: Array
@@ -86,6 +93,13 @@ def extrapolate(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Extrapolation
     ComparisonError
         For pairs that `compare` would refuse, different problems or starts, fewer than two different N or 8 replicas,
         or times that are not the same.
+
+    Examples
+    --------
+    >>> grid = [0.0, 1.0, 2.0]
+    >>> runs = [ode_sgd.simulate(problem, start, grid, dimension=N, replicas=16, seed=N) for N in (100, 200, 400)]
+    >>> ode_sgd.extrapolate([(ode_sgd.integrate(problem, start, grid), run) for run in runs]).agrees
+    True
     """
     pairs = _checked(pairs)
     dimensions = [sgd.dimension or 0 for _, sgd in pairs]

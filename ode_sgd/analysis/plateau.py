@@ -54,6 +54,12 @@ class Plateau:
         `end`, and of the height what eps_g drifts over the flattest fifth and the standard error of its mean there.
     replicas : int or None
         Number of replicas that the means are over; None without that axis.
+
+    Examples
+    --------
+    >>> plateau = ode_sgd.find_plateau(sgd)
+    >>> plateau.replicas, plateau.start < plateau.end
+    (8, True)
     """
 
     start: float
@@ -119,6 +125,12 @@ def find_plateau(trajectory: Trajectory) -> Plateau | None:
     stretch. Leaving is for good: half-way down to the floor or for as long as the stay was, and never back into the
     band. The level on which a curve ends is none of its plateaus: it may be a floor. Simulations must not fluctuate by
     more than 2 % of the height above the floor from one output time to the next (a mean over replicas fluctuates less).
+
+    Examples
+    --------
+    >>> plateau = ode_sgd.find_plateau(ode)
+    >>> round(plateau.height, 4), round(plateau.length)
+    (0.0106, 96)
     """
     return longest(find_plateaus(trajectory))
 
@@ -129,6 +141,12 @@ def find_plateaus(trajectory: Trajectory) -> PlateauSearch:
 
     Of replicas with starts of their own that do not have equally many, only the longest of each is used. A run that
     ended early with fewer than four output times is no error: its outcome is "ended_early".
+
+    Examples
+    --------
+    >>> search = ode_sgd.find_plateaus(ode)
+    >>> search.outcome, len(search.plateaus)
+    ('found', 1)
     """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     alpha = trajectory.alpha

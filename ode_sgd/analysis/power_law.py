@@ -47,6 +47,12 @@ class PowerLawFit:
         The same for the best exponential, ln eps_g = a - rate alpha, on the same points.
     law : str
         "power law" or "exponential", whichever deviates less.
+
+    Examples
+    --------
+    >>> fit = ode_sgd.fit_power_law(ode_sgd.integrate(linear, small, 1e5))
+    >>> fit.law, fit.decades > 2
+    ('power law', True)
     """
 
     exponent: float
@@ -72,6 +78,12 @@ class Crossover:
         Of the power law before.
     rate : float
         -d ln eps_g / d alpha over the last third, in alpha, of the curve after the crossover.
+
+    Examples
+    --------
+    >>> crossover = ode_sgd.find_crossover(ode_sgd.integrate(linear, small, 1e9))
+    >>> round(crossover.exponent, 1)
+    0.5
     """
 
     alpha: float
@@ -100,6 +112,12 @@ def local_exponent(trajectory: Trajectory, width: float = 0.0) -> Array:
     ------
     AnalysisError
         If `trajectory` is none.
+
+    Examples
+    --------
+    >>> run = ode_sgd.integrate(linear, small, [0.0, *np.geomspace(10.0, 1e4, 31)])
+    >>> float(ode_sgd.local_exponent(run)[11].round(1))
+    -0.5
     """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     width = check.number("width", width, least=0.0)
@@ -150,6 +168,12 @@ def fit_power_law(
     -----
     All points, 50 a decade and evenly spaced in ln alpha, weigh alike. For a curve without noise the deviation from the
     law is systematic; that is why the error is taken from the thirds of the window.
+
+    Examples
+    --------
+    >>> fit = ode_sgd.fit_power_law(ode_sgd.integrate(linear, small, 1e5))
+    >>> round(fit.exponent, 1)
+    0.5
     """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     usable = _usable(trajectory)
@@ -192,6 +216,12 @@ def find_crossover(trajectory: Trajectory, fit: PowerLawFit | None = None) -> Cr
     ------
     AnalysisError
         If `trajectory` is none.
+
+    Examples
+    --------
+    >>> crossover = ode_sgd.find_crossover(ode_sgd.integrate(linear, small, 1e9))
+    >>> 1e4 < crossover.alpha < 1e5
+    True
     """
     if fit is not None:
         check.instance("fit", fit, PowerLawFit, AnalysisError)

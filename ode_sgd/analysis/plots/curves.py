@@ -30,6 +30,11 @@ def plot_error(axes: Axes, trajectories: Sequence[Trajectory], labels: Sequence[
     trajectories : sequence of Trajectory
     labels : sequence of str or None
         One each; None names the method.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axes = ode_sgd.plots.plot_error(Figure().subplots(), [ode, sgd], ["ODE", "SGD"])
     """
     check_given(trajectories)
     if labels is not None and len(labels) != len(trajectories):
@@ -49,7 +54,13 @@ def plot_error(axes: Axes, trajectories: Sequence[Trajectory], labels: Sequence[
 
 @check.underflow_is_zero
 def plot_overlaps(axes: Axes, trajectories: Sequence[Trajectory]) -> Axes:
-    """Distinct entries of Q and R of order one against alpha (logarithmic), ODE as lines, simulations as points."""
+    """Distinct entries of Q and R of order one against alpha (logarithmic), ODE as lines, simulations as points.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axes = ode_sgd.plots.plot_overlaps(Figure().subplots(), [ode, sgd])
+    """
     check_given(trajectories)
     problem = trajectories[0].problem
     K, M = problem.student_units, problem.teacher_units
@@ -75,6 +86,11 @@ def plot_local_exponent(axes: Axes, trajectories: Sequence[Trajectory], width: f
     trajectories : sequence of Trajectory
         The ODE between neighbouring output times, simulations by lines over `width` decades of alpha.
     width : float
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axes = ode_sgd.plots.plot_local_exponent(Figure().subplots(), [ode])
     """
     check_given(trajectories)
     steepest = 0.0

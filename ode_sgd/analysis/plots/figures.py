@@ -25,7 +25,13 @@ from ode_sgd.teacher_student.trajectory import Trajectory
 
 @check.underflow_is_zero
 def run_figure(ode: Trajectory | None, sgd: Trajectory | None = None) -> Figure:
-    """eps_g beside Q and R for one run: the ODE, the simulation, or both; the plateau shaded where there is one."""
+    """eps_g beside Q and R for one run: the ODE, the simulation, or both; the plateau shaded where there is one.
+
+    Examples
+    --------
+    >>> figure = ode_sgd.plots.run_figure(ode, sgd)
+    >>> figure.savefig("run.pdf")
+    """
     trajectories = _given(ode, sgd)
     figure = Figure(figsize=(10.0, 4.2))  # margins by hand: the layout engines draw everything several times
     figure.subplots_adjust(left=0.1, right=0.98, bottom=0.14, top=0.92, wspace=0.2)
@@ -42,6 +48,11 @@ def analysis_figure(ode: Trajectory | None, sgd: Trajectory | None = None) -> Fi
     """Four panels: eps_g with its plateau, Q and R, the local exponent with the theory's, and overlap matrices.
 
     The matrices are those of the first run given, at the plateau (or half-way in ln alpha) and at the end.
+
+    Examples
+    --------
+    >>> figure = ode_sgd.plots.analysis_figure(ode, sgd)
+    >>> figure.savefig("analysis.png")
     """
     trajectories = _given(ode, sgd)
     figure = Figure(figsize=(10.0, 8.4))
@@ -61,7 +72,13 @@ def analysis_figure(ode: Trajectory | None, sgd: Trajectory | None = None) -> Fi
 
 @check.underflow_is_zero
 def agreement_figure(agreement: Agreement) -> Figure:
-    """The z-scores of a comparison, and beside them those at N -> infinity where several N were compared."""
+    """The z-scores of a comparison, and beside them those at N -> infinity where several N were compared.
+
+    Examples
+    --------
+    >>> figure = ode_sgd.plots.agreement_figure(ode_sgd.compare(ode, sgd))
+    >>> figure.savefig("z.png")
+    """
     check.instance("agreement", agreement, Agreement, AnalysisError)
     limit = agreement.extrapolation
     several = limit is not None
@@ -86,6 +103,11 @@ def save_figure(figure: Figure, path: str | Path, problem: Problem) -> Path:
     ------
     StorageError
         For another suffix, a folder that cannot be written, or whatever matplotlib fails at.
+
+    Examples
+    --------
+    >>> ode_sgd.plots.save_figure(ode_sgd.plots.run_figure(ode, sgd), "run.png", problem).name
+    'run.png'
     """
     return write_figure(figure, path, f"ode_sgd problem {problem.identity}")
 

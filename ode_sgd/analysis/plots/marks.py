@@ -19,7 +19,14 @@ from ode_sgd.teacher_student.trajectory import Trajectory
 
 @check.underflow_is_zero
 def plot_plateau(axes: Axes, plateau: Plateau, height: float | None = None) -> Axes:
-    """Shade a plateau over a curve drawn by `plot_error`, with its length; `height` (theory) is a dotted line."""
+    """Shade a plateau over a curve drawn by `plot_error`, with its length; `height` (theory) is a dotted line.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axes = ode_sgd.plots.plot_error(Figure().subplots(), [ode])
+    >>> axes = ode_sgd.plots.plot_plateau(axes, ode_sgd.find_plateau(ode), ode_sgd.theory.plateau_height(problem))
+    """
     check.instance("plateau", plateau, Plateau, AnalysisError)
     axes.axvspan(plateau.start, plateau.end, color="black", alpha=0.08, lw=0.0, zorder=0)
     if height is not None:
@@ -48,6 +55,11 @@ def plot_matrices(axes: Sequence[Axes], trajectory: Trajectory, alpha: Sequence[
     ------
     AnalysisError
         Unless there are as many Axes as times, at least one.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axes = ode_sgd.plots.plot_matrices(Figure().subplots(1, 2), ode, [50.0, 240.0])
     """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     times = check.array("alpha", alpha, "(n,)", 1, AnalysisError)
@@ -77,7 +89,13 @@ def plot_matrices(axes: Sequence[Axes], trajectory: Trajectory, alpha: Sequence[
 
 @check.underflow_is_zero
 def plot_agreement(axes: Axes, agreement: Agreement | Extrapolation) -> Axes:
-    """z-scores of every quantity against alpha, as `compare` defines them (its bias is allowed for)."""
+    """z-scores of every quantity against alpha, as `compare` defines them (its bias is allowed for).
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axes = ode_sgd.plots.plot_agreement(Figure().subplots(), ode_sgd.compare(ode, sgd))
+    """
     if not isinstance(agreement, Extrapolation):
         check.instance("agreement", agreement, Agreement, AnalysisError)
     groups = {letter: [name for name in agreement.z if name.startswith(letter)] for letter in "gQR"}
