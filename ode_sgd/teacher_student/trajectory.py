@@ -65,6 +65,13 @@ class Trajectory:
         kernels, once for a shape), as far as the method has them.
     dimension, seed : int or None
         N and the seed of a simulation.
+
+    Examples
+    --------
+    >>> ode.R.shape, sgd.R.shape, sgd.mean().R.shape
+    ((121, 2, 2), (8, 121, 2, 2), (121, 2, 2))
+    >>> ode.status, ode.moment(0)[0][-1].round(1).tolist()
+    ('complete', [[0.8, 0.4], [0.4, 0.9]])
     """
 
     problem: Problem

@@ -9,7 +9,13 @@ from ode_sgd.teacher_student.findings.findings import Findings
 
 
 def describe(found: Findings) -> str:
-    """The findings as a few lines of text, no trailing newline. Raises AnalysisError for anything else."""
+    """The findings as a few lines of text, no trailing newline. Raises AnalysisError for anything else.
+
+    Examples
+    --------
+    >>> print(ode_sgd.describe(ode_sgd.findings(ode)).splitlines()[-1])
+    students  1 follows teacher 2 since alpha = 66, 2 follows teacher 1 since alpha = 12
+    """
     check.instance("found", found, Findings, AnalysisError)
     lines = [_line("ended", f"early, {found.ended}", None)] if found.ended else []
     lines += [_plateau(found), _saddle(found), _escape(found), _exponent(found), _floors(found), _students(found)]

@@ -33,6 +33,12 @@ class Escape:
         The alpha between which it was fitted; with replicas of the median replica.
     growth : float
         Factor by which the mode grew in the window.
+
+    Examples
+    --------
+    >>> escape = ode_sgd.fit_escape(ode)
+    >>> escape.error < 0.1 * escape.rate, escape.window[0] < escape.window[1]
+    (True, True)
     """
 
     rate: float
@@ -43,7 +49,13 @@ class Escape:
 
 @check.underflow_is_zero
 def asymmetry(trajectory: Trajectory) -> Array:
-    """What tells the students apart: R_in - (1/K) sum_j R_jn of order one, root of its sum of squares, (.., n)."""
+    """What tells the students apart: R_in - (1/K) sum_j R_jn of order one, root of its sum of squares, (.., n).
+
+    Examples
+    --------
+    >>> ode_sgd.asymmetry(ode).shape
+    (121,)
+    """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     return np.asarray(np.sqrt(np.sum(_differences(trajectory.R) ** 2, axis=(-2, -1))))
 
@@ -78,6 +90,11 @@ def fit_escape(trajectory: Trajectory, plateau: Plateau | None = None) -> Escape
     root mean square of R (0.03 for K > 2), and is the second half, in alpha, of the time since the mode was smallest.
     From a random start the rate may lie some per cent below `theory.escape_rate`: slow sectors are still moving, and a
     teacher that is not orthonormal splits the rate for K > 2, so that the mode is a mixture (10 % at K = 5).
+
+    Examples
+    --------
+    >>> round(ode_sgd.fit_escape(ode).rate, 3)
+    0.062
     """
     fit = escape_or_reason(trajectory, plateau)
     return fit if isinstance(fit, Escape) else None

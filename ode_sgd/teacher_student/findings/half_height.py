@@ -47,6 +47,12 @@ class HalfHeight:
         How many curves have a `time`: of one curve 0 or 1. The mean is over these, and NaN if they are less than half.
     replicas : int or None
         Of how many replicas; None without that axis.
+
+    Examples
+    --------
+    >>> half = ode_sgd.half_height(ode)
+    >>> round(half.height, 4), half.floor
+    (0.0106, 0.0)
     """
 
     height: float
@@ -102,13 +108,25 @@ def half_height(trajectory: Trajectory) -> HalfHeight | None:
     ------
     AnalysisError
         If `trajectory` is none.
+
+    Examples
+    --------
+    >>> half = ode_sgd.half_height(ode)
+    >>> half.branch, round(half.time)
+    ('identical', 117)
     """
     return search_half_height(trajectory).half_height
 
 
 @check.underflow_is_zero
 def search_half_height(trajectory: Trajectory) -> HalfHeightSearch:
-    """As `half_height`, with the reason where there is no saddle or no time."""
+    """As `half_height`, with the reason where there is no saddle or no time.
+
+    Examples
+    --------
+    >>> ode_sgd.search_half_height(ode).outcome
+    'found'
+    """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     try:
         branch, height = saddle_of_run(trajectory)

@@ -25,6 +25,12 @@ class Specialisation:
         Index (from 0) of the teacher that every student follows at the last time; -1 for none.
     alpha : (.., K)
         The output time since when it has followed it for good; NaN for none.
+
+    Examples
+    --------
+    >>> found = ode_sgd.specialisation(ode)
+    >>> found.teacher.tolist(), found.correlation[-1].round(1).tolist()
+    ([1, 0], [[0.3, 1.0], [1.0, 0.3]])
     """
 
     correlation: Array
@@ -45,6 +51,11 @@ def specialisation(trajectory: Trajectory) -> Specialisation:
     ------
     AnalysisError
         If `trajectory` is none.
+
+    Examples
+    --------
+    >>> ode_sgd.specialisation(ode).teacher.tolist()  # student 0 follows teacher 1
+    [1, 0]
     """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     T = trajectory.T if trajectory.T.ndim == 2 else trajectory.T[:, None]

@@ -87,6 +87,12 @@ def integrate(
     Notes
     -----
     The ODE is (3.2) of docs/theory.md.
+
+    Examples
+    --------
+    >>> run = ode_sgd.integrate(problem, start, [0.0, 100.0, 240.0])
+    >>> run.generalization_error.round(3).tolist()
+    [0.428, 0.008, 0.001]
     """
     check.instance("problem", problem, Problem)
     require_start("start", start)

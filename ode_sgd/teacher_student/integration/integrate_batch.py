@@ -75,6 +75,13 @@ def integrate_batch(
     until their students have specialised. Sums are taken in another order there: against `integrate` eps_g differs by
     about 1e-10 of itself at rtol = 1e-6, since step control amplifies rounding. In all other cases it is the same to
     the last bit.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> runs = ode_sgd.integrate_batch([replace(problem, learning_rate=rate) for rate in (0.1, 0.2)], [start] * 2, 10.0)
+    >>> [run.problem.learning_rate for run in runs]
+    [0.1, 0.2]
     """
     _check_shapes(problems, starts)
     clean, orders = check.times(alpha), check.orders(moments)

@@ -38,6 +38,12 @@ class OrderParameters:
     Notes
     -----
     Equation: (2.1).
+
+    Examples
+    --------
+    >>> start = ode_sgd.OrderParameters.random(problem, dimension=400, student_scale=0.1, seed=0)
+    >>> start.q.shape, start.r.shape, round(start.generalization_error(problem), 1)
+    ((4, 2, 2), (4, 2, 2), 0.3)
     """
 
     q: Array

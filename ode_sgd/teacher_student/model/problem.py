@@ -49,6 +49,13 @@ class Problem:
     Notes
     -----
     Source: Saad & Solla, PRE 52, 4225 (1995); Worschech & Rosenow, ICLR 2025; docs/theory.md section 1.
+
+    Examples
+    --------
+    >>> spectrum = ode_sgd.Spectrum.isotropic()
+    >>> problem = ode_sgd.Problem(spectrum=spectrum, student_units=3, teacher_units=2, learning_rate=0.1)
+    >>> problem.v.tolist(), problem.u.tolist(), problem.activation
+    ([1.0, 1.0, 1.0], [1.0, 1.0], 'erf')
     """
 
     spectrum: Spectrum

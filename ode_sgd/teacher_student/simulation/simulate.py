@@ -113,6 +113,12 @@ def simulate(
     Notes
     -----
     Source: docs/theory.md sections 1 and 6.
+
+    Examples
+    --------
+    >>> run = ode_sgd.simulate(problem, start, [0.0, 10.0, 100.0], dimension=400, replicas=4, seed=0)
+    >>> run.generalization_error.shape, run.method
+    ((4, 3), 'reduced')
     """
     plan = _plan(problem, start, alpha, dimension, method, inputs, moments, sectors)
     replicas, seed = check.integer("replicas", replicas, 1), check.seed(seed)
