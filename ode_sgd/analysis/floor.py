@@ -1,4 +1,4 @@
-"""The level on which a curve ends: what falls are counted down to (docs/theory.md section 10)."""
+"""The level on which a curve ends: what falls are counted down to (docs/theory/measured.md section 10)."""
 
 import numpy as np
 

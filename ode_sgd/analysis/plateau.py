@@ -1,4 +1,4 @@
-"""Plateaus of eps_g(alpha): where they begin and end, how high they are (docs/theory.md section 10).
+"""Plateaus of eps_g(alpha): where they begin and end, how high they are (docs/theory/measured.md section 10).
 
 Everything is judged on a linear clock: a curve that is flat on a logarithmic axis only, as every start is at
 alpha << 1/eta and every power law, has no plateau.
@@ -114,17 +114,18 @@ def find_plateau(trajectory: Trajectory) -> Plateau | None:
     Raises
     ------
     AnalysisError
-        If `trajectory` is none, or has fewer than four output times.
+        If it is not a Trajectory, or has fewer than four output times.
 
     Notes
     -----
     Falls are counted as fractions of what eps_g lies above its floor (the level on which the curve ends, see
     `Plateau`). A plateau is a stay of eps_g - floor within 10 % of one height which lasts at least 6 times as long as
     the fastest fall by the same factor (1.1 to 0.9) while it leaves, and moves by at most 0.5 % over its flattest
-    fifth. Where its logarithm is convex, as in linear networks (docs/theory.md (7.4)), that ratio is at most 1 on any
-    stretch. Leaving is for good: half-way down to the floor or for as long as the stay was, and never back into the
-    band. The level on which a curve ends is none of its plateaus: it may be a floor. Simulations must not fluctuate by
-    more than 2 % of the height above the floor from one output time to the next (a mean over replicas fluctuates less).
+    fifth. Where its logarithm is convex, as in linear networks (docs/theory/linear_network.md (7.4)), that ratio is at
+    most 1 on any stretch. Leaving is for good: half-way down to the floor or for as long as the stay was, and never
+    back into the band. The level on which a curve ends is none of its plateaus: it may be a floor. Simulations must not
+    fluctuate by more than 2 % of the height above the floor from one output time to the next (a mean over replicas
+    fluctuates less).
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Stays of a curve in a narrow band around one height: what plateaus are told by (docs/theory.md section 10).
+"""Stays of a curve in a narrow band around one height: what plateaus are told by (docs/theory/measured.md section 10).
 
 The curve is ln(eps_g - floor), so that all falls are fractions of what lies above the floor on which eps_g ends.
 """

@@ -1,6 +1,6 @@
 """Exponents of eps_g(alpha): local ones, fitted ones, and where a power law gives way to an exponential.
 
-docs/theory.md section 10. Values at or under the resolution of eps_g are left out everywhere.
+docs/theory/measured.md section 10. Values at or under the resolution of eps_g are left out everywhere.
 """
 
 from dataclasses import dataclass
@@ -111,7 +111,7 @@ def local_exponent(trajectory: Trajectory, width: float = 0.0) -> Array:
     Raises
     ------
     AnalysisError
-        If `trajectory` is none.
+        If it is not a Trajectory.
 
     Examples
     --------
@@ -161,7 +161,7 @@ def fit_power_law(
     Raises
     ------
     AnalysisError
-        If `trajectory` is none, or a given window is not one of increasing positive alpha with at least four output
+        If it is not a Trajectory, or a given window is not one of increasing positive alpha with at least four output
         times at which eps_g is above its resolution.
 
     Notes
@@ -215,7 +215,7 @@ def find_crossover(trajectory: Trajectory, fit: PowerLawFit | None = None) -> Cr
     Raises
     ------
     AnalysisError
-        If `trajectory` is none.
+        If it is not a Trajectory.
 
     Examples
     --------

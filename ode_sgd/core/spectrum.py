@@ -87,7 +87,7 @@ class Spectrum:
         distinct : int
             L >= 1, the number of distinct eigenvalues.
         beta : float
-            Exponent > 0, dimensionless. Source: Worschech & Rosenow (2025); docs/theory.md section 1.
+            Exponent > 0, dimensionless. Source: Worschech & Rosenow (2025); docs/theory/model.md section 1.
         trace : float
             mu_1 = Tr Sigma / N, from 1e-50 to 1e50.
 
@@ -167,7 +167,7 @@ class Spectrum:
             warning that says which.
         tolerance : float or None
             As for `from_eigenvalues`. None follows from the type of X, its size and how far its mean is from 0
-            (docs/howto.md); it is far finer than that of eigenvalues, since the data themselves are decomposed.
+            (docs/howto/problem.md); it is far finer than that of eigenvalues, since the data themselves are decomposed.
 
         Raises
         ------

@@ -117,7 +117,7 @@ def warm(
     Notes
     -----
     A run compiles what it lacks by itself; this is for several processes, and for folders that others read
-    (`ODE_SGD_PREBUILT`, docs/howto.md). What a run would fail at is left to the run.
+    (`ODE_SGD_PREBUILT`, docs/howto/cores.md). What a run would fail at is left to the run.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""The two-layer student that learns from a two-layer teacher (docs/theory.md)."""
+"""The two-layer student that learns from a two-layer teacher (docs/theory/model.md)."""

@@ -106,7 +106,7 @@ class ClusterSettings:
         ]
         given = tables.get(TABLE)
         if not isinstance(given, dict):
-            raise StudyError(str(path), [*faults, "[cluster] is missing; docs/clusters.md has files to begin with"])
+            raise StudyError(str(path), [*faults, "[cluster] is missing; docs/howto/sweeps.md has files to begin with"])
         table = Table(TABLE, given, faults)
         values = table.known(parameters(cls), {})
         settings: ClusterSettings | None = table.build(

@@ -98,8 +98,8 @@ def collect_sweep(
 
     Notes
     -----
-    Rows are numbered as the runs; docs/files.md has the layout. Where runs differ in K, M, replicas or output times,
-    arrays are as large as the largest, and NaN beyond their own.
+    Rows are numbered as the runs; docs/reference/files.md has the layout. Where runs differ in K, M, replicas or
+    output times, arrays are as large as the largest, and NaN beyond their own.
 
     Examples
     --------

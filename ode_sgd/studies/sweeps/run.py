@@ -106,7 +106,7 @@ def run_sweep(
     shard : "i/n", (i, n) or None
         Only the i-th of n parts, 0 <= i < n, for job arrays: the parts share the folder and need nothing else.
     cluster : path-like, ClusterSettings or None
-        A cluster file (docs/clusters.md): jobs of a queueing system do the work, as many as it says.
+        A cluster file (docs/howto/sweeps.md): jobs of a queueing system do the work, as many as it says.
     runs_per_file : int or None
         1..1000; None decides from the time that the first run takes. Fixed once the folder is begun.
     dashboard : bool

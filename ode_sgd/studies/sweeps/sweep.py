@@ -41,7 +41,7 @@ class Sweep:
     ----------
     study : path-like or mapping
         A study file, or its tables as dictionaries: table -> key -> value. A table "sweep" in it gives `axes`, `zip`
-        and `replicas`, a table "collect" what `collect_sweep` puts together (docs/clusters.md).
+        and `replicas`, a table "collect" what `collect_sweep` puts together (docs/howto/sweeps.md).
     axes : mapping or None
         Dotted name, such as "problem.learning_rate" -> its values: a list, tuple, range or 1-d array, or one of
         {"linspace": [first, last, count]}, {"logspace": [first, last, count]} (the values themselves, both > 0) and

@@ -1,4 +1,4 @@
-"""The escape from a plateau: growth rate of what tells the students apart (docs/theory.md section 10)."""
+"""The escape from a plateau: growth rate of what tells the students apart (docs/theory/measured.md section 10)."""
 
 from dataclasses import dataclass
 
@@ -81,7 +81,7 @@ def fit_escape(trajectory: Trajectory, plateau: Plateau | None = None) -> Escape
     Raises
     ------
     AnalysisError
-        If `trajectory` is none, or there is a single student, which has nobody to differ from.
+        If it is not a Trajectory, or has a single student, which has nobody to differ from.
 
     Notes
     -----

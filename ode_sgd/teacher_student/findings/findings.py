@@ -93,7 +93,7 @@ def findings(trajectory: Trajectory) -> Findings:
     Raises
     ------
     AnalysisError
-        If `trajectory` is none, or has fewer than four output times.
+        If it is not a Trajectory, or has fewer than four output times.
 
     Examples
     --------

@@ -107,7 +107,7 @@ def half_height(trajectory: Trajectory) -> HalfHeight | None:
     Raises
     ------
     AnalysisError
-        If `trajectory` is none.
+        If it is not a Trajectory.
 
     Examples
     --------

@@ -50,7 +50,7 @@ def specialisation(trajectory: Trajectory) -> Specialisation:
     Raises
     ------
     AnalysisError
-        If `trajectory` is none.
+        If it is not a Trajectory.
 
     Examples
     --------

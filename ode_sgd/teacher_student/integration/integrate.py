@@ -50,9 +50,9 @@ def integrate(
     alpha : float or array_like, shape (n,)
         Output times (steps / N), strictly increasing from 0; or the last one, for 0 and 400 log-spaced times.
     rtol : float
-        Relative tolerance, 1e-13 <= rtol <= 1e-2: about that of eps_g (docs/theory.md section 5). The error of a step
-        is held below 0.2 rtol of Q and of R, and below 200 rtol of their change in the step; in every sector below
-        4 rtol times tr q (or its mean over sectors, if larger) and sqrt(tr q tr t); and below 4 rtol of eps_g.
+        Relative tolerance, 1e-13 <= rtol <= 1e-2: about that of eps_g (docs/theory/numerics.md section 5). The error of
+        a step is held below 0.2 rtol of Q and of R, and below 200 rtol of their change in the step; in every sector
+        below 4 rtol times tr q (or its mean over sectors, if larger) and sqrt(tr q tr t); and below 4 rtol of eps_g.
         SciPy's methods bound the errors of overlaps only, and of these a plateau and differences make larger ones of
         eps_g: their own tolerance is rtol / 100 ("DOP853") or rtol / 10^5 ("LSODA"), at least 2.2e-14. So with "LSODA"
         rtol means less below 1e-8.
@@ -64,10 +64,10 @@ def integrate(
     sectors : bool
         Keep the overlaps of every sector too: n L K (K + M) numbers.
     nodes : int, "auto" or None
-        How many nodes of a Gauss rule in log lambda stand for the spectrum (docs/theory.md section 5): a number >= 2,
-        None for the spectrum itself, or "auto": for spectra of more than 200 eigenvalues, without `sectors`, as many as
-        change eps_g by less than 2 rtol at every output time, compared with a fifth fewer. `trajectory.stats` holds the
-        number of nodes and of the eigenvalues for which they stood.
+        Number of nodes, >= 2, of the Gauss rule in log lambda that replaces the spectrum (docs/theory/numerics.md,
+        section 5); None keeps every eigenvalue. "auto" replaces spectra of more than 200 eigenvalues, unless `sectors`
+        are asked for, and adds nodes until a fifth fewer change eps_g by less than 2 rtol at every output time.
+        `trajectory.stats` counts the nodes and the eigenvalues that they replaced.
     method : str
         "rodas5p": L-stable, order 5, linear in L, with dense output. For cross-checks SciPy's "DOP853" (explicit) or
         "LSODA" (switches to a dense implicit method).
@@ -86,7 +86,7 @@ def integrate(
 
     Notes
     -----
-    The ODE is (3.2) of docs/theory.md.
+    The ODE is (3.2) of docs/theory/model.md.
 
     Examples
     --------

@@ -7,7 +7,7 @@ of nodes: with ell_j the Lagrange polynomials of the nodes,
     w'_j = sum_k w_k ell_j(u_k),   c'_j = (1 / w'_j) sum_k w_k ell_j(u_k) c_k(0),   lambda'_j = exp(x_j).
 
 The nodes are those of the Gauss rule of the measure that spreads evenly over u, found by Lanczos' process. Spectra too
-long for that are first interpolated on Chebyshev nodes of short panels. Source: docs/theory.md section 5.
+long for that are first interpolated on Chebyshev nodes of short panels. Source: docs/theory/numerics.md section 5.
 """
 
 from collections.abc import Callable

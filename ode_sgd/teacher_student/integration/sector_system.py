@@ -11,7 +11,7 @@ from ode_sgd.teacher_student.model.problem import Problem
 
 
 class SectorSystem(NamedTuple):
-    """What (3.2) of docs/theory.md is made of, as arrays for the kernels; sectors last."""
+    """What (3.2) of docs/theory/model.md is made of, as arrays for the kernels; sectors last."""
 
     t: Array  # (M, M, L)
     T: Array  # (M, M), of order one

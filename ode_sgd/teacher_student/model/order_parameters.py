@@ -214,7 +214,7 @@ class OrderParameters:
 
     @check.underflow_is_zero
     def generalization_error(self, problem: Problem) -> float:
-        """eps_g = (1/2) E[(f - h)^2], noise-free, >= 0 (docs/theory.md section 3)."""
+        """eps_g = (1/2) E[(f - h)^2], noise-free, >= 0 (docs/theory/model.md section 3)."""
         self.check_fits(problem)
         Q, R, T = self.moments(problem.spectrum, 1)
         C = np.block([[Q, R], [R.T, T]])

@@ -48,7 +48,7 @@ class Problem:
 
     Notes
     -----
-    Source: Saad & Solla, PRE 52, 4225 (1995); Worschech & Rosenow, ICLR 2025; docs/theory.md section 1.
+    Source: Saad & Solla, PRE 52, 4225 (1995); Worschech & Rosenow, ICLR 2025; docs/theory/model.md section 1.
 
     Examples
     --------

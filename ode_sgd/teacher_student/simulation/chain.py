@@ -46,7 +46,7 @@ class ReducedNetworks:
 
     Notes
     -----
-    Source: docs/theory.md section 6, (6.3) and (6.4).
+    Source: docs/theory/numerics.md section 6, (6.3) and (6.4).
     """
 
     def __init__(

@@ -112,7 +112,7 @@ def simulate(
 
     Notes
     -----
-    Source: docs/theory.md sections 1 and 6.
+    Source: docs/theory/model.md sections 1 and 6.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Which of the two symmetric saddles a run leaves (docs/theory.md section 8).
+"""Which of the two symmetric saddles a run leaves (docs/theory/plateau.md section 8).
 
 Identical students are unstable to parts of their own, at rates of order eta^2. So it is a matter of time: the branch is
 the one near whose height eps_g stays for longer until the students have parted. Where both heights are the same within

@@ -1,4 +1,4 @@
-"""A fixed point of one branch together with the teacher that it is one for (docs/theory.md section 8)."""
+"""A fixed point of one branch together with the teacher that it is one for (docs/theory/plateau.md section 8)."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Height and escape rate of the plateau where they are known in closed form (docs/theory.md section 8)."""
+"""Height and escape rate of the plateau where they are known in closed form (docs/theory/plateau.md section 8)."""
 
 from math import asin, pi, sqrt
 

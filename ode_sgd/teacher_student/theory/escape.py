@@ -1,4 +1,4 @@
-"""How fast the plateau is left, and how its length scatters (docs/theory.md section 8)."""
+"""How fast the plateau is left, and how its length scatters (docs/theory/plateau.md section 8)."""
 
 from dataclasses import dataclass
 from math import log, sqrt

@@ -1,4 +1,4 @@
-"""When the plateau is left: an estimate from the asymmetry of a start (docs/theory.md section 8)."""
+"""When the plateau is left: an estimate from the asymmetry of a start (docs/theory/plateau.md section 8)."""
 
 from dataclasses import dataclass
 
@@ -75,7 +75,7 @@ def escape_time(problem: Problem, start: OrderParameters, branch: str | None = N
     It is early, by a number of 1 / lambda_esc that does not depend on how small the asymmetry is. Measured over random
     starts at N = 1024 and eta = 0.1 (erf, K = M): for K = 2, s_J = 0.01 and L = 1 by 0.66 +- 0.01, 8 % of the time; for
     L = 8 by 2.1 +- 0.9, 20 %; for K = 3, L = 1 by 1.5 +- 1.4. At L = 64, where there is hardly a plateau, the
-    time is three times the estimate. `integrate` follows the start itself. Source: docs/theory.md section 8.
+    time is three times the estimate. `integrate` follows the start itself. Source: docs/theory/plateau.md section 8.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Linear growth of what breaks the symmetry at a saddle, in O(L) (docs/theory.md section 8).
+"""Linear growth of what breaks the symmetry at a saddle, in O(L) (docs/theory/plateau.md section 8).
 
 With (epsilon, d1, d2, g1, g2) the answer of A and G to the breaking (rho, pi1, pi2) of C (symmetric.py), a mode that
 grows as exp(s alpha) has in sector k

@@ -1,4 +1,4 @@
-"""Fixed points of the symmetric subspace, for any spectrum and teacher (docs/theory.md section 8).
+"""Fixed points of the symmetric subspace, for any spectrum and teacher (docs/theory/plateau.md section 8).
 
 lambda_k cancels from the fixed-point equations of every sector, so that C at the fixed point is that of one sector with
 eigenvalue mu_1 and the same T. Its flow, in units of eta mu_1 alpha, is that of M + 2 numbers:

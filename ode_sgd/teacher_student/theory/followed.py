@@ -1,4 +1,4 @@
-"""What a start has become when its students begin to part, which tells its saddle (docs/theory.md section 8).
+"""What a start has become when its students begin to part, which tells its saddle (docs/theory/plateau.md section 8).
 
 Before that, differences between students are small. The students' mean follows the flow of the symmetric subspace, and
 rho, pi1, pi2 (symmetric.py) its linearisation. With l_k = eta lambda_k,

@@ -1,4 +1,4 @@
-"""The linear network's constants: critical learning rate and the floor of its error (docs/theory.md section 7)."""
+"""The linear network's critical learning rate and floor (docs/theory/linear_network.md section 7)."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""The linear network solved exactly (docs/theory.md section 7): its error and its order parameters at any time.
+"""The linear network at any time, exactly (docs/theory/linear_network.md section 7): error and order parameters.
 
 The error vector is a sum over the modes of `modes`; what the sectors that do not move hold is a constant.
 """

@@ -1,4 +1,4 @@
-"""The modes of the linear network (docs/theory.md section 7).
+"""The modes of the linear network (docs/theory/linear_network.md section 7).
 
 With p_k = w_k lambda_k e_k the equations of the error vector, for every sector that learns,
 

@@ -1,4 +1,4 @@
-"""Power laws of the error for power-law spectra, and the windows in which they hold (docs/theory.md sections 7 and 9).
+"""Power laws of the error, and the windows in which they hold (docs/theory/linear_network.md, plateau.md section 9).
 
 Every correction to the law of a linear network is known in closed form, and a window is where together they change the
 local exponent by less than a tolerance, a fraction of itself. Three quarters of it are for the end at which the finite

@@ -1,4 +1,4 @@
-"""The symmetric saddle: where the plateau lies (docs/theory.md section 8)."""
+"""The symmetric saddle: where the plateau lies (docs/theory/plateau.md section 8)."""
 
 from dataclasses import dataclass
 
@@ -81,7 +81,7 @@ def symmetric_saddle(problem: Problem, start: Start = None, branch: str | None =
     Notes
     -----
     lambda_k cancels from the fixed-point equations, so that M + 2 numbers determine all sectors; they are found by
-    following their flow. Source: Saad & Solla, PRE 52, 4225 (1995); docs/theory.md section 8.
+    following their flow. Source: Saad & Solla, PRE 52, 4225 (1995); docs/theory/plateau.md section 8.
 
     Examples
     --------

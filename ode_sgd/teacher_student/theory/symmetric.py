@@ -1,4 +1,4 @@
-"""The subspace in which all student units are alike, and the deviations from it (docs/theory.md section 8).
+"""The subspace in which all student units are alike, and the deviations from it (docs/theory/plateau.md section 8).
 
 There Q = Delta I + (S - Delta)/K 11^T and R_in = R_n: fields `(R, S, Delta)`, M + 2 numbers, S and Delta being the
 eigenvalues of Q on 1 and on differences of students. A = [D | E] and G have the same form. With c any vector of sum

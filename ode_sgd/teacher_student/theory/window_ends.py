@@ -1,4 +1,4 @@
-"""The ends of the windows of power laws, as logarithms (docs/theory.md section 7).
+"""The ends of the windows of power laws, as logarithms (docs/theory/linear_network.md section 7).
 
 An end is where the first corrections to the law change its local exponent by their share of the tolerance. Ends are
 powers 1 / beta of such shares, beyond all floats for small beta.

@@ -1,4 +1,4 @@
-"""g(x) = erf(x / sqrt 2). Averages: Saad & Solla, PRE 52, 4225 (1995); docs/theory.md section 4."""
+"""g(x) = erf(x / sqrt 2). Averages: Saad & Solla, PRE 52, 4225 (1995); docs/theory/model.md section 4."""
 
 from math import asin, erf, exp, log, pi, sqrt
 

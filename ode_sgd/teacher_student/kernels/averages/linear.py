@@ -1,4 +1,4 @@
-"""g(x) = x. Averages: docs/theory.md section 4."""
+"""g(x) = x. Averages: docs/theory/model.md section 4."""
 
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.compile.kernel import kernel

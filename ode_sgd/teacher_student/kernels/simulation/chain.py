@@ -1,8 +1,9 @@
 """SGD as the Markov chain of its sector overlaps: exact in law at finite N, at a cost that does not depend on N.
 
-docs/theory.md section 6. An update moves the student along the input only, and inside a sector the input is isotropic:
-its coordinates in the frame of the teachers and the student are normal, the squared length of the rest of it is a
-chi-square with N_k - K - M degrees of freedom, and no more is needed to know all overlaps after the step.
+Source: docs/theory/numerics.md section 6. An update moves the student along the input only, and inside a sector the
+input is isotropic: its coordinates in the frame of the teachers and the student are normal, the squared length of the
+rest of it is a chi-square with N_k - K - M degrees of freedom, and no more is needed to know all overlaps after the
+step.
 
 Random numbers come in blocks of steps (chain_draws.py), the steps themselves from chain_code.py or, for large
 networks, chain_loops.py. A block of a replica is the same wherever a call to `advance` ends inside it.

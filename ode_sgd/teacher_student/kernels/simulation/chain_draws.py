@@ -1,4 +1,4 @@
-"""The random numbers of a block of steps of the reduced simulator (docs/theory.md section 6), replicas in vector lanes.
+"""The random numbers of a block of steps of the chain (docs/theory/numerics.md section 6), replicas in vector lanes.
 
 None of them depends on the student, so all steps of a block are drawn at once, in loops that vectorise over steps,
 sectors and lanes alike: per step and sector the coordinates g_k of the input in the frame, and the length

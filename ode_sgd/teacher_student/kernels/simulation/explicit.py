@@ -1,4 +1,4 @@
-"""One-pass SGD on real weight vectors (docs/theory.md section 1), inputs diagonal in their eigenbasis.
+"""One-pass SGD on real weight vectors (docs/theory/model.md section 1), inputs diagonal in their eigenbasis.
 
 x_i = J_i.xi / sqrt N,  y_n = B_n.xi / sqrt N,  Delta = sum_i v_i g(x_i) - sum_n u_n g(y_n) - sigma noise,
 J_i <- J_i - (eta / sqrt N) v_i g'(x_i) Delta xi
