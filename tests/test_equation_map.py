@@ -1,9 +1,9 @@
-"""From every numbered equation of docs/theory.md to the code that computes it, and back.
+"""From every numbered equation of docs/theory/ to the code that computes it, and back.
 
 A function, class or file that is an equation says so in its docstring: "Equation: (3.3)." or "Equations: (3.3), (3.4)
-and (5.1)." The page's last table has a row for every equation that the code has, and the list below it every other
-one. All else that a docstring or a comment says of an equation, "the roots of (7.8)", is a mention: its number must
-exist, and no more. `python tests/test_equation_map.py` rewrites the table's last column from the code.
+and (5.1)." The table of docs/theory/equations.md has a row for every equation that the code has, and the list below
+it every other one. All else that a docstring or a comment says of an equation, "the roots of (7.8)", is a mention: its
+number must exist, and no more. `python tests/test_equation_map.py` rewrites the table's last column from the code.
 """
 
 import ast
@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGE, PAGE = ROOT / "ode_sgd", ROOT / "docs" / "theory.md"
+PACKAGE, THEORY = ROOT / "ode_sgd", ROOT / "docs" / "theory"
+PAGES = ("model", "numerics", "linear_network", "plateau", "measured", "equations")  # in the order of the sections
 NUMBER = r"\((\d{1,2}\.\d{1,2}[a-z]?)\)"
 BARE = NUMBER.replace("(\\d", "(?:\\d")  # the same without a group
 CITED = re.compile(rf"Equations?: ({BARE}(?:(?:, | and ){BARE})*)\.")
@@ -60,6 +61,11 @@ def mentioned(path: Path) -> Iterator[tuple[int, str]]:
         if token.type == tokenize.COMMENT:
             for number in re.findall(NUMBER, token.string):
                 yield token.start[0], number
+
+
+def theory() -> str:
+    """All pages of the theory, one behind the other; the map comes last."""
+    return "\n".join((THEORY / f"{name}.md").read_text() for name in PAGES)
 
 
 def numbered(page: str) -> list[str]:
@@ -114,26 +120,43 @@ def faults(page: str, code: Places) -> list[str]:
 
 
 def test_page_and_code_name_each_other():
-    assert faults(PAGE.read_text(), cited()) == []
+    assert faults(theory(), cited()) == []
+
+
+def test_all_pages_of_the_theory_are_looked_at():
+    assert {path.stem for path in THEORY.glob("*.md")} == set(PAGES)
+
+
+def test_every_section_that_the_code_names_is_on_the_page_that_it_names():
+    named = re.compile(r"docs/theory/(\w+)\.md,?\s+sections? (\d+)")
+    sections = {name: re.findall(r"^## (\d+)\.", (THEORY / f"{name}.md").read_text(), re.MULTILINE) for name in PAGES}
+    places = [
+        (path.name, page, number)
+        for folder in ("ode_sgd", "tests", "simulations")
+        for path in (ROOT / folder).rglob("*.py")
+        for page, number in named.findall(path.read_text())
+    ]
+    assert len(places) > 20
+    assert [place for place in places if place[2] not in sections.get(place[1], [])] == []
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_every_number_in_the_code_is_an_equation(path):
-    numbers = set(numbered(PAGE.read_text()))
+    numbers = set(numbered(theory()))
     assert [(line, number) for line, number in mentioned(path) if number not in numbers] == []
 
 
 def test_every_number_in_the_pages_is_an_equation():
-    page = PAGE.read_text()
+    page = theory()
     numbers = set(numbered(page))
     assert set(re.findall(NUMBER, re.sub(r"\$[^$]*\$", "", page))) <= numbers
     # Elsewhere only beside the page's name: (3.7) may be any number.
     beside = re.compile(rf"(?:\btheory\b|THEORY)(?:\.md)?,? (?:equations? )?{NUMBER}")
-    others = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("simulations/**/*.md")]
+    others = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("simulations/**/*.md")]
     others += [*ROOT.glob("simulations/**/*.py"), *ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/*.py")]
     named_there = {(path.name, number) for path in others for number in beside.findall(path.read_text())}
     assert {number for _, number in named_there} <= numbers
-    assert ("howto.md", "3.6") in named_there
+    assert ("compare.md", "3.6") in named_there
 
 
 PAGE_OF_TWO = r"""
@@ -213,5 +236,6 @@ def h():
 
 
 if __name__ == "__main__":
-    PAGE.write_text(rewritten(PAGE.read_text(), cited()))
-    print("\n".join(faults(PAGE.read_text(), cited())) or "docs/theory.md and ode_sgd name each other")
+    table = THEORY / "equations.md"
+    table.write_text(rewritten(table.read_text(), cited()))
+    print("\n".join(faults(theory(), cited())) or "docs/theory/ and ode_sgd name each other")

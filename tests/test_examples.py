@@ -12,7 +12,7 @@ import pytest
 
 import ode_sgd
 
-API = Path(__file__).parents[1] / "docs" / "api.md"
+API = Path(__file__).parents[1] / "docs" / "reference" / "api.md"
 MOST_LINES = 4
 
 

@@ -79,7 +79,9 @@ def _slopes(fields: tuple[int, ...]) -> float:
 
 
 class FiniteLinear:
-    """Mean over SGD runs of a linear student at finite N, exact: e_k of docs/theory.md (7.1) and one term of order 1/N.
+    """Mean over SGD runs of a linear student at finite N, exact: one term of order 1/N more than the limit.
+
+    The limit are the equations of e_k, docs/theory/linear_network.md (7.1).
 
     E[(e.xi)^2 xi xi^T] = (e.Sigma e) Sigma + 2 Sigma e e^T Sigma for Gaussian xi, so that a step takes e_k by 1/N of
     -2 eta' lambda_k (1 - eta' lambda_k / N) e_k + eta'^2 lambda_k (2 eps_g + sigma^2).

@@ -45,8 +45,8 @@ def test_output_times_do_not_matter():
     reach=st.floats(-3.0, 4.0),
 )
 def test_no_plateau_in_any_sum_of_decaying_exponentials(rates, shares, reach):
-    # What a linear network without noise does (docs/theory.md (7.4)); steps of widely separated rates are flat on a
-    # logarithmic axis.
+    # What a linear network without noise does (docs/theory/linear_network.md (7.4)); steps of widely separated rates
+    # are flat on a logarithmic axis.
     alpha = np.concatenate([[0.0], np.geomspace(1e-6, 1.0, 400)]) * 10.0**reach
     error = sum(10.0**share * np.exp(-(10.0**rate) * alpha) for rate, share in zip(rates, shares, strict=False))
     curve = trajectory(alpha, error, resolution=1e-30)

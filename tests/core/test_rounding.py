@@ -235,7 +235,7 @@ def test_merging_keeps_order_weights_and_trace(values, tolerance):
 
 
 def eps_level(size):
-    """The level that docs/howto.md gives for float64."""
+    """The level that docs/howto/problem.md gives for float64."""
     return 2.0**-52 * (48.0 + 3.0 * size**0.5)
 
 

@@ -1,6 +1,6 @@
 """The ODE once more in plain loops over Gram matrices c (L, d, d), compiled as they stand: for many long references.
 
-Written from docs/theory.md sections 3 and 4; it shares no code with the package's kernels.
+Written from docs/theory/model.md sections 3 and 4; it shares no code with the package's kernels.
 """
 
 from dataclasses import dataclass

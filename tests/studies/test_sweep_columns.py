@@ -120,7 +120,8 @@ def test_the_escape_is_measured_without_a_plateau(rates, alone):
         slow = file["learning_rate"][...] < 1.0
         assert "plateau_length" not in file  # what was not asked for is not looked for
     assert np.isfinite(measured[slow]).sum() > 12
-    # The linearised flow is left by up to a tenth, and slow sectors still move: 12 % at most (docs/theory.md 10).
+    # The linearised flow is left by up to a tenth, and slow sectors still move: 12 % at most
+    # (docs/theory/measured.md section 10).
     np.testing.assert_allclose((measured / theory)[slow & np.isfinite(measured)], 1.0, atol=0.15)
     assert lacking <= {"not_left", "no_window"}
 

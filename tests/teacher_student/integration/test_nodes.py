@@ -56,7 +56,7 @@ def power_law():
     return Spectrum.power_law(2000, 1.0)
 
 
-# Nodes -> largest relative error of eps_g, docs/theory.md section 5.
+# Nodes -> largest relative error of eps_g, docs/theory/numerics.md section 5.
 ROWS = {
     "power law, smooth start": (power_law, smooth, {16: 2e-3, 32: 3e-7, 48: 3e-10}),
     "power law, random start": (power_law, rough, {32: 2.5e-5, 48: 1.2e-7, 64: 1.8e-9}),

@@ -12,7 +12,7 @@ DIGITS = 50
 
 
 def averages(C):
-    """A (2, 4), G (2, 2) and eps_g of an erf committee of two with a teacher of two, from docs/theory.md section 4."""
+    """A (2, 4), G (2, 2) and eps_g of erf, K = M = 2, from docs/theory/model.md section 4."""
     a, pi = (1, 1, -1, -1), mp.pi
     one = [1 + C[i][i] for i in range(4)]
 

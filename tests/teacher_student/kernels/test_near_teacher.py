@@ -25,7 +25,7 @@ def sixty_digits():
 
 
 class Exact:
-    """Averages of erf(x / sqrt 2), docs/theory.md section 4, for a covariance C (mp.matrix)."""
+    """Averages of erf(x / sqrt 2), docs/theory/model.md section 4, for a covariance C (mp.matrix)."""
 
     def __init__(self, C):
         self.C, self.d = C, C.rows
