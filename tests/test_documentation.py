@@ -1,8 +1,8 @@
 """What README and the pages show is run: Python from the top of a page to its end, `ode-sgd` as far as its arguments.
 
 The Python blocks of a page share their names, in an empty folder. A block that only illustrates stands below a comment
-`<!-- not run: why -->`; one below `<!-- file: NAME -->` is put into a file of that name first. A block of text right below
-a block of Python is what that prints.
+`<!-- not run: why -->`; one below `<!-- file: NAME -->` is put into a file of that name first. A block of text right
+below a block of Python is what that prints.
 """
 
 import argparse
