@@ -5,6 +5,7 @@ from pathlib import Path
 import h5py
 
 import ode_sgd
+from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.sweeps.task import do_together
 
 TABLES = {
@@ -57,3 +58,19 @@ def errors(folder):
 def names(folder: Path) -> list[str]:
     """Files of results, without their folders."""
     return sorted(path.name for path in Path(folder).glob("r*/*/*.h5"))
+
+
+def raising(monkeypatch, run, error, times=10**6):
+    """Let the study of one run raise, so many times; how often it was asked for."""
+    asked = []
+    original = Sweep.study
+
+    def study(self, number):
+        if number == run:
+            asked.append(number)
+            if len(asked) <= times:
+                raise error
+        return original(self, number)
+
+    monkeypatch.setattr(Sweep, "study", study)
+    return asked
