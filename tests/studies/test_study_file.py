@@ -14,6 +14,7 @@ from ode_sgd.studies.study_file import override_key, parse_study, read_study
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
 from ode_sgd.teacher_student.study_tables import Integration, RandomStart, Simulation, TypicalStart
 from tests.studies.study_tables import study_tables
+from tests.study_text import ONE_UNIT, changed, text_of
 
 
 def test_tables_become_the_public_objects():
@@ -100,12 +101,7 @@ def test_small_dimensions_are_fine_where_the_start_was_drawn_at_them():
 @pytest.fixture
 def study_path(tmp_path):
     path = tmp_path / "study.toml"
-    path.write_text(
-        '[spectrum]\nkind = "isotropic"\n'
-        "[problem]\nstudent_units = 1\nteacher_units = 1\nlearning_rate = 0.1\n"
-        '[start]\nkind = "typical"\nstudent_scale = 0.1\n'
-        "[integration]\nalpha = 1.0\n"
-    )
+    path.write_text(text_of(changed(ONE_UNIT, start={"kind": "typical", "student_scale": 0.1})))
     return path
 
 
