@@ -3,12 +3,11 @@
 import warnings
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from ode_sgd.core import check, rounding
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, ArrayLike
 from ode_sgd.core.errors import InvalidProblem
 
 ORDINARY = 500  # powers of two between which the largest entry is taken as it is: scaling by one is exact
@@ -39,7 +38,7 @@ class _Centred:
     rounded: Array
 
 
-def principal_values(X: Any) -> Principal:
+def principal_values(X: ArrayLike) -> Principal:
     """Eigenvalues of the sample covariance; raises as `principal_axes`."""
     centred = _centred(X)
     singular = np.asarray(np.linalg.svd(centred.data, compute_uv=False), np.float64)
@@ -50,7 +49,7 @@ def principal_values(X: Any) -> Principal:
     return _values(singular, axes, centred)
 
 
-def principal_axes(X: Any) -> tuple[Principal, Array]:
+def principal_axes(X: ArrayLike) -> tuple[Principal, Array]:
     """Those eigenvalues, and the rows (samples, N) of the data in their basis, in an eigenspace that of `_turned`.
 
     Raises
@@ -125,7 +124,7 @@ def _known(s: Array, noise: Array | float, centred: _Centred) -> Array:
     return np.asarray(own + given + _decomposed(s, features))
 
 
-def _centred(X: Any) -> _Centred:
+def _centred(X: ArrayLike) -> _Centred:
     data = check.array("X", X, "(samples, features)", 2)
     if data.shape[0] < 2:
         raise InvalidProblem(f"X has {data.shape[0]} sample; give at least 2")

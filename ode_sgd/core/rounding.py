@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.core import check, given
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, ArrayLike, Flags, Indices
 
 DOUBLE = float(np.finfo(np.float64).eps)
 STEP = 2.0  # between neighbours near 0, that are not one multiplet
@@ -36,7 +36,7 @@ class Merged:
     """
 
     eigenvalues: Array
-    counts: NDArray[np.int64]
+    counts: Indices
     zeroed: int
     joined: int
     groups: int
@@ -53,19 +53,19 @@ class Merged:
         )
 
 
-def precision(values: Any) -> float:
+def precision(values: ArrayLike) -> float:
     """eps of the numbers that were given: 1.2e-7 if they are float32; 2.2e-16 for float64 and for what is exact."""
     kind = _kind(values)
     return max(DOUBLE, float(np.finfo(kind).eps)) if kind.kind == "f" else DOUBLE
 
 
-def _kind(values: Any) -> np.dtype[Any]:
+def _kind(values: ArrayLike) -> np.dtype[Any]:
     """The type of the numbers; values that are none are refused where they are used."""
     numbers = given.real(values)
     return np.dtype(np.float64) if numbers is None else numbers.dtype
 
 
-def solver_level(values: Any) -> float:
+def solver_level(values: ArrayLike) -> float:
     """Width over which a diagonalisation scatters one multiple eigenvalue, as a fraction of the largest.
 
     eps (48 + 3 sqrt N), with eps of the values' own type. LAPACK's drivers ev, evd, evr, geev and gesdd gave at most
@@ -162,7 +162,7 @@ def _zeros_below_a_gap(values: Array, levels: Array) -> int:
     return 0 if faint or steep or exact or close else values.size - first
 
 
-def _of_groups(values: Array, apart: NDArray[np.bool_]) -> tuple[Array, Array]:
+def _of_groups(values: Array, apart: Flags) -> tuple[Array, Array]:
     """Of every value the highest and the lowest one of its group."""
     first = np.flatnonzero(np.append(True, apart))
     counts = np.diff(np.append(first, values.size))

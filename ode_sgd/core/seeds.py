@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.random.bit_generator import ISeedSequence
-from numpy.typing import NDArray
 
-Words = NDArray[np.uint64]
+from ode_sgd.core.arrays import Bits, Words
 
 # O'Neill's seed_seq, as in numpy/random/bit_generator.pyx, whose algorithm is frozen.
 POOL = 4  # 32-bit words
@@ -41,7 +40,7 @@ class Children:
     def __len__(self) -> int:
         return len(self._pool)
 
-    def words(self, count: int) -> Words:
+    def words(self, count: int) -> Bits:
         """`generate_state(count, numpy.uint64)` of each, (n, count)."""
         data = _hashed(np.tile(self._pool, (1, -(-count // 2))), INIT_B, MULTIPLY_B, 0, POOL * -(-count // 2))
         both = data.astype(np.uint64)
@@ -51,14 +50,14 @@ class Children:
 Seeds = Sequence[np.random.SeedSequence] | Children
 
 
-def words(seeds: Seeds, count: int) -> Words:
+def words(seeds: Seeds, count: int) -> Bits:
     """`generate_state(count, numpy.uint64)` of every seed, (n, count); the seeds are left as they are."""
     if isinstance(seeds, Children):
         return seeds.words(count)
     return np.array([seed.generate_state(count, np.uint64) for seed in seeds]).reshape(len(seeds), count)
 
 
-def lanes(seeds: Seeds, count: int) -> Words:
+def lanes(seeds: Seeds, count: int) -> Bits:
     """`seed_lanes(seed, count)` of every seed, (n, 4, count)."""
     state = words(seeds, 4 * count)
     return np.ascontiguousarray(state.reshape(len(state), count, 4).swapaxes(1, 2))
@@ -73,7 +72,7 @@ def generators(seeds: Seeds) -> list[np.random.Generator]:
 class _Given(ISeedSequence):
     """A seed sequence whose words are known."""
 
-    def __init__(self, state: Words) -> None:
+    def __init__(self, state: Bits) -> None:
         self._state = state
 
     def generate_state(self, n_words: int, dtype: Any = np.uint32) -> Any:
@@ -81,13 +80,13 @@ class _Given(ISeedSequence):
         return self._state
 
 
-def _hashed(values: Any, init: int, multiplier: int, begin: int, count: int) -> NDArray[np.uint32]:
+def _hashed(values: Words, init: int, multiplier: int, begin: int, count: int) -> Words:
     """(n, count) of words (n, 1) or (n, count): each hashed with the next of NumPy's running constants."""
     constants = _constants(init, multiplier, begin, count + 1)
-    mixed: NDArray[np.uint32] = (values ^ constants[:-1]) * constants[1:]
+    mixed: Words = (values ^ constants[:-1]) * constants[1:]
     return mixed ^ (mixed >> HALF)
 
 
 @functools.cache
-def _constants(init: int, multiplier: int, begin: int, count: int) -> NDArray[np.uint32]:
+def _constants(init: int, multiplier: int, begin: int, count: int) -> Words:
     return np.array([init * pow(multiplier, n, 2**32) % 2**32 for n in range(begin, begin + count)], np.uint32)

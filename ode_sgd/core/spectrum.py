@@ -4,13 +4,11 @@ import warnings
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import lcm
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ode_sgd.core import check, inputs, rounding
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, ArrayLike, Indices
 from ode_sgd.core.errors import InvalidProblem
 
 LARGEST = 10**15  # dimension; beyond, N_k are no longer exact in 64-bit floats
@@ -107,7 +105,7 @@ class Spectrum:
 
     @classmethod
     @check.underflow_is_zero
-    def from_eigenvalues(cls, values: Any, tolerance: float | None = None) -> "Spectrum":
+    def from_eigenvalues(cls, values: ArrayLike, tolerance: float | None = None) -> "Spectrum":
         """The spectrum of a covariance matrix from its N eigenvalues: equal ones merged, largest first.
 
         Parameters
@@ -157,7 +155,7 @@ class Spectrum:
 
     @classmethod
     @check.underflow_is_zero
-    def from_data(cls, X: Any, tolerance: float | None = None) -> "Spectrum":
+    def from_data(cls, X: ArrayLike, tolerance: float | None = None) -> "Spectrum":
         """The spectrum of a data set's sample covariance, scaled by one factor to Tr Sigma / N = 1.
 
         Parameters
@@ -248,7 +246,7 @@ class Spectrum:
         return check.integer("dimension", dimension, 1, LARGEST) * self.moment(1) ** 2 / self.moment(2)
 
     @check.underflow_is_zero
-    def sector_dimensions(self, dimension: int) -> NDArray[np.int64]:
+    def sector_dimensions(self, dimension: int) -> Indices:
         """N_k = N w_k, shape (L,).
 
         Raises

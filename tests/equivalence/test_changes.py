@@ -7,7 +7,8 @@ import pytest
 
 import ode_sgd
 from ode_sgd import theory
-from tests.equivalence.answers import ANSWERS, CHANGES, ELSEWHERE, RESULTS, before, close
+from tests.equivalence.answers import ANSWERS, ELSEWHERE, RESULTS, before, close
+from tests.equivalence.settings import CHANGES
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)

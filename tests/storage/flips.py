@@ -20,16 +20,12 @@ from ode_sgd.storage.stack import read_stack, read_table
 from ode_sgd.storage.sweep_folder import Failure, SweepFolder
 from ode_sgd.studies.sweeps.plot import plot_sweep
 from ode_sgd.teacher_student.simulation import replicas
+from tests.study_text import STUDY, changed
 
 PATIENCE = 60.0  # seconds without an answer
 RIGHT = ("refused", "same")
-STUDY = {
-    "spectrum": {"kind": "power_law", "distinct": 2, "beta": 1.0},
-    "problem": {"student_units": 2, "teacher_units": 2, "learning_rate": 0.5},
-    "start": {"kind": "random", "dimension": 40},
-    "integration": {"alpha": 20.0},
-}
-SWEEP = ode_sgd.Sweep(STUDY, {"problem.learning_rate": [0.1, 0.2, 0.4], "problem.output": ["committee", "mean_field"]})
+TABLES = changed(STUDY, start={"dimension": 40}, integration={"alpha": 20.0})
+SWEEP = ode_sgd.Sweep(TABLES, {"problem.learning_rate": [0.1, 0.2, 0.4], "problem.output": ["committee", "mean_field"]})
 PROBLEM = SWEEP.study(0).problem
 START = ode_sgd.OrderParameters.random(PROBLEM, 40, 0.3, seed=1)
 TIMES = np.linspace(0.0, 20.0, 21)
@@ -65,7 +61,7 @@ def write_checkpoint(path):
 
 def write_run(path):
     """ODE and simulation."""
-    ode_sgd.save(path, ode_sgd.integrate(PROBLEM, START, TIMES), simulated(), config=STUDY)
+    ode_sgd.save(path, ode_sgd.integrate(PROBLEM, START, TIMES), simulated(), config=TABLES)
 
 
 def write_sweep(folder):

@@ -16,26 +16,19 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-SWEEP = """[spectrum]
-kind = "power_law"
-distinct = 64
-beta = 1.0
-[problem]
-student_units = 2
-teacher_units = 2
-learning_rate = 0.5
-[start]
-kind = "random"
-dimension = 640
-student_scale = 0.1
-[integration]
-alpha = 1000.0
-rtol = 1e-9
-[sweep]
-problem.learning_rate = {{ logspace = [0.1, 0.9, {points}] }}
-replicas = 2
-"""
+from tests.study_text import study_text
+
 PATIENCE = 240.0  # seconds for one life of a driver
+
+
+def sweep_text(runs: int) -> str:
+    """A file of so many runs."""
+    return study_text(
+        spectrum={"distinct": 64},
+        start={"dimension": 640, "student_scale": 0.1},
+        integration={"alpha": 1000.0, "rtol": 1e-9},
+        sweep={"problem.learning_rate": {"logspace": [0.1, 0.9, runs // 2]}, "replicas": 2},
+    )
 
 
 def command(file: Path, folder: Path, *more: str) -> list[str]:
@@ -166,7 +159,7 @@ def study(root: Path, runs: int, kills: int, seed: int) -> tuple[list[str], int]
     import ode_sgd
 
     file = root / "kills.toml"
-    file.write_text(SWEEP.format(points=runs // 2))
+    file.write_text(sweep_text(runs))
     quiet, loud = root / "quiet", root / "loud"
     subprocess.run(command(file, quiet, "--runs-per-file", "5"), check=True, timeout=PATIENCE)
     told = disturbed(file, loud, runs // 2, kills, random.Random(seed), ["--runs-per-file", "2"])

@@ -22,35 +22,16 @@ import numpy as np
 
 import ode_sgd
 from tests.studies.kills import PATIENCE, gone, same, workers
+from tests.study_text import study_text
 
 STOPS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-STUDY = """[spectrum]
-kind = "power_law"
-distinct = 4
-beta = 1.0
-[problem]
-student_units = 2
-teacher_units = 2
-learning_rate = 0.5
-[start]
-kind = "random"
-dimension = 40
-student_scale = 0.1
-seed = 1
-[integration]
-alpha = 200.0
-{more}
-"""
-SIMULATION = """[simulation]
-dimension = 400
-replicas = 8
-seed = 0
-method = "explicit"
-"""
-SWEEP = """[sweep]
-problem.learning_rate = { linspace = [0.1, 0.9, 20] }
-replicas = 2
-"""
+STUDY = {
+    "spectrum": {"distinct": 4},
+    "start": {"dimension": 40, "student_scale": 0.1, "seed": 1},
+    "integration": {"alpha": 200.0},
+}
+SIMULATION = study_text(**STUDY, simulation={"dimension": 400, "replicas": 8, "seed": 0, "method": "explicit"})
+SWEEP = study_text(**STUDY, sweep={"problem.learning_rate": {"linspace": [0.1, 0.9, 20]}, "replicas": 2})
 
 
 def run_command(root: Path) -> list[str]:
@@ -122,14 +103,14 @@ def disturbed(
     root: Path,
     command: Callable[[Path], list[str]],
     check: Callable[..., None],
-    more: str,
+    text: str,
     numbers: list[signal.Signals],
 ) -> Counter[str]:
     """Send the signals one by one, each at a random moment of a life; what came of them."""
     chance, told = random.Random(len(numbers)), Counter[str]()
     for name in ("quiet", "loud"):
         (root / name).mkdir()
-        (root / name / "study.toml").write_text(STUDY.format(more=more))
+        (root / name / "study.toml").write_text(text)
     whole = PATIENCE
     for _ in range(2):  # the first one compiles
         subprocess.run(["rm", "-rf", str(root / "quiet" / "sweep")], check=True)
@@ -156,13 +137,13 @@ def study(root: Path, kills: int, stops: int, seed: int, share: float = 0.7) -> 
     chance.shuffle(numbers)
     first = int(np.ceil(share * len(numbers)))
     told = Counter[str]()
-    for name, command, check, more, part in (
+    for name, command, check, text, part in (
         ("run", run_command, check_run, SIMULATION, numbers[:first]),
         ("sweep", sweep_command, check_sweep, SWEEP, numbers[first:]),
     ):
         if part:
             (root / name).mkdir()
-            told += Counter({f"{name}, {k}": n for k, n in disturbed(root / name, command, check, more, part).items()})
+            told += Counter({f"{name}, {k}": n for k, n in disturbed(root / name, command, check, text, part).items()})
     return told
 
 

@@ -47,7 +47,7 @@ GOES_ON = "ode-sgd: interrupted; the same command goes on\n"
 )
 def test_a_signal_while_kernels_are_compiled_is_answered_soon(tmp_path, record_property, number, arguments, told):
     """All of them take ten seconds of the compiler, of which a pass takes half a second."""
-    (tmp_path / "study.toml").write_text(signals.STUDY.format(more=signals.SWEEP))
+    (tmp_path / "study.toml").write_text(signals.SWEEP)
     process = subprocess.Popen(
         [sys.executable, "-m", "ode_sgd", *arguments],
         cwd=tmp_path,

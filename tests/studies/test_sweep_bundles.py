@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 
 from ode_sgd.studies.sweeps import task as sweep_task
 from ode_sgd.studies.sweeps.manifest import open_folder
@@ -11,11 +10,6 @@ from ode_sgd.studies.sweeps.partition import Item, bundles, known_plan, plan_of
 from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies.sweeps import AXES, do_item, errors, names, tables
-
-
-@pytest.fixture
-def sweep():
-    return Sweep(tables(), AXES)
 
 
 def told(items, sweep, workers, *, measured=False):

@@ -184,7 +184,7 @@ def test_workers_that_die_in_their_first_moments(tmp_path, monkeypatch, deaths, 
 
 def test_a_fork_server_that_cannot_be_started(tmp_path):
     """The path of its socket has a hundred letters at most."""
-    (tmp_path / "scan.toml").write_text(kills.SWEEP.format(points=3))
+    (tmp_path / "scan.toml").write_text(kills.sweep_text(6))
     long = tmp_path / ("x" * 100)
     long.mkdir()
     command = kills.command(tmp_path / "scan.toml", tmp_path / "out")
@@ -209,7 +209,7 @@ def test_kill_minus_nine(tmp_path, record_property):
 @contextmanager
 def started(tmp_path, *more):
     """A driver of 600 runs on two processes, in a session of its own; ended whatever happens."""
-    (tmp_path / "scan.toml").write_text(kills.SWEEP.format(points=300))
+    (tmp_path / "scan.toml").write_text(kills.sweep_text(600))
     hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # where the tests run under nohup, too
     driver = subprocess.Popen(
         kills.command(tmp_path / "scan.toml", tmp_path / "out", *more),

@@ -11,12 +11,7 @@ from ode_sgd.studies.sweeps import compute as sweep_compute
 from ode_sgd.studies.sweeps.manifest import open_folder
 from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
-from tests.studies.sweeps import AXES, tables
-
-
-@pytest.fixture
-def sweep():
-    return Sweep(tables(), AXES)
+from tests.studies.sweeps import tables
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])

@@ -17,23 +17,17 @@ from ode_sgd.studies.study_file import parse_study
 from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.teacher_student.simulation.chain import LANES
 from tests.studies.sweeps import AXES, tables
+from tests.study_text import ONE_UNIT, changed, text_of
 
 # Of the few kernels of SciPy's methods.
-STUDY = """
-[spectrum]
-kind = "isotropic"
-[problem]
-student_units = 1
-teacher_units = 1
-learning_rate = 0.1
-activation = "linear"
-[start]
-kind = "random"
-dimension = 10
-[integration]
-alpha = 1.0
-method = "DOP853"
-"""
+STUDY = text_of(
+    changed(
+        ONE_UNIT,
+        problem={"activation": "linear"},
+        start={"kind": "random", "dimension": 10},
+        integration={"method": "DOP853"},
+    )
+)
 
 
 def warm_in_process(folder, *arguments, **environment):

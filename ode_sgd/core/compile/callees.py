@@ -23,8 +23,8 @@ from numba.core.extending import (
     unbox,
 )
 from numba.core.typing.templates import AttributeTemplate, signature
-from numpy.typing import NDArray
 
+from ode_sgd.core.arrays import Indices
 from ode_sgd.core.compile.references import Reference, short
 
 
@@ -146,7 +146,7 @@ class Callees:
         self.kinds = [Callee(kinds, _known_result(kernel.py_func, kinds)) for kernel, kinds in self.callees]
         self._numba_type_ = Table(tuple(zip(callees, self.kinds, strict=True)))
         self._lock = threading.Lock()
-        self._addresses: NDArray[np.int64] | None = None
+        self._addresses: Indices | None = None
 
     @property
     def address(self) -> int:

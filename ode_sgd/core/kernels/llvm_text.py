@@ -17,6 +17,7 @@ from numba.core import cgutils, types
 from numba.core.extending import intrinsic
 from numba.np import arrayobj
 
+from ode_sgd.core.compile.generated_source import defined_by
 from ode_sgd.core.compile.kernel import SUM_FLAGS
 from ode_sgd.core.kernels.vector_type import WIDTH, splat
 
@@ -26,13 +27,11 @@ _OPERATIONS = {ast.Add: "fadd", ast.Sub: "fsub", ast.Mult: "fmul", ast.Div: "fdi
 
 
 def written(text: str, title: str) -> Callable[..., None]:
-    """The function in `text`, for use in kernels; `title` is its file's name where it runs as Python."""
+    """The function in `text`, for use in kernels; `title` as in generated_source.py."""
+    if numba.config.DISABLE_JIT:
+        return defined_by(text, title, sqrt=sqrt)
     function = ast.parse(text).body[0]
     assert isinstance(function, ast.FunctionDef)
-    namespace: dict[str, Any] = {"sqrt": sqrt}
-    if numba.config.DISABLE_JIT:
-        exec(compile(text, title, "exec"), namespace)
-        return namespace[function.name]
     names = [argument.arg for argument in function.args.args]
 
     def typed(*kinds: Any) -> Any:
@@ -45,9 +44,8 @@ def written(text: str, title: str) -> Callable[..., None]:
         return types.none(*kinds), write
 
     listed = ", ".join(names)  # Numba asks for an argument of each name
-    namespace["typed"] = typed
-    exec(f"def {function.name}(typing, {listed}):\n    return typed({listed})\n", namespace)
-    return intrinsic(namespace[function.name])
+    stub = f"def {function.name}(typing, {listed}):\n    return typed({listed})\n"
+    return intrinsic(defined_by(stub, f"type of {title}", typed=typed))
 
 
 class _Writer:

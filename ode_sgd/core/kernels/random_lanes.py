@@ -12,10 +12,8 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Bits
 from ode_sgd.core.compile.kernel import kernel
-
-Bits = NDArray[np.uint64]
 
 # Constants are typed: numba turns uint64 combined with a plain int into a float.
 _1, _12, _17, _19, _23, _30, _31, _32, _41, _45, _52, _62 = (

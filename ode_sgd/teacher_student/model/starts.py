@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ode_sgd.core import check
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.errors import InvalidStart
 
-Sizes = NDArray[np.int64]
+Sizes = Indices  # (L,), N_k
 
 ROUNDING = float(np.finfo(float).eps)
 

@@ -1,10 +1,9 @@
 """The linear network's critical learning rate and floor (docs/theory/linear_network.md section 7)."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ode_sgd.core import check
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Flags
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters, require_start
 from ode_sgd.teacher_student.model.problem import Problem
@@ -88,7 +87,7 @@ def effective_rate(problem: Problem) -> float:
     return problem.learning_rate * float(problem.v @ problem.v)
 
 
-def moves(problem: Problem) -> NDArray[np.bool_]:
+def moves(problem: Problem) -> Flags:
     """Which sectors are learned, (L,): trained, with variance, by a student whose second layer is not zero."""
     return (problem.learning * problem.spectrum.eigenvalues > 0.0) & bool(problem.v.any())
 

@@ -18,6 +18,7 @@ from ode_sgd.core.compile import cache_folder, machine_code, news, processor
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.errors import ProcessorError
 from tests.core.compile.probe import PARTS
+from tests.study_text import ONE_UNIT, changed, text_of
 
 PROBE = Path(__file__).with_name("probe.py")
 
@@ -213,10 +214,8 @@ def test_kinds_that_are_refused(monkeypatch):
 
 
 def test_a_kind_that_is_refused_ends_a_command(tmp_path):
-    (tmp_path / "study.toml").write_text(
-        '[spectrum]\nkind = "isotropic"\n[problem]\nstudent_units = 1\nteacher_units = 1\nlearning_rate = 0.1\n'
-        '[start]\nkind = "random"\ndimension = 10\nseed = 0\n[integration]\nalpha = 1.0\n'
-    )
+    tables = changed(ONE_UNIT, start={"kind": "random", "dimension": 10, "seed": 0})
+    (tmp_path / "study.toml").write_text(text_of(tables))
     command = [sys.executable, "-m", "ode_sgd", "run", str(tmp_path / "study.toml"), "-o", str(tmp_path / "a.h5")]
     settings = {**os.environ, processor.CHOICE: "pentium"}
     done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=300, check=False)

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.vector_type import room
 from ode_sgd.teacher_student.kernels.averages import load
 from ode_sgd.teacher_student.kernels.coefficients.pair_fields import pairs_of
 from ode_sgd.teacher_student.kernels.sectors.eigenbasis import turn_large_covariance
-from ode_sgd.teacher_student.kernels.sectors.layout import Indices, row_count
+from ode_sgd.teacher_student.kernels.sectors.layout import row_count
 
 FIELDS_FROM = 16  # K + M from which this pays
 PRODUCTS = 40  # with the coupling, before the dense way is taken

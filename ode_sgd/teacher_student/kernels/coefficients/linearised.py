@@ -8,11 +8,10 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.teacher_student.kernels.averages import load
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import ANY
-from ode_sgd.teacher_student.kernels.sectors.layout import Indices
 
 
 @functools.cache

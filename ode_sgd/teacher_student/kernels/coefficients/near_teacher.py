@@ -16,12 +16,11 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.teacher_student.kernels.averages import load
 from ode_sgd.teacher_student.kernels.coefficients.difference_fields import fields_of, largest_difference
 from ode_sgd.teacher_student.kernels.coefficients.linearised import linearised_coefficients
-from ode_sgd.teacher_student.kernels.sectors.layout import Indices
 
 # `largest_difference` below which derivatives are those of the leading order, in error by |delta|; above it those of
 # the overlaps' form, which cancel to that order, are in error by rounding / |delta|, more for teachers longer than one.

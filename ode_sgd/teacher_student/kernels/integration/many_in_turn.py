@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.teacher_student.kernels.integration.rosenbrock import Control, Outputs, Scratch, advance, method
 from ode_sgd.teacher_student.kernels.integration.step_algebra import Small
 from ode_sgd.teacher_student.kernels.integration.step_control import RUNNING
-from ode_sgd.teacher_student.kernels.sectors.layout import Indices
 from ode_sgd.teacher_student.kernels.sectors.sector_passes import Sectors
 
 

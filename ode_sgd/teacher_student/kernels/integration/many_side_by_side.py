@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.compile.references import refer
 from ode_sgd.core.kernels.vector_type import WIDTH, as_lanes, choose, room
@@ -25,7 +25,7 @@ from ode_sgd.teacher_student.kernels.integration.step_control import (
 )
 from ode_sgd.teacher_student.kernels.integration.steps_side_by_side import rosenbrock_lanes
 from ode_sgd.teacher_student.kernels.sectors.generated_block import shape_variant
-from ode_sgd.teacher_student.kernels.sectors.layout import Indices, overlap_index, row_count
+from ode_sgd.teacher_student.kernels.sectors.layout import overlap_index, row_count
 from ode_sgd.teacher_student.kernels.sectors.sector_passes import Sectors, sector_passes
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.callees import callees
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.compile.references import refer, reference_to
@@ -33,7 +33,7 @@ from ode_sgd.teacher_student.kernels.integration.step_control import (
 )
 from ode_sgd.teacher_student.kernels.sectors.blocks import LANES
 from ode_sgd.teacher_student.kernels.sectors.eigenbasis import turn_covariance
-from ode_sgd.teacher_student.kernels.sectors.layout import Indices, row_count
+from ode_sgd.teacher_student.kernels.sectors.layout import row_count
 from ode_sgd.teacher_student.kernels.sectors.sector_passes import (
     SECTORS,
     Sectors,

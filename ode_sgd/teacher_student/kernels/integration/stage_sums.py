@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from ode_sgd.core.compile.generated_source import defined_by
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.llvm_text import written
 from ode_sgd.teacher_student.kernels.integration import rodas5p
@@ -19,14 +20,13 @@ def stage_sums(every: int = 2) -> Callable[..., None]:
     out for every second count (after an odd one the weights have a zero), or for every one.
     """
     counts = range(0, rodas5p.STAGES + 1, every)
-    namespace: dict[str, Any] = {f"sums{most}": written(_sums(most), f"<sums of {most} stages>") for most in counts}
-    namespace["__name__"] = __name__
+    parts: dict[str, Any] = {f"sums{most}": written(_sums(most), f"sums of {most} stages") for most in counts}
     lines = [f"def stage_sums({ARGUMENTS}):"]
     for most in counts:
         lines += [f"    {'elif' if most else 'if'} count <= {most}:", f"        sums{most}({ARGUMENTS})"]
-    exec(compile("\n".join(lines), "<stage_sums>", "exec"), namespace)
     variant = f"every{every}"
-    return kernel(variant, sums=True, inline=True, always=True)(namespace["stage_sums"])  # such a call is slow
+    function = defined_by("\n".join(lines), f"stage_sums, {variant}", __name__=__name__, **parts)
+    return kernel(variant, sums=True, inline=True, always=True)(function)  # such a call is slow
 
 
 def _sums(most: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.vector_type import zeros
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import ANY, coefficient_kernels
@@ -31,7 +31,6 @@ from ode_sgd.teacher_student.kernels.sectors.eigenbasis import (
     turns,
 )
 from ode_sgd.teacher_student.kernels.sectors.generated_block import one_of_its_kind, shape_variant
-from ode_sgd.teacher_student.kernels.sectors.layout import Indices
 from ode_sgd.teacher_student.kernels.sectors.small_matrices import factorise, substitute, symmetric_eigen
 
 

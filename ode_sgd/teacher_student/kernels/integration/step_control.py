@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
-from ode_sgd.teacher_student.kernels.sectors.layout import Indices
 
 # Status of a run.
 RUNNING, COMPLETE, DIVERGED, STEP_SIZE, STEP_LIMIT, SPECIALISED = 0, 1, 2, 3, 4, 5

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.vector_type import any_lane, choose, room, zeros
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
@@ -29,7 +29,6 @@ from ode_sgd.teacher_student.kernels.integration.step_algebra import Small, coef
 from ode_sgd.teacher_student.kernels.integration.step_control import SLACK, sums_error
 from ode_sgd.teacher_student.kernels.sectors.eigenbasis import moving_directions, turns
 from ode_sgd.teacher_student.kernels.sectors.generated_block import shape_variant
-from ode_sgd.teacher_student.kernels.sectors.layout import Indices
 from ode_sgd.teacher_student.kernels.sectors.sector_passes import Sectors, sector_passes, sector_sums
 
 

@@ -18,12 +18,11 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.vector_type import room
 from ode_sgd.teacher_student.kernels.averages import load
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import ANY
-from ode_sgd.teacher_student.kernels.sectors.layout import Indices
 
 
 class Turns(NamedTuple):

@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from ode_sgd.core.compile.generated_source import name_in
 from ode_sgd.core.kernels.llvm_text import written
 from ode_sgd.teacher_student.kernels.sectors import block_loops
 from ode_sgd.teacher_student.kernels.sectors.blocks import LANES
@@ -99,7 +100,7 @@ class _Shape:
 
 
 def _compiled(shape: _Shape, text: str) -> Callable[..., Any]:
-    return written(text, f"<{text[4 : text.index('(')]}, K = {shape.K}, M = {shape.M}>")
+    return written(text, f"{name_in(text)}, K = {shape.K}, M = {shape.M}, {shape.lanes} lanes")
 
 
 def _matrix(name: str, rows: int, columns: int) -> list[str]:

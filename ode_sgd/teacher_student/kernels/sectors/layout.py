@@ -7,12 +7,9 @@ move. Where the teacher's overlaps are wanted beside them, the upper triangle of
 import functools
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
-
-Indices = NDArray[np.int64]
 
 
 @kernel(inline=True)

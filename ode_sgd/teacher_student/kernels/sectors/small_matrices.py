@@ -4,10 +4,9 @@ from math import sqrt
 
 import numpy as np
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.vector_type import room
-from ode_sgd.teacher_student.kernels.sectors.layout import Indices
 
 
 @kernel()

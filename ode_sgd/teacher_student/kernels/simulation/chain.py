@@ -12,13 +12,13 @@ networks, chain_loops.py. A block of a replica is the same wherever a call to `a
 import functools
 from collections.abc import Callable
 from math import copysign, sqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Bits
+from ode_sgd.core.compile.generated_source import defined_by, name_in
 from ode_sgd.core.compile.kernel import kernel
-from ode_sgd.core.kernels.random_lanes import Bits
 from ode_sgd.teacher_student.kernels.simulation import chain_draws, chain_loops
 from ode_sgd.teacher_student.kernels.simulation.chain_code import fields_text, state_rows, step_text
 
@@ -65,12 +65,8 @@ def new_block(sectors: int, fields: int, teachers: int, noisy: bool, lanes: int)
 
 def _written(text: str, activation: str, variant: str, lanes: int) -> Callable[..., None]:
     """Compile one function of chain_code.py."""
-    name = text[4 : text.index("(")]
-    both = chain_draws.value_and_slope(activation)
-    namespace: dict[str, Any] = {"__name__": __name__, "both": both, "sqrt": sqrt, "copysign": copysign, "LANES": lanes}
-    exec(compile(text, f"<{name}, {variant}>", "exec"), namespace)
-    function: Callable[..., None] = kernel(variant)(namespace[name])
-    return function
+    names = {"both": chain_draws.value_and_slope(activation), "sqrt": sqrt, "copysign": copysign, "LANES": lanes}
+    return kernel(variant)(defined_by(text, f"{name_in(text)}, {variant}", __name__=__name__, **names))
 
 
 @functools.cache

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Bits
 from ode_sgd.core.compile.kernel import kernel
-from ode_sgd.core.kernels.random_lanes import Bits, next_bits, normal_pair, unit_interval
+from ode_sgd.core.kernels.random_lanes import next_bits, normal_pair, unit_interval
 from ode_sgd.teacher_student.kernels.averages import load
 
 Words = tuple[np.uint64, np.uint64, np.uint64, np.uint64, np.uint64]

@@ -14,16 +14,13 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Bits, Indices
 from ode_sgd.core.compile.kernel import kernel
-from ode_sgd.core.kernels.random_lanes import Bits, fill_normals, fill_normals_float32
+from ode_sgd.core.kernels.random_lanes import fill_normals, fill_normals_float32
 from ode_sgd.teacher_student.kernels.averages import load
 from ode_sgd.teacher_student.kernels.sectors.generated_block import shape_variant
 from ode_sgd.teacher_student.kernels.simulation.weight_pass import dot, move, weight_pass
-
-Indices = NDArray[np.int64]
 
 LANES = 64
 TILE = 8 * LANES  # normals drawn at once

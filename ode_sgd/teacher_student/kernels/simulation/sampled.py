@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Bits
 from ode_sgd.core.compile.kernel import kernel
-from ode_sgd.core.kernels.random_lanes import Bits, next_bits, normal_pair, unit_interval
+from ode_sgd.core.kernels.random_lanes import next_bits, normal_pair, unit_interval
 from ode_sgd.teacher_student.kernels.averages import load
 from ode_sgd.teacher_student.kernels.simulation.weight_pass import dot, move
 

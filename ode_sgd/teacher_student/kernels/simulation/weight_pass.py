@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ode_sgd.core.arrays import Array
+from ode_sgd.core.compile.generated_source import defined_by
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.teacher_student.kernels.sectors.generated_block import shape_variant
 
@@ -62,7 +63,7 @@ def _unit_by_unit(
         xi[begin + n] = fresh[n]
 
 
-def _columns(K: int, M: int) -> str:
+def columns_text(K: int, M: int) -> str:
     """The loop over the inputs, for arrays of one tile: xN are the sums, fN the factors of the last update."""
     inside = ["old, new = xi[n], amplitude[n] * normals[n]"]
     for i in range(K):
@@ -76,7 +77,7 @@ def _columns(K: int, M: int) -> str:
     return "\n".join([*lines, f"    return {', '.join(sums)}", ""])
 
 
-def _tile(K: int, M: int) -> str:
+def _tile_text(K: int, M: int) -> str:
     """Slices for `columns`, whose sums go to the fields."""
     columns = [*(f"J[{i}, begin:end]" for i in range(K)), *(f"B[{n}, begin:end]" for n in range(M))]
     columns += [*(f"factors[{i}]" for i in range(K)), "xi[begin:end]", "amplitude[begin:end]", "normals"]
@@ -97,9 +98,8 @@ def weight_pass(K: int, M: int) -> Callable[..., None]:
     """
     if shape_variant(K, M) == "any":
         return _unit_by_unit
-    namespace: dict[str, Any] = {"__name__": __name__, "moved": moved}
-    for text, sums in ((_columns(K, M), True), (_tile(K, M), False)):
-        name = text[4 : text.index("(")]
-        exec(compile(text, f"<{name}, K = {K}, M = {M}>", "exec"), namespace)
-        namespace[name] = kernel(inline=True, sums=sums)(namespace[name])
-    return namespace["tile"]
+    shape = f"K = {K}, M = {M}"
+    columns = defined_by(columns_text(K, M), f"columns, {shape}", __name__=__name__, moved=moved)
+    compiled = kernel(inline=True, sums=True)(columns)
+    tile = defined_by(_tile_text(K, M), f"tile, {shape}", __name__=__name__, columns=compiled)
+    return kernel(inline=True)(tile)
