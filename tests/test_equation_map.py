@@ -159,6 +159,24 @@ def test_every_number_in_the_pages_is_an_equation():
     assert ("compare.md", "3.6") in named_there
 
 
+def searches():
+    """Equation, text to search for and file of the page's table of fifteen formulas."""
+    table = (THEORY / "equations.md").read_text().partition("## Fifteen formulas")[2].partition("\n## ")[0]
+    return re.findall(rf"^\|[^|]*\| {NUMBER} \| `([^`]+)` \| `([^`]+)` \|$", table, re.MULTILINE)
+
+
+def test_fifteen_formulas_are_listed():
+    assert len(searches()) == 15
+
+
+@pytest.mark.parametrize(("number", "text", "file"), searches())
+def test_a_formula_is_found_by_one_search(number, text, file):
+    files = [path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if text in path.read_text()]
+    assert files == [file]
+    assert (PACKAGE / file).read_text().count(text) == 1
+    assert file in {place.partition(":")[0] for place in cited()[number]}
+
+
 PAGE_OF_TWO = r"""
 $$ a \tag{1.1} $$
 $$ b \tag{1.2} $$
