@@ -65,3 +65,11 @@ def test_an_example_that_is_missing_or_wrong_is_found():
     assert example(without) == ""
     test = doctest.DocTestParser().get_doctest(example(wrong), {}, "wrong", None, None)
     assert doctest.DocTestRunner(verbose=False).run(test, out=lambda _: None).failed == 1
+
+
+@pytest.mark.parametrize("value", list(public()))
+def test_every_public_name_is_on_the_page_of_the_api(value):
+    listed = re.findall(r"^::: ([\w.]+)$", API.read_text(), re.MULTILINE)
+    homes = [f"{value.__module__}.{value.__name__}", value.__module__]
+    homes += [f"{package.__name__}.{value.__name__}" for package in (ode_sgd.theory, ode_sgd.plots)]
+    assert set(homes) & set(listed), f"{value.__module__}.{value.__name__} is not on the page"
