@@ -87,10 +87,12 @@ def _parsed(text: str) -> ast.Module:
 
 
 def own_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """How many lines a function has without its docstring, its decorators and what is defined inside it."""
+    """How many lines a long function has without its docstring, its decorators and what is defined inside it."""
     lines = set(range(function.lineno, function.end_lineno + 1))
     if ast.get_docstring(function) is not None:
         lines -= set(range(function.body[0].lineno, function.body[0].end_lineno + 1))
+    if len(lines) <= LINES_OF_A_FUNCTION:
+        return len(lines)
     for inner in ast.walk(function):
         if inner is not function and isinstance(inner, (*FUNCTIONS, ast.ClassDef)):
             first = min([inner.lineno, *(decorator.lineno for decorator in inner.decorator_list)])
