@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export MPLBACKEND := Agg
 
-.PHONY: demo test check lint bench kills signals flips malformed battery processors docs clean
+.PHONY: demo test check check-fast lint bench kills signals flips malformed battery processors docs clean
 .DEFAULT_GOAL := demo
 
 # The install is skipped while nothing that it depends on has changed.
@@ -28,6 +28,10 @@ test: demo check
 
 check: lint
 	$(BIN)/python -m pytest -n 2
+
+# At most a tenth of the processor time of `check`, once kernels are compiled: lint, and tests of every part.
+check-fast: lint
+	$(BIN)/python -m pytest @tests/fast.txt
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .

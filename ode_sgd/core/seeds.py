@@ -57,7 +57,7 @@ def words(seeds: Seeds, count: int) -> Bits:
     return np.array([seed.generate_state(count, np.uint64) for seed in seeds]).reshape(len(seeds), count)
 
 
-def lanes(seeds: Seeds, count: int) -> Bits:
+def lane_states(seeds: Seeds, count: int) -> Bits:
     """`seed_lanes(seed, count)` of every seed, (n, 4, count)."""
     state = words(seeds, 4 * count)
     return np.ascontiguousarray(state.reshape(len(state), count, 4).swapaxes(1, 2))

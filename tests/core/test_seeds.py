@@ -33,5 +33,5 @@ def test_streams_of_either_kind_of_seeds():
     for given in (own, numpys):
         for generator, one in zip(seeds.generators(given), numpys, strict=True):
             np.testing.assert_array_equal(generator.standard_normal(9), np.random.default_rng(one).standard_normal(9))
-        for lanes, one in zip(seeds.lanes(given, 8), numpys, strict=True):
+        for lanes, one in zip(seeds.lane_states(given, 8), numpys, strict=True):
             np.testing.assert_array_equal(lanes, seed_lanes(one, 8))

@@ -76,7 +76,7 @@ def many_weights(grams: Sequence[Array], sizes: Sizes, generators: Sequence[np.r
     begin = 0
     for k, size in enumerate(sizes):
         root, spanned = (np.array([roots[id(gram)][part][k] for gram in grams]) for part in (0, 1))
-        np.matmul(root, _frames(spanned, int(size), generators), out=weights[:, :, begin : begin + size])
+        np.matmul(root, _orthonormal_rows(spanned, int(size), generators), out=weights[:, :, begin : begin + size])
         begin += size
     return weights
 
@@ -103,7 +103,7 @@ def _roots(gram: Array, sizes: Sizes) -> tuple[list[Array], list[Array]]:
     return roots, projectors
 
 
-def _frames(spanned: Array, size: int, generators: Sequence[np.random.Generator]) -> Array:
+def _orthonormal_rows(spanned: Array, size: int, generators: Sequence[np.random.Generator]) -> Array:
     """F (n, d, size), each uniform among those with F F^T = 1, or, for size < d, F F^T = `spanned`, a projector.
 
     F is the orthogonal factor of normal numbers: that of QR with a positive diagonal, or the polar one, U V^T of their

@@ -8,7 +8,7 @@ import numpy as np
 
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
-from ode_sgd.core.seeds import Seeds, generators, lanes
+from ode_sgd.core.seeds import Seeds, generators, lane_states
 from ode_sgd.teacher_student.kernels.simulation.explicit import LANES, NORMALS, TILE, explicit_steps, sector_grams
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.model.starts import Sizes
@@ -40,7 +40,7 @@ class ExplicitNetworks:
         (K, M), (n, _, N) = (problem.student_units, problem.teacher_units), weights.shape
         self.J, self.B = _aligned(weights[:, :K]), _aligned(weights[:, K:])
         self._ends = np.cumsum(sizes)
-        self._sources: Any = generators(seeds) if normals == "pcg64" else _aligned(lanes(seeds, LANES))
+        self._sources: Any = generators(seeds) if normals == "pcg64" else _aligned(lane_states(seeds, LANES))
         self._constants = (
             _amplitude(problem.spectrum.eigenvalues.tobytes(), np.asarray(sizes, np.int64).tobytes()),
             problem.signed_weights,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ode_sgd.core.arrays import Array
-from ode_sgd.core.seeds import Seeds, lanes
+from ode_sgd.core.seeds import Seeds, lane_states
 from ode_sgd.teacher_student.kernels.simulation.sampled import sampled_steps
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.model.starts import Sizes
@@ -24,7 +24,7 @@ class SampledNetworks:
         K, (n, units, N) = problem.student_units, weights.shape
         self.J, self.B = weights[:, :K].copy(), weights[:, K:].copy()
         self._ends = np.cumsum(sizes)
-        self._streams = lanes(seeds, 1)
+        self._streams = lane_states(seeds, 1)
         learned = int(self._ends[problem.trainable - 1]) if problem.trainable else N
         self._constants = inputs, problem.signed_weights, problem.learning_rate, problem.label_noise, learned
         self._advance = sampled_steps(problem.activation)

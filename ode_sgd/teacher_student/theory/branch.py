@@ -19,7 +19,7 @@ from ode_sgd.teacher_student.theory.branch_fixed_point import (
     SPREAD,
     TINY,
     Approach,
-    Rest,
+    SymmetricFixedPoint,
     Teacher,
     at_level,
     at_rest,
@@ -35,7 +35,7 @@ NEAR = 0.3  # a run within this fraction of a height, or half-way to the other o
 Start = OrderParameters | Trajectory | None
 
 
-def saddle(problem: Problem, start: Start, branch: str | None) -> Rest:
+def saddle(problem: Problem, start: Start, branch: str | None) -> SymmetricFixedPoint:
     """The saddle of a named branch, or where that is None of the one that the start leads to; checks its arguments."""
     check.instance("problem", problem, Problem)
     if branch is not None:
@@ -54,7 +54,7 @@ def saddle(problem: Problem, start: Start, branch: str | None) -> Rest:
     return _nearer(identical, split, followed.approach(problem, start, identical, split))
 
 
-def saddle_of_run(trajectory: Trajectory) -> Rest:
+def saddle_of_run(trajectory: Trajectory) -> SymmetricFixedPoint:
     """The saddle that a run leaves; that of an orthonormal teacher where every replica has one of its own."""
     problem = trajectory.problem
     teacher = teacher_of(problem, trajectory if trajectory.T.ndim == 2 else None)
@@ -62,7 +62,7 @@ def saddle_of_run(trajectory: Trajectory) -> Rest:
     return _left(problem, teacher, _seen(trajectory))
 
 
-def _left(problem: Problem, teacher: Teacher, run: Approach) -> Rest:
+def _left(problem: Problem, teacher: Teacher, run: Approach) -> SymmetricFixedPoint:
     """The saddle that a run leaves.
 
     The split one is found in many steps. It is not looked for where the run is at the identical one most of the time,
@@ -75,7 +75,7 @@ def _left(problem: Problem, teacher: Teacher, run: Approach) -> Rest:
     return identical if split is None else _nearer(identical, split, run)
 
 
-def _nearer(identical: Rest, split: Rest, run: Approach) -> Rest:
+def _nearer(identical: SymmetricFixedPoint, split: SymmetricFixedPoint, run: Approach) -> SymmetricFixedPoint:
     """The one near whose height the run is for longer, or where both have the same, the one whose Delta is nearer."""
     apart = abs(np.log(max(identical.height, TINY) / max(split.height, TINY)))
     if apart < np.log1p(BAND):
@@ -84,7 +84,7 @@ def _nearer(identical: Rest, split: Rest, run: Approach) -> Rest:
     return split if run.stay(split.height, near) > run.stay(identical.height, near) else identical
 
 
-def _split(problem: Problem, teacher: Teacher) -> Rest | None:
+def _split(problem: Problem, teacher: Teacher) -> SymmetricFixedPoint | None:
     """The split saddle; None where there is none but the identical one."""
     try:
         split = at_rest(problem, teacher, "split")

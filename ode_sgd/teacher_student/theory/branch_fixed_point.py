@@ -49,7 +49,7 @@ class Approach:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rest:
+class SymmetricFixedPoint:
     """A fixed point, and the teacher of which it is one."""
 
     branch: str
@@ -100,14 +100,16 @@ class Rest:
         return self.own / self.trace
 
 
-def at_rest(problem: Problem, teacher: Teacher, branch: str) -> Rest:
+def at_rest(problem: Problem, teacher: Teacher, branch: str) -> SymmetricFixedPoint:
     """The fixed point of one branch."""
     require_symmetry(problem)
     trace, noise = problem.spectrum.moment(1), 0.0 if problem.gradient_flow else problem.learning_rate
     space = SymmetricSpace(problem)
     find = fixed_point.identical if branch == "identical" else fixed_point.split
     point = find(space, teacher.T, noise * trace)
-    return Rest(branch=branch, space=space, point=point, T=teacher.T, t=teacher.t, noise=noise, trace=trace)
+    return SymmetricFixedPoint(
+        branch=branch, space=space, point=point, T=teacher.T, t=teacher.t, noise=noise, trace=trace
+    )
 
 
 def own_part(Q: Array) -> Array:
@@ -126,7 +128,7 @@ def at_level(rising: Array, level: float, values: Array) -> float:
     return float(values[row] + share * (values[row + 1] - values[row]))
 
 
-def own_parts_grow(identical: Rest, Delta: float) -> bool:
+def own_parts_grow(identical: SymmetricFixedPoint, Delta: float) -> bool:
     """Whether students with this Delta would grow apart to the split saddle; False also where that cannot be told."""
     Delta = max(Delta, LEAST * float(identical.point.fields[-2]))
     try:

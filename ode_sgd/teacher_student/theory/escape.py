@@ -11,7 +11,7 @@ from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.theory import branch as branches
 from ode_sgd.teacher_student.theory import closed_forms
 from ode_sgd.teacher_student.theory.branch import Start
-from ode_sgd.teacher_student.theory.branch_fixed_point import Rest
+from ode_sgd.teacher_student.theory.branch_fixed_point import SymmetricFixedPoint
 from ode_sgd.teacher_student.theory.escape_modes import clusters, linearisation
 
 
@@ -124,7 +124,7 @@ def escape_law(problem: Problem, start: Start = None, branch: str | None = None)
     )
 
 
-def growth_rates(problem: Problem, rest: Rest, start: Start) -> list[float]:
+def growth_rates(problem: Problem, rest: SymmetricFixedPoint, start: Start) -> list[float]:
     """Positive growth rates of one copy of the breaking modes (there are K - 1 copies), falling."""
     rates = linearisation(problem, rest).growth_rates()
     if not rates:

@@ -12,7 +12,7 @@ from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficien
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters, no_start
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.theory import branch as branches
-from ode_sgd.teacher_student.theory.branch_fixed_point import Rest
+from ode_sgd.teacher_student.theory.branch_fixed_point import SymmetricFixedPoint
 from ode_sgd.teacher_student.theory.escape import growth_rates
 from ode_sgd.teacher_student.theory.escape_modes import Linearisation, Mode, deviations, linearisation
 
@@ -103,7 +103,12 @@ class _Growth:
     """C at the saddle plus the growing modes of one start, as weights of every student in every sector."""
 
     def __init__(
-        self, problem: Problem, start: OrderParameters, rest: Rest, linear: Linearisation, modes: list[Mode]
+        self,
+        problem: Problem,
+        start: OrderParameters,
+        rest: SymmetricFixedPoint,
+        linear: Linearisation,
+        modes: list[Mode],
     ) -> None:
         self._a, self._K, self._M = problem.signed_weights, problem.student_units, problem.teacher_units
         self._error = coefficient_kernels(problem.activation).generalization_error

@@ -19,7 +19,7 @@ from scipy.optimize import brentq
 from ode_sgd.core.arrays import Array
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
-from ode_sgd.teacher_student.theory.branch_fixed_point import Rest
+from ode_sgd.teacher_student.theory.branch_fixed_point import SymmetricFixedPoint
 
 REAL = 1e-6  # of eigenvalues 1: imaginary parts below are rounding, those above belong to modes that oscillate
 ALIKE = 1e-6  # relative difference below which roots count as one; they are good to 1e-10
@@ -162,7 +162,7 @@ def _sorted(matrix: Array) -> Array:
     return np.asarray(values[np.argsort(-values.real)])
 
 
-def linearisation(problem: Problem, rest: Rest) -> Linearisation:
+def linearisation(problem: Problem, rest: SymmetricFixedPoint) -> Linearisation:
     """The breaking modes at a fixed point."""
     K, M, spectrum, there = problem.student_units, problem.teacher_units, problem.spectrum, rest.point.coefficients
     return Linearisation(

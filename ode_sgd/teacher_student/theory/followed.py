@@ -18,7 +18,15 @@ from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
-from ode_sgd.teacher_student.theory.branch_fixed_point import PARTED, SPREAD, TINY, Approach, Rest, at_level, own_part
+from ode_sgd.teacher_student.theory.branch_fixed_point import (
+    PARTED,
+    SPREAD,
+    TINY,
+    Approach,
+    SymmetricFixedPoint,
+    at_level,
+    own_part,
+)
 from ode_sgd.teacher_student.theory.escape_modes import deviations, linearisation
 
 LONGEST = 40.0  # in units of 1 / lambda_esc: e^-40 is a start without any asymmetry
@@ -29,7 +37,9 @@ MOST = 10_000  # evaluations
 FEW, MANY = 100, 1000  # numbers in the state: implicit steps cost no more than explicit ones, or far too much
 
 
-def approach(problem: Problem, start: OrderParameters, identical: Rest, split: Rest) -> Approach:
+def approach(
+    problem: Problem, start: OrderParameters, identical: SymmetricFixedPoint, split: SymmetricFixedPoint
+) -> Approach:
     """The students' mean until the asymmetry has grown to PARTED; if it never does for LONGEST, or MOST evaluations."""
     flow = Flow(problem, start, identical)
     last = LONGEST / min(_leading_rate(problem, rest) for rest in (identical, split))
@@ -78,7 +88,7 @@ class _Bounded:
         return self._flow.slope(time, state)
 
 
-def _leading_rate(problem: Problem, rest: Rest) -> float:
+def _leading_rate(problem: Problem, rest: SymmetricFixedPoint) -> float:
     """lambda_esc, or where nothing grows a hundredth of the fastest rate."""
     linear = linearisation(problem, rest)
     return next(iter(linear.growth_rates()), 1e-2 * linear.scale)
@@ -90,7 +100,7 @@ class Flow:
     One array holds r, s, n, rho, pi1 and pi2, (bins, ...) each.
     """
 
-    def __init__(self, problem: Problem, start: OrderParameters, rest: Rest, bins: int = BINS) -> None:
+    def __init__(self, problem: Problem, start: OrderParameters, rest: SymmetricFixedPoint, bins: int = BINS) -> None:
         K, spectrum = problem.student_units, problem.spectrum
         self._space, self._T, self._K = rest.space, rest.T, K
         self._noise = rest.noise * rest.trace

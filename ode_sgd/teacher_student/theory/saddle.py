@@ -11,7 +11,7 @@ from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.theory import branch as branches
 from ode_sgd.teacher_student.theory import closed_forms
 from ode_sgd.teacher_student.theory.branch import Start
-from ode_sgd.teacher_student.theory.branch_fixed_point import Rest
+from ode_sgd.teacher_student.theory.branch_fixed_point import SymmetricFixedPoint
 from ode_sgd.teacher_student.trajectory import Trajectory
 
 
@@ -101,7 +101,7 @@ def saddle_of_run(trajectory: Trajectory) -> tuple[str, float]:
     return rest.branch, rest.height
 
 
-def _at(problem: Problem, rest: Rest) -> Saddle:
+def _at(problem: Problem, rest: SymmetricFixedPoint) -> Saddle:
     """All sectors of a fixed point. Equation: (8.1)."""
     K, M, L = problem.student_units, problem.teacher_units, problem.spectrum.distinct
     t = np.tile(rest.T / rest.trace, (L, 1, 1)) if rest.t is None else rest.t

@@ -18,7 +18,7 @@ from tests.teacher_student.kernels.stepping import Case, dense_step
 jit = kernel(inline=True)  # for Python to call: what is compiled outside of kernels may pass vectors in another way
 
 
-def lanes(rows):
+def across_lanes(rows):
     """A list of WIDTH arrays side by side."""
     return np.ascontiguousarray(np.moveaxis(np.array(rows), 0, -1))
 
@@ -93,7 +93,7 @@ def test_coefficients_and_derivatives_are_those_of_one_problem():
     noise, index = rng.uniform(size=WIDTH), layout.overlap_index(K, M)
     side = [np.empty((*shape, WIDTH)) for shape in ((K, d), (K, K), (K * d, P), (pairs, P), (K, K))]
     kernel = linearised_coefficients("erf", (K, d)), coefficient_kernels("erf", (K, d)).coefficients
-    _linearise(*kernel, lanes(C), lanes(a), noise[None], index, *side)
+    _linearise(*kernel, across_lanes(C), across_lanes(a), noise[None], index, *side)
     for lane in range(WIDTH):
         own = [np.empty(part.shape[:-1]) for part in side]
         linearised_coefficients("erf")(C[lane], a[lane], noise[lane], index, *own[:4])
@@ -112,13 +112,13 @@ def test_eigenvectors(K):
     D = [covariance(K, (seed, K)) for seed in range(WIDTH)]
     D[1] = np.diag(np.arange(1.0, K + 1.0))
     values, V = np.empty((K, WIDTH)), np.empty((K, K, WIDTH))
-    _eigen(lanes(D), values, V)
+    _eigen(across_lanes(D), values, V)
     for lane, matrix in enumerate(D):
         back = V[..., lane] @ np.diag(values[:, lane]) @ V[..., lane].T
         np.testing.assert_allclose(back, matrix, atol=1e-15)
         np.testing.assert_allclose(V[..., lane].T @ V[..., lane], np.eye(K), atol=1e-14)
     alone = np.empty((K, WIDTH)), np.empty((K, K, WIDTH))
-    _eigen(lanes([D[3]] * WIDTH), *alone)
+    _eigen(across_lanes([D[3]] * WIDTH), *alone)
     np.testing.assert_array_equal(alone[1][..., 0], V[..., 3])  # whoever goes on beside it
 
 
@@ -135,7 +135,7 @@ def test_linear_systems():
     M[0, 0, 0] = 0.0  # no pivot without an exchange
     M[1, :, 3] = 0.0
     M[2, 4, 4] = np.nan
-    left, right, regular = lanes(M), lanes(x), np.empty((1, WIDTH))
+    left, right, regular = across_lanes(M), across_lanes(x), np.empty((1, WIDTH))
     _solve(left, right, regular)
     np.testing.assert_array_equal(regular[0], [1, 0, 0, *[1] * (WIDTH - 3)])
     for lane in (0, *range(3, WIDTH)):
