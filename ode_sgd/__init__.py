@@ -16,6 +16,9 @@ _HOME = {
     "integrate_batch": "ode_sgd.teacher_student.integration.integrate_batch",
     "simulate": "ode_sgd.teacher_student.simulation.simulate",
     "Trajectory": "ode_sgd.teacher_student.trajectory",
+    "Run": "ode_sgd.core.run",
+    "Observable": "ode_sgd.core.run",
+    "Parameters": "ode_sgd.core.run",
     "compare": "ode_sgd.analysis.agreement",
     "Agreement": "ode_sgd.analysis.agreement",
     "Extrapolation": "ode_sgd.analysis.extrapolation",
@@ -86,6 +89,9 @@ if TYPE_CHECKING:
     from ode_sgd.core.errors import ProcessorError as ProcessorError
     from ode_sgd.core.errors import StorageError as StorageError
     from ode_sgd.core.errors import StudyError as StudyError
+    from ode_sgd.core.run import Observable as Observable
+    from ode_sgd.core.run import Parameters as Parameters
+    from ode_sgd.core.run import Run as Run
     from ode_sgd.core.spectrum import Spectrum as Spectrum
     from ode_sgd.storage.checkpoint import Checkpoint as Checkpoint
     from ode_sgd.storage.hdf5 import StoredRun as StoredRun

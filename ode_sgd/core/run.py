@@ -1,0 +1,380 @@
+"""What a run of any model returns: its error along the time, and everything else that it observed.
+
+A model gives a `Run`, or a class of its own below it. Analysis, figures and files ask nothing but what is said here.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ode_sgd.core import check
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.given import no_numbers, plain, real, shown
+
+if TYPE_CHECKING:
+    import xarray
+
+
+class Identified(Protocol):
+    """What a run is of: anything whose attribute `identity` is a text, equal for equal problems."""
+
+    @property
+    def identity(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """A problem that is nothing but named numbers and texts.
+
+    Parameters
+    ----------
+    canonical : dict
+        What defines the dynamics: texts, numbers, booleans, lists and dictionaries of them.
+    identity : str
+        By default the SHA-256 of `canonical`, 64 hexadecimal digits.
+
+    Raises
+    ------
+    InvalidProblem
+        If `canonical` cannot be written as JSON.
+    """
+
+    canonical: Mapping[str, Any]
+    identity: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            text = json.dumps(plain(dict(self.canonical)), sort_keys=True, separators=(",", ":"))
+        except (TypeError, ValueError) as error:
+            raise InvalidProblem(
+                f"parameters cannot be written as JSON ({error}); give a dictionary of texts, numbers, booleans and "
+                "lists"
+            ) from error
+        object.__setattr__(self, "canonical", json.loads(text))
+        object.__setattr__(self, "identity", self.identity or hashlib.sha256(text.encode()).hexdigest())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observable:
+    """One quantity of a run.
+
+    Parameters
+    ----------
+    values : array_like
+        One axis for each of `dimensions`, and before them, in a simulation, one for the replicas.
+    dimensions : tuple of str
+        Names of the axes; the time's comes first, where it is one of them.
+    long_name : str
+        What it is, in words.
+    units : str
+        "1" is dimensionless.
+
+    Raises
+    ------
+    InvalidProblem
+        If the values are no real numbers, some are masked, or they have neither as many axes as there are dimensions
+        nor one more.
+    """
+
+    values: Array
+    dimensions: tuple[str, ...]
+    long_name: str = ""
+    units: str = "1"
+
+    __setstate__ = check.restore_frozen
+
+    def __post_init__(self) -> None:
+        values = self.values
+        check.refuse_masked("an array of a run", values)
+        if not (type(values) is np.ndarray and values.dtype == np.float64):
+            values = _numbers("an observable", values)
+        object.__setattr__(self, "dimensions", (dimensions := tuple(self.dimensions)))
+        if values.ndim - len(dimensions) not in (0, 1):
+            raise InvalidProblem(
+                f"an observable has shape {values.shape}, but the dimensions ({', '.join(dimensions)}); give one axis "
+                "each, and where there are replicas one before them"
+            )
+        values.setflags(write=False)
+        object.__setattr__(self, "values", values)
+
+    @property
+    def has_replicas(self) -> bool:
+        """Whether a replica axis comes before `dimensions`."""
+        return self.values.ndim > len(self.dimensions)
+
+
+class MixedOutcomes(NamedTuple):
+    """What a comparison says where replicas end in another outcome than theory."""
+
+    differ: str  # "replicas ..."
+    otherwise: str  # "3 of 8 replicas ... the ODE"
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Run:
+    """A run of a model: theory without, a simulation with a leading replica axis in its arrays.
+
+    Parameters
+    ----------
+    problem : object
+        With a text attribute `identity`, such as `Parameters`. What its attribute `canonical` holds, a dictionary, is
+        kept in files.
+    alpha : array_like, shape (n,)
+        Times, increasing.
+    error : array_like, shape (n,) or (replica, n)
+        What falls while the model learns.
+    observables : dict
+        Name -> Observable.
+    final : object
+        State at the last time, from which a run can go on; None for a mean, standard error or variance. Files keep
+        a dictionary of observables.
+    method : str
+        How it was computed.
+    status : str
+        "complete", or why it ended early, at alpha[-1].
+    message : str
+        Cause and remedy, where the status is not "complete".
+    resolution : float
+        Absolute rounding level of the error, below which its values mean nothing.
+    stats : dict
+        steps, seconds and the like, as far as the method has them.
+    dimension, seed : int or None
+        N and the seed of a simulation.
+    time_name, error_name : str
+        What the model calls alpha and error, also in files.
+    model : str
+        The name under which the model is registered; "" for none.
+
+    Raises
+    ------
+    InvalidProblem
+        If arrays do not fit each other, hold no numbers or have masked entries, or the problem has no identity.
+
+    Notes
+    -----
+    A class below it may override everything from `compared` on: what analysis asks of a run of its model.
+    """
+
+    problem: Identified
+    alpha: Array
+    error: Array
+    observables: Mapping[str, Observable] = field(default_factory=dict)
+    final: Any = None
+    method: str
+    status: str = "complete"
+    message: str = ""
+    resolution: float = 0.0
+    stats: Mapping[str, float] = field(default_factory=dict)
+    dimension: int | None = None
+    seed: int | None = None
+    time_name: str = "alpha"
+    error_name: str = "error"
+    model: str = ""
+
+    __setstate__ = check.restore_frozen
+
+    # What messages call it, and what they say of replicas that end in different outcomes.
+    noun: ClassVar[str] = "run"
+    mixed_outcomes: ClassVar[MixedOutcomes] = MixedOutcomes(
+        differ="replicas end in different outcomes",
+        otherwise="ended otherwise than",
+        remedy="draw a start from which all end alike",
+    )
+
+    def __post_init__(self) -> None:
+        if not isinstance(getattr(self.problem, "identity", None), str):
+            raise InvalidProblem(
+                f"problem = {shown(self.problem)} has no text attribute `identity`; give ode_sgd.Parameters, "
+                "or an object with one"
+            )
+        for name in ("alpha", "error"):
+            values = _numbers(name, getattr(self, name))
+            values.setflags(write=False)
+            object.__setattr__(self, name, values)
+        object.__setattr__(self, "observables", dict(self.observables))
+        for name, observable in self.observables.items():
+            check.instance(f"observables[{name!r}]", observable, Observable)
+        self._check_shapes()
+
+    def _check_shapes(self) -> None:
+        alpha, error = self.alpha, self.error
+        if alpha.ndim != 1 or not alpha.size or not (np.diff(alpha) > 0.0).all():
+            raise InvalidProblem(f"alpha has shape {alpha.shape}; give increasing times of shape (n,)")
+        if error.shape[-1:] != alpha.shape or error.ndim > 2:
+            raise InvalidProblem(
+                f"error has shape {error.shape}; {alpha.size} times need ({alpha.size},), or (replica, {alpha.size})"
+            )
+        sizes = {self.time_name: alpha.size}
+        for name, observable in self.observables.items():
+            shape, axes = observable.values.shape, ("replica",) * observable.has_replicas + observable.dimensions
+            if self.time_name in observable.dimensions[1:]:
+                raise InvalidProblem(f"observables[{name!r}] has {self.time_name!r} not as its first dimension")
+            for axis, size in zip(axes, shape, strict=True):
+                wanted = sizes.setdefault(axis, size) if axis != "replica" else self.replicas
+                if size != wanted:
+                    raise InvalidProblem(
+                        f"observables[{name!r}] has shape {shape}, but dimension {axis!r} has length {wanted} here"
+                    )
+
+    def __repr__(self) -> str:
+        runs = "" if self.replicas is None else f"{self.replicas} replicas, "
+        return (
+            f"{type(self).__name__}({self.method}, {self.headline()}: {runs}{self.alpha.size} times to "
+            f"{self.time_name} = {self.alpha[-1]:g}, {self.status})"
+        )
+
+    @property
+    def replicas(self) -> int | None:
+        """Number of replicas, None without that axis."""
+        return self.error.shape[0] if self.error.ndim == 2 else None
+
+    @property
+    def is_simulation(self) -> bool:
+        """Whether the run is of finite N, and so fluctuates; also the mean of one is."""
+        return self.dimension is not None or self.replicas is not None
+
+    def mean(self) -> Self:
+        """The mean over replicas."""
+        return self._over_replicas(lambda values: values.mean(axis=0))
+
+    def standard_error(self) -> Self:
+        """Standard error of `mean` in every array: standard deviation (divisor replicas - 1) / sqrt(replicas)."""
+        self._check_replicas("a standard error")
+        return self._over_replicas(lambda values: values.std(axis=0, ddof=1) / np.sqrt(len(values)))
+
+    def variance(self) -> Self:
+        """The variance over replicas of every entry of every array, unbiased (divisor replicas - 1).
+
+        From a common start it falls as 1/N: `dimension` times it tends to a limit at every alpha.
+
+        Raises
+        ------
+        InvalidProblem
+            With fewer than two replicas.
+        """
+        self._check_replicas("a variance")
+        return self._over_replicas(lambda values: values.var(axis=0, ddof=1))
+
+    def _check_replicas(self, wanted: str) -> None:
+        if (self.replicas or 0) < 2:
+            raise InvalidProblem(f"{wanted} needs at least 2 replicas; this {self.noun} has {self.replicas}")
+
+    @check.underflow_is_zero
+    def _over_replicas(self, reduce: Callable[[Array], Any]) -> Self:
+        count = self.replicas
+        if count is None:
+            raise InvalidProblem(f"this {self.noun} has no replica axis; only simulations have one")
+
+        def reduced(observable: Observable) -> Observable:
+            values = observable.values
+            every = values if observable.has_replicas else np.broadcast_to(values, (count, *values.shape))
+            return replace(observable, values=np.asarray(reduce(every)))
+
+        return self.with_values(
+            reduce(self.error), {name: reduced(observable) for name, observable in self.observables.items()}
+        )
+
+    def with_values(self, error: Array, observables: Mapping[str, Observable]) -> Self:
+        """The same run with other values, and without a state to go on from."""
+        return replace(self, error=error, observables=observables, final=None)
+
+    def to_xarray(self) -> "xarray.Dataset":
+        """The arrays as an xarray.Dataset with named dimensions (needs the extra `xarray`)."""
+        try:
+            import xarray
+        except ImportError:
+            raise ImportError("to_xarray needs xarray: pip install 'ode-sgd[xarray]'") from None
+        variables: dict[str, Any] = {}
+        lead = ("replica",) if self.replicas is not None else ()
+        variables[self.error_name] = ((*lead, self.time_name), self.error)
+        for name, observable in self.observables.items():
+            axes = ("replica",) * observable.has_replicas + observable.dimensions
+            told = {"long_name": observable.long_name, "units": observable.units}
+            variables[name] = (axes, observable.values, told)
+        attributes = {
+            "method": self.method,
+            "status": self.status,
+            "resolution": self.resolution,
+            "problem": self.problem.identity,
+        }
+        return xarray.Dataset(variables, coords={self.time_name: self.alpha}, attrs=attributes)
+
+    # What analysis asks of a run; a class below may know better.
+
+    def headline(self) -> str:
+        """What the run is of, in a line."""
+        return f"{self.model or type(self.problem).__name__} {self.problem.identity[:12]}"
+
+    @property
+    def error_symbol(self) -> str:
+        """What tables call the error, in few letters."""
+        return self.error_name
+
+    def compared(self) -> dict[str, Array]:
+        """The scalars that are compared of two runs: name -> (.., n), the error first.
+
+        Of an observable along the time every component, counted from 1: "x", "v_2", "Q_12".
+        """
+        found = {self.error_name: self.error}
+        for name, observable in self.observables.items():
+            if observable.dimensions[:1] == (self.time_name,):
+                inner = observable.values.shape[observable.values.ndim - len(observable.dimensions) + 1 :]
+                found |= {component(name, index): observable.values[(..., *index)] for index in np.ndindex(*inner)}
+        return found
+
+    def start_values(self) -> Array:
+        """The state at the first time as one vector, (.., m): runs can be compared where it is the same."""
+        parts = [self.error[..., :1]]
+        for observable in self.observables.values():
+            along = observable.dimensions[:1] == (self.time_name,)
+            lead = observable.values.shape[: int(observable.has_replicas)]
+            first = observable.values[(slice(None),) * len(lead) + (0,)] if along else observable.values
+            parts.append(first.reshape(*lead, -1))
+        rows = () if self.replicas is None else (self.replicas,)
+        return np.concatenate([np.broadcast_to(part, (*rows, part.shape[-1])) for part in parts], axis=-1)
+
+    @property
+    def own_starts(self) -> bool:
+        """Whether every replica has a start of its own."""
+        start = self.start_values()
+        return self.replicas is not None and bool((start != start[0]).any())
+
+    def outcome_at(self, row: int) -> NDArray[np.int64]:
+        """Numbers that tell outcomes apart at one time, (.., m), -1 where nothing is decided; m = 0: all end alike."""
+        lead = () if self.replicas is None else (self.replicas,)
+        return np.zeros((*lead, 0), dtype=np.int64)
+
+    def effective_dimension(self) -> float:
+        """What the bias of a simulation's mean falls with, one over it: the directions that its inputs fill."""
+        return float(self.dimension or 0)
+
+    @property
+    def can_have_plateaus(self) -> bool:
+        """Whether the error of the model can rest on a level and fall on."""
+        return True
+
+    def has_left_plateau(self) -> bool:
+        """Whether the run is known not to end on a plateau."""
+        return False
+
+
+def component(name: str, index: tuple[int, ...]) -> str:
+    """The name of one component, counted from 1: "Q_12"; with a comma where a number has two digits."""
+    numbers = [str(n + 1) for n in index]
+    return "_".join([name, ("," if any(len(n) > 1 for n in numbers) else "").join(numbers)]) if index else name
+
+
+def _numbers(name: str, value: Any) -> Array:
+    """Real numbers as float64, a copy unless they are that already."""
+    check.refuse_masked(name, value)
+    given = real(value)
+    if given is None:
+        raise InvalidProblem(f"{name} is not an array of real numbers ({no_numbers(value)})")
+    return np.asarray(given, dtype=np.float64)
