@@ -11,6 +11,8 @@ import pytest
 from ode_sgd.cli.main import main
 from tests.cli.command_line import STUDY
 
+pytest_plugins = ["tests.pairs"]
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):

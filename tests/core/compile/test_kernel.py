@@ -84,7 +84,7 @@ def test_an_edited_callee_in_another_file_is_noticed(tmp_path):
     shutil.copytree(Path(ode_sgd.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
     places = {"PYTHONPATH": tmp_path, "ODE_SGD_CACHE_DIR": tmp_path / "cache"}
     before = run_probe(tmp_path, "coefficients", **places)
-    source = copy / "kernels" / "averages" / "linear.py"
+    source = copy / "teacher_student" / "kernels" / "averages" / "linear.py"
     text, edits = re.subn(r"(def dgdg\(.*\n    \"\"\".*\n    return) 1.0\n", r"\1 3.0\n", source.read_text())
     assert edits == 1
     source.write_text(text)

@@ -1,4 +1,4 @@
-"""One small run of theory and simulation, shared by the tests of this folder."""
+"""Small runs of theory and simulation that the tests of analysis, findings and figures share."""
 
 import numpy as np
 import pytest
