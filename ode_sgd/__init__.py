@@ -10,6 +10,9 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Spectrum": "ode_sgd.core.spectrum",
+    "Model": "ode_sgd.core.model",
+    "Tables": "ode_sgd.core.model",
+    "find_model": "ode_sgd.core.registry",
     "Problem": "ode_sgd.teacher_student.model.problem",
     "OrderParameters": "ode_sgd.teacher_student.model.order_parameters",
     "integrate": "ode_sgd.teacher_student.integration.integrate",
@@ -89,6 +92,9 @@ if TYPE_CHECKING:
     from ode_sgd.core.errors import ProcessorError as ProcessorError
     from ode_sgd.core.errors import StorageError as StorageError
     from ode_sgd.core.errors import StudyError as StudyError
+    from ode_sgd.core.model import Model as Model
+    from ode_sgd.core.model import Tables as Tables
+    from ode_sgd.core.registry import find_model as find_model
     from ode_sgd.core.run import Observable as Observable
     from ode_sgd.core.run import Parameters as Parameters
     from ode_sgd.core.run import Run as Run

@@ -17,8 +17,7 @@ from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficien
 from ode_sgd.teacher_student.kernels.integration.rosenbrock import SMALLEST
 from ode_sgd.teacher_student.kernels.sectors import layout
 from ode_sgd.teacher_student.model import observables as named
-from ode_sgd.teacher_student.model.observables import Final
-from ode_sgd.teacher_student.model.observables import Moments as Moments
+from ode_sgd.teacher_student.model.observables import Final, Moments
 from ode_sgd.teacher_student.model.pairing import field_correlation, followed_teacher
 from ode_sgd.teacher_student.model.problem import Problem
 
