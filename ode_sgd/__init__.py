@@ -65,13 +65,13 @@ _HOME = {
     "StorageError": "ode_sgd.core.errors",
     "ProcessorError": "ode_sgd.core.errors",
 }
-_MODULE_HOME = {"theory": "ode_sgd.theory", "plots": "ode_sgd.analysis.plots"}
+_MODULE_HOME = {"theory": "ode_sgd.theory", "plots": "ode_sgd.plots"}
 
 __all__ = ["__version__", *_HOME, *_MODULE_HOME]  # noqa: PLE0604
 
 if TYPE_CHECKING:
+    from ode_sgd import plots as plots
     from ode_sgd import theory as theory
-    from ode_sgd.analysis import plots as plots
     from ode_sgd.analysis.agreement import Agreement as Agreement
     from ode_sgd.analysis.agreement import compare as compare
     from ode_sgd.analysis.extrapolation import Extrapolation as Extrapolation

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
-from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.errors import InvalidProblem, OdeSgdError
 from ode_sgd.core.given import no_numbers, plain, real, shown
 
 if TYPE_CHECKING:
@@ -109,12 +110,21 @@ class Observable:
         return self.values.ndim > len(self.dimensions)
 
 
-class MixedOutcomes(NamedTuple):
-    """What a comparison says where replicas end in another outcome than theory."""
+class Wording(NamedTuple):
+    """How messages, tables and figures speak of a model's runs; what is empty is called as in files."""
 
-    differ: str  # "replicas ..."
-    otherwise: str  # "3 of 8 replicas ... the ODE"
-    remedy: str
+    noun: str = "run"
+    time_label: str = ""  # of an axis
+    error_label: str = ""
+    error_symbol: str = ""  # in tables, a few letters
+    symbols: Mapping[str, str] = MappingProxyType({})  # of observables, in figures
+    state: str = "state"  # what two runs must have in common at first ...
+    start: str = "start"  # ... and what is given for it
+    # Of replicas that end in another outcome than theory:
+    differ: str = "replicas end in different outcomes"
+    otherwise: str = "ended otherwise than"  # "3 of 8 replicas ended otherwise than the ODE"
+    briefly: str = "ended otherwise than"  # the same once it has been said what differs
+    remedy: str = "draw a start from which all end alike"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -180,13 +190,7 @@ class Run:
 
     __setstate__ = check.restore_frozen
 
-    # What messages call it, and what they say of replicas that end in different outcomes.
-    noun: ClassVar[str] = "run"
-    mixed_outcomes: ClassVar[MixedOutcomes] = MixedOutcomes(
-        differ="replicas end in different outcomes",
-        otherwise="ended otherwise than",
-        remedy="draw a start from which all end alike",
-    )
+    wording: ClassVar[Wording] = Wording()
 
     def __post_init__(self) -> None:
         if not isinstance(getattr(self.problem, "identity", None), str):
@@ -264,13 +268,13 @@ class Run:
 
     def _check_replicas(self, wanted: str) -> None:
         if (self.replicas or 0) < 2:
-            raise InvalidProblem(f"{wanted} needs at least 2 replicas; this {self.noun} has {self.replicas}")
+            raise InvalidProblem(f"{wanted} needs at least 2 replicas; this {self.wording.noun} has {self.replicas}")
 
     @check.underflow_is_zero
     def _over_replicas(self, reduce: Callable[[Array], Any]) -> Self:
         count = self.replicas
         if count is None:
-            raise InvalidProblem(f"this {self.noun} has no replica axis; only simulations have one")
+            raise InvalidProblem(f"this {self.wording.noun} has no replica axis; only simulations have one")
 
         def reduced(observable: Observable) -> Observable:
             values = observable.values
@@ -312,10 +316,18 @@ class Run:
         """What the run is of, in a line."""
         return f"{self.model or type(self.problem).__name__} {self.problem.identity[:12]}"
 
-    @property
-    def error_symbol(self) -> str:
-        """What tables call the error, in few letters."""
-        return self.error_name
+    def details(self) -> str:
+        """The line that tables begin with."""
+        return self.headline()
+
+    def words(self) -> Wording:
+        """How to speak of it."""
+        words = self.wording
+        return words._replace(
+            time_label=words.time_label or self.time_name,
+            error_label=words.error_label or self.error_name,
+            error_symbol=words.error_symbol or self.error_name,
+        )
 
     def compared(self) -> dict[str, Array]:
         """The scalars that are compared of two runs: name -> (.., n), the error first.
@@ -329,22 +341,21 @@ class Run:
                 found |= {component(name, index): observable.values[(..., *index)] for index in np.ndindex(*inner)}
         return found
 
-    def start_values(self) -> Array:
-        """The state at the first time as one vector, (.., m): runs can be compared where it is the same."""
-        parts = [self.error[..., :1]]
-        for observable in self.observables.values():
+    def start_values(self) -> dict[str, Array]:
+        """The state at the first time: name -> (..) or (replica, ..); runs can be compared where it is the same."""
+        values = {self.error_name: self.error[..., 0]}
+        for name, observable in self.observables.items():
             along = observable.dimensions[:1] == (self.time_name,)
-            lead = observable.values.shape[: int(observable.has_replicas)]
-            first = observable.values[(slice(None),) * len(lead) + (0,)] if along else observable.values
-            parts.append(first.reshape(*lead, -1))
-        rows = () if self.replicas is None else (self.replicas,)
-        return np.concatenate([np.broadcast_to(part, (*rows, part.shape[-1])) for part in parts], axis=-1)
+            first: Any = (slice(None), 0) if observable.has_replicas else 0
+            values[name] = observable.values[first] if along else observable.values
+        return values
 
     @property
     def own_starts(self) -> bool:
         """Whether every replica has a start of its own."""
-        start = self.start_values()
-        return self.replicas is not None and bool((start != start[0]).any())
+        axes = {name: observable.has_replicas for name, observable in self.observables.items()}
+        several = [values for name, values in self.start_values().items() if axes.get(name, self.replicas is not None)]
+        return any(bool((values != values[0]).any()) for values in several)
 
     def outcome_at(self, row: int) -> NDArray[np.int64]:
         """Numbers that tell outcomes apart at one time, (.., m), -1 where nothing is decided; m = 0: all end alike."""
@@ -352,8 +363,8 @@ class Run:
         return np.zeros((*lead, 0), dtype=np.int64)
 
     def effective_dimension(self) -> float:
-        """What the bias of a simulation's mean falls with, one over it: the directions that its inputs fill."""
-        return float(self.dimension or 0)
+        """What the bias of a simulation's mean falls as one over: the directions that its inputs fill."""
+        return float(self.dimension or np.inf)
 
     @property
     def can_have_plateaus(self) -> bool:
@@ -363,6 +374,12 @@ class Run:
     def has_left_plateau(self) -> bool:
         """Whether the run is known not to end on a plateau."""
         return False
+
+
+def check_run(name: str, value: Any, error: type[OdeSgdError] = InvalidProblem) -> None:
+    """Raise unless the value is a run."""
+    if not isinstance(value, Run):
+        raise error(f"{name} is a {type(value).__name__}; give an ode_sgd.Trajectory or another ode_sgd.Run")
 
 
 def component(name: str, index: tuple[int, ...]) -> str:

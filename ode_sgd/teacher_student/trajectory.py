@@ -11,7 +11,7 @@ from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import is_real, scalar, shown
-from ode_sgd.core.run import MixedOutcomes, Observable, Run, component
+from ode_sgd.core.run import Observable, Run, Wording, component
 from ode_sgd.teacher_student.integration.solution import Solution
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
 from ode_sgd.teacher_student.kernels.integration.rosenbrock import SMALLEST
@@ -83,10 +83,17 @@ class Trajectory(Run):
     error_name: str = field(init=False, default=named.ERROR)
     model: str = field(init=False, default=MODEL)
 
-    noun: ClassVar[str] = "trajectory"
-    mixed_outcomes: ClassVar[MixedOutcomes] = MixedOutcomes(
+    wording: ClassVar[Wording] = Wording(
+        noun="trajectory",
+        time_label=r"time  $\alpha$ = steps / $N$  (dimensionless)",
+        error_label=r"generalization error  $\epsilon_g$  (dimensionless)",
+        error_symbol="eps_g",
+        symbols={named.ERROR: r"$\epsilon_g$", "Q": r"$Q_{ij}$", "R": r"$R_{in}$"},
+        state="overlaps",
+        start="OrderParameters",
         differ="replicas pair students and teachers in different ways",
         otherwise="paired students and teachers otherwise than",
+        briefly="paired them otherwise than",
         remedy="draw a start further from symmetric, at a smaller dimension",
     )
 
@@ -157,11 +164,6 @@ class Trajectory(Run):
             + (f", label noise {problem.label_noise:g}" if problem.label_noise else "")
         )
 
-    @property
-    def error_symbol(self) -> str:
-        """eps_g."""
-        return "eps_g"
-
     def compared(self) -> dict[str, Array]:
         """eps_g, the upper triangle of Q and all of R of order one, as "Q_12" with units counted from 1."""
         K, M = self.problem.student_units, self.problem.teacher_units
@@ -169,12 +171,10 @@ class Trajectory(Run):
         found |= {component("Q", (i, j)): self.Q[..., i, j] for i in range(K) for j in range(i, K)}
         return found | {component("R", (i, n)): self.R[..., i, n] for i in range(K) for n in range(M)}
 
-    def start_values(self) -> Array:
-        """The first Q, R and T of order one, (.., m)."""
+    def start_values(self) -> dict[str, Array]:
+        """The first Q, R and T of order one, of every replica where there are several."""
         Q, R, T = self.moment(1)
-        lead = () if self.replicas is None else (self.replicas,)
-        shared = T if T.ndim > len(lead) + 1 else np.broadcast_to(T, (*lead, *T.shape))
-        return np.concatenate([part.reshape(*lead, -1) for part in (Q[..., 0, :, :], R[..., 0, :, :], shared)], axis=-1)
+        return {"Q": Q[..., 0, :, :], "R": R[..., 0, :, :], "T": T}
 
     @property
     def own_starts(self) -> bool:

@@ -87,7 +87,7 @@ def findings(trajectory: Trajectory) -> Findings:
     Raises
     ------
     AnalysisError
-        If `trajectory` is none, or has fewer than four output times.
+        If `trajectory` is not a Trajectory, or has fewer than four output times.
     """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     problem, start = trajectory.problem, start_of_theory(trajectory)

@@ -43,7 +43,7 @@ def specialisation(trajectory: Trajectory) -> Specialisation:
     Raises
     ------
     AnalysisError
-        If `trajectory` is none.
+        If `trajectory` is not a Trajectory.
     """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     T = trajectory.T if trajectory.T.ndim == 2 else trajectory.T[:, None]
