@@ -376,6 +376,24 @@ class Run:
         return False
 
 
+def restored(attributes: Mapping[str, Any], variables: Mapping[str, Observable], kind: type[Run] = Run) -> Run:
+    """A run from what a file holds of it.
+
+    Parameters
+    ----------
+    attributes : dict
+        The fields of a run that are no arrays, by their names; `problem` is a Parameters.
+    variables : dict
+        Time, error and observables by their names, and the last state with "final_" before them.
+    kind : type
+        The class to make, with the fields of Run.
+    """
+    others = dict(variables)
+    alpha, error = (others.pop(attributes[name]).values for name in ("time_name", "error_name"))
+    final = {name.removeprefix("final_"): others.pop(name) for name in list(others) if name.startswith("final_")}
+    return kind(**attributes, alpha=alpha, error=error, observables=others, final=final or None)
+
+
 def check_run(name: str, value: Any, error: type[OdeSgdError] = InvalidProblem) -> None:
     """Raise unless the value is a run."""
     if not isinstance(value, Run):
