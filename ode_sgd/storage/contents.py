@@ -166,7 +166,8 @@ def decode(contents: Contents) -> tuple[dict[str, Run], dict[str, Any] | None]:
                 "problem": problem,
                 "model": root.get("model", STANDARD),
             }
-            runs[group] = contents.format.restore(attributes, contents.variables[ROOT] | variables)
+            own = contents.format.ordered(contents.attributes[group], variables)
+            runs[group] = contents.format.restore(attributes, contents.variables[ROOT] | own)
     config = json.loads(str(root["config_json"])) if "config_json" in root else None
     return runs, config
 

@@ -94,9 +94,14 @@ class RunFormat:
 
     def entries(self, attributes: Mapping[str, Any]) -> Entries:
         """What the datasets of a group are, by the group's attributes; None for those that are not ours."""
-        told = json.loads(str(attributes.get("variables_json", "{}")))
-        known = {name: (tuple(dimensions), text, units) for name, (dimensions, text, units) in told.items()}
+        known = {
+            name: (tuple(dimensions), text, units) for name, (dimensions, text, units) in _told(attributes).items()
+        }
         return known.get
+
+    def ordered(self, attributes: Mapping[str, Any], variables: Mapping[str, Observable]) -> dict[str, Observable]:
+        """What was read of a group in the order in which the run had it; HDF5 writes a dimension's own values first."""
+        return {name: variables[name] for name in _told(attributes) if name in variables}
 
     def sizes(self, fields: Mapping[str, Any], root: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
         """Lengths of dimensions that the problem determines; `root` are the shapes of its arrays."""
@@ -115,6 +120,11 @@ class RunFormat:
             except NotImplementedError:
                 pass
         return restored(attributes, variables)
+
+
+def _told(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(str(attributes.get("variables_json", "{}")))
+    return found
 
 
 def canonical_of(problem: Identified) -> dict[str, Any]:

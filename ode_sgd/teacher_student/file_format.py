@@ -77,6 +77,10 @@ class TrajectoryFormat(RunFormat):
 
         return entry
 
+    def ordered(self, attributes: Mapping[str, Any], variables: Mapping[str, Observable]) -> dict[str, Observable]:
+        """In any order: a trajectory sorts its overlaps."""
+        return dict(variables)
+
     def sizes(self, fields: Mapping[str, Any], root: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
         """L, K and M."""
         K, M = fields["student_units"], fields["teacher_units"]
