@@ -3,12 +3,9 @@
 A model gives a `Run`, or a class of its own below it. Analysis, figures and files ask nothing but what is said here.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,98 +13,13 @@ from numpy.typing import NDArray
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem, OdeSgdError
-from ode_sgd.core.given import no_numbers, plain, real, shown
+from ode_sgd.core.given import shown
+from ode_sgd.core.observable import Identified, Observable, Parameters, numbers
 
 if TYPE_CHECKING:
     import xarray
 
-
-class Identified(Protocol):
-    """What a run is of: anything whose attribute `identity` is a text, equal for equal problems."""
-
-    @property
-    def identity(self) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """A problem that is nothing but named numbers and texts.
-
-    Parameters
-    ----------
-    canonical : dict
-        What defines the dynamics: texts, numbers, booleans, lists and dictionaries of them.
-    identity : str
-        By default the SHA-256 of `canonical`, 64 hexadecimal digits.
-
-    Raises
-    ------
-    InvalidProblem
-        If `canonical` cannot be written as JSON.
-    """
-
-    canonical: Mapping[str, Any]
-    identity: str = ""
-
-    def __post_init__(self) -> None:
-        try:
-            text = json.dumps(plain(dict(self.canonical)), sort_keys=True, separators=(",", ":"))
-        except (TypeError, ValueError) as error:
-            raise InvalidProblem(
-                f"parameters cannot be written as JSON ({error}); give a dictionary of texts, numbers, booleans and "
-                "lists"
-            ) from error
-        object.__setattr__(self, "canonical", json.loads(text))
-        object.__setattr__(self, "identity", self.identity or hashlib.sha256(text.encode()).hexdigest())
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Observable:
-    """One quantity of a run.
-
-    Parameters
-    ----------
-    values : array_like
-        One axis for each of `dimensions`, and before them, in a simulation, one for the replicas.
-    dimensions : tuple of str
-        Names of the axes; the time's comes first, where it is one of them.
-    long_name : str
-        What it is, in words.
-    units : str
-        "1" is dimensionless.
-
-    Raises
-    ------
-    InvalidProblem
-        If the values are no real numbers, some are masked, or they have neither as many axes as there are dimensions
-        nor one more.
-    """
-
-    values: Array
-    dimensions: tuple[str, ...]
-    long_name: str = ""
-    units: str = "1"
-
-    __setstate__ = check.restore_frozen
-
-    def __post_init__(self) -> None:
-        values = self.values
-        check.refuse_masked("an array of a run", values)
-        if not (type(values) is np.ndarray and values.dtype == np.float64):
-            values = _numbers("an observable", values)
-        object.__setattr__(self, "dimensions", (dimensions := tuple(self.dimensions)))
-        if values.ndim - len(dimensions) not in (0, 1):
-            raise InvalidProblem(
-                f"an observable has shape {values.shape}, but the dimensions ({', '.join(dimensions)}); give one axis "
-                "each, and where there are replicas one before them"
-            )
-        values.setflags(write=False)
-        object.__setattr__(self, "values", values)
-
-    @property
-    def has_replicas(self) -> bool:
-        """Whether a replica axis comes before `dimensions`."""
-        return self.values.ndim > len(self.dimensions)
+__all__ = ["Identified", "Observable", "Parameters", "Run", "Wording", "check_run", "component", "restored"]
 
 
 class Wording(NamedTuple):
@@ -117,7 +29,7 @@ class Wording(NamedTuple):
     time_label: str = ""  # of an axis
     error_label: str = ""
     error_symbol: str = ""  # in tables, a few letters
-    symbols: Mapping[str, str] = MappingProxyType({})  # of observables, in figures
+    symbols: Mapping[str, str] = {}  # of observables, in figures
     state: str = "state"  # what two runs must have in common at first ...
     start: str = "start"  # ... and what is given for it
     # Of replicas that end in another outcome than theory:
@@ -199,7 +111,7 @@ class Run:
                 "or an object with one"
             )
         for name in ("alpha", "error"):
-            values = _numbers(name, getattr(self, name))
+            values = numbers(name, getattr(self, name))
             values.setflags(write=False)
             object.__setattr__(self, name, values)
         object.__setattr__(self, "observables", dict(self.observables))
@@ -276,13 +188,13 @@ class Run:
         if count is None:
             raise InvalidProblem(f"this {self.wording.noun} has no replica axis; only simulations have one")
 
-        def reduced(observable: Observable) -> Observable:
+        def over_replicas(observable: Observable) -> Observable:
             values = observable.values
             every = values if observable.has_replicas else np.broadcast_to(values, (count, *values.shape))
             return replace(observable, values=np.asarray(reduce(every)))
 
         return self.with_values(
-            reduce(self.error), {name: reduced(observable) for name, observable in self.observables.items()}
+            reduce(self.error), {name: over_replicas(observable) for name, observable in self.observables.items()}
         )
 
     def with_values(self, error: Array, observables: Mapping[str, Observable]) -> Self:
@@ -404,12 +316,3 @@ def component(name: str, index: tuple[int, ...]) -> str:
     """The name of one component, counted from 1: "Q_12"; with a comma where a number has two digits."""
     numbers = [str(n + 1) for n in index]
     return "_".join([name, ("," if any(len(n) > 1 for n in numbers) else "").join(numbers)]) if index else name
-
-
-def _numbers(name: str, value: Any) -> Array:
-    """Real numbers as float64, a copy unless they are that already."""
-    check.refuse_masked(name, value)
-    given = real(value)
-    if given is None:
-        raise InvalidProblem(f"{name} is not an array of real numbers ({no_numbers(value)})")
-    return np.asarray(given, dtype=np.float64)
