@@ -11,7 +11,7 @@ import numpy as np
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
-from ode_sgd.core.given import no_numbers, plain, real
+from ode_sgd.core.given import no_numbers, plain, real, shown
 
 
 class Identified(Protocol):
@@ -83,18 +83,21 @@ class Observable:
     __setstate__ = check.restore_frozen
 
     def __post_init__(self) -> None:
-        values = self.values
-        check.refuse_masked("an array of a run", values)
-        if not (type(values) is np.ndarray and values.dtype == np.float64):
-            values = numbers("an observable", values)
-        object.__setattr__(self, "dimensions", (dimensions := tuple(self.dimensions)))
+        values, dimensions = self.values, self.dimensions
+        if not (type(values) is np.ndarray and values.dtype == np.float64):  # which cannot be masked
+            object.__setattr__(self, "values", values := numbers("an array of a run", values))
+        if isinstance(dimensions, str):
+            raise InvalidProblem(
+                f"dimensions = {shown(dimensions)} is a text; give a tuple of names, such as ('alpha',)"
+            )
+        if type(dimensions) is not tuple:
+            object.__setattr__(self, "dimensions", dimensions := tuple(dimensions))
         if values.ndim - len(dimensions) not in (0, 1):
             raise InvalidProblem(
                 f"an observable has shape {values.shape}, but the dimensions ({', '.join(dimensions)}); give one axis "
                 "each, and where there are replicas one before them"
             )
         values.setflags(write=False)
-        object.__setattr__(self, "values", values)
 
     @property
     def has_replicas(self) -> bool:

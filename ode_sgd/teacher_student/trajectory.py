@@ -88,7 +88,7 @@ class Trajectory(Run):
         time_label=r"time  $\alpha$ = steps / $N$  (dimensionless)",
         error_label=r"generalization error  $\epsilon_g$  (dimensionless)",
         error_symbol="eps_g",
-        symbols={named.ERROR: r"$\epsilon_g$", "Q": r"$Q_{ij}$", "R": r"$R_{in}$"},
+        symbols={named.TIME: r"$\alpha$", named.ERROR: r"$\epsilon_g$", "Q": r"$Q_{ij}$", "R": r"$R_{in}$"},
         state="overlaps",
         start="OrderParameters",
         differ="replicas pair students and teachers in different ways",

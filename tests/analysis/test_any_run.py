@@ -109,7 +109,9 @@ def test_its_figures(tmp_path):
     assert {line.get_label() for line in right.lines} >= {"x 1", "x 2"}
     assert "Parameters" in figure.get_suptitle()
     plots.save_figure(figure, tmp_path / "run.png", PROBLEM)
-    assert len(plots.analysis_figure(theory(), simulation()).axes) == 3
+    panels = plots.analysis_figure(theory(), simulation()).axes
+    assert [panel.get_xlabel() for panel in panels] == ["t"] * 3
+    assert panels[2].get_ylabel() == "local exponent  -d ln energy / d ln t  (dimensionless)"
     drawn = plots.agreement_figure(ode_sgd.compare(theory(), simulation()))
     assert drawn.axes[0].get_xlabel() == "t"
     assert {text.get_text() for text in drawn.axes[0].get_legend().get_texts()} == {"energy", "x"}

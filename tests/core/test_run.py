@@ -138,6 +138,9 @@ def test_what_does_not_fit_is_refused(changes, told):
 def test_an_observable_has_an_axis_for_every_dimension():
     with pytest.raises(InvalidProblem, match=r"has shape \(3,\), but the dimensions \(alpha, axis\)"):
         Observable(np.ones(3), ("alpha", "axis"))
+    with pytest.raises(InvalidProblem, match="dimensions = 'axis' is a text; give a tuple of names"):
+        Observable(np.ones(3), "axis")
+    assert Observable(np.ones(3), ["axis"]).dimensions == ("axis",)
     with pytest.raises(InvalidProblem, match="1 entry masked"):
         Observable(np.ma.masked_equal([1.0, 2.0], 2.0), ("alpha",))
 

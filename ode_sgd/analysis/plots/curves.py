@@ -103,10 +103,16 @@ def plot_local_exponent(axes: Axes, trajectories: Sequence[Run], width: float = 
     axes.legend(frameon=False)
     axes.set_ylim(-0.1, max(2.0, 1.2 * min(steepest, 10.0)))  # an exponential end would hide everything else
     set_time(axes, trajectories)
-    symbols = trajectories[0].words().symbols
-    error = symbols.get(trajectories[0].error_name, r"\mathrm{error}").strip("$")
-    axes.set_ylabel(rf"local exponent  $-d\,\ln{error}/d\,\ln\alpha$  (dimensionless)")
+    axes.set_ylabel(_exponent_label(trajectories[0]))
     return axes
+
+
+def _exponent_label(trajectory: Run) -> str:
+    symbols = trajectory.words().symbols
+    error, time = (symbols.get(name, "").strip("$") for name in (trajectory.error_name, trajectory.time_name))
+    if error and time:
+        return rf"local exponent  $-d\,\ln{error}/d\,\ln{time}$  (dimensionless)"
+    return f"local exponent  -d ln {trajectory.error_name} / d ln {trajectory.time_name}  (dimensionless)"
 
 
 def check_given(trajectories: Sequence[Run]) -> None:

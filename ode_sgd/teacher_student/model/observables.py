@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 
@@ -51,6 +52,7 @@ DIMENSIONS = {
 }
 
 
+@cache
 def entry(name: str) -> tuple[tuple[str, ...], str] | None:
     """Dimensions, a leading `replica` apart, and long name of a name such as "alpha" or "Q_2"; None for no name."""
     moment = _MOMENT_NAME.fullmatch(name)
