@@ -83,7 +83,8 @@ class Observable:
     __setstate__ = check.restore_frozen
 
     def __post_init__(self) -> None:
-        values, dimensions = self.values, self.dimensions
+        values: Any = self.values
+        dimensions: Any = self.dimensions
         if not (type(values) is np.ndarray and values.dtype == np.float64):  # which cannot be masked
             object.__setattr__(self, "values", values := numbers("an array of a run", values))
         if isinstance(dimensions, str):
