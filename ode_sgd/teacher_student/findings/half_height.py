@@ -107,7 +107,7 @@ def half_height(trajectory: Trajectory) -> HalfHeight | None:
     Raises
     ------
     AnalysisError
-        If it is not a Trajectory.
+        If `trajectory` is not a Trajectory.
 
     Examples
     --------
