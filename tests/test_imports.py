@@ -1,8 +1,10 @@
 """Public names load on first use."""
 
 import pkgutil
+import re
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -50,3 +52,10 @@ def test_a_module_of_theory_is_loaded_once():
     assert [name for name in loaded.stdout.split() if name.endswith(".theory.escape")] == [
         "ode_sgd.teacher_student.theory.escape"
     ]
+
+
+@pytest.mark.parametrize("package", [ode_sgd, theory])
+def test_type_checkers_see_every_public_name(package):
+    """What loads on first use is imported for them by name; the pages of the API are made from these lines."""
+    source = Path(package.__file__).read_text()
+    assert set(package.__all__) - set(re.findall(r" as (\w+)$", source, re.MULTILINE)) <= {"__version__"}

@@ -36,6 +36,12 @@ class Parameters:
     ------
     InvalidProblem
         If `canonical` cannot be written as JSON.
+
+    Examples
+    --------
+    >>> one, other = ode_sgd.Parameters({"a": 1, "b": 2}), ode_sgd.Parameters({"b": 2, "a": 1})
+    >>> one.identity == other.identity
+    True
     """
 
     canonical: Mapping[str, Any]
@@ -73,6 +79,12 @@ class Observable:
     InvalidProblem
         If the values are no real numbers, some are masked, or they have neither as many axes as there are dimensions
         nor one more.
+
+    Examples
+    --------
+    >>> position = ode_sgd.Observable(np.zeros((8, 5)), ("alpha",), "position")
+    >>> position.has_replicas
+    True
     """
 
     values: Array

@@ -42,6 +42,11 @@ def find_model(given: str = DEFAULT, folder: str | Path | None = None) -> Model:
     ------
     InvalidProblem
         For an unknown name, a file or module without that class, or a class that lacks what a model needs.
+
+    Examples
+    --------
+    >>> ode_sgd.find_model("teacher_student").name
+    'teacher_student'
     """
     if not isinstance(given, str):
         raise InvalidProblem(f"model = {shown(given)} is no text; {FORMS}")

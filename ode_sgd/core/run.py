@@ -82,6 +82,13 @@ class Run:
     Notes
     -----
     A class below it may override everything from `compared` on: what analysis asks of a run of its model.
+
+    Examples
+    --------
+    >>> times = np.linspace(0.0, 4.0, 5)
+    >>> problem = ode_sgd.Parameters({"rate": 1.0})
+    >>> ode_sgd.Run(problem=problem, alpha=times, error=np.exp(-times), method="exact").replicas is None
+    True
     """
 
     problem: Identified

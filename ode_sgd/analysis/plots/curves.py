@@ -60,6 +60,11 @@ def plot_observables(axes: Axes, trajectories: Sequence[Run]) -> Axes:
     axes : matplotlib Axes
     trajectories : sequence of Trajectory or other Run
         Of one problem; the ODE as lines, simulations as points.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> axes = ode_sgd.plots.plot_observables(Figure().subplots(), [ode, sgd])
     """
     check_given(trajectories)
     first = trajectories[0]

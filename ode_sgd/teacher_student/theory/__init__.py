@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ode_sgd.teacher_student.theory.escape import escape_law as escape_law
     from ode_sgd.teacher_student.theory.escape import escape_rate as escape_rate
     from ode_sgd.teacher_student.theory.escape_estimate import EscapeTime as EscapeTime
+    from ode_sgd.teacher_student.theory.escape_estimate import escape_time as escape_time
     from ode_sgd.teacher_student.theory.linear_network import critical_learning_rate as critical_learning_rate
     from ode_sgd.teacher_student.theory.linear_network import noise_floor as noise_floor
     from ode_sgd.teacher_student.theory.linear_solution import LinearSolution as LinearSolution
