@@ -148,7 +148,7 @@ def _fastest_fall(alpha: Array, curve: Array, drop: float) -> float:
 
 
 def _flattest(alpha: Array, curve: Array, start: float, leave: float) -> tuple[float, float, float, float]:
-    """Of the flattest fifth of a stay: mean of the curve, middle, drift, and standard error of that mean.
+    """The flattest fifth of a stay: mean of the curve, middle, drift, and standard error of that mean.
 
     Drift and scatter are those of a straight line through points even in alpha, of which no more count as independent
     than there are output times.
@@ -178,7 +178,7 @@ def restlessness(alpha: Array, curve: Array, stay: Stay) -> float:
 
 
 def distinct(stays: list[Stay]) -> list[Stay]:
-    """Of stays that overlap the flattest one, in order of time."""
+    """The flattest of stays that overlap, in order of time."""
     kept: list[Stay] = []
     for stay in sorted(stays, key=lambda stay: stay.drift):
         if all(stay.leave <= other.start or stay.start >= other.leave for other in kept):

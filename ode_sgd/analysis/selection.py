@@ -38,7 +38,7 @@ class Selection:
 
     @property
     def count(self) -> int:
-        """Those that have the number."""
+        """The runs that have the number."""
         return int(self.has.sum())
 
     @property

@@ -130,7 +130,7 @@ def path(name: str, value: Any) -> Path:
 
 
 def generator(seed: Any) -> np.random.Generator:
-    """As `numpy.random.default_rng`."""
+    """The generator of a seed, as `numpy.random.default_rng` makes it."""
     refuse_masked("seed", seed)
     try:
         return np.random.default_rng(scalar(seed))

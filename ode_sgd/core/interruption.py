@@ -59,7 +59,7 @@ class Interruption:
             raise KeyboardInterrupt
 
     def _unraisable(self, what: "sys.UnraisableHookArgs") -> None:
-        """As Python's, but for our own exception, which is remembered."""
+        """Report an exception as Python does; an interruption of ours is remembered instead."""
         if self.asked and what.exc_type is KeyboardInterrupt:
             Interruption._lost = True
         else:

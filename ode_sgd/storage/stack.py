@@ -274,7 +274,7 @@ def _finish(file: Any, attributes: Mapping[str, Any]) -> None:
 
 
 def _of_runs(dataset: Any) -> bool:
-    """Whether it has one entry a run, be it a text as a row of letters."""
+    """Whether a variable has one entry for each run, which may be a text as a row of letters."""
     if not isinstance(dataset, h5py.Dataset):  # a group that somebody added
         return False
     return bool(dataset.ndim == 1 or (dataset.ndim == 2 and dataset.dtype == "S1"))

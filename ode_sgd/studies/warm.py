@@ -366,7 +366,7 @@ def _simulate(study: Study, replicas: int) -> None:
 
 
 def shortened(study: Study) -> Study:
-    """The same study, over in no time."""
+    """The study with times and replicas so few that it takes no time."""
     if study.simulation is None:
         return replace(study, integration=replace(study.integration, alpha=(0.0, 1e-6)))
     alpha = (0.0, 2.0 / study.simulation.dimension)

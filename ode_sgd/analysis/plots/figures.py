@@ -100,7 +100,7 @@ def save_figure(figure: Figure, path: str | Path, problem: Identified) -> Path:
 
 
 def write_figure(figure: Figure, path: str | Path, description: str) -> Path:
-    """As `save_figure`, with any text in the metadata."""
+    """Write a figure as `save_figure` does, with any text in its metadata."""
     path = check.path("path", path)
     keys = {".png": "Description", ".pdf": "Subject"}
     ending = path.suffix.lower()

@@ -39,7 +39,7 @@ APPLE = (Kind("macos-arm64", "apple-m1", ""),)
 
 
 def kinds() -> tuple[Kind, ...]:
-    """Those of this architecture, the widest first; none on one that nobody has named kinds of."""
+    """The kinds of this architecture, the widest first; none on an architecture that has no named kinds."""
     machine = platform.machine().lower()
     if machine in ("x86_64", "amd64"):
         return X86
@@ -97,6 +97,6 @@ def choose_kind(name: str, option: str) -> None:
 
 
 def _ours() -> list[Kind]:
-    """Those that this processor is of, the widest first."""
+    """The kinds that this processor is of, the widest first."""
     has = llvm.get_host_cpu_features()
     return [kind for kind in kinds() if all(has.get(feature, False) for feature in kind.needed.split())]

@@ -35,7 +35,7 @@ class Judgement:
         return self.ratio, self.ratio_error
 
     def facts(self) -> dict[str, Any]:
-        """As it is kept in the config of a run's own file; JSON has no NaN."""
+        """The agreement as the config of a run's own file keeps it; JSON has no NaN."""
         known = {"ratio": self.ratio, "ratio_error": self.ratio_error}
         return {"outcome": self.outcome} | {name: value for name, value in known.items() if np.isfinite(value)}
 

@@ -96,7 +96,7 @@ class Plan:
         return places
 
     def items(self, numbers: range) -> Iterator[Item]:
-        """Those pieces of work."""
+        """The pieces of work of the partition."""
         return map(self.item, numbers)
 
     def settled(self, failure: Failure) -> bool:

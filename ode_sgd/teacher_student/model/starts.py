@@ -82,7 +82,7 @@ def many_weights(grams: Sequence[Array], sizes: Sizes, generators: Sequence[np.r
 
 
 def _roots(gram: Array, sizes: Sizes) -> tuple[list[Array], list[Array]]:
-    """Of every sector a root (d, d) of N_k c_k, and the projector (d, d) onto what its correlations span."""
+    """A root (d, d) of N_k c_k for every sector, and the projector (d, d) onto the span of its correlations."""
     roots, projectors = [], []
     for k, (overlaps, size) in enumerate(zip(gram, sizes, strict=True)):
         # Of the correlations: students far smaller than teachers are no less independent.

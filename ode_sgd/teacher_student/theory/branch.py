@@ -130,7 +130,7 @@ def _seen(trajectory: Trajectory) -> Approach:
 
 
 def _one(alpha: Array, Q: Array, R: Array, T: Array, error: Array) -> Approach:
-    """The same of one curve; up to where its students' overlaps were last alike to PARTED, or most alike."""
+    """The branch that one curve shows, up to where its students' overlaps were last alike to PARTED, or most alike."""
     size = np.linalg.norm(R, axis=(1, 2))
     spread = np.linalg.norm(R - R.mean(axis=1, keepdims=True), axis=(1, 2)) / np.where(size > 0.0, size, np.inf)
     spread[size == 0.0] = np.inf

@@ -75,7 +75,7 @@ class Linearisation:
         return np.asarray((answer @ self.breaking)[: self.size, : self.size])
 
     def modes(self, roots: list[float]) -> list["Mode"]:
-        """As many modes as roots (falling); a multiple root has a basis of its whole space of solutions."""
+        """One mode for every root, roots falling; a multiple root has a basis of its whole space of solutions."""
         return [mode for alike in clusters(roots) for mode in self._basis(sum(alike) / len(alike), len(alike))]
 
     def _basis(self, s: float, count: int) -> list["Mode"]:
