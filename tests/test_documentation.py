@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ode_sgd.cli.main import _parser
+from ode_sgd.cli.main import _parser, main
 from tests.test_readme import same
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +35,12 @@ def blocks(page, languages):
             yield text[: found.start()].count("\n") + 2, found[3], found[4] or ""
 
 
+def write_files(page):
+    """Put the blocks that are files into the working folder."""
+    for name, text in re.findall(r"<!-- file: (\S+) -->\n\n?```\w+\n(.*?)^```", page.read_text(), re.M | re.S):
+        Path(name).write_text(text)
+
+
 def named(page):
     return page.relative_to(ROOT).as_posix()
 
@@ -42,8 +48,7 @@ def named(page):
 @pytest.mark.parametrize("page", [page for page in PAGES if list(blocks(page, ("python",)))], ids=named)
 def test_python_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name, text in re.findall(r"<!-- file: (\S+) -->\n\n?```\w+\n(.*?)^```", page.read_text(), re.M | re.S):
-        Path(name).write_text(text)
+    write_files(page)
     names = {"__name__": "page"}
     for line, code, text in blocks(page, ("python",)):
         printed = io.StringIO()
@@ -52,6 +57,28 @@ def test_python_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch):
             exec(compile("\n" * (line - 1) + code, named(page), "exec"), names)
         if text:
             same(printed.getvalue(), text)
+
+
+def test_the_tutorials_commands_print_what_it_says(tmp_path, monkeypatch, capsys):
+    page = ROOT / "docs" / "tutorial.md"
+    monkeypatch.chdir(tmp_path)
+    write_files(page)
+    for _, text, _ in blocks(page, ("console",)):
+        command, *shown = text.splitlines()
+        main(shlex.split(command.removeprefix("$ ode-sgd ")))
+        printed = "".join(capsys.readouterr()).splitlines()
+        for line in shown:
+            if line != "..." and not re.search(r"\d s$", line):  # how long it took
+                assert any(alike(one, line) for one in printed), (line, printed)
+
+
+def alike(printed, shown):
+    """Whether two lines are the same but for last digits."""
+    try:
+        same(printed, shown)
+    except AssertionError:
+        return False
+    return True
 
 
 def commands(text):

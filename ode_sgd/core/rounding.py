@@ -163,7 +163,7 @@ def _zeros_below_a_gap(values: Array, levels: Array) -> int:
 
 
 def _of_groups(values: Array, apart: Flags) -> tuple[Array, Array]:
-    """For every value the lowest and the highest one of its group."""
+    """For every value the highest and the lowest one of its group."""
     first = np.flatnonzero(np.append(True, apart))
     counts = np.diff(np.append(first, values.size))
     return np.repeat(values[first], counts), np.repeat(values[first + counts - 1], counts)
