@@ -10,12 +10,18 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Spectrum": "ode_sgd.core.spectrum",
+    "Model": "ode_sgd.core.model",
+    "Tables": "ode_sgd.core.model",
+    "find_model": "ode_sgd.core.registry",
     "Problem": "ode_sgd.teacher_student.model.problem",
     "OrderParameters": "ode_sgd.teacher_student.model.order_parameters",
     "integrate": "ode_sgd.teacher_student.integration.integrate",
     "integrate_batch": "ode_sgd.teacher_student.integration.integrate_batch",
     "simulate": "ode_sgd.teacher_student.simulation.simulate",
     "Trajectory": "ode_sgd.teacher_student.trajectory",
+    "Run": "ode_sgd.core.run",
+    "Observable": "ode_sgd.core.run",
+    "Parameters": "ode_sgd.core.run",
     "compare": "ode_sgd.analysis.agreement",
     "Agreement": "ode_sgd.analysis.agreement",
     "Extrapolation": "ode_sgd.analysis.extrapolation",
@@ -59,13 +65,13 @@ _HOME = {
     "StorageError": "ode_sgd.core.errors",
     "ProcessorError": "ode_sgd.core.errors",
 }
-_MODULE_HOME = {"theory": "ode_sgd.theory", "plots": "ode_sgd.analysis.plots"}
+_MODULE_HOME = {"theory": "ode_sgd.theory", "plots": "ode_sgd.plots"}
 
 __all__ = ["__version__", *_HOME, *_MODULE_HOME]  # noqa: PLE0604
 
 if TYPE_CHECKING:
+    from ode_sgd import plots as plots
     from ode_sgd import theory as theory
-    from ode_sgd.analysis import plots as plots
     from ode_sgd.analysis.agreement import Agreement as Agreement
     from ode_sgd.analysis.agreement import compare as compare
     from ode_sgd.analysis.extrapolation import Extrapolation as Extrapolation
@@ -86,6 +92,12 @@ if TYPE_CHECKING:
     from ode_sgd.core.errors import ProcessorError as ProcessorError
     from ode_sgd.core.errors import StorageError as StorageError
     from ode_sgd.core.errors import StudyError as StudyError
+    from ode_sgd.core.model import Model as Model
+    from ode_sgd.core.model import Tables as Tables
+    from ode_sgd.core.registry import find_model as find_model
+    from ode_sgd.core.run import Observable as Observable
+    from ode_sgd.core.run import Parameters as Parameters
+    from ode_sgd.core.run import Run as Run
     from ode_sgd.core.spectrum import Spectrum as Spectrum
     from ode_sgd.storage.checkpoint import Checkpoint as Checkpoint
     from ode_sgd.storage.hdf5 import StoredRun as StoredRun

@@ -52,7 +52,8 @@ def what_would_tell(evidence: Evidence, *, dimension: int, replicas: int, scores
         text += "; the data fix N"
         inputs += " with Gaussian inputs of the same spectrum"
     larger, most = int(np.ceil(dimension * wider)), max(FEWEST, int(np.ceil(replicas * more)))
-    return f"{text}; {inputs}, N >= {larger} and at least {most} replicas, would decide"
+    needed = f"N >= {larger} and at least {most} replicas" if dimension else f"at least {most} replicas"
+    return f"{text}; {inputs}, {needed}, would decide"
 
 
 def _earlier(evidence: Evidence) -> str:

@@ -18,13 +18,12 @@ from ode_sgd.analysis.quantities import (
     UNDECIDED,
     Deviation,
     common_times,
-    quantities,
+    group_of,
 )
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import ComparisonError
-from ode_sgd.teacher_student.findings.specialisation import field_correlation, followed_teacher
-from ode_sgd.teacher_student.trajectory import Trajectory
+from ode_sgd.core.run import Run, Wording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,7 +39,7 @@ class Agreement:
     rms : float
         Root mean square of all z. Exact agreement gives about sqrt((replicas - 1) / (replicas - 3)).
     rms_by_quantity : dict
-        The same for "generalization_error", "Q" and "R".
+        The same for the error and for all components of an observable: "generalization_error", "Q" and "R".
     worst : Deviation
         The largest |z|.
     worst_allowed : float
@@ -49,11 +48,12 @@ class Agreement:
         Name -> the bias allowed for, in the quantity's own units: its largest modulus along the ODE, over
         `effective_dimension`.
     effective_dimension : float
-        `Spectrum.effective_dimension` at the simulation's N: N for isotropic inputs, less for steep spectra.
+        Of the simulation: `Spectrum.effective_dimension` at its N, which is N for isotropic inputs and less for steep
+        spectra.
     largest : dict
         Name -> the largest |replica mean - ODE|, in the quantity's own units, and the alpha at which it is.
     otherwise_paired : int
-        Replicas that at the end pair students and teachers in another way than the ODE.
+        Replicas that end in another outcome than the ODE: that pair students and teachers in another way.
     extrapolation : Extrapolation or None
         What is left of the deviations at N -> infinity, where simulations at several N were given; all else is about
         the largest N.
@@ -63,6 +63,8 @@ class Agreement:
         the mean or the ODE is below its resolution and the other is not.
     evidence : Evidence
         How far eps_g deviates beyond chance and what is allowed for, and when: the times that decide.
+    wording : Wording
+        How to speak of runs of this model.
     outcome : str
         "disagree": rms > 2 or worst beyond worst_allowed; with several N also where the extrapolation disagrees.
         "undecided": not so, but eps_g by itself deviates by more than chance and the bias allowed for, which counts
@@ -87,6 +89,7 @@ class Agreement:
     evidence: Evidence
     outcome: str
     extrapolation: Extrapolation | None = None
+    wording: Wording = Run.wording
 
     @property
     def agrees(self) -> bool:
@@ -118,8 +121,7 @@ class Agreement:
             f"{self._unclear() if unclear else WORDS[self.outcome]}: "
             f"rms z = {self.rms:.2f} over {len(self.z)} quantities at {self.alpha.size} times, worst "
             f"{self.worst.z:+.2f} ({self.worst.quantity} at alpha = {self.worst.alpha:.4g}; allowed "
-            f"{self.worst_allowed:.2f}), {self.replicas} replicas at N = {self.dimension}, a bias of up to 1/"
-            f"{self.effective_dimension:.4g} of each quantity's scale allowed for; largest error ratio SGD/ODE "
+            f"{self.worst_allowed:.2f}), {self.replicas} replicas{self._bias()}; largest error ratio SGD/ODE "
             f"{self.evidence.largest} at alpha = {self.ratio_alpha:.4g}"
         )
         if self.outcome == UNDECIDED:
@@ -132,17 +134,26 @@ class Agreement:
             )
         if self.otherwise_paired and not unclear:
             text += (
-                f"; {self.otherwise_paired} of {self.replicas} replicas paired students and teachers otherwise than "
-                "the ODE, so their mean mixes two outcomes"
+                f"; {self.otherwise_paired} of {self.replicas} replicas {self.wording.otherwise} the ODE, so "
+                "their mean mixes two outcomes"
             )
         if self.mixed:
-            text += f"; {REMEDY}"
+            text += f"; {self.wording.remedy}"
         return text if self.extrapolation is None else f"{text}\n{self.extrapolation.verdict}"
 
-    def _unclear(self) -> str:
+    def _bias(self) -> str:
+        if not self.dimension:
+            return ""
         return (
-            "UNDECIDED: replicas pair students and teachers in different ways, so their mean cannot be compared with "
-            f"the ODE ({self.otherwise_paired} of {self.replicas} replicas paired them otherwise than the ODE)"
+            f" at N = {self.dimension}, a bias of up to 1/{self.effective_dimension:.4g} of each quantity's scale "
+            "allowed for"
+        )
+
+    def _unclear(self) -> str:
+        words = self.wording
+        return (
+            f"UNDECIDED: {words.differ}, so their mean cannot be compared with the ODE "
+            f"({self.otherwise_paired} of {self.replicas} replicas {words.briefly} the ODE)"
         )
 
 
@@ -151,18 +162,17 @@ WORDS = {
     DISAGREE: "ODE and SGD DISAGREE",
     UNDECIDED: "UNDECIDED: too loose to tell whether ODE and SGD agree",
 }
-REMEDY = "draw a start further from symmetric, at a smaller dimension"
 
 
 @check.underflow_is_zero
-def compare(ode: Trajectory, sgd: Trajectory | Sequence[Trajectory]) -> Agreement:
+def compare(ode: Run, sgd: Run | Sequence[Run]) -> Agreement:
     """Compare a simulation with the ODE of the same problem, started from the same overlaps.
 
     Parameters
     ----------
-    ode : Trajectory
+    ode : Run
         From `integrate`; its alpha contain every alpha of the simulation.
-    sgd : Trajectory, or a sequence of them at different N
+    sgd : Run, or a sequence of them at different N
         From `simulate` with a common start and at least 4 replicas. Several are also extrapolated to N -> infinity.
 
     Returns
@@ -178,12 +188,12 @@ def compare(ode: Trajectory, sgd: Trajectory | Sequence[Trajectory]) -> Agreemen
     ComparisonError
         If the two are not of the same problem, start or times; it says how to get that.
     """
-    if isinstance(sgd, Trajectory) or not isinstance(sgd, Sequence):
+    if isinstance(sgd, Run) or not isinstance(sgd, Sequence):
         return _compare(ode, sgd)
     return compare_pairs([(ode, single) for single in sgd])
 
 
-def compare_if_possible(ode: Trajectory, sgd: Trajectory) -> tuple[Agreement | None, str]:
+def compare_if_possible(ode: Run, sgd: Run) -> tuple[Agreement | None, str]:
     """The agreement, or None and in words why the two cannot be compared: for programs that go through many runs."""
     try:
         return compare(ode, sgd), ""
@@ -192,7 +202,7 @@ def compare_if_possible(ode: Trajectory, sgd: Trajectory) -> tuple[Agreement | N
 
 
 @check.underflow_is_zero
-def compare_pairs(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Agreement:
+def compare_pairs(pairs: Sequence[tuple[Run, Run]]) -> Agreement:
     """As `compare` with simulations at several N, each beside an ODE of its own that holds its times.
 
     The extrapolation is free of the bias that the largest N alone has to allow for: where that is undecided, the
@@ -205,46 +215,46 @@ def compare_pairs(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Agreement:
     if not extrapolation.agrees:
         outcome = DISAGREE
     elif outcome == UNDECIDED and not agreement.mixed:
-        error = extrapolation.error["generalization_error"]
+        name = pairs[0][0].error_name
+        error = extrapolation.error[name]
         fewest = min(sgd.replicas or 0 for _, sgd in pairs)
         evidence = agreement.evidence
         loose = evidence.is_loose(error) or evidence.is_noise(error)
-        stays = evidence.singles_out(extrapolation.z["generalization_error"], fewest)
+        stays = evidence.singles_out(extrapolation.z[name], fewest)
         outcome = UNDECIDED if loose or stays else AGREE
     return replace(agreement, extrapolation=extrapolation, outcome=outcome)
 
 
-def _compare(ode: Trajectory, sgd: Trajectory) -> Agreement:
+def _compare(ode: Run, sgd: Run) -> Agreement:
     """The comparison of one simulation with the ODE. Equation: (6.5)."""
     rows = common_times(ode, sgd)
     mean, error = sgd.mean(), sgd.standard_error()
-    assert sgd.dimension is not None
-    effective = ode.problem.spectrum.effective_dimension(sgd.dimension)
+    effective = sgd.effective_dimension()
     z: dict[str, Array] = {}
     allowance: dict[str, float] = {}
     largest: dict[str, tuple[float, float]] = {}
-    for pick in quantities(ode):
-        name, theory = pick.name, pick(ode)
+    means, errors = mean.compared(), error.compared()
+    both = {name: theory for name, theory in ode.compared().items() if name in means}
+    for name, theory in both.items():
         bias = float(np.abs(theory).max()) / effective
-        deviation = pick(mean) - theory[rows]
-        scale = np.sqrt(pick(error) ** 2 + bias**2)
+        deviation = means[name] - theory[rows]
+        scale = np.sqrt(errors[name] ** 2 + bias**2)
         # Where both vanish (a quantity that is zero for good) any deviation is infinitely many standard errors.
         with np.errstate(divide="ignore", invalid="ignore"):
             z[name] = np.where(deviation == 0.0, 0.0, deviation / scale)[1:]
         allowance[name] = bias
         worst = int(np.argmax(np.abs(deviation)))
         largest[name] = float(abs(deviation[worst])), float(sgd.alpha[worst])
-    theirs = followed_teacher(field_correlation(sgd.Q[:, -1], sgd.R[:, -1], sgd.T))
-    own = followed_teacher(field_correlation(ode.Q[rows[-1]], ode.R[rows[-1]], ode.T))
+    theirs, own = sgd.outcome_at(-1), ode.outcome_at(int(rows[-1]))
     otherwise = ((theirs != own) & (theirs >= 0) & (own >= 0)).any(axis=-1)
     scored = _scored(sgd, z)
     evidence = weigh(
         sgd.alpha[1:],
-        ode.generalization_error[rows[1:]],
-        mean.generalization_error[1:],
-        error.generalization_error[1:],
+        ode.error[rows[1:]],
+        mean.error[1:],
+        error.error[1:],
         resolution=max(ode.resolution, sgd.resolution),
-        allowance=allowance["generalization_error"],
+        allowance=allowance[ode.error_name],
         replicas=scored["replicas"],
     )
     paired = int(otherwise.sum())
@@ -255,16 +265,18 @@ def _compare(ode: Trajectory, sgd: Trajectory) -> Agreement:
         largest=largest,
         otherwise_paired=paired,
         evidence=evidence,
-        outcome=_outcome(scored, evidence, paired),
+        outcome=_outcome(scored, evidence, paired, ode.error_name),
+        wording=sgd.words(),
     )
 
 
-def _scored(sgd: Trajectory, z: dict[str, Array]) -> dict[str, Any]:
+def _scored(sgd: Run, z: dict[str, Array]) -> dict[str, Any]:
     """What the z-scores amount to, by the names of `Agreement`."""
     scores = np.array(list(z.values()))
     name, time = np.unravel_index(np.argmax(np.abs(scores)), scores.shape)
-    groups = {"generalization_error": ["generalization_error"]}
-    groups |= {letter: [key for key in z if key.startswith(f"{letter}_")] for letter in "QR"}
+    groups: dict[str, list[str]] = {}
+    for key in z:
+        groups.setdefault(group_of(key), []).append(key)
     replicas = sgd.replicas or 0
     return {
         "alpha": sgd.alpha[1:],
@@ -281,11 +293,11 @@ def _scored(sgd: Trajectory, z: dict[str, Array]) -> dict[str, Any]:
     }
 
 
-def _outcome(scored: dict[str, Any], evidence: Evidence, otherwise_paired: int) -> str:
+def _outcome(scored: dict[str, Any], evidence: Evidence, otherwise_paired: int, error_name: str) -> str:
     """ "agree", "disagree" or "undecided", as `Agreement.outcome` defines them."""
     allowed, mixed = scored["worst_allowed"], otherwise_paired > MIXED * scored["replicas"]
-    error_alone = scored["rms_by_quantity"]["generalization_error"], scored["z"]["generalization_error"]
-    if mixed:  # the mean of R is one over two outcomes; eps_g does not see which student follows which teacher
+    error_alone = scored["rms_by_quantity"][error_name], scored["z"][error_name]
+    if mixed:  # the mean of R is one over two outcomes; the error does not see which student follows which teacher
         rms, worst = error_alone[0], float(np.abs(error_alone[1]).max())
     else:
         rms, worst = scored["rms"], abs(scored["worst"].z)

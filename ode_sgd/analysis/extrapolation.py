@@ -6,11 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from ode_sgd.analysis.quantities import FALSE_ALARM, RMS_LIMIT, Deviation, common_times, quantities
+from ode_sgd.analysis.quantities import (
+    FALSE_ALARM,
+    RMS_LIMIT,
+    SAME_START,
+    Deviation,
+    common_times,
+    largest_start,
+    starts_apart,
+)
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import ComparisonError
-from ode_sgd.teacher_student.trajectory import Trajectory
+from ode_sgd.core.run import Run, Wording
 
 FEWEST_REPLICAS = 8
 ROUNDING = 1e-12
@@ -42,6 +50,8 @@ class Extrapolation:
     chi_square : float or None
         Mean squared residual of the fits in standard errors, per degree of freedom: about 1 where deviations fall
         as 1/N; None with two N, which a line always fits.
+    wording : Wording
+        How to speak of runs of this model.
     """
 
     alpha: Array
@@ -54,6 +64,7 @@ class Extrapolation:
     worst: Deviation
     worst_allowed: float
     chi_square: float | None
+    wording: Wording = Run.wording
 
     @property
     def agrees(self) -> bool:
@@ -72,7 +83,7 @@ class Extrapolation:
 
 
 @check.underflow_is_zero
-def extrapolate(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Extrapolation:
+def extrapolate(pairs: Sequence[tuple[Run, Run]]) -> Extrapolation:
     """Fit limit + slope / N to simulations at different N, each beside an ODE that holds its times.
 
     Parameters
@@ -101,7 +112,7 @@ def extrapolate(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> Extrapolation
     return _fit(pairs, np.array(dimensions, float))
 
 
-def _checked(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> list[tuple[Trajectory, Trajectory]]:
+def _checked(pairs: Sequence[tuple[Run, Run]]) -> list[tuple[Run, Run]]:
     """In the order of N, all of one problem and start."""
     check.sequence("pairs", pairs, ComparisonError)
     for number, pair in enumerate(pairs):
@@ -113,8 +124,9 @@ def _checked(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> list[tuple[Traje
         assert first is not None
         if ode.problem.identity != first.problem.identity:
             raise ComparisonError(f"pairs[{number}] is of another problem than pairs[0]; only N may differ")
-        if max(float(np.abs(a[0] - b[0]).max()) for a, b in ((ode.Q, first.Q), (ode.R, first.R))) > 1e-8:
-            raise ComparisonError(f"pairs[{number}] has another start than pairs[0]; give all the same OrderParameters")
+        if starts_apart(ode, first) > SAME_START:
+            words = sgd.words()
+            raise ComparisonError(f"pairs[{number}] has another start than pairs[0]; give all the same {words.start}")
         if (sgd.replicas or 0) < FEWEST_REPLICAS:
             raise ComparisonError(
                 f"N = {sgd.dimension}: {sgd.replicas} replicas; an extrapolation needs {FEWEST_REPLICAS} or more"
@@ -122,17 +134,18 @@ def _checked(pairs: Sequence[tuple[Trajectory, Trajectory]]) -> list[tuple[Traje
     return sorted(pairs, key=lambda pair: pair[1].dimension or 0)
 
 
-def _fit(pairs: Sequence[tuple[Trajectory, Trajectory]], N: Array) -> Extrapolation:
+def _fit(pairs: Sequence[tuple[Run, Run]], N: Array) -> Extrapolation:
     """Weighted least squares at every time, for every quantity."""
     rows = [np.searchsorted(ode.alpha, sgd.alpha) for ode, sgd in pairs]
-    means = [sgd.mean() for _, sgd in pairs]
-    errors = [sgd.standard_error() for _, sgd in pairs]
+    odes = [ode.compared() for ode, _ in pairs]
+    means = [sgd.mean().compared() for _, sgd in pairs]
+    errors = [sgd.standard_error().compared() for _, sgd in pairs]
     limit, error_of, slope, residuals = {}, {}, {}, []
-    size = float(np.abs(pairs[0][0].T).max())  # overlaps that vanish are known to rounding of the others
-    for quantity in quantities(pairs[0][0]):
-        theory = np.array([quantity(ode)[row] for (ode, _), row in zip(pairs, rows, strict=True)])
-        deviation = np.array([quantity(mean) for mean in means]) - theory
-        scale = np.array([quantity(error) for error in errors])[:, 1:]
+    size = largest_start(pairs[0][0])  # what vanishes is known to rounding of the others
+    for name in [name for name in odes[0] if all(name in mean for mean in means)]:
+        theory = np.array([ode[name][row] for ode, row in zip(odes, rows, strict=True)])
+        deviation = np.array([mean[name] for mean in means]) - theory
+        scale = np.array([error[name] for error in errors])[:, 1:]
         x, d = 1.0 / N[:, None], deviation[:, 1:]
         # What does not fluctuate is known to rounding, not exactly.
         weight = 1.0 / np.maximum(scale, ROUNDING * max(float(np.abs(theory).max()), size)) ** 2
@@ -140,7 +153,6 @@ def _fit(pairs: Sequence[tuple[Trajectory, Trajectory]], N: Array) -> Extrapolat
         width = (weight * (x - middle) ** 2).sum(axis=0)
         rise = (weight * (x - middle) * d).sum(axis=0) / width
         constant = (weight * d).sum(axis=0) / total - rise * middle
-        name = quantity.name
         limit[name], slope[name], error_of[name] = constant, rise, np.sqrt(1.0 / total + middle**2 / width)
         residuals.append(((d - constant - rise * x) ** 2 * weight).sum(axis=0))
     z = {name: np.divide(limit[name], error_of[name]) for name in limit}
@@ -158,4 +170,5 @@ def _fit(pairs: Sequence[tuple[Trajectory, Trajectory]], N: Array) -> Extrapolat
         worst=Deviation(list(z)[row], float(alpha[time]), float(scores[row, time])),
         worst_allowed=-float(stdtrit(fewest - 1, FALSE_ALARM / 2.0 / scores.size)),
         chi_square=float(np.mean(residuals)) / (N.size - 2) if N.size > 2 else None,
+        wording=pairs[0][0].words(),
     )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ode_sgd.core.arrays import Array
-from ode_sgd.teacher_student.trajectory import Trajectory
+from ode_sgd.core.run import Run
 
 STILL = 0.01  # a curve that moves by less than this over the last third of the time has come to rest
 CLOSE = 0.98  # ... or that ends nearer than this to where three points of an exponential approach lead,
@@ -58,8 +58,8 @@ def _rests(alpha: Array, values: Array, blocks: int) -> bool:
     return bool(abs(slope) * width < max(STILL, min(DEVIATIONS * noise, MOST_NOISE)))
 
 
-def floor_of(trajectory: Trajectory) -> float:
-    """`end_level` of a trajectory, of the mean over its replicas."""
-    error = trajectory.generalization_error
+def floor_of(trajectory: Run) -> float:
+    """`end_level` of a run, of the mean over its replicas."""
+    error = trajectory.error
     mean = error if error.ndim == 1 else error.mean(axis=0)
-    return end_level(trajectory.alpha, mean, trajectory.resolution, trajectory.dimension is not None)
+    return end_level(trajectory.alpha, mean, trajectory.resolution, trajectory.is_simulation)

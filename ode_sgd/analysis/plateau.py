@@ -17,8 +17,7 @@ from ode_sgd.analysis.plateau_search import BAND, END, FLAT, FLATTEST, PERSISTEN
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import AnalysisError
-from ode_sgd.teacher_student.findings.specialisation import specialisation
-from ode_sgd.teacher_student.trajectory import Trajectory
+from ode_sgd.core.run import Run, check_run
 
 FEWEST_TIMES = 4
 QUANTITIES = ("start", "end", "length", "height")
@@ -90,12 +89,12 @@ class PlateauSearch:
 
 
 @check.underflow_is_zero
-def find_plateau(trajectory: Trajectory) -> Plateau | None:
+def find_plateau(trajectory: Run) -> Plateau | None:
     """The longest plateau of eps_g, or None; `find_plateaus` has all of them, and says why there are none.
 
     Parameters
     ----------
-    trajectory : Trajectory
+    trajectory : Run
         ODE or simulation, with output times close enough to resolve start and end. Replicas of one start are judged
         by their mean, which fluctuates least; start and end are then those of every replica. Replicas with starts of
         their own are searched one by one; those without a plateau are left out, and if they are more than half, the
@@ -108,7 +107,7 @@ def find_plateau(trajectory: Trajectory) -> Plateau | None:
     Raises
     ------
     AnalysisError
-        If `trajectory` is none, or has fewer than four output times.
+        If `trajectory` is not a Run, or has fewer than four output times.
 
     Notes
     -----
@@ -124,13 +123,13 @@ def find_plateau(trajectory: Trajectory) -> Plateau | None:
 
 
 @check.underflow_is_zero
-def find_plateaus(trajectory: Trajectory) -> PlateauSearch:
+def find_plateaus(trajectory: Run) -> PlateauSearch:
     """All plateaus of eps_g; for parameters, errors and definitions see `find_plateau`.
 
     Of replicas with starts of their own that do not have equally many, only the longest of each is used. A run that
     ended early with fewer than four output times is no error: its outcome is "ended_early".
     """
-    check.instance("trajectory", trajectory, Trajectory, AnalysisError)
+    check_run("trajectory", trajectory, AnalysisError)
     alpha = trajectory.alpha
     early = "" if trajectory.status == "complete" else f"the run ended at alpha = {alpha[-1]:.4g}: {trajectory.status}"
     if alpha.size < FEWEST_TIMES:
@@ -145,22 +144,15 @@ def find_plateaus(trajectory: Trajectory) -> PlateauSearch:
     return search
 
 
-def _search(trajectory: Trajectory) -> PlateauSearch:
+def _search(trajectory: Run) -> PlateauSearch:
     """By what the curves look like, and by whether there is anything left to leave."""
-    alpha, error, left = trajectory.alpha, trajectory.generalization_error, _left(trajectory)
-    make = partial(Curve.of, alpha, resolution=trajectory.resolution, left=left)
+    alpha, error = trajectory.alpha, trajectory.error
+    make = partial(Curve.of, alpha, resolution=trajectory.resolution, left=trajectory.has_left_plateau())
     if trajectory.replicas is None:
-        return _search_stays(make(error, fluctuates=trajectory.dimension is not None))[0]
-    if trajectory.T.ndim == 2:
+        return _search_stays(make(error, fluctuates=trajectory.is_simulation))[0]
+    if not trajectory.own_starts:
         return _of_one_start(make(error.mean(axis=0), fluctuates=True), error)
     return _over_replicas([_search_stays(make(curve, fluctuates=True))[0] for curve in error])
-
-
-def _left(trajectory: Trajectory) -> bool:
-    """Whether the run does not end on a plateau: in most replicas a student follows a teacher, or it is linear."""
-    if trajectory.problem.activation == "linear":
-        return True
-    return bool(np.mean((specialisation(trajectory).teacher >= 0).any(axis=-1)) > 0.5)
 
 
 def longest(search: PlateauSearch) -> Plateau | None:

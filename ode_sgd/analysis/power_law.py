@@ -12,7 +12,7 @@ from ode_sgd.analysis.plateau import FEWEST_TIMES, PlateauSearch, find_plateaus
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import AnalysisError
-from ode_sgd.teacher_student.trajectory import Trajectory
+from ode_sgd.core.run import Run, check_run
 
 Mask = NDArray[np.bool_]
 
@@ -80,12 +80,12 @@ class Crossover:
 
 
 @check.underflow_is_zero
-def local_exponent(trajectory: Trajectory, width: float = 0.0) -> Array:
+def local_exponent(trajectory: Run, width: float = 0.0) -> Array:
     """d ln eps_g / d ln alpha at the output times, (n,): negative where the error falls.
 
     Parameters
     ----------
-    trajectory : Trajectory
+    trajectory : Run
         With replicas their mean is taken first.
     width : float
         Decades of alpha over which a straight line is laid at every time, >= 0; 0 takes the neighbouring output times.
@@ -99,9 +99,9 @@ def local_exponent(trajectory: Trajectory, width: float = 0.0) -> Array:
     Raises
     ------
     AnalysisError
-        If `trajectory` is none.
+        If `trajectory` is not a Run.
     """
-    check.instance("trajectory", trajectory, Trajectory, AnalysisError)
+    check_run("trajectory", trajectory, AnalysisError)
     width = check.number("width", width, least=0.0)
     exponents = np.full(trajectory.alpha.size, np.nan)
     usable = _usable(trajectory)
@@ -113,7 +113,7 @@ def local_exponent(trajectory: Trajectory, width: float = 0.0) -> Array:
 
 @check.underflow_is_zero
 def fit_power_law(
-    trajectory: Trajectory,
+    trajectory: Run,
     window: tuple[float, float] | None = None,
     *,
     after: float = 0.0,
@@ -123,7 +123,7 @@ def fit_power_law(
 
     Parameters
     ----------
-    trajectory : Trajectory
+    trajectory : Run
         ODE or simulation; with replicas their mean is fitted.
     window : (float, float) or None
         First and last alpha. None takes the longest stretch, in decades of alpha and of at least half of one, on which
@@ -143,15 +143,15 @@ def fit_power_law(
     Raises
     ------
     AnalysisError
-        If `trajectory` is none, or a given window is not one of increasing positive alpha with at least four output
-        times at which eps_g is above its resolution.
+        If `trajectory` is not a Run, or a given window is not one of increasing positive alpha with at least four
+        output times at which eps_g is above its resolution.
 
     Notes
     -----
     All points, 50 a decade and evenly spaced in ln alpha, weigh alike. For a curve without noise the deviation from the
     law is systematic; that is why the error is taken from the thirds of the window.
     """
-    check.instance("trajectory", trajectory, Trajectory, AnalysisError)
+    check_run("trajectory", trajectory, AnalysisError)
     usable = _usable(trajectory)
     after = check.number("after", after, least=0.0)
     given = window is not None
@@ -173,12 +173,12 @@ def fit_power_law(
 
 
 @check.underflow_is_zero
-def find_crossover(trajectory: Trajectory, fit: PowerLawFit | None = None) -> Crossover | None:
+def find_crossover(trajectory: Run, fit: PowerLawFit | None = None) -> Crossover | None:
     """Where a power law ends in an exponential.
 
     Parameters
     ----------
-    trajectory : Trajectory
+    trajectory : Run
     fit : PowerLawFit or None
         The power law; None takes that of `fit_power_law(trajectory)`.
 
@@ -191,7 +191,7 @@ def find_crossover(trajectory: Trajectory, fit: PowerLawFit | None = None) -> Cr
     Raises
     ------
     AnalysisError
-        If `trajectory` is none.
+        If `trajectory` is not a Run.
     """
     if fit is not None:
         check.instance("fit", fit, PowerLawFit, AnalysisError)
@@ -199,7 +199,7 @@ def find_crossover(trajectory: Trajectory, fit: PowerLawFit | None = None) -> Cr
     if fit is None:
         return None
     usable = _usable(trajectory)
-    width = 0.0 if trajectory.dimension is None else SMOOTH
+    width = 0.0 if not trajectory.is_simulation else SMOOTH
     alpha, exponents = trajectory.alpha[usable], -local_exponent(trajectory, width)[usable]
     going_on = np.flatnonzero((alpha <= fit.window[1]) | ~(exponents > ENDED * fit.exponent))
     first = int(going_on[-1]) + 1 if going_on.size else 0
@@ -218,12 +218,12 @@ def find_crossover(trajectory: Trajectory, fit: PowerLawFit | None = None) -> Cr
     return Crossover(alpha=float(crossing), exponent=fit.exponent, rate=float(rate))
 
 
-def _curve(trajectory: Trajectory) -> Array:
-    errors = trajectory.generalization_error
+def _curve(trajectory: Run) -> Array:
+    errors = trajectory.error
     return errors if trajectory.replicas is None else np.asarray(errors.mean(axis=0))
 
 
-def _usable(trajectory: Trajectory) -> Mask:
+def _usable(trajectory: Run) -> Mask:
     return np.asarray((trajectory.alpha > 0.0) & (_curve(trajectory) > trajectory.resolution))
 
 
@@ -244,26 +244,26 @@ def _line(x: Array, y: Array) -> tuple[float, float]:
     return slope, float(y.mean()) - slope * float(middle)
 
 
-def _even(trajectory: Trajectory, inside: Mask, curve: Array) -> tuple[Array, Array]:
+def _even(trajectory: Run, inside: Mask, curve: Array) -> tuple[Array, Array]:
     """ln alpha and ln eps_g on points evenly spaced in ln alpha, between output times interpolated."""
     x = np.log(trajectory.alpha[inside])
     points = np.linspace(x[0], x[-1], max(4, int(DENSITY * np.ptp(x) / np.log(10.0)) + 1))
     return points, np.interp(points, x, np.log(curve[inside]))
 
 
-def _last_plateau_end(trajectory: Trajectory, plateaus: PlateauSearch | None) -> float:
+def _last_plateau_end(trajectory: Run, plateaus: PlateauSearch | None) -> float:
     """What falls towards a plateau is no asymptotic law; 0 without one."""
-    if trajectory.problem.activation == "linear" or trajectory.alpha.size < FEWEST_TIMES:
+    if not trajectory.can_have_plateaus or trajectory.alpha.size < FEWEST_TIMES:
         return 0.0
     return max((plateau.end for plateau in (plateaus or find_plateaus(trajectory)).plateaus), default=0.0)
 
 
-def _constant_window(trajectory: Trajectory, usable: Mask) -> tuple[float, float] | None:
+def _constant_window(trajectory: Run, usable: Mask) -> tuple[float, float] | None:
     """The longest stretch of nearly constant local exponent, in one sweep with two ends."""
     if usable.sum() < 4:
         return None
     x, y = _even(trajectory, usable, np.where(usable, _curve(trajectory), 1.0))
-    slopes = np.gradient(y, x) if trajectory.dimension is None else _running_slope(x, y, 0.5 * SMOOTH * np.log(10.0))
+    slopes = np.gradient(y, x) if not trajectory.is_simulation else _running_slope(x, y, 0.5 * SMOOTH * np.log(10.0))
     best, begin = (0, 0), 0
     for end in range(x.size):
         while begin <= end and not _constant(slopes[begin : end + 1]):
@@ -287,7 +287,7 @@ def _checked_window(window: tuple[float, float]) -> tuple[float, float]:
     return float(ends[0]), float(ends[1])
 
 
-def _fit(trajectory: Trajectory, inside: Mask) -> PowerLawFit:
+def _fit(trajectory: Run, inside: Mask) -> PowerLawFit:
     x, y = _even(trajectory, inside, _curve(trajectory))
     slope, intercept = _line(x, y)
     rate, constant = _line(np.exp(x), y)
@@ -314,12 +314,12 @@ def _rms(values: Array) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
-def _jackknife(trajectory: Trajectory, inside: Mask) -> float:
+def _jackknife(trajectory: Run, inside: Mask) -> float:
     """Variance of the slope over replicas; 0 without them."""
     count = trajectory.replicas or 1
     if count < 2:
         return 0.0
-    errors = trajectory.generalization_error
+    errors = trajectory.error
     without = (errors.sum(axis=0) - errors) / (count - 1)
     slopes = np.array([_line(*_even(trajectory, inside, curve))[0] for curve in without])
     return float((count - 1) / count * np.sum((slopes - slopes.mean()) ** 2))

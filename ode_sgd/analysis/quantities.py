@@ -1,43 +1,24 @@
-"""What is compared of two runs, and whether they can be: eps_g, and every distinct entry of Q and R of order one."""
+"""Whether two runs can be compared, and what the deviations between them amount to."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.core import check
-from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import ComparisonError
-from ode_sgd.teacher_student.trajectory import Trajectory
+from ode_sgd.core.run import Run, check_run
 
+COMPONENT = re.compile(r"_[\d,]+$")
 OUTCOMES = AGREE, DISAGREE, UNDECIDED = ("agree", "disagree", "undecided")  # of a comparison
 RMS_LIMIT = 2.0  # of z-scores that still count as agreement
+SAME_START = 1e-8  # what values at the start may differ by, of the largest, or of 1
 FALSE_ALARM = 1e-3  # probability with which the worst of them may exceed what is allowed
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """One scalar along a trajectory without replica axis; `name` counts units from 1, as in "R_12"."""
-
-    name: str
-    kind: str
-    row: int = 0
-    column: int = 0
-
-    def __call__(self, trajectory: Trajectory) -> Array:
-        if self.kind == "generalization_error":
-            return trajectory.generalization_error
-        overlaps = trajectory.Q if self.kind == "Q" else trajectory.R
-        return overlaps[:, self.row, self.column]
-
-
-def quantities(trajectory: Trajectory) -> list[Quantity]:
-    """All of them: eps_g, the upper triangle of Q, all of R."""
-    K, M = trajectory.problem.student_units, trajectory.problem.teacher_units
-    found = [Quantity("generalization_error", "generalization_error")]
-    found += [Quantity(f"Q_{i + 1}{j + 1}", "Q", i, j) for i in range(K) for j in range(i, K)]
-    found += [Quantity(f"R_{i + 1}{n + 1}", "R", i, n) for i in range(K) for n in range(M)]
-    return found
+def group_of(name: str) -> str:
+    """The observable that a component such as "Q_12" belongs to; the name itself of what has no components."""
+    return COMPONENT.sub("", name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +30,12 @@ class Deviation:
     z: float
 
 
-def common_times(ode: Trajectory, sgd: Trajectory) -> NDArray[np.int64]:
+def common_times(ode: Run, sgd: Run) -> NDArray[np.int64]:
     """Rows of the ODE at the simulation's times, after checking that the two can be compared at all."""
-    check.instance("ode", ode, Trajectory, ComparisonError)
-    check.instance("sgd", sgd, Trajectory, ComparisonError)
-    if ode.dimension is not None or sgd.replicas is None:
+    check_run("ode", ode, ComparisonError)
+    check_run("sgd", sgd, ComparisonError)
+    words = sgd.words()
+    if ode.is_simulation or sgd.replicas is None:
         raise ComparisonError("give the ODE first and the simulation second: compare(integrate(...), simulate(...))")
     if ode.problem.identity != sgd.problem.identity:
         raise ComparisonError("the two trajectories are of different problems; run both with the same Problem")
@@ -61,8 +43,8 @@ def common_times(ode: Trajectory, sgd: Trajectory) -> NDArray[np.int64]:
         raise ComparisonError(f"{sgd.replicas} replicas say too little about their spread; simulate at least 4")
     if sgd.alpha.size < 2:
         raise ComparisonError("the simulation holds its start only; give it a later output time")
-    if sgd.T.ndim != 2:
-        raise ComparisonError("every replica has a start of its own; give simulate one common OrderParameters")
+    if sgd.own_starts:
+        raise ComparisonError(f"every replica has a start of its own; give simulate one common {words.start}")
     rows = np.minimum(np.searchsorted(ode.alpha, sgd.alpha), ode.alpha.size - 1)
     missing = ode.alpha[rows] != sgd.alpha
     if missing.any():
@@ -71,9 +53,21 @@ def common_times(ode: Trajectory, sgd: Trajectory) -> NDArray[np.int64]:
             f"alpha = {sgd.alpha[np.argmax(missing)]:.10g}; run the simulation first and pass integrate(..., "
             "alpha=sgd.alpha), or a union that contains them"
         )
-    first = np.concatenate(
-        [(sgd.Q[:, 0] - ode.Q[0]).ravel(), (sgd.R[:, 0] - ode.R[0]).ravel(), (sgd.T - ode.T).ravel()]
-    )
-    if np.abs(first).max() > 1e-8 * max(1.0, float(np.abs(ode.Q[0]).max())):
-        raise ComparisonError("the two do not start from the same overlaps; pass the same OrderParameters to both")
+    if starts_apart(sgd, ode) > SAME_START * max(1.0, largest_start(ode)):
+        raise ComparisonError(f"the two do not start from the same {words.state}; pass the same {words.start} to both")
     return rows
+
+
+def starts_apart(run: Run, other: Run) -> float:
+    """The largest difference of what both have at the start; every replica of a run beside the other."""
+    values, apart = other.start_values(), [0.0]
+    for name, own in run.start_values().items():
+        if name in values:
+            alike = own.shape[own.ndim - values[name].ndim :] == values[name].shape
+            apart.append(float(np.abs(own - values[name]).max()) if alike else np.inf)
+    return max(apart)
+
+
+def largest_start(run: Run) -> float:
+    """The largest modulus of what a run has at the start."""
+    return float(max(np.abs(values).max() for values in run.start_values().values()))

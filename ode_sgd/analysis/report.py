@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ode_sgd.teacher_student.trajectory import Trajectory
+from ode_sgd.core.run import Run
 
 if TYPE_CHECKING:
     from ode_sgd.analysis.agreement import Agreement
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 TABLE_TIMES = 8
 
 
-def table(ode: Trajectory | None, sgd: Trajectory | None = None, agreement: "Agreement | None" = None) -> str:
-    """eps_g at a few times, theory beside simulation, and the verdict; no trailing newline."""
+def table(ode: Run | None, sgd: Run | None = None, agreement: "Agreement | None" = None) -> str:
+    """The error at a few times, theory beside simulation, and the verdict; no trailing newline."""
     lead = ode or sgd
     if lead is None:
         return "nothing was computed"
-    lines = [_headline(lead)]
+    lines = [lead.details()]
     lines += [_run_line(run) for run in (ode, sgd) if run is not None]
     lines += ["", *_rows(ode, sgd)]
     if agreement is not None:
@@ -38,22 +38,13 @@ def deviations(agreement: "Agreement") -> str:
     return "\n".join(lines)
 
 
-def _headline(run: Trajectory) -> str:
-    problem = run.problem
-    return (
-        f"{problem.activation}, K = {problem.student_units}, M = {problem.teacher_units}, L = "
-        f"{problem.spectrum.distinct}, learning rate {problem.learning_rate:g}"
-        + (", gradient flow" if problem.gradient_flow else "")
-        + (f", label noise {problem.label_noise:g}" if problem.label_noise else "")
-    )
-
-
-def _run_line(run: Trajectory) -> str:
-    if run.dimension is None:
+def _run_line(run: Run) -> str:
+    if not run.is_simulation:
         kind = "ODE"
     else:
         count = "over replicas" if run.replicas is None else f"{run.replicas} replica{'s' * (run.replicas > 1)}"
-        kind = f"SGD, N = {run.dimension}, {count}, seed {run.seed}"
+        size = "" if run.dimension is None else f", N = {run.dimension}"
+        kind = f"SGD{size}, {count}, seed {run.seed}"
     line = f"{kind}: {run.method}, {int(run.stats.get('steps', 0))} steps, {run.stats.get('seconds', 0.0):.2f} s"
     compiling = run.stats.get("compiling", 0.0)
     if compiling >= 0.5:
@@ -61,21 +52,23 @@ def _run_line(run: Trajectory) -> str:
     return line if run.status == "complete" else f"{line}; {run.status.upper()}: {run.message}"
 
 
-def _rows(ode: Trajectory | None, sgd: Trajectory | None) -> list[str]:
+def _rows(ode: Run | None, sgd: Run | None) -> list[str]:
     """The table proper, at times of the simulation where there is one."""
-    times = (sgd or ode).alpha  # type: ignore[union-attr]
+    lead = sgd or ode
+    assert lead is not None
+    times, symbol = lead.alpha, lead.words().error_symbol
     picked = np.unique(np.linspace(0, times.size - 1, TABLE_TIMES).round().astype(int))
-    head = f"{'alpha':>12}" + (f"{'eps_g (ODE)':>16}" if ode else "")
-    head += f"{'eps_g (SGD)':>16}{'std. error':>12}" if sgd else ""
+    head = f"{lead.time_name:>12}" + (f"{f'{symbol} (ODE)':>16}" if ode else "")
+    head += f"{f'{symbol} (SGD)':>16}{'std. error':>12}" if sgd else ""
     lines = [head]
-    mean = sgd.generalization_error.mean(axis=0) if sgd else None
-    error = sgd.standard_error().generalization_error if sgd and (sgd.replicas or 0) > 1 else None
+    mean = np.atleast_2d(sgd.error).mean(axis=0) if sgd else None
+    error = sgd.standard_error().error if sgd and (sgd.replicas or 0) > 1 else None
     for n in picked:
         line = f"{times[n]:>12.5g}"
         if ode is not None:
             row = int(np.searchsorted(ode.alpha, times[n]))
             known = row < ode.alpha.size and ode.alpha[row] == times[n]
-            line += f"{_shown(ode.generalization_error[row], ode) if known else '-':>16}"
+            line += f"{_shown(ode.error[row], ode) if known else '-':>16}"
         if sgd is not None and mean is not None:
             spread = f"{error[n]:.1e}" if error is not None and mean[n] > sgd.resolution else "-"
             line += f"{_shown(mean[n], sgd):>16}{spread:>12}"
@@ -83,6 +76,6 @@ def _rows(ode: Trajectory | None, sgd: Trajectory | None) -> list[str]:
     return lines
 
 
-def _shown(error: float, run: Trajectory) -> str:
-    """eps_g as it is printed: a bound where its value would be rounding."""
+def _shown(error: float, run: Run) -> str:
+    """The error as it is printed: a bound where its value would be rounding."""
     return f"{error:.6e}" if error > run.resolution else f"< {run.resolution:.1e}"

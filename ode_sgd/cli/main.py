@@ -296,7 +296,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     if arguments.figure is not None:
         sys.stdout.flush()  # whatever becomes of the figure
         with drawing(arguments.figure):
-            from ode_sgd.analysis.plots import agreement_figure, save_figure
+            from ode_sgd.plots import agreement_figure, save_figure
 
             print(f"figure  {save_figure(agreement_figure(agreement), arguments.figure, pairs[0][0].problem)}")
     return _verdict(agreement)
@@ -324,7 +324,7 @@ def _plot(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output or beside(arguments.file, ".png")
     check_figure(output, [arguments.file])
     with drawing(output):
-        from ode_sgd.analysis.plots import analysis_figure, run_figure, save_figure
+        from ode_sgd.plots import analysis_figure, run_figure, save_figure
 
         draw = analysis_figure if arguments.analysis else run_figure
         save_figure(draw(stored.ode, stored.sgd), output, stored.problem)

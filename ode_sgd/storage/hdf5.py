@@ -12,15 +12,14 @@ import h5py
 import numpy as np
 
 from ode_sgd.core import check
-from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import StorageError
+from ode_sgd.core.run import Observable, Run
 from ode_sgd.storage import contents, files, provenance, schema, seal
-from ode_sgd.storage.contents import Contents, Value
+from ode_sgd.storage.contents import Contents
 from ode_sgd.storage.datasets import check_memory, check_sizes, member
 from ode_sgd.storage.files import check_writable
+from ode_sgd.storage.run_format import Entries, Value, misshapen
 from ode_sgd.storage.schema import GROUPS, MC, ODE, ROOT
-from ode_sgd.teacher_student.model.problem import Problem
-from ode_sgd.teacher_student.trajectory import Trajectory
 
 __all__ = ["StoredRun", "check_writable", "load", "save"]
 
@@ -34,8 +33,8 @@ class StoredRun:
 
     Attributes
     ----------
-    ode, sgd : Trajectory or None
-        The integrated and the simulated trajectory, as far as they were saved.
+    ode, sgd : Trajectory, another Run, or None
+        The integrated and the simulated run, as far as they were saved.
     config : dict or None
         The study that was given to `save`.
     attributes : dict
@@ -44,29 +43,29 @@ class StoredRun:
     path : pathlib.Path
     """
 
-    ode: Trajectory | None
-    sgd: Trajectory | None
+    ode: Any
+    sgd: Any
     config: dict[str, Any] | None
     attributes: dict[str, Value]
     path: Path
 
     @property
-    def problem(self) -> Problem:
-        """The problem that both trajectories belong to."""
-        trajectory = self.ode or self.sgd
-        if trajectory is None:
+    def problem(self) -> Any:
+        """The problem that both runs belong to."""
+        run = self.ode or self.sgd
+        if run is None:
             raise StorageError(f"{self.path} holds no trajectory")
-        return trajectory.problem
+        return run.problem
 
 
-def save(path: str | os.PathLike[str], *trajectories: Trajectory, config: Mapping[str, Any] | None = None) -> Path:
+def save(path: str | os.PathLike[str], *trajectories: Run, config: Mapping[str, Any] | None = None) -> Path:
     """Write a run to an HDF5 file, which appears whole or not at all.
 
     Parameters
     ----------
     path : path-like
         The file; an existing one is replaced, of a symbolic link what it points to. Its folder must exist.
-    *trajectories : Trajectory
+    *trajectories : Trajectory or other Run
         At most one from `integrate`, at most one from `simulate`, at least one, all of the same problem.
     config : dict or None
         The study file that led here, of texts, numbers, booleans, lists and dictionaries.
@@ -92,7 +91,7 @@ def save(path: str | os.PathLike[str], *trajectories: Trajectory, config: Mappin
     return Path(path)
 
 
-def image(*trajectories: Trajectory, config: Mapping[str, Any] | None = None) -> memoryview:
+def image(*trajectories: Run, config: Mapping[str, Any] | None = None) -> memoryview:
     """The bytes that `save` writes."""
     held = contents.encode(contents.sort_out(trajectories), config, provenance.attributes())
     try:
@@ -111,7 +110,8 @@ def load(path: str | os.PathLike[str]) -> StoredRun:
     Returns
     -------
     StoredRun
-        With `.ode` and `.sgd`: bit for bit the trajectories that were saved.
+        With `.ode` and `.sgd`: bit for bit the trajectories that were saved. Runs of another model are as its
+        `restore` makes them where it is registered, else plain `Run`s.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def _image(held: Contents) -> memoryview:
         for name in GROUPS:
             if name in held.variables:
                 group = file if name == ROOT else file.create_group(name, track_order=True)
-                _write_variables(group, held.variables[name])
+                _write_variables(group, held, name)
                 if name != ROOT:
                     write_attributes(group, held.attributes[name])
         write_attributes(file, held.attributes[ROOT])  # ends with status, the sign of a complete file
@@ -201,36 +201,37 @@ def write_attributes(group: Any, attributes: Mapping[str, Any]) -> None:
             group.attrs.create(name, value, dtype=np.int64 if isinstance(value, int) else np.float64)
 
 
-def _write_variables(group: Any, variables: Mapping[str, Array]) -> None:
-    scales: dict[str, Any] = {}
-    for name, values in variables.items():
-        own = schema.variable(name).dimensions
-        dimensions = ("replica",) * (values.ndim - len(own)) + own
-        for dimension, size in zip(dimensions, values.shape, strict=True):
+def _write_variables(group: Any, held: Contents, name: str) -> None:
+    variables, scales = held.variables[name], dict[str, Any]()
+    time = held.format.names(held.attributes[name])[0]
+    for key, entry in variables.items():
+        dimensions = ("replica",) * entry.has_replicas + entry.dimensions
+        for dimension, size in zip(dimensions, entry.values.shape, strict=True):
             if dimension not in scales:
-                coordinate = variables.get(dimension, np.arange(size, dtype=np.int64))
-                scales[dimension] = _write_array(group, dimension, (dimension,), coordinate)
+                counted = Observable(np.arange(size), (dimension,), held.format.dimension_text(dimension))
+                own = variables.get(dimension)
+                values = np.arange(size, dtype=np.int64) if own is None else own.values
+                scales[dimension] = _write_array(group, dimension, (dimension,), values, own or counted, time)
                 scales[dimension].make_scale(dimension)
-        if name not in scales:
-            dataset = _write_array(group, name, dimensions, values)
+        if key not in scales:
+            dataset = _write_array(group, key, dimensions, entry.values, entry, time)
             for axis, dimension in enumerate(dimensions):
                 dataset.dims[axis].attach_scale(scales[dimension])
 
 
-def _write_array(group: Any, name: str, dimensions: tuple[str, ...], values: Any) -> Any:
+def _write_array(group: Any, name: str, dimensions: tuple[str, ...], values: Any, told: Observable, time: str) -> Any:
     dataset = group.create_dataset(
         name,
         data=values,
         dtype=values.dtype,
-        chunks=schema.chunks(dimensions, values.shape),
+        chunks=schema.chunks(dimensions, values.shape, time),
         shuffle=True,
         compression="gzip",
         compression_opts=schema.GZIP_LEVEL,
         fletcher32=True,
         track_order=True,
     )
-    text = schema.variable(name).long_name if schema.known(name) else schema.DIMENSIONS[name]
-    write_attributes(dataset, {"long_name": text, "units": "1"})
+    write_attributes(dataset, {"long_name": told.long_name, "units": told.units})
     return dataset
 
 
@@ -273,31 +274,39 @@ def _check_schema(source: Path, attributes: Any) -> None:
 
 def _read(file: Any, source: Path) -> Contents:
     """Everything in the file that is ours, once it is known to fit; what other tools added is left aside."""
-    held, datasets = Contents(), dict[str, dict[str, Any]]()
+    held, datasets, entries = Contents(), dict[str, dict[str, Any]](), dict[str, Entries]()
     for name in GROUPS:
         group = member(file, name, source)
         if group is not None:
             known = [attribute for attribute in schema.ATTRIBUTES[name] if attribute in group.attrs]
             held.attributes[name] = {attribute: plain(group.attrs[attribute]) for attribute in known}
-            datasets[name] = {variable: member(group, variable, source) for variable in group if schema.known(variable)}
-    _check_datasets(datasets, json.loads(str(held.attributes[ROOT]["problem_json"]))["fields"], source)
+            entries[name] = held.format.entries(held.attributes[name])
+            datasets[name] = {key: member(group, key, source) for key in group if entries[name](key) is not None}
+    _check_datasets(datasets, held, entries, source)
     for name, variables in datasets.items():
-        held.variables[name] = {variable: _array(dataset) for variable, dataset in variables.items()}
+        held.variables[name] = {
+            key: Observable(_array(data), *told)
+            for key, data in variables.items()
+            if (told := entries[name](key)) is not None
+        }
     return held
 
 
-def _check_datasets(datasets: Mapping[str, Mapping[str, Any]], fields: Mapping[str, Any], source: Path) -> None:
+def _check_datasets(
+    datasets: Mapping[str, Mapping[str, Any]], held: Contents, entries: Mapping[str, Entries], source: Path
+) -> None:
     """StorageError unless all are numbers, in arrays that fit the problem, and that the file can hold."""
     check_sizes([dataset for variables in datasets.values() for dataset in variables.values()], source, AGAIN)
-    distinct = datasets[ROOT]["eigenvalue"].size
+    fields = json.loads(str(held.attributes[ROOT]["problem_json"]))["fields"]
+    shapes = {name: {key: data.shape for key, data in variables.items()} for name, variables in datasets.items()}
     for name, variables in datasets.items():
         for variable, dataset in variables.items():
             if dataset.dtype.kind != "f":
                 raise StorageError(f"{source} is damaged: {variable} is of {dataset.dtype}, not of numbers; {AGAIN}")
         if name == ROOT:
             continue
-        shapes = {variable: dataset.shape for variable, dataset in variables.items()}
-        fault = contents.misshapen(shapes, fields[name]["student_units"], fields[name]["teacher_units"], distinct)
+        sizes = held.format.sizes(fields[name], shapes[ROOT])
+        fault = misshapen(shapes[name], entries[name], sizes, *held.format.names(held.attributes[name]))
         if fault:
             raise StorageError(f"{source} is damaged: {fault}; {AGAIN}")
 

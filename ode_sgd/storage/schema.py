@@ -1,20 +1,18 @@
-"""The layout of a file: names, dimensions, attributes, and the version of all that.
+"""The layout of a file: groups, attributes, chunks, and the version of all that.
 
-    /       eigenvalue, weight (sector); attributes on the whole run
-    /ode    the integrated trajectory      | either may be missing, not both
+    /       what is known of the problem in arrays; attributes on the whole run
+    /ode    the run of theory              | either may be missing, not both
     /mc     the simulated ones, with a leading replica dimension
 
-Every group has dimension scales of its own, so that each opens by itself in xarray. No variable repeats a dimension:
-the two student axes of Q are `student` and `student_2`.
+Every group has dimension scales of its own, so that each opens by itself in xarray, for which no variable may repeat a
+dimension. What arrays there are, and what they mean, is said by `run_format`.
 """
-
-import re
-from typing import NamedTuple
 
 SCHEMA_VERSION = 1
 SCHEMA_ATTRIBUTE = "ode_sgd_schema"
 SWEEP_ATTRIBUTE = "ode_sgd_sweep_schema"  # of files of many runs
 AXES_ATTRIBUTE = "axes_json"  # of those that were collected
+MODEL_ATTRIBUTE = "model"  # of files of another model than the teacher-student one
 DIGEST_ATTRIBUTE = "content_sha256"
 STATUS_ATTRIBUTE = "status"
 
@@ -25,45 +23,18 @@ CHUNK_VALUES = 2**16
 CHUNK_TIMES = 512
 GZIP_LEVEL = 4
 
-
-class Variable(NamedTuple):
-    """Dimensions, a leading `replica` apart, and the text that explains the variable."""
-
-    dimensions: tuple[str, ...]
-    long_name: str
-
-
-DIMENSIONS = {
-    "replica": "independent run of SGD, counted from 0",
-    "alpha": "time alpha, steps / N",
-    "sector": "sector, one eigenvalue of the data covariance, counted from 0",
-    "student": "student unit i, counted from 0",
-    "student_2": "student unit j, counted from 0",
-    "teacher": "teacher unit n, counted from 0",
-    "teacher_2": "teacher unit m, counted from 0",
-}
-
-_Q, _R, _T = ("student", "student_2"), ("student", "teacher"), ("teacher", "teacher_2")
-_VARIABLES = {
-    "eigenvalue": Variable(("sector",), "eigenvalue lambda_k of the data covariance"),
-    "weight": Variable(("sector",), "share w_k = N_k / N of the directions with that eigenvalue"),
-    "alpha": Variable(("alpha",), DIMENSIONS["alpha"]),
-    "generalization_error": Variable(("alpha",), "generalization error eps_g, noise-free"),
-    "sector_q": Variable(("alpha", "sector", *_Q), "student overlaps q_k of every sector"),
-    "sector_r": Variable(("alpha", "sector", *_R), "student-teacher overlaps r_k of every sector"),
-    "sector_t": Variable(("sector", *_T), "teacher overlaps t_k of every sector"),
-    "final_q": Variable(("sector", *_Q), "student overlaps q_k at the last time"),
-    "final_r": Variable(("sector", *_R), "student-teacher overlaps r_k at the last time"),
-    "final_t": Variable(("sector", *_T), "teacher overlaps t_k at the last time"),
-}
-
-_MOMENTS = {
-    "Q": Variable(("alpha", *_Q), "student overlaps Q, moment of order"),
-    "R": Variable(("alpha", *_R), "student-teacher overlaps R, moment of order"),
-    "T": Variable(_T, "teacher overlaps T, moment of order"),
-}
-_MOMENT_NAME = re.compile(r"([QRT])_(\d+)")
-
+_OF_A_RUN = (
+    "method",
+    "status",
+    "message",
+    "resolution",
+    "stats_json",
+    "dimension",
+    "seed",
+    "time_name",
+    "error_name",
+    "variables_json",
+)
 ATTRIBUTES = {
     ROOT: (
         "Conventions",
@@ -75,30 +46,17 @@ ATTRIBUTES = {
         "seed",
         "problem_identity",
         "problem_json",
+        MODEL_ATTRIBUTE,
         "config_json",
         DIGEST_ATTRIBUTE,
         STATUS_ATTRIBUTE,
     ),
-    ODE: ("method", "status", "message", "resolution", "stats_json", "dimension", "seed"),
-    MC: ("method", "status", "message", "resolution", "stats_json", "dimension", "seed"),
+    ODE: _OF_A_RUN,
+    MC: _OF_A_RUN,
 }
 
 
-def known(name: str) -> bool:
-    """Whether a name such as "alpha" or "Q_2" is one of ours."""
-    return name in _VARIABLES or _MOMENT_NAME.fullmatch(name) is not None
-
-
-def variable(name: str) -> Variable:
-    """The entry of one of our names."""
-    moment = _MOMENT_NAME.fullmatch(name)
-    if moment is None:
-        return _VARIABLES[name]
-    dimensions, text = _MOMENTS[moment[1]]
-    return Variable(dimensions, f"{text} {moment[2]}")
-
-
-def chunks(names: tuple[str, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+def chunks(names: tuple[str, ...], shape: tuple[int, ...], time: str = "alpha") -> tuple[int, ...]:
     """Chunk lengths: whole K x K matrices, up to 512 times, then sectors, then replicas, about 65536 values in all.
 
     At K = 4 and many times and sectors that is (512, 8, 4, 4). Filling up matters for short runs with many sectors: in
@@ -107,9 +65,9 @@ def chunks(names: tuple[str, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
     lengths = dict(zip(names, shape, strict=True))
     room = CHUNK_VALUES
     for name, size in reversed(lengths.items()):
-        if name not in ("replica", "alpha", "sector"):
+        if name not in ("replica", time, "sector"):
             room //= size
-    for name, most in (("alpha", CHUNK_TIMES), ("sector", CHUNK_VALUES), ("replica", CHUNK_VALUES)):
+    for name, most in ((time, CHUNK_TIMES), ("sector", CHUNK_VALUES), ("replica", CHUNK_VALUES)):
         if name in lengths:
             lengths[name] = max(1, min(lengths[name], most, room))
             room //= lengths[name]

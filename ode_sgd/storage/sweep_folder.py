@@ -132,14 +132,14 @@ class SweepFolder:
             raise StorageError(f"{self.path} holds no sweep (no {MANIFEST}); give the folder of `ode-sgd sweep run`")
         return found
 
-    def plan(self) -> dict[str, Any] | None:
-        """The plan, None before there is one."""
+    def partition(self) -> dict[str, Any] | None:
+        """Which runs share a file; None before that is settled."""
         return self._read(self.path / PLAN)
 
     def propose(self, plan: Mapping[str, Any]) -> dict[str, Any]:
         """Write a plan unless there is one; the one that holds."""
         files.write_new(self.path / PLAN, _text(plan))
-        return self.plan() or dict(plan)
+        return self.partition() or dict(plan)
 
     def _read(
         self, path: Path, remedy: str = "bring an intact copy back, or begin the sweep anew"

@@ -273,7 +273,7 @@ def _drawn(output: Path, ode: Trajectory, sgd: Trajectory | None = None) -> tupl
     """The figures beside the output."""
     paths = figure_paths(output)
     with drawing(paths[0]):
-        from ode_sgd.analysis.plots import run_figure, save_figure  # brings matplotlib, not needed until now
+        from ode_sgd.plots import run_figure, save_figure  # brings matplotlib, not needed until now
 
         figure = run_figure(ode, sgd)
         for path in paths:

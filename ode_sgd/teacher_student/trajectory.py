@@ -2,25 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import is_real, scalar, shown
+from ode_sgd.core.run import Observable, Run, Wording, component
 from ode_sgd.teacher_student.integration.solution import Solution
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
 from ode_sgd.teacher_student.kernels.integration.rosenbrock import SMALLEST
 from ode_sgd.teacher_student.kernels.sectors import layout
-from ode_sgd.teacher_student.model.order_parameters import OrderParameters
+from ode_sgd.teacher_student.model import observables as named
+from ode_sgd.teacher_student.model.observables import Final, Moments
+from ode_sgd.teacher_student.model.pairing import field_correlation, followed_teacher
 from ode_sgd.teacher_student.model.problem import Problem
 
-if TYPE_CHECKING:
-    import xarray
-
-Moments = dict[int, tuple[Array, Array, Array]]
+MODEL = "teacher_student"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +34,7 @@ class Sectors:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Trajectory:
+class Trajectory(Run):
     """Overlaps and error along a run; a leading replica axis for simulations, none for the ODE.
 
     Attributes
@@ -65,43 +66,45 @@ class Trajectory:
         kernels, once for a shape), as far as the method has them.
     dimension, seed : int or None
         N and the seed of a simulation.
+    error : (n,) or (replica, n)
+        The generalization error, as every `Run` has one.
+    observables : dict
+        The overlaps by name: "Q_1", "R_1", "T_1" of order 1, "sector_q" of every sector.
     """
 
     problem: Problem
-    alpha: Array
     generalization_error: Array
     moments: Moments
     sectors: Sectors | None = None
-    final: OrderParameters | tuple[OrderParameters, ...] | None = None
-    method: str
-    status: str = "complete"
-    message: str = ""
-    resolution: float = 0.0
-    stats: Mapping[str, float] = field(default_factory=dict)
-    dimension: int | None = None
-    seed: int | None = None
+    final: Final = None
+    error: Array = field(init=False)
+    observables: Mapping[str, Observable] = field(init=False)
+    time_name: str = field(init=False, default=named.TIME)
+    error_name: str = field(init=False, default=named.ERROR)
+    model: str = field(init=False, default=MODEL)
+
+    wording: ClassVar[Wording] = Wording(
+        noun="trajectory",
+        time_label=r"time  $\alpha$ = steps / $N$  (dimensionless)",
+        error_label=r"generalization error  $\epsilon_g$  (dimensionless)",
+        error_symbol="eps_g",
+        symbols={named.TIME: r"$\alpha$", named.ERROR: r"$\epsilon_g$", "Q": r"$Q_{ij}$", "R": r"$R_{in}$"},
+        state="overlaps",
+        start="OrderParameters",
+        differ="replicas pair students and teachers in different ways",
+        otherwise="paired students and teachers otherwise than",
+        briefly="paired them otherwise than",
+        remedy="draw a start further from symmetric, at a smaller dimension",
+    )
 
     def __post_init__(self) -> None:
-        arrays = [self.alpha, self.generalization_error, *(part for parts in self.moments.values() for part in parts)]
-        if self.sectors is not None:
-            arrays += [self.sectors.q, self.sectors.r, self.sectors.t]
-        for values in arrays:
+        for values in (self.alpha, self.generalization_error):
             check.refuse_masked("an array of a trajectory", values)
             values.setflags(write=False)
-
-    def __repr__(self) -> str:
-        problem = self.problem
-        runs = "" if self.replicas is None else f"{self.replicas} replicas, "
-        return (
-            f"Trajectory({self.method}, {problem.activation}, K = {problem.student_units}, "
-            f"M = {problem.teacher_units}, L = {problem.spectrum.distinct}: {runs}{self.alpha.size} times "
-            f"to alpha = {self.alpha[-1]:g}, {self.status})"
-        )
-
-    @property
-    def replicas(self) -> int | None:
-        """Number of replicas, None without that axis."""
-        return self.generalization_error.shape[0] if self.generalization_error.ndim == 2 else None
+        sectors = self.sectors
+        parts = None if sectors is None else (sectors.q, sectors.r, sectors.t)
+        object.__setattr__(self, "error", self.generalization_error)
+        object.__setattr__(self, "observables", named.overlaps(self.moments, parts))
 
     def moment(self, order: int) -> tuple[Array, Array, Array]:
         """Q (.., n, K, K), R (.., n, K, M) and T of one order: sum_k w_k lambda_k^order of the sector overlaps.
@@ -130,78 +133,72 @@ class Trajectory:
         """Teacher overlaps of order one, (M, M) or (replica, M, M)."""
         return self.moment(1)[2]
 
-    def mean(self) -> "Trajectory":
-        """The mean over replicas."""
-        return self._over_replicas(lambda values: values.mean(axis=0))
-
-    def standard_error(self) -> "Trajectory":
-        """Standard error of `mean` in every array: standard deviation (divisor replicas - 1) / sqrt(replicas)."""
-        self._check_replicas("a standard error")
-        return self._over_replicas(lambda values: values.std(axis=0, ddof=1) / np.sqrt(len(values)))
-
-    def variance(self) -> "Trajectory":
-        """The variance over replicas of every entry of every array, unbiased (divisor replicas - 1).
-
-        From a common start it falls as 1/N: `dimension` times it tends to a limit at every alpha.
-
-        Raises
-        ------
-        InvalidProblem
-            With fewer than two replicas.
-        """
-        self._check_replicas("a variance")
-        return self._over_replicas(lambda values: values.var(axis=0, ddof=1))
-
-    def _check_replicas(self, wanted: str) -> None:
-        if (self.replicas or 0) < 2:
-            raise InvalidProblem(f"{wanted} needs at least 2 replicas; this trajectory has {self.replicas}")
-
-    @check.underflow_is_zero
-    def _over_replicas(self, reduce: Any) -> "Trajectory":
-        if self.replicas is None:
-            raise InvalidProblem("this trajectory has no replica axis; only simulations have one")
-        count = self.replicas
-
-        def teacher(T: Array, single: int) -> Array:
-            full = T if T.ndim > single else np.broadcast_to(T, (count, *T.shape))
-            return np.asarray(reduce(full))
-
-        moments = {order: (reduce(Q), reduce(R), teacher(T, 2)) for order, (Q, R, T) in self.moments.items()}
-        sectors = self.sectors
-        if sectors is not None:
-            sectors = Sectors(reduce(sectors.q), reduce(sectors.r), teacher(sectors.t, 3))
+    def with_values(self, error: Array, observables: Mapping[str, Observable]) -> Self:
+        """The same run with other values, and without a state to go on from."""
+        arrays = {name: observable.values for name, observable in observables.items()}
+        sectors = named.sectors_of(arrays)
         return replace(
             self,
-            generalization_error=reduce(self.generalization_error),
-            moments=moments,
-            sectors=sectors,
+            generalization_error=error,
+            moments=named.moments_of(arrays),
+            sectors=None if sectors is None else Sectors(*sectors),
             final=None,
         )
 
-    def to_xarray(self) -> "xarray.Dataset":
-        """The arrays as an xarray.Dataset with named dimensions (needs the extra `xarray`)."""
-        try:
-            import xarray
-        except ImportError:
-            raise ImportError("to_xarray needs xarray: pip install 'ode-sgd[xarray]'") from None
-        lead = ("replica",) if self.replicas is not None else ()
-        variables: dict[str, Any] = {"generalization_error": ((*lead, "alpha"), self.generalization_error)}
-        dims = {
-            "Q": (*lead, "alpha", "student", "student_2"),
-            "R": (*lead, "alpha", "student", "teacher"),
-            "T": ("teacher", "teacher_2"),
-        }
-        for order, overlaps in sorted(self.moments.items()):
-            for name, values in zip("QRT", overlaps, strict=True):
-                per_replica = lead if name == "T" and values.ndim == 3 else ()
-                variables[f"{name}_{order}"] = ((*per_replica, *dims[name]), values)
-        attributes = {
-            "method": self.method,
-            "status": self.status,
-            "resolution": self.resolution,
-            "problem": self.problem.identity,
-        }
-        return xarray.Dataset(variables, coords={"alpha": self.alpha}, attrs=attributes)
+    # What analysis asks of a run.
+
+    def headline(self) -> str:
+        """Activation, K, M and L."""
+        problem = self.problem
+        return (
+            f"{problem.activation}, K = {problem.student_units}, M = {problem.teacher_units}, "
+            f"L = {problem.spectrum.distinct}"
+        )
+
+    def details(self) -> str:
+        """The headline with the learning rate and whatever is not as usual."""
+        problem = self.problem
+        return (
+            f"{self.headline()}, learning rate {problem.learning_rate:g}"
+            + (", gradient flow" if problem.gradient_flow else "")
+            + (f", label noise {problem.label_noise:g}" if problem.label_noise else "")
+        )
+
+    def compared(self) -> dict[str, Array]:
+        """eps_g, the upper triangle of Q and all of R of order one, as "Q_12" with units counted from 1."""
+        K, M = self.problem.student_units, self.problem.teacher_units
+        found = {named.ERROR: self.generalization_error}
+        found |= {component("Q", (i, j)): self.Q[..., i, j] for i in range(K) for j in range(i, K)}
+        return found | {component("R", (i, n)): self.R[..., i, n] for i in range(K) for n in range(M)}
+
+    def start_values(self) -> dict[str, Array]:
+        """The first Q, R and T of order one, of every replica where there are several."""
+        Q, R, T = self.moment(1)
+        return {"Q": Q[..., 0, :, :], "R": R[..., 0, :, :], "T": T}
+
+    @property
+    def own_starts(self) -> bool:
+        """Whether every replica has a start, and a teacher, of its own."""
+        return self.T.ndim == 3
+
+    def outcome_at(self, row: int) -> NDArray[np.int64]:
+        """The teacher that every student follows, (.., K), -1 for none."""
+        return followed_teacher(field_correlation(self.Q[..., row, :, :], self.R[..., row, :, :], self.T))
+
+    def effective_dimension(self) -> float:
+        """The directions that the inputs fill: N mu_1^2 / mu_2."""
+        return self.problem.spectrum.effective_dimension(self.dimension or 0)
+
+    @property
+    def can_have_plateaus(self) -> bool:
+        """Linear networks have none."""
+        return self.problem.activation != "linear"
+
+    def has_left_plateau(self) -> bool:
+        """Whether in most replicas a student follows a teacher, or the network is linear."""
+        if not self.can_have_plateaus:
+            return True
+        return bool(np.mean((self.outcome_at(-1) >= 0).any(axis=-1)) > 0.5)
 
 
 def error_curve(problem: Problem, C: Array) -> tuple[Array, float]:

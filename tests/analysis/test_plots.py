@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import ode_sgd
-from ode_sgd.analysis import plots
+from ode_sgd import plots
 
 
 def test_theory_is_a_line_and_simulation_points_with_errors(pair):

@@ -100,7 +100,7 @@ def read_json(path):
     place = SweepFolder(path.parents[2] if path.name.startswith("run-") else path.parent)
     if path.name.startswith("run-"):
         return place.failure(4)
-    manifest, plan = place.manifest(), place.plan()
+    manifest, plan = place.manifest(), place.partition()
     used = ("schema", "identity", "sweep", "seconds_per_run", "runs_per_file")
     return [(name, facts.get(name)) for facts in (manifest, plan) for name in used]
 

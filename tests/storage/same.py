@@ -31,7 +31,7 @@ def assert_same_state(a, b):
 
 def assert_same_trajectory(found, given):
     """Every field of a Trajectory."""
-    by_hand = {"alpha", "generalization_error", "moments", "sectors", "final", "stats"}
+    by_hand = {"alpha", "generalization_error", "error", "moments", "sectors", "observables", "final", "stats"}
     assert_same_array(found.alpha, given.alpha)
     assert_same_array(found.generalization_error, given.generalization_error)
     assert list(found.moments) == list(given.moments)

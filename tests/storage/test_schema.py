@@ -1,26 +1,10 @@
-"""Names and chunks."""
+"""Chunks."""
 
 import math
 
 import pytest
 
 from ode_sgd.storage import schema
-
-
-@pytest.mark.parametrize("name", ["alpha", "eigenvalue", "Q_0", "R_12", "T_1", "sector_q", "final_t"])
-def test_our_names(name):
-    assert schema.known(name)
-    assert set(schema.variable(name).dimensions) <= set(schema.DIMENSIONS)
-
-
-@pytest.mark.parametrize("name", ["Q", "Q_", "Q_-1", "Q_1x", "S_1", "notes", "replica"])
-def test_other_names(name):
-    assert not schema.known(name)
-
-
-def test_the_order_is_in_the_text():
-    assert schema.variable("R_12").long_name.endswith("order 12")
-
 
 OVERLAPS = ("replica", "alpha", "sector", "student", "student_2")
 

@@ -48,7 +48,7 @@ def test_what_comes_first_holds(tmp_path):
     folder = SweepFolder(tmp_path / "out")
     assert folder.create({"identity": "a"}) == {"identity": "a"}
     assert folder.create({"identity": "b"}) == {"identity": "a"}
-    assert folder.plan() is None
+    assert folder.partition() is None
     assert folder.propose({"runs_per_file": [3]}) == {"runs_per_file": [3]}
     assert folder.propose({"runs_per_file": [4]}) == {"runs_per_file": [3]}
 
@@ -175,12 +175,12 @@ def test_a_changed_word_or_number_is_noticed(tmp_path):
     folder.propose({"runs_per_file": [16], "seconds_per_run": {0: 0.125}})
     folder.record(Failure(run=3, kind="raised", values={"learning_rate": 0.25}, message="it was cold"))
     assert folder.manifest() == {"schema": 1, "identity": "abc", "sweep": {"learning_rate": [0.1, 0.25]}}
-    assert folder.plan() == {"runs_per_file": [16], "seconds_per_run": {"0": 0.125}}
+    assert folder.partition() == {"runs_per_file": [16], "seconds_per_run": {"0": 0.125}}
     failure = tmp_path / "failures/000/run-00000003.json"
     again = "bring an intact copy back, or begin the sweep anew"
     for path, old, new, read, told in (
         (tmp_path / "sweep.json", "0.25", "0.35", folder.manifest, again),
-        (tmp_path / "plan.json", "[16]", "[17]", folder.plan, again),
+        (tmp_path / "plan.json", "[16]", "[17]", folder.partition, again),
         (failure, "it was cold", "it was gold", lambda: folder.failure(3), "remove it, and run 3 is tried again"),
     ):
         changed(path, old, new)
@@ -190,7 +190,7 @@ def test_a_changed_word_or_number_is_noticed(tmp_path):
 
 def test_files_of_json_from_before_the_checksum(tmp_path):
     (tmp_path / "plan.json").write_text('{"runs_per_file": [16]}')
-    assert SweepFolder(tmp_path).plan() == {"runs_per_file": [16]}
+    assert SweepFolder(tmp_path).partition() == {"runs_per_file": [16]}
 
 
 def test_json_nested_without_end(tmp_path):

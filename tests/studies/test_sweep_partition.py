@@ -35,7 +35,7 @@ def test_ctrl_c_during_the_trial_leaves_no_plan(sweep, tmp_path, monkeypatch, at
     with pytest.raises(KeyboardInterrupt):
         run_sweep(sweep, tmp_path / "out")
     assert len(calls) == at
-    assert SweepFolder(tmp_path / "out").plan() is None
+    assert SweepFolder(tmp_path / "out").partition() is None
 
 
 def test_a_signal_that_got_lost_in_the_trial_leaves_no_plan(sweep, tmp_path, monkeypatch):
@@ -49,7 +49,7 @@ def test_a_signal_that_got_lost_in_the_trial_leaves_no_plan(sweep, tmp_path, mon
     monkeypatch.setattr(sweep_plan, "integrate_alike", swallowed)
     with pytest.raises(KeyboardInterrupt):
         run_sweep(sweep, tmp_path / "out")
-    assert SweepFolder(tmp_path / "out").plan() is None
+    assert SweepFolder(tmp_path / "out").partition() is None
 
 
 def test_a_long_integration_is_timed_once(sweep, monkeypatch):

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from ode_sgd.cli.main import main
-from ode_sgd.storage import schema
 from ode_sgd.studies.sweeps.catalogue import CATALOGUE, outcome_column
 from ode_sgd.studies.sweeps.chosen import function_fault, name_fault
 from ode_sgd.studies.sweeps.collect import collect_sweep
 from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
+from ode_sgd.teacher_student.model import observables as named
 from tests.studies.sweeps import AXES, FILE, tables
 
 
@@ -38,7 +38,7 @@ def collected(text, functions=""):
     return main(["sweep", "collect", "scan.toml", "-o", "c.h5"])
 
 
-@pytest.mark.parametrize("name", [*schema.DIMENSIONS, *(f"sgd_{name}" for name in schema.DIMENSIONS), "sgd_time"])
+@pytest.mark.parametrize("name", [*named.DIMENSIONS, *(f"sgd_{name}" for name in named.DIMENSIONS), "sgd_time"])
 def test_a_quantity_is_not_called_as_a_dimension(here, capsys, name):
     assert collected(f'{name} = "R_1[-1, 0, 0]"') == 2
     assert "has a column of this name already" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Figures. Functions take and return Axes, so that they fit into any figure of yours; no pyplot."""
+"""Figures of any run. Functions take and return Axes, so that they fit into any figure of yours; no pyplot."""
 
 from ode_sgd.analysis.plots.curves import (
     COLOURS,
@@ -6,10 +6,10 @@ from ode_sgd.analysis.plots.curves import (
     STYLES,
     plot_error,
     plot_local_exponent,
-    plot_overlaps,
+    plot_observables,
 )
 from ode_sgd.analysis.plots.figures import agreement_figure, analysis_figure, run_figure, save_figure
-from ode_sgd.analysis.plots.marks import plot_agreement, plot_matrices, plot_plateau
+from ode_sgd.analysis.plots.marks import plot_agreement, plot_plateau
 
 __all__ = [
     "COLOURS",
@@ -20,8 +20,7 @@ __all__ = [
     "plot_agreement",
     "plot_error",
     "plot_local_exponent",
-    "plot_matrices",
-    "plot_overlaps",
+    "plot_observables",
     "plot_plateau",
     "run_figure",
     "save_figure",

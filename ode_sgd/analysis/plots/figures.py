@@ -3,59 +3,57 @@
 import io
 import os
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
 
 from ode_sgd.analysis.agreement import Agreement
 from ode_sgd.analysis.drawing import drawing
-from ode_sgd.analysis.plateau import Plateau
-from ode_sgd.analysis.plots.curves import plot_error, plot_local_exponent, plot_overlaps
-from ode_sgd.analysis.plots.marks import plot_agreement, plot_matrices, plot_plateau
+from ode_sgd.analysis.plateau import FEWEST_TIMES, find_plateau
+from ode_sgd.analysis.plots.curves import plot_error, plot_local_exponent, plot_observables
+from ode_sgd.analysis.plots.marks import plot_agreement, plot_plateau
 from ode_sgd.core import check
 from ode_sgd.core.errors import AnalysisError, InvalidProblem, StorageError
-from ode_sgd.teacher_student.findings.findings import plateau_and_height
-from ode_sgd.teacher_student.model.problem import Problem
-from ode_sgd.teacher_student.trajectory import Trajectory
+from ode_sgd.core.run import Identified, Run, check_run
 
 
 @check.underflow_is_zero
-def run_figure(ode: Trajectory | None, sgd: Trajectory | None = None) -> Figure:
-    """eps_g beside Q and R for one run: the ODE, the simulation, or both; the plateau shaded where there is one."""
-    trajectories = _given(ode, sgd)
-    figure = Figure(figsize=(10.0, 4.2))  # margins by hand: the layout engines draw everything several times
-    figure.subplots_adjust(left=0.1, right=0.98, bottom=0.14, top=0.92, wspace=0.2)
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
-    _error_with_plateau(left, trajectories)
-    plot_overlaps(right, trajectories)
-    _title(figure, trajectories[0].problem)
+def run_figure(ode: Run | None, sgd: Run | None = None) -> Figure:
+    """The error beside the observables of one run: theory, simulation, or both; the plateau shaded where there is one.
+
+    Parameters
+    ----------
+    ode, sgd : Trajectory, another Run, or None
+        At least one.
+    """
+    runs = given(ode, sgd)
+    figure, (left, right) = side_by_side()
+    _error_with_plateau(left, runs)
+    plot_observables(right, runs)
+    figure.suptitle(runs[0].headline(), fontsize="medium")
     return figure
 
 
 @check.underflow_is_zero
-def analysis_figure(ode: Trajectory | None, sgd: Trajectory | None = None) -> Figure:
-    """Four panels: eps_g with its plateau, Q and R, the local exponent with the theory's, and overlap matrices.
+def analysis_figure(ode: Run | None, sgd: Run | None = None) -> Figure:
+    """Three panels: the error with its plateau, the observables, and the local exponent.
 
-    The matrices are those of the first run given, at the plateau (or half-way in ln alpha) and at the end.
+    Parameters
+    ----------
+    ode, sgd : Trajectory, another Run, or None
+        At least one.
     """
-    trajectories = _given(ode, sgd)
-    figure = Figure(figsize=(10.0, 8.4))
-    figure.subplots_adjust(left=0.1, right=0.97, bottom=0.07, top=0.95, wspace=0.22, hspace=0.24)
-    FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(2, 2)
-    plateau = _error_with_plateau(figure.add_subplot(grid[0, 0]), trajectories)
-    plot_overlaps(figure.add_subplot(grid[0, 1]), trajectories)
-    plot_local_exponent(figure.add_subplot(grid[1, 0]), trajectories)
-    inner = grid[1, 1].subgridspec(1, 2, wspace=0.3)
-    alpha = trajectories[0].alpha
-    middle = 0.5 * (plateau.start + plateau.end) if plateau else np.sqrt(alpha[min(1, alpha.size - 1)] * alpha[-1])
-    plot_matrices([figure.add_subplot(inner[0, n]) for n in range(2)], trajectories[0], [float(middle), alpha[-1]])
-    _title(figure, trajectories[0].problem)
+    runs = given(ode, sgd)
+    figure, panels = four_panels()
+    _error_with_plateau(figure.add_subplot(panels[0, 0]), runs)
+    plot_observables(figure.add_subplot(panels[0, 1]), runs)
+    plot_local_exponent(figure.add_subplot(panels[1, 0]), runs)
+    figure.suptitle(runs[0].headline(), fontsize="medium")
     return figure
 
 
@@ -77,7 +75,7 @@ def agreement_figure(agreement: Agreement) -> Figure:
 
 
 @check.underflow_is_zero
-def save_figure(figure: Figure, path: str | Path, problem: Problem) -> Path:
+def save_figure(figure: Figure, path: str | Path, problem: Identified) -> Path:
     """Write a figure as PNG or PDF (by suffix), the problem's identity in its metadata.
 
     The file appears whole or not at all; what a symbolic link points to is replaced.
@@ -118,27 +116,36 @@ def _write(path: Path, image: memoryview) -> None:
             unfinished.unlink(missing_ok=True)
 
 
-def _given(ode: Trajectory | None, sgd: Trajectory | None) -> list[Trajectory]:
-    trajectories = [run for run in (ode, sgd) if run is not None]
-    if not trajectories:
+def given(ode: Run | None, sgd: Run | None) -> list[Run]:
+    """The runs to draw, theory first."""
+    runs = [run for run in (ode, sgd) if run is not None]
+    if not runs:
         raise InvalidProblem("nothing to plot; give an ODE trajectory, a simulation, or both")
-    for run in trajectories:
-        check.instance("a run to plot", run, Trajectory)
-    return trajectories
+    for run in runs:
+        check_run("a run to plot", run)
+    return runs
 
 
-def _error_with_plateau(axes: Axes, trajectories: list[Trajectory]) -> Plateau | None:
-    """eps_g; the plateau of the first run."""
-    plot_error(axes, trajectories)
-    plateau, height = plateau_and_height(trajectories[0])
+def side_by_side() -> tuple[Figure, tuple[Axes, Axes]]:
+    """A figure with two panels; margins by hand, for the layout engines draw everything several times."""
+    figure = Figure(figsize=(10.0, 4.2))
+    figure.subplots_adjust(left=0.1, right=0.98, bottom=0.14, top=0.92, wspace=0.2)
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    return figure, (left, right)
+
+
+def four_panels() -> tuple[Figure, GridSpec]:
+    """A figure with places for two by two panels."""
+    figure = Figure(figsize=(10.0, 8.4))
+    figure.subplots_adjust(left=0.1, right=0.97, bottom=0.07, top=0.95, wspace=0.22, hspace=0.24)
+    FigureCanvasAgg(figure)
+    return figure, figure.add_gridspec(2, 2)
+
+
+def _error_with_plateau(axes: Axes, runs: Sequence[Run]) -> None:
+    """The error; the plateau of the first run."""
+    plot_error(axes, runs)
+    plateau = find_plateau(runs[0]) if runs[0].alpha.size >= FEWEST_TIMES else None
     if plateau is not None:
-        plot_plateau(axes, plateau, height)
-    return plateau
-
-
-def _title(figure: Figure, problem: Problem) -> None:
-    figure.suptitle(
-        f"{problem.activation}, $K$ = {problem.student_units}, $M$ = {problem.teacher_units}, "
-        rf"$L$ = {problem.spectrum.distinct}, $\eta$ = {problem.learning_rate:g}",
-        fontsize="medium",
-    )
+        plot_plateau(axes, plateau)

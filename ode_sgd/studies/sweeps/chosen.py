@@ -13,17 +13,17 @@ from typing import Any
 
 from ode_sgd.core.errors import StudyError
 from ode_sgd.core.given import cut
-from ode_sgd.storage import schema
 from ode_sgd.studies.sweeps.axes import RESERVED, SGD
 from ode_sgd.studies.sweeps.catalogue import NAMES, outcome_column
 from ode_sgd.studies.tables import MOST, nearest, shown
+from ode_sgd.teacher_student.model import observables as named
 
 COLLECT = "collect"
 OUTCOME = outcome_column("")  # ends the names of columns of outcomes
 KEYS = ("columns", "quantities")
 ENTRY = re.compile(r"(\w+)\s*\[\s*(-?\d+(?:\s*,\s*-?\d+)*)\s*\]")
 FUNCTION = re.compile(r"(.+\.py)\s*:\s*(\w+)")
-DIMENSIONS = (*schema.DIMENSIONS, "time", "run")  # of a collected file, which has scales of these names
+DIMENSIONS = (*named.DIMENSIONS, "time", "run")  # of a collected file, which has scales of these names
 ARRAY = re.compile(r"(sgd_)?(generalization_error|[QRT]_\d)")  # R_11 is what a user calls an entry, not a moment
 FORMS = 'give an entry of an array, such as "R_1[-1, 0, 0]", or a function, such as "measures.py:overlap"'
 
@@ -159,7 +159,7 @@ def _entry_fault(name: str, indices: str) -> str:
     arrays = ("generalization_error", "Q_1", "R_1", "T_1")
     if name != arrays[0] and not re.fullmatch(r"[QRT]_\d+", name):
         return f"{name!r} is no stored array of the ODE{_hint(name, arrays, 'there are')}"
-    dimensions, count = schema.variable(name).dimensions, indices.count(",") + 1
+    (dimensions, _), count = named.entry(name) or ((), ""), indices.count(",") + 1
     if count != len(dimensions):
         return f"{name} has {len(dimensions)} indices ({', '.join(dimensions)}), not {count}"
     return ""

@@ -156,7 +156,7 @@ def plan_of(
     StorageError
         If `runs_per_file` is not that of the plan that is there.
     """
-    found = folder.plan()
+    found = folder.partition()
     if found is None:
         wanted = checked_runs_per_file(sweep, runs_per_file)
         compile_together(sweep, jobs, check_signals, whole=CLASSES if jobs > 1 else 0)
@@ -193,7 +193,7 @@ def check_same_size(folder: SweepFolder, sizes: list[int], runs_per_file: int | 
 
 def known_plan(sweep: Sweep, folder: SweepFolder) -> Plan | None:
     """The plan that holds in a folder, None before there is one."""
-    found = folder.plan()
+    found = folder.partition()
     return None if found is None else _read(sweep, folder, found)
 
 
@@ -204,7 +204,7 @@ def _read(sweep: Sweep, folder: SweepFolder, found: Mapping[str, Any]) -> Plan:
 
 def known_sizes(sweep: Sweep, folder: SweepFolder) -> list[int] | None:
     """Runs a file of the plan that holds in a folder, for every class, None before there is one."""
-    found = folder.plan()
+    found = folder.partition()
     return None if found is None else _sizes(sweep, folder, found)
 
 

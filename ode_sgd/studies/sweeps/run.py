@@ -145,7 +145,7 @@ def run_sweep(
             start_fork_server()
         work = None
         try:
-            planned = place.plan() is not None
+            planned = place.partition() is not None
             processes = jobs if settings is None else min(DRIVERS, allowance.threads())
             plan = plan_of(sweep, place, runs_per_file, interruption.check, processes)
             interruption.check()

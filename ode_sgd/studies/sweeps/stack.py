@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.core.arrays import Array
-from ode_sgd.storage import schema
 from ode_sgd.storage.stack import Column, stack_image
 from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.sweeps.agreements import NUMBERS, OUTCOME, WORDS, Judgement
 from ode_sgd.studies.sweeps.axes import SGD, column_names
 from ode_sgd.studies.sweeps.sweep import run_identity
+from ode_sgd.teacher_student.model import observables as named
 from ode_sgd.teacher_student.trajectory import Trajectory
 
 # What `status` numbers mean, in a batch and in a collected sweep.
@@ -74,7 +74,7 @@ def columns_of(results: Sequence[Computed]) -> dict[str, Column]:
     if len(judgements) == len(results):
         columns |= _agreement_columns(judgements)
     for prefix, grid, group in _groups(results):
-        columns[f"{prefix}alpha"] = Column((f"{prefix}alpha",), grid, {"long_name": schema.DIMENSIONS["alpha"]})
+        columns[f"{prefix}alpha"] = Column((f"{prefix}alpha",), grid, {"long_name": named.DIMENSIONS["alpha"]})
         reached = np.array([trajectory.alpha.size if trajectory else 0 for trajectory in group])
         told = {"long_name": "number of output times reached"}
         columns[f"{prefix}reached"] = Column(("run",), reached, told)
@@ -116,8 +116,8 @@ def _arrays(prefix: str, times: int, group: Sequence[Trajectory | None]) -> dict
     lead = () if sample.replicas is None else (f"{SGD}replica",)
     columns: dict[str, Column] = {}
     for name, of in _quantities(sample).items():
-        entry = schema.variable(name)
-        inner = tuple(f"{prefix}alpha" if d == "alpha" else d for d in entry.dimensions)
+        dimensions, long_name = named.entry(name) or ((), "")
+        inner = tuple(f"{prefix}alpha" if d == "alpha" else d for d in dimensions)
         whole = lead if inner[0] == f"{prefix}alpha" else ()
         parts = [None if trajectory is None else _quantities(trajectory)[name] for trajectory in group]
         shape = tuple(times if d == f"{prefix}alpha" else n for d, n in zip((*whole, *inner), of.shape, strict=True))
@@ -125,7 +125,7 @@ def _arrays(prefix: str, times: int, group: Sequence[Trajectory | None]) -> dict
         for row, part in zip(values, parts, strict=True):
             if part is not None:
                 row[tuple(slice(0, n) for n in part.shape)] = part
-        text = entry.long_name + (" (SGD)" if prefix else "")
+        text = long_name + (" (SGD)" if prefix else "")
         columns[f"{prefix}{name}"] = Column(("run", *whole, *inner), values, {"long_name": text})
     return columns
 

@@ -105,14 +105,14 @@ def _exponent(found: Findings) -> str:
 
 
 def _floors(found: Findings) -> str:
-    if found.ended and found.rest is None:
+    if found.ended and found.final_level is None:
         text = "not known: the run ended early"
     elif found.moved == np.inf:
         text = "none above the rounding of eps_g"
-    elif found.rest is None:
+    elif found.final_level is None:
         text = f"not reached: eps_g still moves, by a factor {found.moved:.3g} over the last third of alpha"
     else:
-        text = f"eps_g = {found.rest:.5g}"
+        text = f"eps_g = {found.final_level:.5g}"
         if found.ended:
             text += ", where the run ended early"
         if found.plateaus.outcome == "not_left":

@@ -69,7 +69,7 @@ def fit_escape(trajectory: Trajectory, plateau: Plateau | None = None) -> Escape
     Raises
     ------
     AnalysisError
-        If `trajectory` is none, or there is a single student, which has nobody to differ from.
+        If `trajectory` is not a Trajectory, or there is a single student, which has nobody to differ from.
 
     Notes
     -----

@@ -40,7 +40,7 @@ class Findings:
         True where no power law was found after the half-height time: the one reported then belongs to the initial
         descent, and is no law of learning.
     crossover : Crossover or None
-    rest : float or None
+    final_level : float or None
         The level on which eps_g ends, where it moved by less than 1 % over the last third of alpha (simulations: by
         less than their fluctuations allow, 10 % at most): a floor, or, while students do not yet follow teachers,
         perhaps a plateau.
@@ -69,7 +69,7 @@ class Findings:
     power_law: PowerLawFit | None
     transient: bool
     crossover: Crossover | None
-    rest: float | None
+    final_level: float | None
     moved: float
     specialisation: Specialisation
     own_teachers: bool
@@ -79,6 +79,11 @@ class Findings:
     theory_power_law: PowerLaw | None
     theory_floor: float | None
 
+    @property
+    def rest(self) -> float | None:
+        """Another name of `final_level`."""
+        return self.final_level
+
 
 @check.underflow_is_zero
 def findings(trajectory: Trajectory) -> Findings:
@@ -87,7 +92,7 @@ def findings(trajectory: Trajectory) -> Findings:
     Raises
     ------
     AnalysisError
-        If `trajectory` is none, or has fewer than four output times.
+        If `trajectory` is not a Trajectory, or has fewer than four output times.
     """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     problem, start = trajectory.problem, start_of_theory(trajectory)
@@ -110,7 +115,7 @@ def findings(trajectory: Trajectory) -> Findings:
         power_law=power_law,
         transient=transient and power_law is not None,
         crossover=find_crossover(trajectory, power_law) if power_law and not transient else None,
-        rest=floor_of(trajectory) or None,
+        final_level=floor_of(trajectory) or None,
         moved=_moved(trajectory),
         specialisation=specialisation(trajectory),
         own_teachers=trajectory.T.ndim == 3,

@@ -101,7 +101,7 @@ def half_height(trajectory: Trajectory) -> HalfHeight | None:
     Raises
     ------
     AnalysisError
-        If `trajectory` is none.
+        If `trajectory` is not a Trajectory.
     """
     return search_half_height(trajectory).half_height
 

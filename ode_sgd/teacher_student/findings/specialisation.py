@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import AnalysisError
+from ode_sgd.teacher_student.model.pairing import field_correlation, followed_teacher
 from ode_sgd.teacher_student.trajectory import Trajectory
-
-SETTLED = 0.8  # correlation of a student's field with a teacher's from which the one counts as following the other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,7 +43,7 @@ def specialisation(trajectory: Trajectory) -> Specialisation:
     Raises
     ------
     AnalysisError
-        If `trajectory` is none.
+        If `trajectory` is not a Trajectory.
     """
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     T = trajectory.T if trajectory.T.ndim == 2 else trajectory.T[:, None]
@@ -55,16 +54,3 @@ def specialisation(trajectory: Trajectory) -> Specialisation:
     steps = np.where(otherwise.any(axis=-2), otherwise.argmax(axis=-2), trajectory.alpha.size)
     since = trajectory.alpha[trajectory.alpha.size - steps]
     return Specialisation(correlation=correlation, teacher=last, alpha=np.where(last >= 0, since, np.nan))
-
-
-def field_correlation(Q: Array, R: Array, T: Array) -> Array:
-    """R_in / sqrt(Q_ii T_nn), shape of R (.., K, M); 0 where one of the two vanishes. T is (M, M) or (.., M, M)."""
-    students, teachers = (np.maximum(np.diagonal(m, axis1=-2, axis2=-1), 0.0) for m in (Q, T))  # 0 may round below
-    size = np.sqrt(students[..., :, None] * teachers[..., None, :])
-    return np.asarray(np.divide(R, size, out=np.zeros_like(R), where=size > 0.0))
-
-
-def followed_teacher(correlation: Array) -> NDArray[np.int64]:
-    """The teacher that every student follows, (.., K), or -1, from correlations (.., K, M)."""
-    strength = np.abs(correlation)
-    return np.where(strength.max(axis=-1) > SETTLED, strength.argmax(axis=-1), -1)

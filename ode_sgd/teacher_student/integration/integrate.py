@@ -15,9 +15,10 @@ from ode_sgd.teacher_student.integration.nodes import default_nodes, distinct_mo
 from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system, shape_of, writable
 from ode_sgd.teacher_student.integration.solution import Request, Solution
 from ode_sgd.teacher_student.kernels.sectors import layout
+from ode_sgd.teacher_student.model.observables import Moments
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters, require_start
 from ode_sgd.teacher_student.model.problem import Problem
-from ode_sgd.teacher_student.trajectory import Moments, Sectors, Trajectory, errors_of
+from ode_sgd.teacher_student.trajectory import Sectors, Trajectory, errors_of
 
 METHODS = ("rodas5p", "DOP853", "LSODA")
 COARSEST = 1e-2  # the largest rtol

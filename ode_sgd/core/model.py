@@ -1,0 +1,259 @@
+"""A model: what the tables of its study files are, how its theory and its simulation are computed, what is measured.
+
+Study files, sweeps and the command line talk to a Model and know nothing else of what is computed.
+"""
+
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.measure import FOUND, NONE, Measure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ode_sgd.core.run import Run
+
+Values = dict[str, Any]
+Progress = Callable[[float], None]
+Target = Callable[..., Any]
+
+SIMULATION = "simulation"  # the table of what a study may leave out: without it there is theory alone
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tables:
+    """What a study says: the parts that were made of its tables, and its tables as plain values.
+
+    Attributes
+    ----------
+    parts : mapping
+        Name of a table -> what its callable made of it. While a study is checked, a table with faults is None.
+    config : mapping
+        Name of a table -> key -> value, with all defaults filled in.
+
+    Examples
+    --------
+    >>> import ode_sgd
+    >>> tables = ode_sgd.Tables({"oscillator": 2.0}, {"oscillator": {"stiffness": 2.0}})
+    >>> tables["oscillator"], "simulation" in tables, tables.get("simulation")
+    (2.0, False, None)
+    """
+
+    parts: Mapping[str, Any]
+    config: Mapping[str, Values] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        """The part of a table."""
+        return self.parts[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether the study has a table of this name."""
+        return name in self.parts
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the tables that the study has."""
+        return iter(self.parts)
+
+    def get(self, name: str) -> Any:
+        """The part of a table, None where the study does not have it."""
+        return self.parts.get(name)
+
+
+class Model:
+    """Base of all models: `name`, `tables` and `theory` are needed, all else has a default.
+
+    A study file names its model at its top, by the name of a registered one or by where its class is:
+    ``model = "path/file.py:Class"``, relative to the study file. The class is called without arguments.
+
+    Attributes
+    ----------
+    name : str
+        In files and messages.
+    tables : mapping
+        Name of a table of a study file -> the callable that takes its keys as arguments, or several callables by the
+        value of the table's key `kind`. A parameter named like another table gets what was made of that table.
+    optional : collection of str
+        Tables that a study may leave out.
+    labels : (str, str)
+        What theory and simulation are called in messages.
+    shape_keys : collection of str or None
+        Dotted names of keys, such as "integration.alpha", on which the shapes of a run's arrays depend: runs of a sweep
+        that agree in these may share a file. None: all keys but seeds.
+    columns : mapping
+        Name -> description of the numbers that `measures` finds.
+
+    Examples
+    --------
+    >>> import ode_sgd
+    >>> class Decay(ode_sgd.Model):
+    ...     name = "decay"
+    ...     tables = {"decay": dict}
+    ...
+    ...     def theory(self, tables, progress):
+    ...         ...
+    >>> Decay().simulates({"decay"})
+    False
+    """
+
+    name: str
+    tables: Mapping[str, Target | Mapping[str, Target]]
+    optional: Collection[str] = (SIMULATION,)
+    labels: tuple[str, str] = ("theory", "simulation")
+    shape_keys: Collection[str] | None = None
+    columns: Mapping[str, str] = {"final_error": "error of the theory at the last time reached"}
+
+    # What is computed.
+
+    def theory(self, tables: Tables, progress: Progress) -> "Run":
+        """The theory's run of one study; `progress` takes the fraction done, and may raise."""
+        raise NotImplementedError(f"the model {self.name} has no theory")
+
+    def theory_many(self, tables: Sequence[Tables], progress: Progress) -> "list[Run]":
+        """The theory's runs of several studies that agree in their `shape_keys`; as it is, one after the other."""
+        return [self.theory(one, lambda fraction: None) for one in tables]
+
+    def simulation(self, tables: Tables, progress: Progress, checkpoint: Any) -> "Run | None":
+        """The run of the simulation, with an axis of replicas, None where the study asks for none.
+
+        `checkpoint` is a Checkpoint (`read`, `write`) in which the run may leave what it needs to go on, or None.
+        """
+        return None
+
+    def restore(self, attributes: Mapping[str, Any], variables: Mapping[str, Any]) -> "Run":
+        """The run of a file, from the attributes and arrays that were stored of it."""
+        raise NotImplementedError
+
+    # What is said of it.
+
+    def describe(self, run: "Run") -> str:
+        """What `ode-sgd show` says of a run besides its table, in lines; empty for nothing."""
+        return ""
+
+    def measures(self, run: "Run") -> Mapping[str, float | None]:
+        """The numbers of a theory's run by the names of `columns`; None, NaN or no entry where it has none."""
+        return {"final_error": float(run.error[-1])}
+
+    def measurements(self, columns: Collection[str] | None, *, simulated: bool) -> tuple[Measure, ...]:
+        """What `ode-sgd sweep collect` measures for these columns, None for the usual ones."""
+        return tuple(
+            Measure(name=name, columns={name: text}, outcomes=(FOUND, NONE), measure=_one_of(self, name))
+            for name, text in self.columns.items()
+            if columns is None or name in columns
+        )
+
+    def compare(self, theory: "Run", simulation: "Run") -> "tuple[Any, str] | None":
+        """The agreement of the two (or None) and why there is none; None instead of both: by all their observables."""
+        return None
+
+    def figure(self, theory: "Run | None", simulation: "Run | None", *, analysis: bool = False) -> "Figure | None":
+        """The figure of a study, or of its analysis; None: the error of both over time."""
+        return None
+
+    def template(self) -> str:
+        """The study file that `ode-sgd init` writes; empty: the tables with their defaults."""
+        return ""
+
+    # How a study file is checked.
+
+    def complete(self, table: str, given: Mapping[str, Any], parts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Values that a table takes from others where the study file does not give them.
+
+        `parts` holds what was made of the tables before this one, None for those with faults; InvalidProblem where a
+        value can be had from nowhere.
+        """
+        return {}
+
+    def order(self) -> Sequence[str]:
+        """The tables in the order in which they are made, beyond what their parameters ask for."""
+        return tuple(self.tables)
+
+    def stand_in(self, table: str, given: Mapping[str, Mapping[str, Any]]) -> Any:
+        """What takes the place of a table with faults while those that need it are checked; None: they are not."""
+        return None
+
+    def plausible(self, keys: Mapping[str, Any], values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Values that stand in for required keys that are missing or faulty, so that all faults are found at once."""
+        return {}
+
+    def faults(self, tables: Tables) -> list[str]:
+        """Where tables contradict each other; of those with faults of their own the part is None."""
+        return []
+
+    # How it is computed.
+
+    def simulates(self, tables: Collection[str]) -> bool:
+        """Whether a study with these tables has a simulation."""
+        own = type(self).simulation is not Model.simulation
+        return own and (SIMULATION in tables or SIMULATION not in self.tables)
+
+    def prepare(self, tables: Tables, checkpoint: Any = None) -> str:
+        """Raise what can be known before anything is computed; where the checkpoint goes on, in words."""
+        return ""
+
+    def times(self, tables: Tables) -> tuple[Array | None, Array | None]:
+        """The output times of theory and simulation; None for those of the runs themselves."""
+        return None, None
+
+    def blank(self, tables: Tables) -> "tuple[Run, ...] | None":
+        """Runs of zeros with arrays as large as those of the study; None: the files of the runs are looked at."""
+        return None
+
+    def is_batched(self, tables: Tables) -> bool:
+        """Whether runs like this are computed by `theory_many`; all others one by one."""
+        return type(self).theory_many is not Model.theory_many and not self.simulates(set(tables))
+
+    def shares_files(self, tables: Tables) -> bool:
+        """Whether runs like this may share a file with others."""
+        return True
+
+    def fills_lanes(self, tables: Tables) -> bool:
+        """Whether several runs take hardly longer than one, so that those with files of their own go together."""
+        return False
+
+    def cost(self, tables: Tables) -> float:
+        """What a run costs beside another one of the same sweep, roughly, > 0."""
+        return 1.0
+
+    def is_long(self, tables: Tables) -> bool:
+        """Whether a run is known to take seconds, so that none is tried to find out."""
+        return False
+
+    def facts(self, tables: Tables) -> Mapping[str, Any]:
+        """Plain values on which the numbers of a run depend."""
+        return {"model": self.name, "settings": tables.config}
+
+    # What is compiled beforehand.
+
+    def commonest(self) -> Mapping[str, Values] | None:
+        """The tables of the study that `ode-sgd warm` compiles for when it is given none; None for none."""
+        return None
+
+    def kind_of_kernels(self, tables: Tables) -> Hashable:
+        """Equal for studies that take the same compiled kernels."""
+        return None
+
+    def kernels_for(self, tables: Tables) -> str:
+        """What the kernels of a study are for, in words."""
+        return self.name
+
+    def works(self, tables: Tables, *, look: bool = False) -> list[Callable[[], object]]:
+        """Pieces of work that together call all compiled kernels of a study; with `look`, those of analysis too."""
+        return []
+
+    def works_of_sweep(self, tables: Tables, *, whole: bool, look: bool) -> list[Callable[[], object]]:
+        """As `works`, of a run of a sweep: what it begins with, or as `whole` all that it may come to."""
+        return []
+
+
+def _one_of(model: Model, name: str) -> Callable[[Any], tuple[str, tuple[float, ...]]]:
+    """A measurement of one of the model's columns."""
+
+    def measure(measured: Any) -> tuple[str, tuple[float, ...]]:
+        value = measured.shared("measures", model.measures).get(name)
+        return (NONE, ()) if value is None or not np.isfinite(value) else (FOUND, (float(value),))
+
+    return measure

@@ -1,0 +1,33 @@
+"""The local exponent of eps_g beside the one that theory gives."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+
+from ode_sgd.analysis.plots import curves
+from ode_sgd.core import check
+from ode_sgd.core.run import Run
+from ode_sgd.teacher_student.theory.power_laws import asymptotic_exponent
+from ode_sgd.teacher_student.trajectory import Trajectory
+
+
+@check.underflow_is_zero
+def plot_local_exponent(axes: Axes, trajectories: Sequence[Run], width: float = 0.3) -> Axes:
+    """Local exponent -d ln eps_g / d ln alpha, and as a line across its window the theory's, where there is one.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+    trajectories : sequence of Trajectory or other Run
+        The ODE between neighbouring output times, simulations by lines over `width` decades of alpha.
+    width : float
+    """
+    curves.plot_local_exponent(axes, trajectories, width)
+    first = trajectories[0]
+    law = asymptotic_exponent(first.problem) if isinstance(first, Trajectory) else None
+    if law is not None:
+        name = rf"$\beta/(1+\beta)$ = {law.exponent:.3g}"
+        axes.plot(law.window, [law.exponent] * 2, color="black", lw=3.0, alpha=0.35, label=name)
+        axes.legend(frameon=False)
+        axes.set_ylim(-0.1, max(1.0, 3.0 * law.exponent))
+    return axes
