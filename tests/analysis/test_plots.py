@@ -173,10 +173,22 @@ def test_agreement_is_drawn_within_its_limits(pair):
     assert {line.get_ydata()[0] for line in axes.lines[-2:]} == {-agreement.worst_allowed, agreement.worst_allowed}
 
 
-PUBLIC = (
-    "COLOURS MARKERS STYLES agreement_figure analysis_figure plot_agreement plot_error plot_local_exponent "
-    "plot_matrices plot_observables plot_overlaps plot_plateau run_figure save_figure"
-).split()
+PUBLIC = [
+    "COLOURS",
+    "MARKERS",
+    "STYLES",
+    "agreement_figure",
+    "analysis_figure",
+    "plot_agreement",
+    "plot_error",
+    "plot_local_exponent",
+    "plot_matrices",
+    "plot_observables",
+    "plot_overlaps",
+    "plot_plateau",
+    "run_figure",
+    "save_figure",
+]
 
 
 def test_every_public_name_is_an_attribute_and_can_be_imported():
