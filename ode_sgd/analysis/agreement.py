@@ -176,9 +176,9 @@ def compare(ode: Run, sgd: Run | Sequence[Run]) -> Agreement:
 
     Parameters
     ----------
-    ode : Run
+    ode : Trajectory or other Run
         From `integrate`; its alpha contain every alpha of the simulation.
-    sgd : Run, or a sequence of them at different N
+    sgd : Trajectory or other Run, or a sequence of them at different N
         From `simulate` with a common start and at least 4 replicas. Several are also extrapolated to N -> infinity.
 
     Returns

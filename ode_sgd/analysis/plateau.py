@@ -100,7 +100,7 @@ def find_plateau(trajectory: Run) -> Plateau | None:
 
     Parameters
     ----------
-    trajectory : Run
+    trajectory : Trajectory or other Run
         ODE or simulation, with output times close enough to resolve start and end. Replicas of one start are judged
         by their mean, which fluctuates least; start and end are then those of every replica. Replicas with starts of
         their own are searched one by one; those without a plateau are left out, and if they are more than half, the

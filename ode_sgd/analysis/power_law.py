@@ -97,7 +97,7 @@ def local_exponent(trajectory: Run, width: float = 0.0) -> Array:
 
     Parameters
     ----------
-    trajectory : Run
+    trajectory : Trajectory or other Run
         With replicas their mean is taken first.
     width : float
         Decades of alpha over which a straight line is laid at every time, >= 0; 0 takes the neighbouring output times.
@@ -141,7 +141,7 @@ def fit_power_law(
 
     Parameters
     ----------
-    trajectory : Run
+    trajectory : Trajectory or other Run
         ODE or simulation; with replicas their mean is fitted.
     window : (float, float) or None
         First and last alpha. None takes the longest stretch, in decades of alpha and of at least half of one, on which
@@ -202,7 +202,7 @@ def find_crossover(trajectory: Run, fit: PowerLawFit | None = None) -> Crossover
 
     Parameters
     ----------
-    trajectory : Run
+    trajectory : Trajectory or other Run
     fit : PowerLawFit or None
         The power law; None takes that of `fit_power_law(trajectory)`.
 

@@ -171,3 +171,29 @@ def test_agreement_is_drawn_within_its_limits(pair):
     axes = plots.plot_agreement(Figure().subplots(), agreement)
     assert len(axes.lines) == len(agreement.z) + 2
     assert {line.get_ydata()[0] for line in axes.lines[-2:]} == {-agreement.worst_allowed, agreement.worst_allowed}
+
+
+PUBLIC = [
+    "COLOURS",
+    "MARKERS",
+    "STYLES",
+    "agreement_figure",
+    "analysis_figure",
+    "plot_agreement",
+    "plot_error",
+    "plot_local_exponent",
+    "plot_matrices",
+    "plot_observables",
+    "plot_overlaps",
+    "plot_plateau",
+    "run_figure",
+    "save_figure",
+]
+
+
+def test_every_public_name_is_an_attribute_and_can_be_imported():
+    assert sorted(plots.__all__) == PUBLIC
+    namespace = {}
+    exec("from ode_sgd.plots import *", namespace)
+    for name in PUBLIC:
+        assert namespace[name] is getattr(ode_sgd.plots, name)

@@ -30,13 +30,19 @@ COLUMNS = {
 }
 
 
+def stacked(path, columns):
+    """A file of three runs with these columns."""
+    with stack_file(path, columns, 3, {"axes_json": '["problem.output"]'}) as file:
+        for name, column in columns.items():
+            put(file, name, ..., column.values)
+        if "half" in columns:
+            write_attributes(file["half"], {"runs_with_value": 2})
+    return path
+
+
 @pytest.fixture
 def collected(tmp_path):
-    path = tmp_path / "collected.h5"
-    with stack_file(path, COLUMNS, 3, {"axes_json": '["problem.output"]'}) as file:
-        for name, column in COLUMNS.items():
-            put(file, name, ..., column.values)
-    return path
+    return stacked(tmp_path / "collected.h5", COLUMNS)
 
 
 def assert_table(path):
@@ -103,11 +109,7 @@ MEASURED = COLUMNS | {
 @pytest.fixture
 def measured(tmp_path):
     """A copy, without the line behind it, of a file with outcomes."""
-    path = tmp_path / "measured.h5"
-    with stack_file(path, MEASURED, 3, {"axes_json": '["problem.output"]'}) as file:
-        for name, column in MEASURED.items():
-            put(file, name, ..., column.values)
-        write_attributes(file["half"], {"runs_with_value": 2})
+    path = stacked(tmp_path / "measured.h5", MEASURED)
     path.write_bytes(path.read_bytes()[: -seal.LENGTH])
     return path
 

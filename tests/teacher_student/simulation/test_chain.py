@@ -6,23 +6,15 @@ import pytest
 from ode_sgd import InvalidProblem, InvalidStart, OrderParameters, Problem, Spectrum
 from ode_sgd.teacher_student.simulation.chain import ReducedNetworks
 from ode_sgd.teacher_student.trajectory import error_curve
+from tests.teacher_student import cases
 
 SPECTRUM = Spectrum([2.0, 0.9, 0.0, 0.3], [0.1, 0.3, 0.2, 0.4])
 SIZES = SPECTRUM.sector_dimensions(100)
 
 
 def problem(**changes):
-    values = {
-        "spectrum": SPECTRUM,
-        "student_units": 2,
-        "teacher_units": 2,
-        "learning_rate": 0.4,
-        "student_weights": [1.0, -0.7],
-        "teacher_weights": [0.8, 1.1],
-        "label_noise": 0.2,
-        "trainable": 3,
-    }
-    return Problem(**{**values, **changes})
+    values = {"spectrum": SPECTRUM, "teacher_units": 2, "teacher_weights": [0.8, 1.1], "trainable": 3}
+    return cases.problem(**{**values, **changes})
 
 
 def starts(one, count):
