@@ -42,7 +42,6 @@ PUBLIC = {
 
 # TEMPORARY: names and functions that are being replaced while this is written. To be emptied.
 NAMES_UNTIL_REPLACED = {
-    ("ode_sgd/storage/sweep_folder.py", "plan"),
     ("ode_sgd/studies/sweeps/partition.py", "Plan"),
     ("ode_sgd/studies/sweeps/run.py", "_plan"),
     ("ode_sgd/studies/sweeps/table.py", "_plan"),
