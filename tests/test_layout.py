@@ -42,10 +42,6 @@ PUBLIC = {
 
 # TEMPORARY: names and functions that are being replaced while this is written. To be emptied.
 NAMES_UNTIL_REPLACED = {
-    ("ode_sgd/studies/sweeps/partition.py", "Plan"),
-    ("ode_sgd/studies/sweeps/run.py", "_plan"),
-    ("ode_sgd/studies/sweeps/table.py", "_plan"),
-    ("ode_sgd/studies/validation.py", "Draft"),
     ("ode_sgd/teacher_student/integration/nodes.py", "Compression"),
     ("ode_sgd/teacher_student/kernels/integration/many_in_turn.py", "rosenbrock_batch"),
     ("ode_sgd/teacher_student/kernels/integration/many_side_by_side.py", "_seat"),
@@ -61,7 +57,6 @@ NAMES_UNTIL_REPLACED = {
     ("ode_sgd/teacher_student/simulation/simulate.py", "_plan"),
 }
 LONG_UNTIL_REPLACED = {
-    "ode_sgd/studies/sweeps/plot.py:plot_sweep",
     "ode_sgd/teacher_student/kernels/integration/many_side_by_side.py:advance",
     "ode_sgd/teacher_student/kernels/sectors/eigenbasis.py:turn_derivatives",
 }

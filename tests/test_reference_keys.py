@@ -2,17 +2,18 @@
 
 import inspect
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from ode_sgd.core.registry import find_model
 from ode_sgd.studies.sweeps.axes import OPTIONS
 from ode_sgd.studies.sweeps.chosen import KEYS as COLLECTED
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
-from ode_sgd.studies.validation import TARGETS
 
 PAGE = (Path(__file__).parents[1] / "docs" / "reference" / "keys.md").read_text()
-FIXED = {"problem": {"spectrum"}}  # arguments that another table gives
+TABLES = find_model().tables
 
 
 def listed(heading):
@@ -34,18 +35,16 @@ def written(value):
     return f"`{list(value) if isinstance(value, tuple) else value}`"
 
 
-def arguments(target, without=()):
-    return [
-        (name, written(parameter.default))
-        for name, parameter in inspect.signature(target).parameters.items()
-        if name not in without
-    ]
+def arguments(target):
+    """Keys and defaults; a parameter named like a table is what was made of that."""
+    parameters = inspect.signature(target).parameters.items()
+    return [(name, written(parameter.default)) for name, parameter in parameters if name not in TABLES]
 
 
-@pytest.mark.parametrize("table", TARGETS)
+@pytest.mark.parametrize("table", TABLES)
 def test_the_page_lists_every_key_of_a_study(table):
-    expected = [row for target in TARGETS[table] for row in arguments(target, FIXED.get(table, ()))]
-    assert listed(f"[{table}]") == expected
+    targets = TABLES[table].values() if isinstance(TABLES[table], Mapping) else [TABLES[table]]
+    assert listed(f"[{table}]") == [row for target in targets for row in arguments(target)]
 
 
 def test_the_page_lists_every_key_of_sweep_and_cluster_files():

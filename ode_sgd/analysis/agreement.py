@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import stdtrit  # the quantile of Student's t, without the second that scipy.stats takes to load
 
 from ode_sgd.analysis.advice import what_would_tell
-from ode_sgd.analysis.evidence import MIXED, Evidence, weigh
+from ode_sgd.analysis.evidence import MIXED, Evidence, Ratio, weigh
 from ode_sgd.analysis.extrapolation import Extrapolation, extrapolate
 from ode_sgd.analysis.quantities import (
     AGREE,
@@ -124,11 +124,12 @@ class Agreement:
         """The result in words."""
         unclear = self.mixed and self.outcome == UNDECIDED
         text = (
-            f"{self._unclear() if unclear else WORDS[self.outcome]}: "
+            f"{self._unclear() if unclear else self._words()}: "
             f"rms z = {self.rms:.2f} over {len(self.z)} quantities at {self.alpha.size} times, worst "
             f"{self.worst.z:+.2f} ({self.worst.quantity} at alpha = {self.worst.alpha:.4g}; allowed "
-            f"{self.worst_allowed:.2f}), {self.replicas} replicas{self._bias()}; largest error ratio SGD/ODE "
-            f"{self.evidence.largest} at alpha = {self.ratio_alpha:.4g}"
+            f"{self.worst_allowed:.2f}), {self.replicas} replicas{self._bias()}; largest error ratio "
+            f"{self.wording.simulation}/{self.wording.theory} "
+            f"{self._largest()} at alpha = {self.ratio_alpha:.4g}"
         )
         if self.outcome == UNDECIDED:
             text += what_would_tell(
@@ -140,12 +141,18 @@ class Agreement:
             )
         if self.otherwise_paired and not unclear:
             text += (
-                f"; {self.otherwise_paired} of {self.replicas} replicas {self.wording.otherwise} the ODE, so "
-                "their mean mixes two outcomes"
+                f"; {self.otherwise_paired} of {self.replicas} replicas {self.wording.otherwise} the "
+                f"{self.wording.theory}, so their mean mixes two outcomes"
             )
         if self.mixed:
             text += f"; {self.wording.remedy}"
         return text if self.extrapolation is None else f"{text}\n{self.extrapolation.verdict}"
+
+    def _largest(self) -> Ratio:
+        return replace(self.evidence.largest, sides=(self.wording.theory, self.wording.simulation))
+
+    def _words(self) -> str:
+        return WORDS[self.outcome].format(f"{self.wording.theory} and {self.wording.simulation}")
 
     def _bias(self) -> str:
         if not self.dimension:
@@ -158,15 +165,15 @@ class Agreement:
     def _unclear(self) -> str:
         words = self.wording
         return (
-            f"UNDECIDED: {words.differ}, so their mean cannot be compared with the ODE "
-            f"({self.otherwise_paired} of {self.replicas} replicas {words.briefly} the ODE)"
+            f"UNDECIDED: {words.differ}, so their mean cannot be compared with the {words.theory} "
+            f"({self.otherwise_paired} of {self.replicas} replicas {words.briefly} the {words.theory})"
         )
 
 
 WORDS = {
-    AGREE: "ODE and SGD agree",
-    DISAGREE: "ODE and SGD DISAGREE",
-    UNDECIDED: "UNDECIDED: too loose to tell whether ODE and SGD agree",
+    AGREE: "{} agree",
+    DISAGREE: "{} DISAGREE",
+    UNDECIDED: "UNDECIDED: too loose to tell whether {} agree",
 }
 
 
@@ -210,7 +217,7 @@ def compare_if_possible(ode: Run, sgd: Run) -> tuple[Agreement | None, str]:
     try:
         return compare(ode, sgd), ""
     except ComparisonError as error:
-        return None, f"ODE and SGD are not compared: {error}"
+        return None, f"{ode.wording.theory} and {ode.wording.simulation} are not compared: {error}"
 
 
 @check.underflow_is_zero

@@ -30,10 +30,11 @@ class Ratio:
     error: float
     alpha: float
     bound: str = ""
+    sides: tuple[str, str] = ("ODE", "SGD")
 
     def __str__(self) -> str:
         if self.bound:
-            side = "ODE" if self.bound == ">" else "SGD"
+            side = self.sides[0] if self.bound == ">" else self.sides[1]
             exact = self.value == 0.0 or np.isinf(self.value)
             return f"{'' if exact else self.bound + ' '}{self.value:.4g} ({side} below its resolution)"
         return f"{self.value:.4g} +- {self.error:.1g}"

@@ -27,24 +27,26 @@ def table(ode: Run | None, sgd: Run | None = None, agreement: "Agreement | None"
 
 def deviations(agreement: "Agreement") -> str:
     """One line a quantity: z-scores, and the largest deviation in its own units and where; no trailing newline."""
-    lines = [f"{'quantity':>20}{'rms z':>8}{'worst z':>9}{'at alpha':>12}{'|SGD - ODE|':>13}{'at alpha':>12}"]
+    difference = f"|{agreement.wording.simulation} - {agreement.wording.theory}|"
+    wide = max(13, 2 + len(difference))
+    lines = [f"{'quantity':>20}{'rms z':>8}{'worst z':>9}{'at alpha':>12}{difference:>{wide}}{'at alpha':>12}"]
     for name, scores in agreement.z.items():
         worst = int(np.argmax(np.abs(scores)))
         size, place = agreement.largest[name]
         lines.append(
             f"{name:>20}{np.sqrt(np.mean(scores**2)):>8.2f}{scores[worst]:>+9.2f}{agreement.alpha[worst]:>12.5g}"
-            f"{size:>13.2e}{place:>12.5g}"
+            f"{size:>{wide}.2e}{place:>12.5g}"
         )
     return "\n".join(lines)
 
 
 def _run_line(run: Run) -> str:
     if not run.is_simulation:
-        kind = "ODE"
+        kind = run.wording.theory
     else:
         count = "over replicas" if run.replicas is None else f"{run.replicas} replica{'s' * (run.replicas > 1)}"
         size = "" if run.dimension is None else f", N = {run.dimension}"
-        kind = f"SGD{size}, {count}, seed {run.seed}"
+        kind = f"{run.wording.simulation}{size}, {count}, seed {run.seed}"
     line = f"{kind}: {run.method}, {int(run.stats.get('steps', 0))} steps, {run.stats.get('seconds', 0.0):.2f} s"
     compiling = run.stats.get("compiling", 0.0)
     if compiling >= 0.5:
@@ -58,8 +60,11 @@ def _rows(ode: Run | None, sgd: Run | None) -> list[str]:
     assert lead is not None
     times, symbol = lead.alpha, lead.words().error_symbol
     picked = np.unique(np.linspace(0, times.size - 1, TABLE_TIMES).round().astype(int))
-    head = f"{lead.time_name:>12}" + (f"{f'{symbol} (ODE)':>16}" if ode else "")
-    head += f"{f'{symbol} (SGD)':>16}{'std. error':>12}" if sgd else ""
+    wording = lead.wording
+    columns = [f"{symbol} ({kind})" for kind in (wording.theory, wording.simulation)]
+    wide = max(16, 2 + max(map(len, columns)))
+    head = f"{lead.time_name:>12}" + (f"{columns[0]:>{wide}}" if ode else "")
+    head += f"{columns[1]:>{wide}}{'std. error':>12}" if sgd else ""
     lines = [head]
     mean = np.atleast_2d(sgd.error).mean(axis=0) if sgd else None
     error = sgd.standard_error().error if sgd and (sgd.replicas or 0) > 1 else None
@@ -68,10 +73,10 @@ def _rows(ode: Run | None, sgd: Run | None) -> list[str]:
         if ode is not None:
             row = int(np.searchsorted(ode.alpha, times[n]))
             known = row < ode.alpha.size and ode.alpha[row] == times[n]
-            line += f"{_shown(ode.error[row], ode) if known else '-':>16}"
+            line += f"{_shown(ode.error[row], ode) if known else '-':>{wide}}"
         if sgd is not None and mean is not None:
             spread = f"{error[n]:.1e}" if error is not None and mean[n] > sgd.resolution else "-"
-            line += f"{_shown(mean[n], sgd):>16}{spread:>12}"
+            line += f"{_shown(mean[n], sgd):>{wide}}{spread:>12}"
         lines.append(line)
     return lines
 

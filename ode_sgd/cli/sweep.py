@@ -3,11 +3,12 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ode_sgd.cli.command import DONE, FAILED, INTERRUPTED, add_command
 from ode_sgd.core.errors import StorageError
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from ode_sgd.studies.sweeps.run import SweepResult
     from ode_sgd.studies.sweeps.sweep import Sweep
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130
 GOES_ON = "interrupted; the same command goes on"
 NAMED = 10  # failed runs that are written out
 ENDING = ".sweep"
@@ -92,7 +92,9 @@ def add_commands(commands: Any) -> None:
     )
     parts = sweep.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    run = _command(parts, "run", _run, "compute the runs of a sweep that are not there yet")
+    run = add_command(
+        parts, "run", _run, "compute the runs of a sweep that are not there yet", EXAMPLES["run"] + EXIT_CODES
+    )
     run.set_defaults(interrupted=GOES_ON)
     run.add_argument("file", type=Path, metavar="FILE")
     run.add_argument("--set", action="append", default=[], metavar="A.B=V", help="override one key; may be repeated")
@@ -112,10 +114,10 @@ def add_commands(commands: Any) -> None:
     run.add_argument("--dry-run", action="store_true", help="check the sweep, compute nothing")
     run.add_argument("--quiet", action="store_true", help="no progress")
 
-    status = _command(parts, "status", _status, "say how far a sweep is, from its files alone")
+    status = add_command(parts, "status", _status, "say how far a sweep is, from its files alone", EXAMPLES["status"])
     status.add_argument("folder", type=Path, metavar="FOLDER")
 
-    collect = _command(parts, "collect", _collect, "stack the runs of a sweep into one file")
+    collect = add_command(parts, "collect", _collect, "stack the runs of a sweep into one file", EXAMPLES["collect"])
     collect.add_argument("folder", type=Path, metavar="FOLDER|FILE")
     collect.add_argument("--file", type=Path, metavar="FILE", help="sweep file whose [collect] says what is measured")
     collect.add_argument(
@@ -124,26 +126,12 @@ def add_commands(commands: Any) -> None:
     collect.add_argument("-o", "--output", type=Path, metavar="OUT.h5", help="default: collected.h5 in the folder")
     collect.add_argument("--no-moments", action="store_true", help="keep eps_g and the summary of each run only")
 
-    plot = _command(parts, "plot", _plot, "draw a collected sweep")
+    plot = add_command(parts, "plot", _plot, "draw a collected sweep", EXAMPLES["plot"])
     plot.add_argument("file", type=Path, metavar="FOLDER|OUT.h5")
     plot.add_argument("-x", metavar="NAME", help="horizontal axis; default: the first that varies")
     plot.add_argument("-y", metavar="NAME", help="vertical axis of a map; default: the second, if there is one")
     plot.add_argument("-z", metavar="NAME", help="what is drawn; default: half_height_time, if most runs have it")
     plot.add_argument("-o", "--output", type=Path, metavar="FIG", help="ends in .png or .pdf")
-
-
-def _command(
-    parts: Any, name: str, function: Callable[[argparse.Namespace], int], purpose: str
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = parts.add_parser(
-        name,
-        help=purpose,
-        description=purpose[0].upper() + purpose[1:] + ".",
-        epilog=EXAMPLES[name] + (EXIT_CODES if name == "run" else ""),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(command=function)
-    return parser
 
 
 def _folder(path: Path) -> Path:
@@ -254,20 +242,21 @@ def _status(arguments: argparse.Namespace) -> int:
     if status.agreements:
         total = sum(status.agreements.values())
         told = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in status.agreements.items())
-        print(f"ODE and SGD (of {total} {'run' if total == 1 else 'runs'}): {told}")
+        print(f"{' and '.join(status.labels)} (of {total} {'run' if total == 1 else 'runs'}): {told}")
     return DONE
 
 
 def _collect(arguments: argparse.Namespace) -> int:
     from ode_sgd.storage.files import is_same
     from ode_sgd.studies.progress import SweepProgress
-    from ode_sgd.studies.sweeps.collect import asked_for, collect_sweep
+    from ode_sgd.studies.sweeps.collect import asked_for, collect_sweep, model_of_file
 
     folder = _folder(arguments.folder)
     file = arguments.file or (arguments.folder if arguments.folder != folder else None)
     if arguments.output is not None and file is not None and is_same(arguments.output, file):
         raise StorageError(f"{arguments.output} is the sweep file; give another name")
     columns, quantities = asked_for(folder, file, arguments.columns)
+    model = None if file is None else model_of_file(file)
     progress = SweepProgress("collecting")
     try:
         found = collect_sweep(
@@ -276,6 +265,7 @@ def _collect(arguments: argparse.Namespace) -> int:
             columns=columns,
             quantities=quantities,
             moments=not arguments.no_moments,
+            model=model,
             progress=lambda done, runs: progress(done, runs, 0),
         )
     finally:

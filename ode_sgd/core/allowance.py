@@ -7,16 +7,34 @@ part, and what does not fit in its memory is killed.
 import math
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 CGROUPS, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")  # where Linux keeps limits, and says which are ours
 VARIABLES = ("SLURM_CPUS_PER_TASK", "NUMBA_NUM_THREADS")
 
 
+_MOST: ContextVar[int | None] = ContextVar("most threads", default=None)
+
+
+@contextmanager
+def at_most(number: int) -> Iterator[None]:
+    """In it `threads` is at most this number: for one of several processes that share the machine."""
+    token = _MOST.set(number)
+    try:
+        yield
+    finally:
+        _MOST.reset(token)
+
+
 def threads(cgroups: Path = CGROUPS, own: Path = OWN) -> int:
-    """How many threads may compute at one time, at least 1: the least of `processor_limits`, rounded up."""
-    return max(1, math.ceil(min(processor_limits(cgroups, own).values())))
+    """How many threads may compute at one time, >= 1: the least of `processor_limits`, rounded up, and of `at_most`."""
+    most = _MOST.get()
+    if most == 1:
+        return most
+    found = max(1, math.ceil(min(processor_limits(cgroups, own).values())))
+    return found if most is None else min(found, most)
 
 
 def memory(cgroups: Path = CGROUPS, own: Path = OWN) -> float:

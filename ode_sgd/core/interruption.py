@@ -3,7 +3,7 @@
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
@@ -12,6 +12,12 @@ HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # of a terminal
 TO_ALL = (signal.SIGINT, *([HANGUP] if HANGUP is not None else []))  # what a terminal sends to all its processes
 SIGNALS = (*TO_ALL, signal.SIGTERM)
 PATIENCE = 2  # signals that are only remembered where they may be
+
+
+def check_interrupted(runs: Sequence[Any]) -> None:
+    """Solvers return at Ctrl-C what they have; where the whole is kept or nothing, that is a KeyboardInterrupt."""
+    if any(run.status == "interrupted" for run in runs):
+        raise KeyboardInterrupt
 
 
 class Interruption:

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ode_sgd.core.run import Run
+from ode_sgd.core.run import Run
 
-FOUND, NONE = "found", "none"  # outcomes
+FOUND, NONE, BELOW, RAISED = "found", "none", "below_resolution", "raised"  # outcomes
 NO_FILE = ("failed", "missing")  # the last outcomes of everything: the words of `status` for such runs
 Found = tuple[str, tuple[float, ...]]  # an outcome, and the numbers if there are any
 
@@ -27,12 +26,12 @@ class Measured:
         What the comparison with its simulation comes to.
     """
 
-    def __init__(self, theory: "Run", judge: Callable[[], Any]) -> None:
+    def __init__(self, theory: Run, judge: Callable[[], Any]) -> None:
         self.theory = theory
         self._judge = judge
         self._shared: dict[str, Any] = {}
 
-    def shared(self, name: str, found: Callable[["Run"], Any]) -> Any:
+    def shared(self, name: str, found: Callable[[Any], Any]) -> Any:
         """What is found on the run, looked for once."""
         if name not in self._shared:
             self._shared[name] = found(self.theory)

@@ -3,19 +3,19 @@
 Study files, sweeps and the command line talk to a Model and know nothing else of what is computed.
 """
 
+import inspect
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ode_sgd.core.arrays import Array
-from ode_sgd.core.measure import FOUND, NONE, Measure
+from ode_sgd.core.measure import FOUND, NONE, RAISED, Measure
+from ode_sgd.core.run import Observable, Parameters, Run, restored
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from ode_sgd.core.run import Run
 
 Values = dict[str, Any]
 Progress = Callable[[float], None]
@@ -79,10 +79,16 @@ class Model:
     optional : collection of str
         Tables that a study may leave out.
     labels : (str, str)
-        What theory and simulation are called in messages.
+        What theory and simulation are called in messages, and the second one before names of columns.
+    time_name, error_name : str
+        As its runs have them.
+    error_symbol, error_label, time_label : str
+        The error in few letters, for messages; what error and time are, for the arrays of files.
     shape_keys : collection of str or None
         Dotted names of keys, such as "integration.alpha", on which the shapes of a run's arrays depend: runs of a sweep
         that agree in these may share a file. None: all keys but seeds.
+    arrays : sequence of str
+        Names of arrays of a run, for messages.
     columns : mapping
         Name -> description of the numbers that `measures` finds.
 
@@ -99,63 +105,98 @@ class Model:
     False
     """
 
-    name: str
-    tables: Mapping[str, Target | Mapping[str, Target]]
+    name: ClassVar[str]
+    tables: ClassVar[Mapping[str, Target | Mapping[str, Target]]]
     optional: Collection[str] = (SIMULATION,)
     labels: tuple[str, str] = ("theory", "simulation")
+    time_name: str = "alpha"
+    error_name: str = "error"
+    error_symbol: str = "the error"
+    error_label: str = "error"
+    time_label: str = "time"
     shape_keys: Collection[str] | None = None
-    columns: Mapping[str, str] = {"final_error": "error of the theory at the last time reached"}
+    arrays: Sequence[str] = ()
+    columns: ClassVar[Mapping[str, str]] = {"final_error": "error of the theory at the last time reached"}
 
     # What is computed.
 
-    def theory(self, tables: Tables, progress: Progress) -> "Run":
+    def theory(self, tables: Tables, progress: Progress) -> Run:
         """The theory's run of one study; `progress` takes the fraction done, and may raise."""
         raise NotImplementedError(f"the model {self.name} has no theory")
 
-    def theory_many(self, tables: Sequence[Tables], progress: Progress) -> "list[Run]":
+    def theory_many(self, tables: Sequence[Tables], progress: Progress) -> list[Run]:
         """The theory's runs of several studies that agree in their `shape_keys`; as it is, one after the other."""
         return [self.theory(one, lambda fraction: None) for one in tables]
 
-    def simulation(self, tables: Tables, progress: Progress, checkpoint: Any) -> "Run | None":
+    def simulation(self, tables: Tables, progress: Progress, checkpoint: Any) -> Run | None:
         """The run of the simulation, with an axis of replicas, None where the study asks for none.
 
         `checkpoint` is a Checkpoint (`read`, `write`) in which the run may leave what it needs to go on, or None.
         """
         return None
 
-    def restore(self, attributes: Mapping[str, Any], variables: Mapping[str, Any]) -> "Run":
-        """The run of a file, from the attributes and arrays that were stored of it."""
-        raise NotImplementedError
+    def restore(self, attributes: Mapping[str, Any], variables: Mapping[str, Any]) -> Run:
+        """The run that was stored: `attributes` are what `Run` takes besides arrays, `variables` its Observables.
+
+        Time and error are among these, under the names that the run gives them.
+        """
+        return restored(attributes, variables)
+
+    def stacked(self, run: Run) -> Mapping[str, Observable]:
+        """The observables that a file of many runs holds."""
+        return run.observables
+
+    def restore_from(self, tables: Tables, attributes: Mapping[str, Any], variables: Mapping[str, Any]) -> Run:
+        """As `restore`, of a run of a sweep whose problem follows from its tables."""
+        problem = Parameters({"model": self.name, "tables": dict(tables.config)})
+        return self.restore({"problem": problem, "model": self.name, **attributes}, variables)
 
     # What is said of it.
 
-    def describe(self, run: "Run") -> str:
+    def describe(self, run: Run) -> str:
         """What `ode-sgd show` says of a run besides its table, in lines; empty for nothing."""
         return ""
 
-    def measures(self, run: "Run") -> Mapping[str, float | None]:
+    def measures(self, run: Run) -> Mapping[str, float | None]:
         """The numbers of a theory's run by the names of `columns`; None, NaN or no entry where it has none."""
         return {"final_error": float(run.error[-1])}
 
-    def measurements(self, columns: Collection[str] | None, *, simulated: bool) -> tuple[Measure, ...]:
+    def measurements(self, columns: Collection[str] | None) -> tuple[Measure, ...]:
         """What `ode-sgd sweep collect` measures for these columns, None for the usual ones."""
         return tuple(
-            Measure(name=name, columns={name: text}, outcomes=(FOUND, NONE), measure=_one_of(self, name))
+            Measure(name=name, columns={name: text}, outcomes=(FOUND, NONE, RAISED), measure=_one_of(self, name))
             for name, text in self.columns.items()
             if columns is None or name in columns
         )
 
-    def compare(self, theory: "Run", simulation: "Run") -> "tuple[Any, str] | None":
+    def compare(self, theory: Run, simulation: Run) -> "tuple[Any, str] | None":
         """The agreement of the two (or None) and why there is none; None instead of both: by all their observables."""
         return None
 
-    def figure(self, theory: "Run | None", simulation: "Run | None", *, analysis: bool = False) -> "Figure | None":
-        """The figure of a study, or of its analysis; None: the error of both over time."""
+    def figure(self, theory: Run | None, simulation: Run | None, *, analysis: bool = False) -> "Figure | None":
+        """The figure of a study, or of its analysis; None: the error and the observables of both over time."""
         return None
 
     def template(self) -> str:
         """The study file that `ode-sgd init` writes; empty: the tables with their defaults."""
         return ""
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the names of what a simulation gave, in files of many runs."""
+        return f"{self.labels[1].lower()}_"
+
+    def dimensions_of(self, array: str) -> tuple[str, ...] | None:
+        """The dimensions of an array of the theory, () where only a run knows them; None: it has none of this name."""
+        return ()
+
+    def is_array(self, name: str) -> bool:
+        """Whether a collected file has an array or a dimension of this name, so that no quantity may bear it."""
+        return False
+
+    def installation(self) -> Mapping[str, Any]:
+        """What `ode-sgd info` says of the model: plain values by name."""
+        return {}
 
     # How a study file is checked.
 
@@ -166,6 +207,17 @@ class Model:
         value can be had from nowhere.
         """
         return {}
+
+    def keys(self) -> tuple[str, ...]:
+        """Everything that a sweep can vary: the dotted name of every key of every table."""
+        names: dict[str, None] = {}
+        for table, target in self.tables.items():
+            several = list(target.values()) if isinstance(target, Mapping) else [target]
+            keys = ["kind"] if len(several) > 1 else []
+            for one in several:
+                keys += [key for key in inspect.signature(one).parameters if key not in self.tables]
+            names |= dict.fromkeys(f"{table}.{key}" for key in keys)
+        return tuple(names)
 
     def order(self) -> Sequence[str]:
         """The tables in the order in which they are made, beyond what their parameters ask for."""
@@ -198,7 +250,7 @@ class Model:
         """The output times of theory and simulation; None for those of the runs themselves."""
         return None, None
 
-    def blank(self, tables: Tables) -> "tuple[Run, ...] | None":
+    def blank(self, tables: Tables) -> tuple[Run, ...] | None:
         """Runs of zeros with arrays as large as those of the study; None: the files of the runs are looked at."""
         return None
 
@@ -206,9 +258,9 @@ class Model:
         """Whether runs like this are computed by `theory_many`; all others one by one."""
         return type(self).theory_many is not Model.theory_many and not self.simulates(set(tables))
 
-    def shares_files(self, tables: Tables) -> bool:
-        """Whether runs like this may share a file with others."""
-        return True
+    def alone_because(self, tables: Tables) -> str:
+        """Why runs like this have files of their own; empty where many may share one."""
+        return ""
 
     def fills_lanes(self, tables: Tables) -> bool:
         """Whether several runs take hardly longer than one, so that those with files of their own go together."""
@@ -244,6 +296,10 @@ class Model:
         """Pieces of work that together call all compiled kernels of a study; with `look`, those of analysis too."""
         return []
 
+    def works_of_commonest(self, tables: Tables, *, look: bool = False) -> list[Callable[[], object]]:
+        """As `works`, of the commonest study: what all others are likely to need."""
+        return self.works(tables, look=look)
+
     def works_of_sweep(self, tables: Tables, *, whole: bool, look: bool) -> list[Callable[[], object]]:
         """As `works`, of a run of a sweep: what it begins with, or as `whole` all that it may come to."""
         return []
@@ -253,7 +309,10 @@ def _one_of(model: Model, name: str) -> Callable[[Any], tuple[str, tuple[float, 
     """A measurement of one of the model's columns."""
 
     def measure(measured: Any) -> tuple[str, tuple[float, ...]]:
-        value = measured.shared("measures", model.measures).get(name)
+        try:
+            value = measured.shared("measures", model.measures).get(name)
+        except Exception:  # of a user's model, on a run that ended early: others have their numbers
+            return RAISED, ()
         return (NONE, ()) if value is None or not np.isfinite(value) else (FOUND, (float(value),))
 
     return measure

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +72,8 @@ def names_code(given: str) -> bool:
 
 def registered() -> dict[str, str]:
     """Name -> import string of the package's own models and of those that other distributions register."""
+    from importlib.metadata import entry_points  # which takes a while, and most commands can do without
+
     return {entry.name: entry.value for entry in entry_points(group=GROUP)} | MODELS
 
 
@@ -131,27 +132,21 @@ def _made(found: Any, name: str, place: str, names: Mapping[str, Any]) -> Model:
         raise InvalidProblem(f"model: {place} has no class {name!r}{hint}")
     if not isinstance(found, type):
         raise InvalidProblem(f"model: {name} in {place} is no class; give one derived from ode_sgd.Model")
-    lacking = lacking_members(found)
-    if lacking:
-        derived = "" if issubclass(found, Model) else "; derived from ode_sgd.Model it needs only name, tables, theory"
-        raise InvalidProblem(f"model: {name} in {place} lacks {', '.join(lacking)}{derived}")
+    lacking = [member for member in NEEDED if getattr(found, member, None) in (None, getattr(Model, member, None))]
+    told = f"lacks {', '.join(lacking)}" if lacking else ""
+    if not issubclass(found, Model):
+        told = f"is not derived from ode_sgd.Model{' and ' if lacking else ''}{told}"
+    if told:
+        raise InvalidProblem(f"model: {name} in {place} {told}; a model needs {', '.join(NEEDED)}")
     try:
-        model = found()
+        model: Model = found()
     except Exception as error:
         told = f"model: {name}() in {place} raised {type(error).__name__}: {error}"
         raise InvalidProblem(f"{told}; a model is made without arguments") from error
     fault = _malformed(model)
     if fault:
         raise InvalidProblem(f"model: {name} in {place}: {fault}")
-    return model  # type: ignore[no-any-return]
-
-
-def lacking_members(kind: type) -> list[str]:
-    """What a class lacks of a model."""
-    if issubclass(kind, Model):
-        return [name for name in NEEDED if getattr(kind, name, None) in (None, getattr(Model, name, None))]
-    members = [*NEEDED, *(name for name in vars(Model) if not name.startswith("_") and name not in NEEDED)]
-    return [name for name in members if not hasattr(kind, name)]
+    return model
 
 
 def _malformed(model: Any) -> str:

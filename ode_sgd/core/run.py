@@ -26,6 +26,8 @@ class Wording(NamedTuple):
     """How messages, tables and figures speak of a model's runs; what is empty is called as in files."""
 
     noun: str = "run"
+    theory: str = "theory"
+    simulation: str = "simulation"
     time_label: str = ""  # of an axis
     error_label: str = ""
     error_symbol: str = ""  # in tables, a few letters

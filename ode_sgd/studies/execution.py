@@ -3,27 +3,22 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from ode_sgd.analysis.drawing import drawing
 from ode_sgd.core import check
 from ode_sgd.core.errors import OdeSgdError, StorageError
 from ode_sgd.core.interruption import Interruption
+from ode_sgd.core.run import Run
 from ode_sgd.storage.checkpoint import Checkpoint
 from ode_sgd.storage.files import beside, is_same
 from ode_sgd.storage.hdf5 import check_writable, save
+from ode_sgd.studies.runs import Progress, simulation_of, theory_of
+from ode_sgd.studies.shown import compared, figure_of
 from ode_sgd.studies.study_file import Study
-from ode_sgd.teacher_student.integration.integrate import integrate
-from ode_sgd.teacher_student.model.order_parameters import OrderParameters
-from ode_sgd.teacher_student.simulation.simulate import check_simulation, simulate
-from ode_sgd.teacher_student.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from ode_sgd.analysis.agreement import Agreement
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +27,11 @@ class StudyResult:
 
     Attributes
     ----------
-    ode : Trajectory
-    sgd : Trajectory or None
-        None without a table [simulation], and where the run ended before the simulation had anything to show.
+    study : Study
+    ode : Run
+        Of the theory.
+    sgd : Run or None
+        Of the simulation. None where the study has none, and where the run ended before there was anything to show.
     agreement : Agreement or None
         None where there is nothing to compare, or not enough: `note` says why.
     output : Path
@@ -53,8 +50,9 @@ class StudyResult:
         Why there are no figures, where they failed; empty otherwise.
     """
 
-    ode: Trajectory
-    sgd: Trajectory | None
+    study: Study
+    ode: Run
+    sgd: Run | None
     agreement: "Agreement | None"
     output: Path
     figures: tuple[Path, ...]
@@ -80,7 +78,7 @@ def run_study(
     draw: bool = True,
     notice: Callable[[str], None] | None = None,
 ) -> StudyResult:
-    """Integrate, simulate where the study says so, store, compare and draw.
+    """Compute the theory, simulate where the study says so, store, compare and draw.
 
     Parameters
     ----------
@@ -90,7 +88,7 @@ def run_study(
         symbolic link, what it points to. While the simulation is under way, a checkpoint lies there too: an interrupted
         or killed study that is run again goes on from it.
     progress : callable or None
-        Called with "ODE" or "SGD" and the fraction done.
+        Called with what the model calls its theory or its simulation, such as "ODE" or "SGD", and the fraction done.
     draw : bool
         False leaves the figures to `draw_study`.
     notice : callable or None
@@ -100,16 +98,16 @@ def run_study(
     ------
     OdeSgdError, MemoryError
         If the study cannot be run or the output not be written; nothing is replaced then. What fails later, with the
-        ODE in its file, is the result's `error`.
+        theory in its file, is the result's `error`.
     KeyboardInterrupt
         If the user interrupts (Ctrl-C, SIGTERM or SIGHUP) before anything is computed. Later ones return what there is.
     """
     check.instance("study", study, Study)
     output = check.path("output", output)
-    start, simulation, checkpoint, goes_on = prepared(study, output)
+    checkpoint, goes_on = prepared(study, output)
     if goes_on and notice is not None and checkpoint is not None:
         notice(f"the simulation goes on at {goes_on} ({checkpoint.path})")
-    runs: list[Trajectory] = []
+    runs: list[Run] = []
     agreement, note, error, interrupted, stored = None, "", "", False, False
     try:
         with Interruption() as interruption:
@@ -120,7 +118,7 @@ def run_study(
                     progress(stage, fraction)
 
             try:
-                for run in _computed(study, start, simulation, said, checkpoint):
+                for run in _computed(study, said, checkpoint):
                     runs.append(run)
                     save(output, *runs, config=study.config)
                     stored = True
@@ -128,10 +126,10 @@ def run_study(
                 interruption.check()  # it may be what became of one
                 if not stored:
                     raise
-                error = f"{fault or 'not enough memory'}; {output} holds the ODE alone"
+                error = f"{fault or 'not enough memory'}; {output} holds the {study.model.labels[0]} alone"
             interrupted = runs[-1].status == "interrupted"
             if runs[-1].status == "complete":
-                agreement, note = _judged(*runs)
+                agreement, note = _judged(study, *runs)
         if checkpoint is not None and len(runs) > 1 and not interrupted and not error:
             checkpoint.remove()
     except KeyboardInterrupt:
@@ -140,6 +138,7 @@ def run_study(
         interrupted = True
         save(output, *runs, config=study.config)  # again: the interruption may have come in the middle of it
     result = StudyResult(
+        study=study,
         ode=runs[0],
         sgd=runs[1] if len(runs) > 1 else None,
         agreement=agreement,
@@ -160,7 +159,7 @@ def draw_study(result: StudyResult) -> StudyResult:
     try:
         with Interruption() as interruption:
             try:
-                return replace(result, figures=_drawn(result.output, result.ode, result.sgd))
+                return replace(result, figures=_drawn(result.study, result.output, result.ode, result.sgd))
             except StorageError as error:  # the numbers are stored; a figure can be drawn again
                 interruption.check()
                 return replace(result, undrawn=f"{error}; `ode-sgd plot {result.output}` draws it again")
@@ -168,8 +167,8 @@ def draw_study(result: StudyResult) -> StudyResult:
         return replace(result, interrupted=True)
 
 
-def prepared(study: Study, output: Path) -> tuple[OrderParameters, dict[str, Any] | None, Checkpoint | None, str]:
-    """Start, arguments of the simulation, its checkpoint, and at which alpha that one goes on, in words.
+def prepared(study: Study, output: Path) -> tuple[Checkpoint | None, str]:
+    """The checkpoint of the simulation, and where that one goes on, in words.
 
     Raises whatever can be known before anything is computed.
 
@@ -183,12 +182,8 @@ def prepared(study: Study, output: Path) -> tuple[OrderParameters, dict[str, Any
         check_writable(path)
         if is_same(path, study.source):
             raise StorageError(f"{path} is the study file; give the output another name with -o")
-    start = study.start.overlaps(study.problem)
-    simulation = simulation_arguments(study, start)
-    if simulation is None:
-        return start, None, None, ""
-    checkpoint = Checkpoint(checkpoint_path(output))
-    return start, simulation, checkpoint, check_simulation(**simulation, checkpoint=checkpoint)
+    checkpoint = Checkpoint(checkpoint_path(output)) if study.simulates else None
+    return checkpoint, study.model.prepare(study.tables, checkpoint)
 
 
 def figure_paths(output: Path) -> tuple[Path, Path]:
@@ -201,81 +196,28 @@ def checkpoint_path(output: Path) -> Path:
     return beside(output, ".checkpoint")
 
 
-def _computed(
-    study: Study,
-    start: OrderParameters,
-    simulation: dict[str, Any] | None,
-    progress: Progress,
-    checkpoint: Checkpoint | None,
-) -> Iterator[Trajectory]:
-    """The ODE, which is cheap and says first whether the problem is sound; then the simulation."""
-    ode = integrated(study, start, simulation, progress)
-    yield ode
-    if simulation is not None and ode.status == "complete":
-        yield simulate(
-            **simulation,
-            progress=lambda fraction: progress("SGD", fraction),
-            checkpoint=checkpoint,
-        )
+def _computed(study: Study, progress: Progress, checkpoint: Checkpoint | None) -> Iterator[Run]:
+    """The theory, which is cheap and says first whether the problem is sound; then the simulation."""
+    run = theory_of(study, progress)
+    yield run
+    if run.status == "complete":
+        simulated = simulation_of(study, progress, checkpoint)
+        if simulated is not None:
+            yield simulated
 
 
-def integrated(
-    study: Study, start: OrderParameters, simulation: dict[str, Any] | None, progress: Progress
-) -> Trajectory:
-    """The ODE of a study, also at the times of its simulation, to be compared there."""
-    plan = study.integration
-    alpha = plan.times
-    if simulation is not None:
-        alpha = np.union1d(alpha, simulation["alpha"])
-    last = float(alpha[-1])
-    return integrate(
-        study.problem,
-        start,
-        alpha,
-        rtol=plan.rtol,
-        atol=plan.atol,
-        moments=plan.moments,
-        sectors=plan.sectors,
-        nodes=None if plan.nodes == "whole" else plan.nodes,
-        method=plan.method,
-        progress=lambda reached: progress("ODE", reached / last),
-    )
-
-
-def simulation_arguments(study: Study, start: OrderParameters) -> dict[str, Any] | None:
-    """What is simulated, as `simulate` takes it; None if nothing is."""
-    plan = study.simulation
-    if plan is None:
-        return None
-    return {
-        "problem": study.problem,
-        "start": start,
-        "alpha": plan.times(float(study.integration.times[-1])),
-        "dimension": plan.dimension,
-        "replicas": plan.replicas,
-        "seed": plan.seed,
-        "method": plan.method,
-        "moments": study.integration.moments,
-        "sectors": study.integration.sectors,
-    }
-
-
-def _judged(ode: Trajectory, sgd: Trajectory | None = None) -> "tuple[Agreement | None, str]":
+def _judged(study: Study, theory: Run, simulation: Run | None = None) -> "tuple[Agreement | None, str]":
     """The agreement, or why there is none."""
-    if sgd is None:
-        return None, ""
-    from ode_sgd.analysis.agreement import compare_if_possible  # brings scipy, which an integration can do without
-
-    return compare_if_possible(ode, sgd)
+    return (None, "") if simulation is None else compared(study.model, theory, simulation)
 
 
-def _drawn(output: Path, ode: Trajectory, sgd: Trajectory | None = None) -> tuple[Path, ...]:
+def _drawn(study: Study, output: Path, theory: Run, simulation: Run | None = None) -> tuple[Path, ...]:
     """The figures beside the output."""
     paths = figure_paths(output)
     with drawing(paths[0]):
-        from ode_sgd.plots import run_figure, save_figure  # brings matplotlib, not needed until now
+        from ode_sgd.analysis.plots import save_figure  # brings matplotlib, not needed until now
 
-        figure = run_figure(ode, sgd)
+        figure = figure_of(study.model, theory, simulation)
         for path in paths:
-            save_figure(figure, path, ode.problem)
+            save_figure(figure, path, theory.problem)
     return paths

@@ -10,21 +10,22 @@ from ode_sgd.core import allowance
 from ode_sgd.core.compile.cache_folder import PLACE, PREBUILT, cache_place, prebuilt_folder
 from ode_sgd.core.compile.processor import processor_kind
 from ode_sgd.core.errors import ProcessorError
-from ode_sgd.teacher_student.kernels.averages import available
+from ode_sgd.core.registry import find_model, registered
 
 LIBRARIES = ("numpy", "numba", "llvmlite", "scipy", "h5py", "matplotlib", "tqdm")
 EXTRAS = ("xarray", "scikit-learn", "distributed", "dask-jobqueue")
 
 
 def describe() -> dict[str, Any]:
-    """Versions (None where a library is absent), activations, what this process may use, and where kernels are kept."""
+    """Versions (None where a library is absent), models, what this process may use, and where kernels are kept."""
     (folder, fault), prebuilt = cache_place(), prebuilt_folder()
     return {
         "ode-sgd": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         **{name: _version(name) for name in LIBRARIES + EXTRAS},
-        "activations": list(available()),
+        **find_model().installation(),
+        "models": sorted(registered()),
         "threads": allowance.threads(),
         "processors": [f"{name} {limit:g}" for name, limit in allowance.processor_limits().items()],
         "memory": [f"{name} {limit / 2**30:.3g} GiB" for name, limit in allowance.memory_limits().items()],

@@ -13,11 +13,9 @@ from typing import Any
 from ode_sgd.core import check
 from ode_sgd.core.errors import StudyError
 from ode_sgd.core.given import cut, nested
-from ode_sgd.core.spectrum import Spectrum
+from ode_sgd.core.model import Model, Tables
 from ode_sgd.studies.tables import Values
-from ode_sgd.studies.validation import TABLES, Draft
-from ode_sgd.teacher_student.model.problem import Problem
-from ode_sgd.teacher_student.study_tables import Integration, RandomStart, Simulation, TypicalStart
+from ode_sgd.studies.validation import MODEL, Validation, chosen_model, with_location
 
 LONGEST = 1 << 21  # bytes of a file: a hundred thousand numbers in all their digits
 DOTTED = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++\s*+\.\s*+){20}""")
@@ -25,15 +23,41 @@ DOTTED = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++\s*+\.\s*+){20}""")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """What a study file says, checked; `config` is its tables as plain values, with all defaults filled in."""
+    """What a study file says, checked.
+
+    Attributes
+    ----------
+    source : str
+        Where it was read, for messages.
+    model : Model
+    tables : Tables
+        What was made of its tables; each is an attribute too, None where the study does not have it.
+    location : str
+        The model as a study file in any folder would name it; empty for the usual one.
+    """
 
     source: str
-    spectrum: Spectrum
-    problem: Problem
-    start: RandomStart | TypicalStart
-    integration: Integration
-    simulation: Simulation | None
-    config: dict[str, Values]
+    model: Model
+    tables: Tables
+    location: str = ""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The tables as plain values, with all defaults filled in, and the model where it is not the usual one."""
+        return ({MODEL: self.location} if self.location else {}) | dict(self.tables.config)
+
+    def __getattr__(self, name: str) -> Any:
+        """What was made of a table."""
+        if name in ("model", "tables"):  # of one that is being made or copied
+            raise AttributeError(name)
+        if name in self.model.tables:
+            return self.tables.get(name)
+        raise AttributeError(f"a study of the model {self.model.name} has no {name!r}")
+
+    @property
+    def simulates(self) -> bool:
+        """Whether it has a simulation besides its theory."""
+        return self.model.simulates(set(self.tables))
 
 
 def read_study(path: str | Path, overrides: Iterable[str] = ()) -> Study:
@@ -54,32 +78,32 @@ def read_study(path: str | Path, overrides: Iterable[str] = ()) -> Study:
     data = load_tables(path)
     for override in overrides:
         override_key(data, override, faults)
-    return parse_study(data, str(path), faults)
+    return parse_study(data, str(path), faults, folder=Path(path).parent)
 
 
-def parse_study(data: Mapping[str, Any], source: str = "study", faults: Iterable[str] = ()) -> Study:
-    """The study of a mapping table -> key -> value (a parsed file); faults found before are reported with its own."""
-    draft = Draft(data, list(faults))
-    spectrum = draft.spectrum()
-    problem = draft.problem(spectrum)
-    integration = draft.table("integration", Integration)
-    simulation = draft.table("simulation", Simulation)
-    start = draft.start(simulation)
-    if problem is not None:
-        if integration is not None:
-            draft.check_integration(problem, integration)
-        draft.check_simulation(problem, start, simulation)
-    if draft.faults or problem is None or start is None or integration is None:
-        raise StudyError(source, draft.faults)
-    return Study(
-        source=source,
-        spectrum=problem.spectrum,
-        problem=problem,
-        start=start,
-        integration=integration,
-        simulation=simulation,
-        config={name: draft.config[name] for name in TABLES if name in draft.config},
-    )
+def parse_study(
+    data: Mapping[str, Any],
+    source: str = "study",
+    faults: Iterable[str] = (),
+    *,
+    folder: Path | None = None,
+    model: Model | None = None,
+) -> Study:
+    """The study of a mapping table -> key -> value (a parsed file); faults found before are reported with its own.
+
+    The path to a model's file counts from `folder`, None for the current one; it is not looked at if `model` is given.
+    """
+    found = list(faults)
+    before = len(found)
+    data = with_location(data, folder)
+    model = model or chosen_model(data, found)
+    if len(found) > before:  # what the tables should be is not known
+        raise StudyError(source, found)
+    validation = Validation(data, model, found)
+    tables = validation.tables()
+    if validation.faults:
+        raise StudyError(source, validation.faults)
+    return Study(source=source, model=model, tables=tables, location=data.get(MODEL, ""))
 
 
 def default_name(path: Path) -> str:
@@ -127,7 +151,7 @@ def override_key(data: Values, text: str, faults: list[str]) -> None:
         faults.append(f"--set {cut(text)}: give TABLE.KEY=VALUE, such as problem.learning_rate=0.5")
         return
     table = data.setdefault(name, {})
-    if isinstance(table, dict):  # what else it may be is a fault that the draft names
+    if isinstance(table, dict):  # what else it may be is a fault that the validation names
         table[key] = _toml_value(value.strip())
 
 

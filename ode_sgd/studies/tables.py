@@ -95,27 +95,49 @@ class Table:
             self.fault(f"{given.cut(key)} = {shown(self.given[key])}: unknown key{note}{hint}")
         return {key: self.given.get(key, MISSING) for key in valid if key in self.given or key in required}
 
-    def build(self, target: Callable[..., Any], values: Values, stand_ins: Values, fixed: Values) -> Any | None:
+    def build(
+        self,
+        target: Callable[..., Any],
+        values: Values,
+        stand_ins: Values,
+        fixed: Values,
+        *,
+        numbers: bool = True,
+    ) -> Any | None:
         """target(**fixed, **values), or None and a fault for every value that it refuses.
 
         A target stops at its first complaint, so it is tried once per key, with what was accepted before; `stand_ins`
-        take the place of required values that are missing or not yet accepted.
+        take the place of required values that are missing or not yet accepted. Without them it is tried once, and one
+        fault is found. `numbers` says that lists are of numbers, where no stand-in is a list of texts.
         """
+        required = {key for key, default in parameters(target).items() if default is MISSING} - fixed.keys()
+        if not values or not required <= stand_ins.keys():
+            return self._build_at_once(target, values, fixed)
         accepted: Values = {}
         for key, value in values.items():
             trial = accepted | {key: value}
             try:
-                if not isinstance(stand_ins.get(key), tuple):  # a list of texts
+                if numbers and not isinstance(stand_ins.get(key), tuple):
                     _check_plain(key, value)
                 target(**(stand_ins | fixed | trial))
-            except InvalidProblem as error:
+            except (ValueError, TypeError) as error:  # a user's target knows nothing of our errors
                 self.fault(complaint(key, value, error))
             else:
                 accepted = trial
         return target(**fixed, **accepted) if len(self._faults) == self._before else None
 
+    def _build_at_once(self, target: Callable[..., Any], values: Values, fixed: Values) -> Any | None:
+        lacking = [key for key, value in values.items() if value is MISSING]
+        for key in lacking:
+            self.fault(f"{key} is missing; give one")
+        try:
+            made = None if lacking else target(**fixed, **values)
+        except (ValueError, TypeError) as error:
+            self.fault(str(error) or type(error).__name__)
+        return made if len(self._faults) == self._before else None
 
-def complaint(key: str, value: Any, error: InvalidProblem) -> str:
+
+def complaint(key: str, value: Any, error: Exception) -> str:
     """What is wrong with a value; of a missing one only what is allowed."""
     return f"{key} is missing; {str(error).rpartition('; ')[2]}" if value is MISSING else str(error)
 

@@ -1,94 +1,205 @@
-"""A study while it is checked: its tables one by one, then what they ask of each other."""
+"""A study while it is checked: its tables one by one against its model, then what they ask of each other."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ode_sgd.core import check
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import cut
-from ode_sgd.core.spectrum import Spectrum
+from ode_sgd.core.model import Model, Tables
+from ode_sgd.core.registry import DEFAULT, find_model, located
 from ode_sgd.studies.tables import MISSING, MOST, Table, Values, complaint, nearest, parameters, shown, with_defaults
-from ode_sgd.teacher_student.integration.integrate import checked_nodes
-from ode_sgd.teacher_student.model.problem import Problem
-from ode_sgd.teacher_student.simulation.chain import check_sizes
-from ode_sgd.teacher_student.study_tables import Integration, RandomStart, Simulation, TypicalStart
 
-SPECTRA: dict[str, Callable[..., Any]] = {
-    "power_law": Spectrum.power_law,
-    "isotropic": Spectrum.isotropic,
-    "explicit": Spectrum,
-}
-STARTS: dict[str, Callable[..., Any]] = {"random": RandomStart, "typical": TypicalStart}
-OPTIONAL = "simulation"
-TABLES = ("spectrum", "problem", "start", "integration", OPTIONAL)
-
-TARGETS: dict[str, list[Callable[..., Any]]] = {
-    "spectrum": list(SPECTRA.values()),
-    "problem": [Problem],
-    "start": list(STARTS.values()),
-    "integration": [Integration],
-    "simulation": [Simulation],
-}
-# Key -> the first table that has it.
-HOMES = {key: name for name in reversed(TABLES) for target in TARGETS[name] for key in parameters(target)}
+MODEL = "model"  # the key at the top of a study file that names its model
+Targets = Mapping[str, Callable[..., Any]]
 
 
-class Draft:
+def chosen_model(data: Mapping[str, Any], faults: list[str]) -> Model:
+    """The model that the tables of a study name; where there is none of that name, the usual one and a fault."""
+    try:
+        return find_model(data.get(MODEL, DEFAULT))
+    except InvalidProblem as error:
+        faults.append(str(error))
+        return find_model()
+
+
+def with_location(data: Mapping[str, Any], folder: Path | None) -> Values:
+    """The tables with a path to the model that holds everywhere; without the usual model's name, which says nothing."""
+    given = data.get(MODEL)
+    if not isinstance(given, str):
+        return dict(data)
+    rest = {name: value for name, value in data.items() if name != MODEL}
+    return rest if given.strip() == DEFAULT else {MODEL: located(given, folder), **rest}
+
+
+def kinds_of(model: Model, table: str) -> Targets | None:
+    """The callables of a table by the value of its key `kind`; None where there is one only."""
+    target = model.tables[table]
+    return target if isinstance(target, Mapping) else None
+
+
+def targets_of(model: Model, table: str) -> list[Callable[..., Any]]:
+    """All callables of a table."""
+    target = model.tables[table]
+    return list(target.values()) if isinstance(target, Mapping) else [target]
+
+
+def target_of(model: Model, table: str, given: Mapping[str, Any]) -> Callable[..., Any] | None:
+    """The callable that takes the keys given in a table; None where its `kind` names none."""
+    target = model.tables[table]
+    if not isinstance(target, Mapping):
+        return target
+    kind = given.get("kind")
+    return target.get(kind) if isinstance(kind, str) else None
+
+
+@cache
+def keys_of(model: Model, target: Callable[..., Any]) -> Values:
+    """The keys of a table with their defaults: the parameters of its callable that are not other tables."""
+    return {key: value for key, value in parameters(target).items() if key not in model.tables}
+
+
+@cache
+def taken_by(model: Model, target: Callable[..., Any]) -> tuple[str, ...]:
+    """The tables that a callable takes as arguments."""
+    keys = parameters(target)
+    return tuple(name for name in model.tables if name in keys)
+
+
+@cache
+def needs_of(model: Model, table: str) -> tuple[str, ...]:
+    """The tables that a table's callables take as arguments."""
+    taken = {key for target in targets_of(model, table) for key in taken_by(model, target)}
+    return tuple(name for name in model.tables if name in taken)
+
+
+@cache
+def order_of(model: Model) -> tuple[str, ...]:
+    """The tables in the order in which they are made: after those that they need."""
+    done: dict[str, None] = {}
+
+    def put(name: str, above: tuple[str, ...]) -> None:
+        if name in above:
+            told = " and ".join(dict.fromkeys((*above, name)))
+            raise InvalidProblem(f"the tables {told} of the model {model.name} need each other; one must come first")
+        for other in needs_of(model, name):
+            put(other, (*above, name))
+        done.setdefault(name)
+
+    for name in model.order():
+        put(name, ())
+    return tuple(done)
+
+
+@cache
+def homes_of(model: Model) -> dict[str, str]:
+    """Key -> the first table that has it."""
+    return {
+        key: name
+        for name in reversed(tuple(model.tables))
+        for target in targets_of(model, name)
+        for key in parameters(target)
+    }
+
+
+class Validation:
     """The tables of a study file, the faults found so far, and the tables with their defaults filled in."""
 
-    def __init__(self, data: Mapping[str, Any], faults: list[str]) -> None:
-        self.faults = faults
+    def __init__(self, data: Mapping[str, Any], model: Model, faults: list[str]) -> None:
+        self.model, self.faults = model, faults
         self.config: dict[str, Values] = {}
         self._given: dict[str, Values] = {}
-        foreign = [name for name in data if name not in TABLES]
+        valid = tuple(model.tables)
+        foreign = [name for name in data if name not in valid and name != MODEL]
         if len(foreign) > MOST:
             faults.append(f"{len(foreign) - MOST} more unknown tables and keys outside all tables")
         for name, value in data.items():
-            if name not in TABLES:
+            if name == MODEL:
+                continue
+            if name not in valid:
                 if name in foreign[:MOST]:
                     self._foreign(name, value)
             elif isinstance(value, dict):
                 self._given[name] = dict(value)
             else:
                 faults.append(f"{name} = {shown(value)} is not a table; begin one with a line [{name}]")
-        meant = {nearest(name, TABLES) for name in [*foreign[:MOST], *(name for name in TABLES if name in data)]}
-        lacking = [name for name in TABLES if name not in meant and name != OPTIONAL]
-        faults.extend(f"[{name}] is missing; `ode-sgd init FILE` writes a file that has it" for name in lacking)
+        meant = {nearest(name, valid) for name in [*foreign[:MOST], *(name for name in valid if name in data)]}
+        lacking = [name for name in valid if name not in meant and name not in model.optional]
+        usual = model.name == DEFAULT
+        told = "" if usual else f" (a table of the model {model.name})"
+        remedy = "`ode-sgd init FILE`" if usual else "`ode-sgd init FILE --model MODEL`"
+        faults.extend(f"[{name}] is missing{told}; {remedy} writes a file that has it" for name in lacking)
 
     def _foreign(self, name: str, value: Any) -> None:
-        """Note what stands at the top level and is not a table of ours."""
+        """Note what stands at the top level and is no table of the model."""
+        valid, homes = tuple(self.model.tables), homes_of(self.model)
         if isinstance(value, dict):
-            meant = nearest(name, TABLES)
-            hint = f" (did you mean [{meant}]?)" if meant else f"; the tables are {', '.join(TABLES)}"
+            meant = nearest(name, valid)
+            usual = self.model.name == DEFAULT
+            told = f"; the tables are {', '.join(valid)}"
+            if not usual:
+                told = f"; the tables of the model {self.model.name} are {', '.join(valid)}"
+            hint = f" (did you mean [{meant}]?)" + ("" if usual else told) if meant else told
             if name == "sweep":
                 hint = "; `ode-sgd sweep run` takes such a file"
             self.faults.append(f"[{cut(name)}]: unknown table{hint}")
         else:
-            hint = f" (did you mean to put it below [{HOMES[name]}]?)" if name in HOMES else ""
+            hint = f" (did you mean to put it below [{homes[name]}]?)" if name in homes else ""
             self.faults.append(f"{cut(name)} = {shown(value)}: a key outside all tables{hint}")
 
-    def table(self, name: str, target: Callable[..., Any], fixed: Values | None = None, kind: str | None = None) -> Any:
-        """What `target` makes of a table and the `fixed` arguments; None where it is absent or has faults."""
-        if name not in self._given:
-            return None
-        fixed = fixed or {}
+    def tables(self) -> Tables:
+        """What was made of all tables, None of those with faults; the faults of each, and between them, are noted."""
+        parts: dict[str, Any] = {}
+        for name in order_of(self.model):
+            if name in self._given:
+                parts[name] = self._part(name, parts)
+        made = Tables(parts, self.config)
+        try:
+            self.faults += self.model.faults(made)
+        except InvalidProblem as error:
+            self.faults.append(str(error))
+        ordered = {name: self.config[name] for name in self.model.tables if name in self.config}
+        return Tables(parts, ordered)
+
+    def _part(self, name: str, parts: Mapping[str, Any]) -> Any:
+        """What is made of one table; None where it has faults."""
+        given = self._given[name]
+        try:
+            given |= self.model.complete(name, given, {**dict.fromkeys(self._given), **parts})
+        except InvalidProblem as error:
+            self.faults.append(str(error))
+        needed = {other: parts.get(other) for other in needs_of(self.model, name)}
+        lacking = [other for other, part in needed.items() if part is None and self._is_due(other)]
+        fixed = needed | {other: self.model.stand_in(other, self._given) for other in lacking}
+        kinds = kinds_of(self.model, name)
+        made = self._table(name, self.model.tables[name], fixed) if kinds is None else self._of_kind(name, kinds, fixed)
+        return None if lacking else made
+
+    def _is_due(self, name: str) -> bool:
+        """Whether a study must have this table, or does."""
+        return name in self._given or name not in self.model.optional
+
+    def _table(self, name: str, target: Any, fixed: Values, kind: str | None = None) -> Any:
+        """What `target` makes of a table and of other tables' parts; None where it has faults."""
         given = {key: value for key, value in self._given[name].items() if kind is None or key != "kind"}
-        valid = {key: value for key, value in parameters(target).items() if key not in fixed}
+        valid = keys_of(self.model, target)
         self.config[name] = ({} if kind is None else {"kind": kind}) | with_defaults(valid, given)
         table = Table(name, given, self.faults)
-        values = table.known(valid, HOMES, "" if kind is None else f" of kind = {kind!r}")
-        return table.build(target, values, _stand_ins(valid, values), fixed)
+        values = table.known(valid, homes_of(self.model), "" if kind is None else f" of kind = {kind!r}")
+        taken = {other: part for other, part in fixed.items() if other in taken_by(self.model, target)}
+        if any(part is None and self._is_due(other) for other, part in taken.items()):
+            return None  # nothing is known of a table that this one needs
+        own = type(self.model).plausible is not Model.plausible
+        return table.build(target, values, dict(self.model.plausible(valid, values)), taken, numbers=own)
 
-    def _one_of(self, name: str, kinds: Mapping[str, Callable[..., Any]]) -> Any:
-        """As `table`, where the key `kind` chooses the target."""
-        given = self._given.get(name)
-        if given is None:
-            return None
+    def _of_kind(self, name: str, kinds: Targets, fixed: Values) -> Any:
+        """As `_table`, where the key `kind` chooses the target."""
+        given = self._given[name]
         kind = given.get("kind", MISSING)
         if isinstance(kind, str) and kind in kinds:
-            return self.table(name, kinds[kind], kind=kind)
+            return self._table(name, kinds[kind], fixed, kind=kind)
         table = Table(name, given, self.faults)
         misspelt = kind is MISSING and any(nearest(key, ["kind"]) for key in given)  # one misspelt key is one fault
         try:
@@ -96,110 +207,6 @@ class Draft:
         except InvalidProblem as error:
             if not misspelt:
                 table.fault(complaint("kind", kind, error))
-        anything = {key: None for target in kinds.values() for key in parameters(target)}
-        table.known({"kind": None} | anything, HOMES)
+        anything = {key: None for target in kinds.values() for key in keys_of(self.model, target)}
+        table.known({"kind": None} | anything, homes_of(self.model))
         return None
-
-    def spectrum(self) -> Spectrum | None:
-        """The spectrum, None where it has faults."""
-        result: Spectrum | None = self._one_of("spectrum", SPECTRA)
-        return result
-
-    def problem(self, spectrum: Spectrum | None) -> Problem | None:
-        """The problem, None where it or its spectrum has faults."""
-        if spectrum is not None:
-            result: Problem | None = self.table("problem", Problem, {"spectrum": spectrum})
-            return result
-        # A faulty spectrum must not hide the problem's own faults: one with enough sectors takes its place.
-        sectors = self._given.get("problem", {}).get("trainable")
-        count = min(max(sectors, 1), 10**5) if isinstance(sectors, int) else 1
-        self.table("problem", Problem, {"spectrum": Spectrum(np.ones(count), np.full(count, 1.0 / count))})
-        return None
-
-    def start(self, simulation: Simulation | None) -> RandomStart | TypicalStart | None:
-        """The start; a random one without a dimension gets the simulation's."""
-        given = self._given.get("start", {})
-        if given.get("kind") == "random" and "dimension" not in given:
-            if simulation is not None:
-                given["dimension"] = simulation.dimension
-            elif OPTIONAL not in self._given:
-                self.faults.append("[start] dimension is missing; give an integer >= 1, or a table [simulation]")
-        result: RandomStart | TypicalStart | None = self._one_of("start", STARTS)
-        return result
-
-    def check_integration(self, problem: Problem, integration: Integration) -> None:
-        """Note where spectrum and integration contradict each other."""
-        nodes = None if integration.nodes == "whole" else integration.nodes
-        try:
-            checked_nodes(problem, nodes, integration.sectors, integration.method, integration.rtol)
-            for order in integration.moments:
-                problem.spectrum.powers(order)
-        except InvalidProblem as error:
-            self.faults.append(f"[integration] {error}")
-
-    def check_simulation(
-        self, problem: Problem, start: RandomStart | TypicalStart | None, simulation: Simulation | None
-    ) -> None:
-        """Note where spectrum, start and simulation contradict each other: these would fail in mid-run."""
-        sizes = None
-        if simulation is not None:
-            sizes = self._sizes("simulation", problem, simulation.dimension)
-            if sizes is not None and simulation.method == "reduced":
-                try:
-                    check_sizes(problem, sizes)
-                except InvalidProblem as error:
-                    self.faults.append(f"[simulation] {error}")
-            if problem.gradient_flow:
-                self.faults.append("[problem] gradient_flow = true has no SGD; leave out the table [simulation]")
-        drawn = None
-        if isinstance(start, RandomStart) and start.dimension is not None:
-            if simulation is not None and start.dimension == simulation.dimension:
-                return
-            drawn = self._sizes("start", problem, start.dimension)
-        if start is not None and simulation is not None and sizes is not None:
-            self._check_rank(problem, start, drawn, simulation.dimension, sizes)
-
-    def _check_rank(
-        self, problem: Problem, start: RandomStart | TypicalStart, drawn: Any, dimension: int, sizes: Any
-    ) -> None:
-        """Note a sector with fewer inputs than the start's overlaps (drawn with sector dimensions `drawn`) need."""
-        units = problem.student_units * (start.student_scale > 0.0) + problem.teacher_units * (start.teacher_scale > 0)
-        needed = np.minimum(np.full(np.shape(sizes), units), drawn if drawn is not None else units)
-        if (needed > sizes).any():
-            worst = int(np.argmax(needed - sizes))
-            self.faults.append(
-                f"[simulation] dimension = {dimension} gives sector {worst + 1} only {sizes[worst]} inputs, "
-                f"but the start needs {needed[worst]} independent directions there; give a larger one"
-            )
-
-    def _sizes(self, name: str, problem: Problem, dimension: int | None) -> Any:
-        """Sector dimensions, or None with a fault noted where the spectrum does not divide the dimension."""
-        if dimension is None:
-            return None
-        try:
-            return problem.spectrum.sector_dimensions(dimension)
-        except InvalidProblem as error:
-            self.faults.append(f"[{name}] {error}")
-            return None
-
-
-def _stand_ins(valid: Values, values: Values) -> Values:
-    """Plausible values for the valid keys: arrays of equal length, and the counts that go with those given."""
-
-    def length(key: str) -> int:
-        return max(1, len(values[key])) if isinstance(values.get(key), list) else 1
-
-    sectors = length("eigenvalues")
-    plausible = {
-        "distinct": 1,
-        "beta": 1.0,
-        "eigenvalues": np.ones(length("weights")),
-        "weights": np.full(sectors, 1.0 / sectors),
-        "student_units": length("student_weights"),
-        "teacher_units": length("teacher_weights"),
-        "learning_rate": 1.0,
-        "student_scale": 1.0,
-        "alpha": 1.0,
-        "dimension": 1,
-    }
-    return {key: value for key, value in plausible.items() if key in valid}

@@ -13,8 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,26 +25,13 @@ from ode_sgd.core.compile.cache_folder import PLACE, cache_place, nothing_kept
 from ode_sgd.core.compile.processor import processor_kind
 from ode_sgd.core.errors import InvalidProblem, OdeSgdError, StorageError
 from ode_sgd.core.interruption import Interruption
-from ode_sgd.studies.execution import integrated, simulation_arguments
+from ode_sgd.core.model import Model
+from ode_sgd.core.registry import find_model
 from ode_sgd.studies.study_file import Study, load_tables, parse_study, read_study
-from ode_sgd.studies.sweeps.compute import batched, check_interrupted, integrate_alike, trajectories
 from ode_sgd.studies.sweeps.sweep import Sweep
-from ode_sgd.teacher_student.integration.sector_system import shape_of
-from ode_sgd.teacher_student.simulation.chain import LANES
-from ode_sgd.teacher_student.simulation.simulate import chosen_method, simulate
-from ode_sgd.teacher_student.study_tables import Simulation
 
 NAMED = 4  # shapes that are named one by one
 MOST = 8  # processes: there are not that many kernels
-LONG = 2.0  # seconds of a run, without those of compiling: it has come to all kernels by then, or will not soon
-SIDE_BY_SIDE = 2000  # eigenvalues of a spectrum taken as a whole, beyond which a run takes seconds anyway
-COMMONEST = {
-    "spectrum": {"kind": "isotropic"},
-    "problem": {"student_units": 2, "teacher_units": 2, "learning_rate": 0.2},
-    "start": {"kind": "random", "dimension": 1000},
-    "integration": {"alpha": 1e6},  # to the difference form, and far into it
-    "simulation": {"dimension": 1000, "replicas": LANES[-1], "method": "reduced"},
-}
 
 Work = Callable[[], object]
 
@@ -174,6 +160,9 @@ def compile_together(
 @contextmanager
 def assisted(study: Study) -> Iterator[None]:
     """In it a second process, where there may be one, compiles too what a run of the study lacks."""
+    if type(study.model).works is Model.works:  # there is nothing to compile
+        yield
+        return
     with _Helpers(study, min(allowance.threads(), 2), 0).at_hand(wait=False):
         yield
 
@@ -279,14 +268,15 @@ def works(given: Study | Sweep | None, whole: int) -> list[Work]:
     """Pieces of work that together call all kernels which are needed."""
     if isinstance(given, Sweep):
         return _of_sweep(given, whole)
-    study = given or parse_study(COMMONEST)
-    alone = replace(study, simulation=None)
-    found: list[Work] = [partial(_integrate, shortened(alone)), partial(_integrate, alone, look=whole == sys.maxsize)]
-    found += _simulations(study, study.simulation)
-    if given is None:
-        explicit = replace(study.simulation, method="explicit")  # type: ignore[type-var]
-        found += [*_of_run(alone, whole=True), *_simulations(study, explicit)]
-    return found
+    study, look = given or commonest(), whole == sys.maxsize
+    model = study.model
+    return model.works_of_commonest(study.tables, look=look) if given is None else model.works(study.tables, look=look)
+
+
+def commonest() -> Study:
+    """The study that kernels are compiled for where none is given."""
+    model = find_model()
+    return parse_study(model.commonest() or {}, model=model)
 
 
 def _of_sweep(sweep: Sweep, whole: int) -> list[Work]:
@@ -295,96 +285,24 @@ def _of_sweep(sweep: Sweep, whole: int) -> list[Work]:
     for first in sweep.firsts():
         with suppress(OdeSgdError):  # these will be named as failed runs
             study = sweep.study(first)
-            problem, method = study.problem, study.simulation.method if study.simulation is not None else ""
-            kind = problem.activation, problem.student_units, problem.teacher_units, method, batched(study)
-            kinds.setdefault(kind, study)
+            kinds.setdefault(sweep.model.kind_of_kernels(study.tables), study)
     found: list[Work] = []
     for place, study in enumerate(kinds.values()):
         with suppress(OdeSgdError):
-            found += _of_run(study, whole=place < whole)
-            if whole == sys.maxsize:  # `collect` looks at the runs
-                found.append(partial(_integrate, replace(study, simulation=None), look=True))
+            look = whole == sys.maxsize  # `collect` looks at the runs
+            found += sweep.model.works_of_sweep(study.tables, whole=place < whole, look=look)
     return found
-
-
-def _of_run(study: Study, *, whole: bool) -> list[Work]:
-    """Of a run of a sweep: its first steps, and all of it, or as much as may be needed."""
-    found: list[Work] = [partial(_begin, study)]
-    if whole and not batched(study):
-        found += [partial(_integrate, replace(study, simulation=None)), *_simulations(study, study.simulation)]
-    elif whole and study.spectrum.distinct <= SIDE_BY_SIDE:
-        found.append(partial(_integrate_alike, study))
-    return found
-
-
-def _simulations(study: Study, plan: Simulation | None) -> list[Work]:
-    """Two steps of a simulation by every kernel that its replicas may have, on whatever number of threads."""
-    if plan is None:
-        return []
-    few = shortened(replace(study, simulation=plan))
-    sizes = study.spectrum.sector_dimensions(plan.dimension)
-    lanes = LANES if chosen_method(study.problem, sizes, plan.method) == "reduced" else LANES[:1]
-    # Those for 16 take any group from 2 to 16 replicas, those for 32 are taken for 32 only.
-    return [partial(_simulate, few, min(n, plan.replicas)) for n in lanes if plan.replicas >= {16: 2}.get(n, n)]
-
-
-def _begin(study: Study) -> None:
-    check_interrupted(trajectories(shortened(study), None, lambda stage, fraction: None))
-
-
-def _integrate_alike(study: Study) -> None:
-    check_interrupted(integrate_alike([study]))
-
-
-class _Long(Exception):
-    """A run that has gone on long enough."""
-
-
-def _integrate(study: Study, *, look: bool = False) -> None:
-    """The ODE of a study, unless it takes long; and a look at it, for which theory calls kernels, too."""
-    began = time.perf_counter()
-    with news.watched(shape_of(study.problem), all_threads=True) as watch:
-
-        def progress(stage: str, fraction: float) -> None:
-            if time.perf_counter() - began - watch.seconds > LONG:
-                raise _Long
-
-        run = integrated(study, study.start.overlaps(study.problem), None, progress)
-        check_interrupted([run])
-        if look:
-            from ode_sgd.teacher_student.findings.findings import (
-                findings,  # it loads a part of SciPy, which no run needs
-            )
-
-            findings(run)
-
-
-def _simulate(study: Study, replicas: int) -> None:
-    arguments = simulation_arguments(study, study.start.overlaps(study.problem))
-    assert arguments is not None
-    check_interrupted([simulate(**arguments | {"replicas": replicas}, threads=1)])
-
-
-def shortened(study: Study) -> Study:
-    """The study with times and replicas so few that it takes no time."""
-    if study.simulation is None:
-        return replace(study, integration=replace(study.integration, alpha=(0.0, 1e-6)))
-    alpha = (0.0, 2.0 / study.simulation.dimension)
-    return replace(
-        study,
-        integration=replace(study.integration, alpha=alpha),
-        simulation=replace(study.simulation, alpha=alpha, replicas=1),
-    )
 
 
 def _told(given: Study | Sweep | None) -> str:
     """What kernels are for, in words."""
     if not isinstance(given, Sweep):
-        return shape_of((given or parse_study(COMMONEST)).problem)
+        study = given or commonest()
+        return study.model.kernels_for(study.tables)
     shapes: dict[str, None] = {}
     for first in given.firsts():
         with suppress(OdeSgdError):
-            shapes[shape_of(given.study(first).problem)] = None
+            shapes[given.model.kernels_for(given.study(first).tables)] = None
     return "; ".join(shapes) if len(shapes) <= NAMED else f"{len(shapes)} shapes"
 
 

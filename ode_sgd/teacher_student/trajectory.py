@@ -92,6 +92,8 @@ class Trajectory(Run):
 
     wording: ClassVar[Wording] = Wording(
         noun="trajectory",
+        theory="ODE",
+        simulation="SGD",
         time_label=r"time  $\alpha$ = steps / $N$  (dimensionless)",
         error_label=r"generalization error  $\epsilon_g$  (dimensionless)",
         error_symbol="eps_g",

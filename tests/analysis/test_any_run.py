@@ -96,8 +96,8 @@ def test_replicas_that_end_on_the_other_side_are_counted():
 def test_its_table():
     lines = table(theory(), simulation()).splitlines()
     assert lines[0] == f"Parameters {PROBLEM.identity[:12]}"
-    assert lines[2].startswith("SGD, N = 1000, 16 replicas, seed 1: by hand")
-    assert lines[4].split() == ["t", "energy", "(ODE)", "energy", "(SGD)", "std.", "error"]
+    assert lines[2].startswith("simulation, N = 1000, 16 replicas, seed 1: by hand")
+    assert lines[4].split() == ["t", "energy", "(theory)", "energy", "(simulation)", "std.", "error"]
     assert lines[-1].split()[0] == "1000"
     assert "x_2" in deviations(ode_sgd.compare(theory(), simulation()))
 

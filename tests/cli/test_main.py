@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import ode_sgd
-from ode_sgd.cli import main as cli
+from ode_sgd.cli import machine
 from ode_sgd.cli.main import main
 from tests.cli.command_line import STUDY
 
@@ -112,11 +112,11 @@ def test_interrupted_run(folder, capsys, monkeypatch):
     def stopped(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ode_sgd.studies.execution.simulate", stopped)
+    monkeypatch.setattr("ode_sgd.teacher_student.study_model.simulate", stopped)
     assert main(["run", "study.toml"]) == 130
     assert "interrupted; what was computed is in study.h5" in capsys.readouterr().err
     Path("study.h5").unlink()
-    monkeypatch.setattr("ode_sgd.studies.execution.integrate", stopped)
+    monkeypatch.setattr("ode_sgd.teacher_student.study_model.integrate", stopped)
     assert main(["run", "study.toml"]) == 130
     assert "nothing was computed that could be kept" in capsys.readouterr().err
     assert not Path("study.h5").exists()
@@ -257,7 +257,7 @@ def test_an_interruption_that_comes_out_as_another_error(monkeypatch, capsys):
         except KeyboardInterrupt as cause:
             raise ImportError("numba._devicearray failed to import") from cause
 
-    monkeypatch.setattr(cli, "_info", command)
+    monkeypatch.setattr(machine, "_info", command)
     assert main(["info"]) == 130
     assert capsys.readouterr().err == "ode-sgd: interrupted; nothing was computed that could be kept\n"
 
@@ -342,7 +342,7 @@ def test_an_interrupted_run_goes_on(folder, capsys, monkeypatch):
         return simulate(*arguments, progress=stop, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr("ode_sgd.studies.execution.simulate", interrupted)
+        patched.setattr("ode_sgd.teacher_student.study_model.simulate", interrupted)
         assert main(["run", "study.toml"]) == 130
     assert Path("study.checkpoint").exists()
     capsys.readouterr()

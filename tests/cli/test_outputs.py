@@ -111,7 +111,7 @@ def test_a_simulation_that_runs_out_of_memory_keeps_the_theory(folder, capsys, m
     def full(**options):
         raise MemoryError("Unable to allocate 3 GiB")
 
-    monkeypatch.setattr("ode_sgd.studies.execution.simulate", full)
+    monkeypatch.setattr("ode_sgd.teacher_student.study_model.simulate", full)
     assert main(["run", "study.toml"]) == 1
     shown = capsys.readouterr()
     assert "Unable to allocate 3 GiB; study.h5 holds the ODE alone" in shown.err and "eps_g (ODE)" in shown.out

@@ -183,7 +183,7 @@ def test_an_interrupted_sweep_goes_on(folder, capsys, monkeypatch):
 
     with monkeypatch.context() as patched:
         assert main(["sweep", "run", "scan.toml", "--runs-per-file", "3", "--shard", "0/3"]) == 0
-        patched.setattr(sweep_task, "integrate_alike", interrupted)
+        patched.setattr(sweep_task, "theory_alike", interrupted)
         assert main(["sweep", "run", "scan.toml"]) == 130
     assert "the same command goes on" in capsys.readouterr().err
     assert len(names(folder / "scan.sweep")) == 1

@@ -106,7 +106,8 @@ def test_interruption_at_any_later_point_keeps_everything(tmp_path, monkeypatch,
     def stopped(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"ode_sgd.studies.execution.{name}", stopped)
+    place = "teacher_student.study_model" if name == "simulate" else "studies.execution"
+    monkeypatch.setattr(f"ode_sgd.{place}.{name}", stopped)
     result = run_study(small_study(), tmp_path / "run.h5")
     assert result.interrupted
     stored = ode_sgd.load(tmp_path / "run.h5")
@@ -134,7 +135,7 @@ def test_interruption_before_anything_is_computed(tmp_path, monkeypatch):
     def stopped(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ode_sgd.studies.execution.integrate", stopped)
+    monkeypatch.setattr("ode_sgd.teacher_student.study_model.integrate", stopped)
     with pytest.raises(KeyboardInterrupt):
         run_study(small_study(), tmp_path / "run.h5")
     assert not list(tmp_path.iterdir())

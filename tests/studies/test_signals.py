@@ -23,9 +23,9 @@ def test_an_interruption_within_generated_code_has_its_exit_status(tmp_path):
     code = "import os, signal, time\nos.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(10)"
     (tmp_path / "ended.py").write_text(
         "import sys\n"
-        "from ode_sgd.cli import main as cli\n"
-        f"cli._init = lambda arguments: exec({code!r})\n"
-        "sys.exit(cli.main(['init', 'study.toml']))\n"
+        "from ode_sgd.cli import main, study\n"
+        f"study._init = lambda arguments: exec({code!r})\n"
+        "sys.exit(main.main(['init', 'study.toml']))\n"
     )
     run = subprocess.run([sys.executable, "-m", "ended"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (130, "ode-sgd: interrupted; nothing was computed that could be kept\n")

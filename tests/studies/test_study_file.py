@@ -205,7 +205,7 @@ def test_what_no_study_means_is_refused_at_once(tmp_path, text, told):
 
 
 def test_a_byte_order_mark_is_passed_over(tmp_path):
-    study = resources.files("ode_sgd.studies").joinpath("template.toml").read_text("utf-8")
+    study = resources.files("ode_sgd.teacher_student").joinpath("template.toml").read_text("utf-8")
     for name, read, text in (
         ("study", read_study, study),
         ("sweep", Sweep.read, f"{study}\n[sweep]\nreplicas = 2\n"),

@@ -6,7 +6,7 @@ import numpy as np
 
 from ode_sgd.studies.sweeps import task as sweep_task
 from ode_sgd.studies.sweeps.manifest import open_folder
-from ode_sgd.studies.sweeps.partition import Item, bundles, known_plan, plan_of
+from ode_sgd.studies.sweeps.partition import Item, bundles, known_partition, partition_of
 from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies.sweeps import AXES, do_item, errors, names, tables
@@ -37,8 +37,8 @@ def test_runs_that_have_files_of_their_own_because_they_are_long_stay_by_themsel
 def test_plans_know_whether_they_were_measured(sweep, tmp_path):
     for runs_per_file, measured in ((None, True), (2, False)):
         folder = open_folder(sweep, tmp_path / str(runs_per_file))
-        assert plan_of(sweep, folder, runs_per_file).measured is measured
-        assert known_plan(sweep, folder).measured is measured
+        assert partition_of(sweep, folder, runs_per_file).measured is measured
+        assert known_partition(sweep, folder).measured is measured
 
 
 def test_bundles_are_of_one_shape_and_of_runs_that_take_lanes():
@@ -57,13 +57,13 @@ def test_bundles_are_of_one_shape_and_of_runs_that_take_lanes():
 
 
 def test_runs_with_files_of_their_own_are_computed_side_by_side(sweep, tmp_path, monkeypatch):
-    original, calls = sweep_task.integrate_alike, []
+    original, calls = sweep_task.theory_alike, []
 
     def counted(studies):
         calls.append(len(studies))
         return original(studies)
 
-    monkeypatch.setattr(sweep_task, "integrate_alike", counted)
+    monkeypatch.setattr(sweep_task, "theory_alike", counted)
     run_sweep(sweep, tmp_path / "out", runs_per_file=1)
     assert calls == [7]  # the first of eight tells how long they take; the ninth is by itself
     assert len(names(tmp_path / "out")) == 9
@@ -74,7 +74,7 @@ def test_runs_with_files_of_their_own_are_computed_side_by_side(sweep, tmp_path,
 def test_of_runs_side_by_side_those_that_are_there_are_skipped(sweep, tmp_path):
     """Another process may have written some since the folder was looked at."""
     folder = open_folder(sweep, tmp_path / "out")
-    items = list(plan_of(sweep, folder, 1).items(range(4)))
+    items = list(partition_of(sweep, folder, 1).items(range(4)))
     first = do_item(sweep, folder, items[1])
     results = list(sweep_task.do_together(sweep, folder, items))
     assert [result.skipped for result in results] == [False, True, False, False]
@@ -86,7 +86,7 @@ def test_of_runs_side_by_side_those_that_are_there_are_skipped(sweep, tmp_path):
 def test_long_runs_are_not_computed_side_by_side(sweep, tmp_path, monkeypatch):
     """Else what a kill loses would be eight of them."""
     monkeypatch.setattr(sweep_task, "PROBED", 0.0)
-    monkeypatch.setattr(sweep_task, "integrate_alike", None)  # what takes several at a time
+    monkeypatch.setattr(sweep_task, "theory_alike", None)  # what takes several at a time
     assert run_sweep(sweep, tmp_path / "out", runs_per_file=1).complete == 9
 
 

@@ -28,7 +28,7 @@ from ode_sgd.studies.sweeps import local as sweep_local
 from ode_sgd.studies.sweeps import run as sweep_run
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
 from ode_sgd.studies.sweeps.manifest import open_folder
-from ode_sgd.studies.sweeps.partition import plan_of
+from ode_sgd.studies.sweeps.partition import partition_of
 from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
 from tests.studies import kills
@@ -96,10 +96,10 @@ class Broken:
     def __init__(self, error):
         self.tasks, self._error = [], error
 
-    def submit(self, function, folder, bundle, pure):
+    def submit(self, function, folder, model, bundle, pure):
         self.tasks.append([item.runs[0] for item in bundle])
         error = self._error if 5 in self.tasks[-1] else None
-        return BrokenFuture(len(self.tasks), lambda: function(folder, bundle), error)
+        return BrokenFuture(len(self.tasks), lambda: function(folder, model, bundle), error)
 
 
 class BrokenFuture:
@@ -126,7 +126,7 @@ KILLED = KilledWorker("task", SimpleNamespace(address="nowhere"), 2)
 def test_of_a_bundle_in_trouble_each_run_is_tried_by_itself(tmp_path, error, kind, times):
     sweep = Sweep(tables(), AXES)
     folder = open_folder(sweep, tmp_path / "out")
-    items = tuple(plan_of(sweep, folder, 1).items(range(9)))
+    items = tuple(partition_of(sweep, folder, 1).items(range(9)))
     client, nothing = Broken(error), lambda: None
     pool = sweep_dispatch.Pool(client=client, workers=1, renew=nothing)
     found = list(sweep_dispatch._fed(pool, iter([items[:8], items[8:]]), sweep, folder, nothing))
@@ -154,8 +154,8 @@ class Forgetful(BrokenFuture):
 def test_a_result_that_is_lost_with_its_worker_is_waited_for(tmp_path):
     sweep = Sweep(tables(), AXES)
     folder = open_folder(sweep, tmp_path / "out")
-    items = tuple(plan_of(sweep, folder, 9).items(range(1)))
-    future = Forgetful(1, lambda: sweep_dispatch._remote(str(folder.path), items))
+    items = tuple(partition_of(sweep, folder, 9).items(range(1)))
+    future = Forgetful(1, lambda: sweep_dispatch._remote(str(folder.path), "teacher_student", items))
     client = SimpleNamespace(submit=lambda *_, pure: future)
     pool = sweep_dispatch.Pool(client=client, workers=1, renew=lambda: None)
     (result,) = sweep_dispatch._fed(pool, iter([items]), sweep, folder, lambda: None)

@@ -17,17 +17,18 @@ from ode_sgd.analysis.plots.points import summarised
 from ode_sgd.analysis.selection import FOUND
 from ode_sgd.cli.main import main
 from ode_sgd.core.errors import ComparisonError, StudyError
+from ode_sgd.core.registry import find_model
 from ode_sgd.storage import seal
 from ode_sgd.storage.stack import FACTS_ATTRIBUTE, TABLE_ATTRIBUTE
 from ode_sgd.studies.sweeps import task as sweep_task
-from ode_sgd.studies.sweeps.agreements import Judgement
+from ode_sgd.studies.sweeps.agreements import Judgement, agreement_measure
 from ode_sgd.studies.sweeps.collect import collect_sweep
-from ode_sgd.studies.sweeps.columns import AGREEMENT, MEASURES, THEORY
-from ode_sgd.studies.sweeps.compute import trajectories
+from ode_sgd.studies.sweeps.compute import computed
 from ode_sgd.studies.sweeps.manifest import stored_sweep
 from ode_sgd.studies.sweeps.plot import plot_sweep
 from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
+from ode_sgd.teacher_student.study_measures import MEASURES, THEORY
 from tests.studies.sweeps import AXES, FILE, tables
 
 # Of 24 runs over learning rates one has a plateau, and nearly all have left the saddle by the last alpha.
@@ -322,7 +323,7 @@ def test_what_compare_says_is_kept_with_the_run(tmp_path, monkeypatch, together,
     sweep = Sweep(tables(**SIMULATED), {"simulation.replicas": [3, 8]}, replicas=3)
     run_sweep(sweep, tmp_path / "out", runs_per_file=together)
     with monkeypatch.context() as patched:
-        patched.setattr(sweep_task, "judged", lambda trajectories: None)  # as files were before
+        patched.setattr(sweep_task, "judged", lambda model, runs: None)  # as files were before
         run_sweep(sweep, tmp_path / "old", runs_per_file=together)
     expected = [compared(sweep.study(run)) for run in range(6)]
     assert {outcome for outcome, _, _ in expected[:3]} == {"not_compared"}
@@ -340,7 +341,9 @@ def test_what_compare_says_is_kept_with_the_run(tmp_path, monkeypatch, together,
     assert "ODE and SGD (of 6 runs): " in shown and ", 3 not compared\n" in shown
 
 
-@pytest.mark.parametrize("measure", [*MEASURES, THEORY, AGREEMENT], ids=lambda measure: measure.name)
+@pytest.mark.parametrize(
+    "measure", [*MEASURES, THEORY, agreement_measure(find_model())], ids=lambda measure: measure.name
+)
 def test_the_page_on_files_has_every_outcome(measure):
     """And no word that is none."""
     page = (Path(__file__).parents[2] / "docs" / "files.md").read_text()
@@ -351,7 +354,7 @@ def test_the_page_on_files_has_every_outcome(measure):
 
 def test_verdicts_are_told_though_every_run_has_its_ratio(tmp_path, monkeypatch, capsys):
     sweep = Sweep(tables(**SIMULATED), {"simulation.replicas": [4]}, replicas=3)
-    monkeypatch.setattr(sweep_task, "judged", lambda trajectories: Judgement("disagree", 2.0, 0.1))
+    monkeypatch.setattr(sweep_task, "judged", lambda model, runs: Judgement("disagree", 2.0, 0.1))
     run_sweep(sweep, tmp_path / "out", runs_per_file=3)
     assert main(["sweep", "collect", str(tmp_path / "out"), "--columns", "error_ratio,final_error"]) == 0
     shown = capsys.readouterr().out
@@ -361,7 +364,7 @@ def test_verdicts_are_told_though_every_run_has_its_ratio(tmp_path, monkeypatch,
 
 def compared(study):
     """Outcome, ratio and its error of a run by itself."""
-    found = trajectories(study, None, lambda stage, fraction: None)
+    found = computed(study, None, lambda stage, fraction: None)
     try:
         agreement = ode_sgd.compare(*found)
     except ComparisonError:
@@ -380,8 +383,8 @@ def test_a_run_that_failed_in_its_batch_is_none_without_a_verdict(tmp_path, monk
     """The file of its batch is there, and has no row for it."""
     monkeypatch.setattr(sweep_task, "PAUSE", 0.0)
 
-    def judged(trajectories):
-        if trajectories[0].problem.learning_rate == 0.2:
+    def judged(model, runs):
+        if runs[0].problem.learning_rate == 0.2:
             raise RuntimeError("no verdict")
         return Judgement("agree", 1.0, 0.1)
 

@@ -34,7 +34,7 @@ def test_a_folder_that_becomes_unwritable(sweep, tmp_path, monkeypatch):
     folder.propose({"sweep": sweep.identity, "seconds_per_run": 1.0, "runs_per_file": [3]})
     (tmp_path / "out/runs").mkdir()
     (tmp_path / "out/runs/000").write_text("in the way")
-    monkeypatch.setattr(sweep_task, "integrate_alike", None)
+    monkeypatch.setattr(sweep_task, "theory_alike", None)
     result = run_sweep(sweep, tmp_path / "out")
     assert (result.complete, len(result.failures)) == (0, 9)
     assert all("not computed" in failure.message for failure in result.failures)
@@ -134,19 +134,19 @@ def test_two_drivers_of_one_part(sweep, tmp_path):
 
 def faster(monkeypatch, folder, prepare=lambda patched: None):
     """Somebody else publishes a batch of nine, after the look that found nothing and before we do."""
-    original = sweep_task.integrate_alike
+    original = sweep_task.theory_alike
 
     def slow(studies):
         found = original(studies)
         if len(studies) == 9:
             with monkeypatch.context() as patched:
-                patched.setattr(sweep_task, "integrate_alike", original)
+                patched.setattr(sweep_task, "theory_alike", original)
                 prepare(patched)
                 parts = stored_sweep(folder)
                 do_item(parts[0], parts[1], parts[2].item(0))
         return found
 
-    monkeypatch.setattr(sweep_task, "integrate_alike", slow)
+    monkeypatch.setattr(sweep_task, "theory_alike", slow)
 
 
 def test_a_run_that_two_computed_is_published_once(sweep, tmp_path, monkeypatch):

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+import ode_sgd
 from ode_sgd.storage.sweep_folder import SweepFolder
-from ode_sgd.studies.sweeps import compute as sweep_compute
 from ode_sgd.studies.sweeps.manifest import open_folder
 from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
@@ -17,13 +17,13 @@ from tests.studies.sweeps import tables
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_ctrl_c_during_the_trial_leaves_no_plan(sweep, tmp_path, monkeypatch, at):
     """A solver takes the signal as the end of its integration; the time that it took says nothing."""
-    from ode_sgd.studies.sweeps import partition as sweep_plan
+    from ode_sgd.studies.sweeps import partition as sweep_partition
 
     calls = []
 
     def stopped(studies):
         calls.append(len(studies))
-        found = sweep_compute.integrate_batch(
+        found = ode_sgd.integrate_batch(
             [study.problem for study in studies],
             [study.start.overlaps(study.problem) for study in studies],
             studies[0].integration.times,
@@ -31,7 +31,7 @@ def test_ctrl_c_during_the_trial_leaves_no_plan(sweep, tmp_path, monkeypatch, at
         )
         return [replace(one, status="interrupted") for one in found] if len(calls) == at else found
 
-    monkeypatch.setattr(sweep_plan, "integrate_alike", stopped)
+    monkeypatch.setattr(sweep_partition, "theory_alike", stopped)
     with pytest.raises(KeyboardInterrupt):
         run_sweep(sweep, tmp_path / "out")
     assert len(calls) == at
@@ -39,25 +39,25 @@ def test_ctrl_c_during_the_trial_leaves_no_plan(sweep, tmp_path, monkeypatch, at
 
 
 def test_a_signal_that_got_lost_in_the_trial_leaves_no_plan(sweep, tmp_path, monkeypatch):
-    from ode_sgd.studies.sweeps import partition as sweep_plan
+    from ode_sgd.studies.sweeps import partition as sweep_partition
 
     def swallowed(studies):
         with suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         raise RuntimeError("something went wrong while compiling")
 
-    monkeypatch.setattr(sweep_plan, "integrate_alike", swallowed)
+    monkeypatch.setattr(sweep_partition, "theory_alike", swallowed)
     with pytest.raises(KeyboardInterrupt):
         run_sweep(sweep, tmp_path / "out")
     assert SweepFolder(tmp_path / "out").partition() is None
 
 
 def test_a_long_integration_is_timed_once(sweep, monkeypatch):
-    from ode_sgd.studies.sweeps import partition as sweep_plan
+    from ode_sgd.studies.sweeps import partition as sweep_partition
 
     counts = []
-    monkeypatch.setattr(sweep_plan, "_batch_seconds", lambda study, count: counts.append(count) or 100.0)
-    assert sweep_plan.trial_seconds(sweep) == {0: 100.0}
+    monkeypatch.setattr(sweep_partition, "_batch_seconds", lambda study, count: counts.append(count) or 100.0)
+    assert sweep_partition.trial_seconds(sweep) == {0: 100.0}
     assert counts == [1]
 
 

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from ode_sgd.cli.main import main
-from ode_sgd.studies.sweeps.catalogue import CATALOGUE, outcome_column
+from ode_sgd.core.measure import outcome_column
+from ode_sgd.core.registry import find_model
 from ode_sgd.studies.sweeps.chosen import function_fault, name_fault
 from ode_sgd.studies.sweeps.collect import collect_sweep
 from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.teacher_student.model import observables as named
+from ode_sgd.teacher_student.study_columns import CATALOGUE
 from tests.studies.sweeps import AXES, FILE, tables
 
 
@@ -44,11 +46,11 @@ def test_a_quantity_is_not_called_as_a_dimension(here, capsys, name):
     assert "has a column of this name already" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["a_outcome", *map(outcome_column, CATALOGUE)])
+@pytest.mark.parametrize("name", ["a_outcome", *map(outcome_column, [*CATALOGUE, "agreement"])])
 def test_a_quantity_is_not_called_as_a_column_of_outcomes(here, capsys, name):
     assert collected(f'a = "R_1[-1, 0, 0]"\n{name} = "R_1[-1, 0, 1]"') == 2
     assert "names that end in _outcome say how it went with a quantity" in capsys.readouterr().err
-    assert name_fault("outcome", ()) == ""
+    assert name_fault("outcome", (), find_model()) == ""
 
 
 @pytest.mark.parametrize("where", ["", "def f(trajectory):\n    "])

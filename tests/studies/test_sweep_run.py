@@ -14,9 +14,10 @@ from ode_sgd.studies.sweeps import compute as sweep_compute
 from ode_sgd.studies.sweeps import run as sweep_run
 from ode_sgd.studies.sweeps import task as sweep_task
 from ode_sgd.studies.sweeps.manifest import open_folder
-from ode_sgd.studies.sweeps.partition import plan_of
+from ode_sgd.studies.sweeps.partition import partition_of
 from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.sweep import Sweep
+from ode_sgd.teacher_student import study_model
 from tests.studies.sweeps import AXES, do_item, errors, names, raising, tables
 
 pytestmark = pytest.mark.usefixtures("no_pauses")
@@ -46,7 +47,7 @@ def test_a_relative_folder_is_the_same_wherever_workers_start(sweep, tmp_path, m
     monkeypatch.chdir(tmp_path)
     folder = open_folder(sweep, "out")
     assert folder.path == tmp_path / "out"
-    plan = plan_of(sweep, folder, 9)
+    plan = partition_of(sweep, folder, 9)
     monkeypatch.chdir("/")
     assert do_item(sweep, folder, plan.item(0)).failures == ()
     assert names(tmp_path / "out") == ["batch-00000000.h5"]
@@ -114,15 +115,15 @@ def test_what_cannot_change_is_not_tried_again(sweep, tmp_path, monkeypatch):
 
 
 def test_a_batch_that_raises_is_tried_run_by_run(sweep, tmp_path, monkeypatch):
-    original = sweep_compute.integrate_alike
+    original = sweep_compute.theory_alike
 
     def fails(studies):
         if any(study.problem.learning_rate == 0.2 for study in studies):
             raise ArithmeticError("somebody in here")
         return original(studies)
 
-    monkeypatch.setattr(sweep_compute, "integrate_alike", fails)
-    monkeypatch.setattr(sweep_task, "integrate_alike", fails)
+    monkeypatch.setattr(sweep_compute, "theory_alike", fails)
+    monkeypatch.setattr(sweep_task, "theory_alike", fails)
     result = run_sweep(sweep, tmp_path / "out", runs_per_file=9)
     assert (result.complete, [failure.run for failure in result.failures]) == (6, [3, 4, 5])
     assert names(tmp_path / "out") == ["batch-00000000.h5"]
@@ -218,7 +219,7 @@ def test_an_interrupted_simulation_goes_on_from_its_checkpoint(tmp_path, monkeyp
         return original(*arguments, progress=stop, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(sweep_compute, "simulate", interrupted)
+        patched.setattr(study_model, "simulate", interrupted)
         result = run_sweep(sweep, tmp_path / "out")
     assert result.interrupted and result.complete == 0 and result.failures == ()
     assert folder.checkpoint(0).exists()

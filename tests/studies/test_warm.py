@@ -16,6 +16,7 @@ from ode_sgd.studies import warm as warming
 from ode_sgd.studies.study_file import parse_study
 from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.teacher_student.simulation.chain import LANES
+from ode_sgd.teacher_student.study_kernels import COMMONEST
 from tests.studies.sweeps import AXES, tables
 from tests.study_text import ONE_UNIT, changed, text_of
 
@@ -105,7 +106,7 @@ def test_nothing_is_compiled_that_cannot_be_kept(monkeypatch):
 
 
 def names(works):
-    return [(work.func.__name__, *work.args[1:]) for work in works]
+    return [(work.func.__name__, *work.args[2:]) for work in works]
 
 
 def test_what_is_needed():
@@ -120,7 +121,7 @@ def test_what_is_needed():
 
 
 def test_what_it_was_for_is_told():
-    assert warming._told(None) == warming._told(parse_study(warming.COMMONEST)) == "erf, K = M = 2"
+    assert warming._told(None) == warming._told(parse_study(COMMONEST)) == "erf, K = M = 2"
     sweep = Sweep(tables(), {"problem.student_units": [1, 2]})
     assert warming._told(sweep).count(";") == 1
     assert warming._told(Sweep(tables(), {"problem.student_units": [1, 2, 3, 4, 5]})) == "5 shapes"
@@ -129,7 +130,7 @@ def test_what_it_was_for_is_told():
 @pytest.mark.parametrize(("replicas", "groups"), [(1, [1]), (2, [1, 2]), (40, list(LANES))])
 def test_groups_of_replicas_have_kernels_of_their_own(replicas, groups):
     simulation = {"dimension": 1000, "replicas": replicas, "method": "reduced"}
-    study = parse_study({**warming.COMMONEST, "simulation": simulation})
+    study = parse_study({**COMMONEST, "simulation": simulation})
     assert [rest for name, *rest in names(warming.works(study, 0)) if name == "_simulate"] == [[n] for n in groups]
 
 
@@ -237,7 +238,7 @@ def test_a_helper_takes_the_work_from_the_end(tmp_path, monkeypatch):
     sweep = Sweep(tables(), AXES)
     warming.help_out(order | {"document": sweep.document()})
     assert done[-1][1].identity == sweep.identity
-    study = parse_study(warming.COMMONEST)
+    study = parse_study(COMMONEST)
     warming.help_out(order | {"document": study.config})
     assert done[-1][1].config == study.config
 

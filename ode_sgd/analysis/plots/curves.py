@@ -145,9 +145,11 @@ def set_time(axes: Axes, trajectories: Sequence[Run]) -> None:
 
 def _default_label(trajectory: Run) -> str:
     if not trajectory.is_simulation:
-        return "ODE"
+        return trajectory.wording.theory
     size = "" if trajectory.dimension is None else f", $N$ = {trajectory.dimension}"
-    return f"SGD{size}, " + ("over replicas" if trajectory.replicas is None else f"{trajectory.replicas} replicas")
+    return f"{trajectory.wording.simulation}{size}, " + (
+        "over replicas" if trajectory.replicas is None else f"{trajectory.replicas} replicas"
+    )
 
 
 def draw(axes: Axes, trajectory: Run, values: Array, number: int, label: str | None) -> None:

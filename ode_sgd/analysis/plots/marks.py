@@ -52,7 +52,7 @@ def plot_agreement(axes: Axes, agreement: Agreement | Extrapolation) -> Axes:
     """
     if not isinstance(agreement, Extrapolation):
         check.instance("agreement", agreement, Agreement, AnalysisError)
-    seen: dict[str, int] = {}
+    words, seen = agreement.wording, dict[str, int]()
     for name, scores in agreement.z.items():
         group = group_of(name)
         label = None if group in seen else agreement.wording.symbols.get(group, group)
@@ -65,7 +65,7 @@ def plot_agreement(axes: Axes, agreement: Agreement | Extrapolation) -> Axes:
     axes.set(
         xscale="log",
         xlabel=agreement.wording.time_label,
-        ylabel="deviation of SGD from the ODE  $z$  (standard errors)",
+        ylabel=f"deviation of {words.simulation} from {words.theory}  $z$  (standard errors)",
     )
     axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     return axes

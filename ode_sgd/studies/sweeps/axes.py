@@ -1,5 +1,6 @@
 """The table [sweep] of a sweep file: which keys take which values."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,26 +10,40 @@ import numpy as np
 from ode_sgd.core import check
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import cut, plain
+from ode_sgd.core.model import Model
+from ode_sgd.core.registry import DEFAULT
 from ode_sgd.studies.tables import MOST, Values, nearest, parameters, shown
-from ode_sgd.studies.validation import HOMES, OPTIONAL, TABLES, TARGETS
+from ode_sgd.studies.validation import homes_of, target_of
 
 REPLICA = "replica"  # the axis of `replicas`, innermost
-SEEDS = ("start.seed", "simulation.seed")  # keys that `replicas` raises by one a replica
-SGD = "sgd_"  # before the names of what a simulation gave
+SEED = "seed"  # keys that `replicas` raises by one a replica
 OPTIONS = ("zip", "replicas")
 # Columns of a sweep's files whose names a swept key does not take.
 RESERVED = ("run", "alpha", "time", "status", "seconds", "reached", "resolution", "identity", "student", "teacher")
 LONGEST = 10**7  # runs; more would not fit into the tables of a folder
 
-# Everything that can be swept: the dotted name of every key of every table.
-NAMES = tuple(
-    f"{table}.{key}"
-    for table in TABLES
-    for key in dict.fromkeys(
-        (["kind"] if len(TARGETS[table]) > 1 else []) + [key for target in TARGETS[table] for key in parameters(target)]
-    )
-    if key != "spectrum"
-)
+
+@functools.cache
+def names_of(model: Model) -> tuple[str, ...]:
+    """Everything that can be swept: the dotted name of every key of every table."""
+    return model.keys()
+
+
+@functools.cache
+def seeds_of(model: Model) -> tuple[str, ...]:
+    """The keys that `replicas` raises by one a replica."""
+    return tuple(name for name in names_of(model) if name.endswith(f".{SEED}"))
+
+
+def seeded(model: Model, tables: Mapping[str, Any]) -> list[str]:
+    """The tables of a study that take a seed."""
+    found = []
+    for name in seeds_of(model):
+        table = name.partition(".")[0]
+        target = target_of(model, table, tables[table]) if isinstance(tables.get(table), Mapping) else None
+        if target is not None and SEED in parameters(target):
+            found.append(table)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +66,13 @@ class Axis:
         return zip(self.names, self.values[position], strict=True)
 
 
-def read_axes(table: Any, faults: list[str]) -> tuple[Axis, ...]:
+def read_axes(table: Any, model: Model, faults: list[str]) -> tuple[Axis, ...]:
     """The axes of a table [sweep], in its order, a zip group where its first name stands; faults are noted."""
     if not isinstance(table, Mapping):
         faults.append(f"sweep = {shown(table)} is not a table; begin one with a line [sweep]")
         return ()
     single: dict[str, Axis] = {}
-    for name, given in _flat(table, faults).items():
+    for name, given in _flat(table, model, faults).items():
         before = len(faults)
         values, generated = _values(name, given, faults)
         if len(faults) == before:
@@ -65,9 +80,9 @@ def read_axes(table: Any, faults: list[str]) -> tuple[Axis, ...]:
     axes = _zipped(single, table.get("zip", []), faults)
     for axis in axes:
         _check_distinct(axis, faults)
-    replicas = _replicas(table.get("replicas", 1), single, faults)
+    replicas = _replicas(table.get("replicas", 1), single, model, faults)
     if not single and replicas == 1 and not faults:
-        faults.append("[sweep] has no axis; give one, such as problem.learning_rate = [0.1, 0.2], or replicas = 4")
+        faults.append(f"[sweep] has no axis; give one, such as {example(model)}, or replicas = 4")
     if replicas > 1:
         axes.append(Axis((REPLICA,), tuple((number,) for number in range(replicas)), generated=True))
     runs = 1
@@ -78,37 +93,47 @@ def read_axes(table: Any, faults: list[str]) -> tuple[Axis, ...]:
     return tuple(axes)
 
 
-def _flat(table: Mapping[str, Any], faults: list[str]) -> Values:
+def example(model: Model) -> str:
+    """An axis as a sweep file of the model may have one."""
+    if model.name == DEFAULT:
+        return "problem.learning_rate = [0.1, 0.2]"
+    name = next((name for name in names_of(model) if not name.endswith((".kind", f".{SEED}"))), "table.key")
+    return f"{name} = [0.1, 0.2]"
+
+
+def _flat(table: Mapping[str, Any], model: Model, faults: list[str]) -> Values:
     """Dotted name -> values; `a.b = ...` in TOML is a table within the table, `"a.b" = ...` is not."""
     flat: Values = {}
     for key, value in table.items():
         if key in OPTIONS:
             continue
-        if key in TABLES and isinstance(value, Mapping):
+        if key in model.tables and isinstance(value, Mapping):
             flat |= {f"{key}.{inner}": given for inner, given in value.items()}
         else:
             flat[key] = value
-    unknown = [name for name in flat if name not in NAMES]
-    faults.extend(f"[sweep] {cut(name)} = {shown(flat[name])}: {_unknown(name)}" for name in unknown[:MOST])
+    names = names_of(model)
+    unknown = [name for name in flat if name not in names]
+    faults.extend(f"[sweep] {cut(name)} = {shown(flat[name])}: {_unknown(name, model)}" for name in unknown[:MOST])
     if len(unknown) > MOST:
         faults.append(f"[sweep] {len(unknown) - MOST} more unknown names")
-    return {name: value for name, value in flat.items() if name in NAMES}
+    return {name: value for name, value in flat.items() if name in names}
 
 
-def _unknown(name: str) -> str:
+def _unknown(name: str, model: Model) -> str:
     """What is said of a name that cannot be swept."""
+    names, homes = names_of(model), homes_of(model)
     table, dot, key = name.partition(".")
-    meant = nearest(name, [*NAMES, *OPTIONS])
+    meant = nearest(name, [*names, *OPTIONS])
     if dot:
-        home = nearest(table, TABLES) or table
-        keys = [entry.partition(".")[2] for entry in NAMES if entry.startswith(f"{home}.")]
+        home = nearest(table, model.tables) or table
+        keys = [entry.partition(".")[2] for entry in names if entry.startswith(f"{home}.")]
         close = nearest(key, keys)
-        meant = f"{home}.{close}" if close else f"{HOMES[key]}.{key}" if key in HOMES else meant
-    elif name in HOMES:
-        meant = f"{HOMES[name]}.{name}"
-    elif any(nearest(name, [key]) for key in HOMES):
-        key = nearest(name, HOMES) or ""
-        meant = f"{HOMES[key]}.{key}"
+        meant = f"{home}.{close}" if close else f"{homes[key]}.{key}" if key in homes else meant
+    elif name in homes:
+        meant = f"{homes[name]}.{name}"
+    elif any(nearest(name, [key]) for key in homes):
+        key = nearest(name, homes) or ""
+        meant = f"{homes[key]}.{key}"
     return f"unknown name (did you mean {meant!r}?)" if meant else "unknown name; give TABLE.KEY of the study"
 
 
@@ -228,14 +253,14 @@ def _names(group: Any) -> bool:
     return isinstance(group, list | tuple) and all(isinstance(name, str) for name in group)
 
 
-def _replicas(given: Any, single: Mapping[str, Axis], faults: list[str]) -> int:
+def _replicas(given: Any, single: Mapping[str, Axis], model: Model, faults: list[str]) -> int:
     """The number of replicas; 1 where it has a fault."""
     try:
         replicas = check.integer("replicas", given, 1, LONGEST)
     except InvalidProblem as error:
         faults.append(f"[sweep] {error}")
         return 1
-    both = [name for name in SEEDS if name in single]
+    both = [name for name in seeds_of(model) if name in single]
     if replicas > 1 and both:
         faults.append(f"[sweep] replicas = {replicas} and an axis {both[0]}: runs would repeat each other; give one")
     return replicas
@@ -261,16 +286,14 @@ def canonical(value: Any) -> Any:
     return value
 
 
-def with_values(tables: dict[str, Values], values: Mapping[str, Any]) -> dict[str, Values]:
+def with_values(tables: dict[str, Values], values: Mapping[str, Any], model: Model) -> dict[str, Values]:
     """Tables in which the dotted names have these values."""
     for name, value in values.items():
         if name == REPLICA:
-            for seed in SEEDS:
-                table, _, key = seed.partition(".")
-                if table in tables and (table == OPTIONAL or tables[table].get("kind") == "random"):
-                    first = tables[table].get(key, 0)
-                    if type(first) is int:  # what else it may be is a fault that the study's own checks name
-                        tables[table][key] = first + value
+            for table in seeded(model, tables):
+                first = tables[table].get(SEED, 0)
+                if type(first) is int:  # what else it may be is a fault that the study's own checks name
+                    tables[table][SEED] = first + value
         else:
             table, _, key = name.partition(".")
             tables.setdefault(table, {})[key] = value

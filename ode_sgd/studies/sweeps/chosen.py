@@ -13,18 +13,18 @@ from typing import Any
 
 from ode_sgd.core.errors import StudyError
 from ode_sgd.core.given import cut
-from ode_sgd.studies.sweeps.axes import RESERVED, SGD
-from ode_sgd.studies.sweeps.catalogue import NAMES, outcome_column
+from ode_sgd.core.measure import outcome_column
+from ode_sgd.core.model import Model
+from ode_sgd.studies.sweeps.agreements import measured_names
+from ode_sgd.studies.sweeps.axes import RESERVED
 from ode_sgd.studies.tables import MOST, nearest, shown
-from ode_sgd.teacher_student.model import observables as named
 
 COLLECT = "collect"
 OUTCOME = outcome_column("")  # ends the names of columns of outcomes
 KEYS = ("columns", "quantities")
 ENTRY = re.compile(r"(\w+)\s*\[\s*(-?\d+(?:\s*,\s*-?\d+)*)\s*\]")
 FUNCTION = re.compile(r"(.+\.py)\s*:\s*(\w+)")
-DIMENSIONS = (*named.DIMENSIONS, "time", "run")  # of a collected file, which has scales of these names
-ARRAY = re.compile(r"(sgd_)?(generalization_error|[QRT]_\d)")  # R_11 is what a user calls an entry, not a moment
+DIMENSIONS = ("replica", "alpha", "time", "run")  # of every collected file, which has scales of these names
 FORMS = 'give an entry of an array, such as "R_1[-1, 0, 0]", or a function, such as "measures.py:overlap"'
 
 
@@ -54,27 +54,28 @@ class Choice:
         """The quantities that are functions."""
         return tuple(name for name, text in self.quantities.items() if FUNCTION.fullmatch(text.strip()))
 
-    def among(self, names: Sequence[str]) -> "Choice":
-        """Of all columns, and of these quantities, those that are named.
+    def among(self, names: Sequence[str], model: Model) -> "Choice":
+        """Of all columns of a model, and of these quantities, those that are named.
 
         Raises
         ------
         StudyError
             If there are no names, or some that are none.
         """
-        valid = [*NAMES, *self.quantities]
+        columns = measured_names(model)
+        valid = [*columns, *self.quantities]
         faults = [f"{name!r} is no column{_hint(name, valid, 'there are')}" for name in names if name not in valid]
         if not names:
             faults = [f"names nothing to measure; there are {', '.join(valid)}"]
         if faults:
             raise StudyError("--columns", faults)
         return Choice(
-            columns=tuple(name for name in names if name in NAMES),
+            columns=tuple(name for name in names if name in columns),
             quantities={name: text for name, text in self.quantities.items() if name in names},
         )
 
 
-def read_choice(table: Any, folder: Path | None, taken: Iterable[str], faults: list[str]) -> Choice:
+def read_choice(table: Any, folder: Path | None, model: Model, taken: Iterable[str], faults: list[str]) -> Choice:
     """The choice of a table [collect]; faults are noted.
 
     Parameters
@@ -83,6 +84,7 @@ def read_choice(table: Any, folder: Path | None, taken: Iterable[str], faults: l
     folder : Path or None
         Of the sweep file: names of Python files count from there. They are read, and not run. None: they are not
         looked at.
+    model : Model
     taken : iterable of str
         Names that columns of the sweep have already.
     faults : list of str
@@ -99,13 +101,13 @@ def read_choice(table: Any, folder: Path | None, taken: Iterable[str], faults: l
         faults.append(f"[{COLLECT}] {len(unknown) - MOST} more unknown keys")
     columns = table.get("columns")
     if columns is not None:
-        columns = _columns(columns, faults)
+        columns = _columns(columns, measured_names(model), faults)
     quantities = table.get("quantities", {})
     if not isinstance(quantities, Mapping):
         faults.append(f"[{COLLECT}] quantities = {shown(quantities)} is not a table; give name = {FORMS[5:]}")
         quantities = {}
     for name, text in quantities.items():
-        fault = name_fault(name, taken) or _quantity_fault(text, folder)
+        fault = name_fault(name, taken, model) or _quantity_fault(text, folder, model)
         if fault:
             faults.append(f"[{COLLECT}.quantities] {cut(str(name))} = {shown(text)}: {fault}")
     return Choice(columns=columns, quantities={name: str(text) for name, text in quantities.items()})
@@ -116,51 +118,51 @@ def _hint(name: Any, valid: Iterable[str], listed: str) -> str:
     return f" (did you mean {meant!r}?)" if meant else f"; {listed} {', '.join(valid)}"
 
 
-def _columns(given: Any, faults: list[str]) -> tuple[str, ...]:
+def _columns(given: Any, valid: Sequence[str], faults: list[str]) -> tuple[str, ...]:
     """The names, as far as they are any."""
     if isinstance(given, str) or not isinstance(given, list | tuple):
         faults.append(f'[{COLLECT}] columns = {shown(given)}: give a list of names, such as ["half_height_time"]')
         return ()
-    unknown = [name for name in given if not (isinstance(name, str) and name in NAMES)]
+    unknown = [name for name in given if not (isinstance(name, str) and name in valid)]
     faults += [
-        f"[{COLLECT}] columns: {shown(name)} is no column{_hint(name, NAMES, 'there are')}" for name in unknown[:MOST]
+        f"[{COLLECT}] columns: {shown(name)} is no column{_hint(name, valid, 'there are')}" for name in unknown[:MOST]
     ]
     if len(unknown) > MOST:
         faults.append(f"[{COLLECT}] columns: {len(unknown) - MOST} more are none")
     return tuple(name for name in given if name not in unknown)
 
 
-def name_fault(name: str, taken: Iterable[str]) -> str:
+def name_fault(name: str, taken: Iterable[str], model: Model) -> str:
     """What is wrong with the name of a quantity."""
     if not (isinstance(name, str) and name.isidentifier() and name.isascii()):
         return "a name is of letters, digits and _, and does not begin with a digit"
     if name.endswith(OUTCOME):
         return f"names that end in {OUTCOME} say how it went with a quantity; give another"
-    dimension = name.removeprefix(SGD) in DIMENSIONS
-    if dimension or name in NAMES or name in RESERVED or name in taken or ARRAY.fullmatch(name):
+    array = name.removeprefix(model.prefix)
+    known = array in DIMENSIONS or model.is_array(array) or name in measured_names(model)
+    if known or name in RESERVED or name in taken:
         return "the file has a column of this name already; give another"
     return ""
 
 
-def _quantity_fault(text: Any, folder: Path | None) -> str:
+def _quantity_fault(text: Any, folder: Path | None, model: Model) -> str:
     """What is wrong with how a quantity is to be found."""
     if not isinstance(text, str):
         return FORMS
     entry, function = ENTRY.fullmatch(text.strip()), FUNCTION.fullmatch(text.strip())
     if entry:
-        return _entry_fault(*entry.groups())
+        return _entry_fault(entry[1], entry[2], model)
     if function:
         return "" if folder is None else function_fault(folder / function[1], function[2])
     return f"is neither; {FORMS}"
 
 
-def _entry_fault(name: str, indices: str) -> str:
-    """What is wrong with an entry of an array of the ODE."""
-    arrays = ("generalization_error", "Q_1", "R_1", "T_1")
-    if name != arrays[0] and not re.fullmatch(r"[QRT]_\d+", name):
-        return f"{name!r} is no stored array of the ODE{_hint(name, arrays, 'there are')}"
-    (dimensions, _), count = named.entry(name) or ((), ""), indices.count(",") + 1
-    if count != len(dimensions):
+def _entry_fault(name: str, indices: str, model: Model) -> str:
+    """What is wrong with an entry of an array of the theory."""
+    dimensions, count = model.dimensions_of(name), indices.count(",") + 1
+    if dimensions is None:
+        return f"{name!r} is no stored array of the {model.labels[0]}{_hint(name, model.arrays, 'there are')}"
+    if dimensions and count != len(dimensions):
         return f"{name} has {len(dimensions)} indices ({', '.join(dimensions)}), not {count}"
     return ""
 

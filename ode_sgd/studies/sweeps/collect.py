@@ -12,21 +12,25 @@ from numpy.typing import NDArray
 
 from ode_sgd.analysis.selection import Selection
 from ode_sgd.core import check
-from ode_sgd.core.errors import OdeSgdError, StorageError, StudyError
+from ode_sgd.core.errors import StorageError, StudyError
+from ode_sgd.core.measure import Measure
+from ode_sgd.core.model import Model
+from ode_sgd.core.registry import find_model
 from ode_sgd.storage.hdf5 import write_attributes
-from ode_sgd.storage.stack import Column, put, stack_file
+from ode_sgd.storage.stack import put, stack_file
 from ode_sgd.storage.sweep_folder import CHECKPOINTS, FAILURES, MANIFEST, PLAN, RETRIED, RUNS, SweepFolder
-from ode_sgd.studies.study_file import Study, load_tables
-from ode_sgd.studies.sweeps.axes import SGD, column_names
+from ode_sgd.studies.study_file import load_tables
+from ode_sgd.studies.sweeps.agreements import measures_of
+from ode_sgd.studies.sweeps.axes import column_names
 from ode_sgd.studies.sweeps.chosen import COLLECT, name_fault
-from ode_sgd.studies.sweeps.columns import Measure, measures_of
+from ode_sgd.studies.sweeps.collected_layout import Layout
 from ode_sgd.studies.sweeps.manifest import stored_sweep
 from ode_sgd.studies.sweeps.quantities import Function, loaded_functions, quantity_measures
-from ode_sgd.studies.sweeps.stack import STATUS, Computed, columns_of
+from ode_sgd.studies.sweeps.stack import STATUS
 from ode_sgd.studies.sweeps.sweep import SWEEP, Sweep
 from ode_sgd.studies.sweeps.table import Table
-from ode_sgd.studies.validation import OPTIONAL
-from ode_sgd.teacher_student.trajectory import Trajectory
+from ode_sgd.studies.sweeps.unloaded import check_loaded
+from ode_sgd.studies.validation import chosen_model, with_location
 
 COLLECTED = "collected.h5"
 
@@ -63,6 +67,7 @@ def collect_sweep(
     columns: Sequence[str] | None = None,
     quantities: Mapping[str, str | Function] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    model: str | Model | None = None,
 ) -> Collected:
     """Stack the runs of a sweep, as far as they are there, into one file with a leading dimension `run`.
 
@@ -83,6 +88,8 @@ def collect_sweep(
         the sweep file said.
     progress : callable or None
         Called with the numbers of runs done and of all.
+    model : str, Model or None
+        That of the sweep, where its study named a file or a module. None: a registered one.
 
     Returns
     -------
@@ -93,8 +100,8 @@ def collect_sweep(
     StorageError
         If there is no sweep, a file is damaged or of another sweep, or the output cannot be written.
     StudyError
-        For columns and quantities that are none; also where the sweep file named a function: a folder says only where
-        it was, and what lies there is not run. Give the function.
+        For columns and quantities that are none; also where the sweep file named a function, or its model by a file: a
+        folder says only where that was, and what lies there is not run. Give the function, or the model.
 
     Notes
     -----
@@ -107,15 +114,16 @@ def collect_sweep(
     >>> ode_sgd.collect_sweep("rates.sweep", columns=["final_error"]).path.name
     'collected.h5'
     """
-    sweep, place, plan = stored_sweep(folder)
-    if plan is None:
+    sweep, place, partition = stored_sweep(folder, find_model(model) if isinstance(model, str) else model)
+    check_loaded(sweep.model)
+    if partition is None:
         raise StorageError(f"{place.path} holds no runs yet; run the sweep first")
     path = check.path("output", output) if output is not None else place.path / COLLECTED
     _check_output(path, place)
     notes: list[str] = []
     measures = chosen_measures(sweep, columns, quantities, notes)
-    layout = _Layout(sweep, moments=moments)
-    table = Table(sweep, place, plan, measures)
+    table = Table(sweep, place, partition, measures)
+    layout = Layout(sweep, table.contents, moments=moments)
     dimensions = {dimension for column in layout.samples.values() for dimension in column.dimensions} - {"run"}
     if both := sorted((layout.samples.keys() | dimensions) & table.samples.keys()):
         fault = f"{both[0]} names an array of the runs, too, or a dimension; call the quantity otherwise"
@@ -152,6 +160,21 @@ def collect_sweep(
     )
 
 
+def model_of_file(file: Path) -> Model:
+    """The model that a sweep file names; a file that it names is run.
+
+    Raises
+    ------
+    StudyError
+        If there is none.
+    """
+    faults: list[str] = []
+    model = chosen_model(with_location(load_tables(file), file.parent), faults)
+    if faults:
+        raise StudyError(str(file), faults)
+    return model
+
+
 def asked_for(
     folder: Path, file: Path | None, columns: str | None
 ) -> tuple[list[str] | None, dict[str, str | Function] | None]:
@@ -169,7 +192,8 @@ def asked_for(
     if columns is None and file is None:
         return None, None
     faults: list[str] = []
-    sweep = stored_sweep(folder)[0]
+    sweep = stored_sweep(folder, None if file is None else model_of_file(file))[0]
+    check_loaded(sweep.model)
     choice = sweep.choice
     if file is not None:
         tables = load_tables(file)
@@ -179,10 +203,10 @@ def asked_for(
         if faults:
             raise StudyError(str(file), faults)
     if columns is not None:
-        choice = choice.among([name.strip() for name in columns.split(",") if name.strip()])
+        choice = choice.among([name.strip() for name in columns.split(",") if name.strip()], sweep.model)
     functions = {} if file is None else loaded_functions(choice, file.parent)
     quantities: dict[str, str | Function] = {**choice.quantities, **functions}
-    measures = measures_of(choice.columns, simulated=OPTIONAL in sweep.tables)
+    measures = measures_of(sweep.model, choice.columns, simulated=sweep.simulates)
     return [name for measure in measures for name in measure.columns], quantities
 
 
@@ -201,12 +225,13 @@ def chosen_measures(
     table = {"quantities": texts} | ({} if chosen is None else {"columns": chosen})
     choice = sweep.read_choice(table, None, faults)
     for name in functions:
-        fault = name_fault(name, column_names(sweep.names).values())
+        fault = name_fault(name, column_names(sweep.names).values(), sweep.model)
         faults += [f"quantities: {name}: {fault}"] if fault else []
     if faults:
         raise StudyError(COLLECT, faults)
-    simulated = OPTIONAL in sweep.tables
-    return measures_of(choice.columns, simulated=simulated) + quantity_measures(choice, functions, notes)
+    return measures_of(sweep.model, choice.columns, simulated=sweep.simulates) + quantity_measures(
+        choice, functions, notes
+    )
 
 
 def _check_output(path: Path, place: SweepFolder) -> None:
@@ -227,87 +252,3 @@ def _segments(runs: NDArray[np.int64]) -> Iterator[tuple[slice, slice]]:
     for part in np.split(np.arange(runs.size), breaks):
         first, last = int(part[0]), int(part[-1]) + 1
         yield slice(int(runs[first]), int(runs[first]) + last - first), slice(first, last)
-
-
-class _Layout:
-    """The arrays of the file: as large as those of the largest run."""
-
-    def __init__(self, sweep: Sweep, *, moments: bool) -> None:
-        self._moments = moments
-        firsts = np.unique(sweep.classes(), return_index=True)[1].tolist()
-        studies = [study for study in (_study_or_none(sweep, run) for run in firsts) if study is not None]
-        shapes = [_shapes(study) for study in studies]
-        self._common = {
-            prefix: len({grid.tobytes() for shape in shapes for name, grid in shape.grids.items() if name == prefix})
-            == 1
-            for prefix in ("", SGD)
-        }
-        self.samples: dict[str, Column] = {}
-        for shape in shapes:
-            for name, column in self.fitted(shape.columns).items():
-                held = self.samples.get(name, column)
-                size = tuple(max(pair) for pair in zip(held.values.shape, column.values.shape, strict=True))
-                # No array of that size: only its shape is looked at.
-                self.samples[name] = Column(
-                    column.dimensions, np.broadcast_to(column.values.dtype.type(0), size), column.attributes
-                )
-        for prefix, common in self._common.items():
-            grids = [shape.grids[prefix] for shape in shapes if prefix in shape.grids]
-            if common and grids:
-                self.samples[f"{prefix}alpha"] = Column(
-                    (f"{prefix}alpha",), grids[0], {"long_name": "time alpha, steps / N"}
-                )
-
-    def fitted(self, columns: Mapping[str, Column]) -> dict[str, Column]:
-        """Those of a run's or batch's columns that are arrays, named and dimensioned as in the file."""
-        result: dict[str, Column] = {}
-        for name, column in columns.items():
-            prefix = SGD if name.startswith(SGD) else ""
-            if name == f"{prefix}alpha":
-                if not self._common[prefix]:
-                    values = np.broadcast_to(column.values, (columns["run"].values.size, column.values.size))
-                    result[name] = Column(("run", f"{prefix}time"), values, column.attributes)
-            elif len(column.dimensions) > 1 and (self._moments or name.endswith("generalization_error")):
-                own, there = f"{prefix}alpha", f"{prefix}{'alpha' if self._common[prefix] else 'time'}"
-                dimensions = tuple(there if d == own else d for d in column.dimensions)
-                result[name] = Column(dimensions, column.values, column.attributes)
-        return result
-
-
-@dataclass(frozen=True, slots=True)
-class _Shapes:
-    """Output times by prefix, and columns, of one run of a study, all numbers 0."""
-
-    grids: dict[str, NDArray[np.float64]]
-    columns: dict[str, Column]
-
-
-def _study_or_none(sweep: Sweep, run: int) -> Study | None:
-    try:
-        return sweep.study(run)
-    except OdeSgdError:
-        return None
-
-
-def _shapes(study: Study) -> _Shapes:
-    """What the arrays of a study's run look like, without computing any."""
-    K, M = study.problem.student_units, study.problem.teacher_units
-    orders = study.integration.moments
-
-    def like(alpha: NDArray[np.float64], lead: tuple[int, ...]) -> Trajectory:
-        n = alpha.size
-        moments = {
-            order: (np.zeros((*lead, n, K, K)), np.zeros((*lead, n, K, M)), np.zeros((M, M))) for order in orders
-        }
-        return Trajectory(
-            problem=study.problem, alpha=alpha, generalization_error=np.zeros((*lead, n)), moments=moments, method=""
-        )
-
-    alpha = study.integration.times
-    grids, runs = {"": alpha}, []
-    if study.simulation is not None:
-        times = study.simulation.times(float(alpha[-1]))
-        grids = {"": np.union1d(alpha, times), SGD: times}
-        runs = [like(times, (study.simulation.replicas,))]
-    computed = Computed(0, {}, study, (like(grids[""], ()), *runs), 0.0)
-    return _Shapes(grids, columns_of([computed]))

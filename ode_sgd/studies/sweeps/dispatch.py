@@ -17,10 +17,12 @@ from typing import Any
 import dask
 from distributed import Client, KilledWorker
 
+from ode_sgd.core.registry import DEFAULT, find_model
 from ode_sgd.storage.sweep_folder import LOST, RAISED, Failure, SweepFolder
 from ode_sgd.studies.sweeps.partition import Item
 from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.sweeps.task import ATTEMPTS, TaskResult, do_together
+from ode_sgd.studies.validation import MODEL
 
 AHEAD = 4  # items a worker that the scheduler knows of: enough to keep it busy, few enough to hold 1e5 runs
 DEATHS = 2  # workers that may die with an item before dask gives it up
@@ -99,12 +101,13 @@ def _fed(
     """Keep workers supplied."""
     done: queue.SimpleQueue[tuple[Any, list[TaskResult] | BaseException]] = queue.SimpleQueue()
     under_way: dict[Any, tuple[tuple[Item, ...], int, float]] = {}
+    location = sweep.tables.get(MODEL, DEFAULT)
 
     def ended(future: Any) -> None:  # on a thread of dask's
         done.put((future, _outcome(future)))
 
     def submit(bundle: tuple[Item, ...], attempt: int) -> None:
-        future = pool.client.submit(_remote, str(folder.path), bundle, pure=False)
+        future = pool.client.submit(_remote, str(folder.path), location, bundle, pure=False)
         under_way[future.key] = bundle, attempt, time.time()
         future.add_done_callback(ended)
 
@@ -180,14 +183,14 @@ def _given_up(sweep: Sweep, folder: SweepFolder, item: Item, error: BaseExceptio
     return TaskResult(runs=item.runs, failures=failures)
 
 
-def _remote(folder: str, bundle: tuple[Item, ...]) -> list[TaskResult]:
-    """In a worker: do a bundle of items."""
-    sweep, place = _known(folder)
+def _remote(folder: str, location: str, bundle: tuple[Item, ...]) -> list[TaskResult]:
+    """In a worker: do a bundle of items. The model is that of the driver, whatever the folder says."""
+    sweep, place = _known(folder, location)
     return list(do_together(sweep, place, bundle))
 
 
 @functools.lru_cache(maxsize=4)
-def _known(folder: str) -> tuple[Sweep, SweepFolder]:
+def _known(folder: str, location: str) -> tuple[Sweep, SweepFolder]:
     """The sweep of a folder, read once in every process."""
     place = SweepFolder(folder)
-    return Sweep.of_document(place.manifest()["sweep"], folder), place
+    return Sweep.of_document(place.manifest()["sweep"], folder, find_model(location)), place

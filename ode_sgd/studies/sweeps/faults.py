@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ode_sgd.core.errors import OdeSgdError, StudyError
+from ode_sgd.core.registry import DEFAULT
 from ode_sgd.studies.study_file import parse_study
-from ode_sgd.studies.sweeps.axes import REPLICA, Axis, with_values
-from ode_sgd.studies.validation import OPTIONAL, TABLES
+from ode_sgd.studies.sweeps.axes import REPLICA, Axis, seeded, with_values
 
 if TYPE_CHECKING:
     from ode_sgd.studies.sweeps.sweep import Sweep
@@ -36,15 +36,15 @@ class Faults:
         if self._faults or not sweep.axes:
             return
         if any(axis.names == (REPLICA,) for axis in sweep.axes) and not self._seeded():
-            self._faults.append("[sweep] replicas: nothing in this study depends on a seed; draw a random start")
+            told = "" if sweep.model.name != DEFAULT else "; draw a random start"
+            self._faults.append(f"[sweep] replicas: nothing in this study depends on a seed{told}")
         for number, axis in enumerate(sweep.axes):
             self._axis(number, axis)
         if not self._faults:
             self._inside()
 
     def _seeded(self) -> bool:
-        tables = self._sweep.study_tables(0)
-        return OPTIONAL in tables or tables["start"].get("kind") == "random"
+        return bool(seeded(self._sweep.model, self._sweep.study_tables(0)))
 
     def _axis(self, number: int, axis: Axis) -> None:
         """Every value beside the first ones of all other axes."""
@@ -82,7 +82,7 @@ class Faults:
         if quick:
             try:
                 self._sweep.direct(self._sweep.study_tables(run))
-            except (OdeSgdError, TypeError, KeyError):
+            except (OdeSgdError, ValueError, TypeError, KeyError):
                 pass
             else:
                 return []
@@ -90,10 +90,10 @@ class Faults:
 
     def _of(self, values: Mapping[str, Any]) -> list[str]:
         tables = {name: dict(table) if isinstance(table, dict) else table for name, table in self._sweep.tables.items()}
-        if all(isinstance(tables.get(name, {}), dict) for name in TABLES):
-            tables = with_values(tables, values)
+        if all(isinstance(tables.get(name, {}), dict) for name in self._sweep.model.tables):
+            tables = with_values(tables, values, self._sweep.model)
         try:
-            parse_study(tables)
+            parse_study(tables, model=self._sweep.model)
         except StudyError as error:
             return error.faults
         return []

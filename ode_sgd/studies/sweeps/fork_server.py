@@ -15,9 +15,9 @@ from multiprocessing import forkserver, resource_tracker
 from ode_sgd.core.errors import StudyError
 from ode_sgd.core.interruption import TO_ALL
 
-FORKS = sys.platform == "linux"
-METHOD = "forkserver" if FORKS else "spawn"
-READY = "ode_sgd.studies.sweeps.worker_setup"
+HAS_FORKS = sys.platform == "linux"
+METHOD = "forkserver" if HAS_FORKS else "spawn"
+WORKER_SETUP = "ode_sgd.studies.sweeps.worker_setup"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 _SERVER = forkserver.ForkServer()
@@ -32,9 +32,9 @@ def start_fork_server() -> None:
     StudyError
         If it cannot be started.
     """
-    if not FORKS:
+    if not HAS_FORKS:
         return
-    _SERVER.set_forkserver_preload([READY])
+    _SERVER.set_forkserver_preload([WORKER_SETUP])
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))  # what is forked cannot change them any more
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, TO_ALL)  # handed on to all that comes from here

@@ -12,7 +12,7 @@ from distributed.security import Security
 
 from ode_sgd.core.errors import StudyError
 from ode_sgd.studies.sweeps.dispatch import HERE, RENEWED, Pool, pool_of
-from ode_sgd.studies.sweeps.fork_server import METHOD, READY, forked_from_it
+from ode_sgd.studies.sweeps.fork_server import METHOD, WORKER_SETUP, forked_from_it
 
 STARTS = 3  # attempts
 
@@ -64,7 +64,7 @@ def _cluster(jobs: int, *, dashboard: bool) -> Any:
         security=Security.temporary(),
         dashboard_address=HERE,
         worker_dashboard_address=HERE,
-        preload=[READY],  # where workers are not forked
+        preload=[WORKER_SETUP],  # where workers are not forked
         scheduler_kwargs={"dashboard": dashboard},
         silence_logs=logging.CRITICAL,
     )

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from ode_sgd.core.errors import OdeSgdError, StorageError
+from ode_sgd.core.errors import InvalidProblem, OdeSgdError, StorageError
+from ode_sgd.core.model import Model
 from ode_sgd.storage.sweep_folder import MANIFEST, SweepFolder
-from ode_sgd.studies.sweeps.partition import Plan, known_plan
+from ode_sgd.studies.sweeps.partition import Partition, known_partition
 from ode_sgd.studies.sweeps.sweep import SCHEMA, Sweep
+from ode_sgd.studies.sweeps.unloaded import facts_of, stored_model
+from ode_sgd.studies.validation import MODEL
 
 
 def open_folder(sweep: Sweep, folder: str | Path) -> SweepFolder:
@@ -15,7 +18,9 @@ def open_folder(sweep: Sweep, folder: str | Path) -> SweepFolder:
     Its path is absolute: workers look for it from the folder that their queueing system starts them in.
     """
     place = SweepFolder(SweepFolder(folder).path.absolute())
-    manifest = place.create({"schema": SCHEMA, "identity": sweep.identity, "sweep": sweep.document()})
+    document = sweep.document()
+    facts = facts_of(sweep.model, document.get(MODEL, ""), sweep.simulates)
+    manifest = place.create({"schema": SCHEMA, "identity": sweep.identity, "sweep": document, **facts})
     check_same(manifest, sweep, place)
     return place
 
@@ -39,27 +44,46 @@ def _check_schema(manifest: dict[str, Any], place: SweepFolder) -> None:
         raise StorageError(f"{place.path} was written by a newer ode_sgd (layout {schema}); upgrade")
 
 
-def stored_sweep(folder: str | Path) -> tuple[Sweep, SweepFolder, Plan | None]:
-    """What a folder says of itself: its sweep, the folder, and the plan if there is one yet."""
+def stored_sweep(folder: str | Path, model: Model | None = None) -> tuple[Sweep, SweepFolder, Partition | None]:
+    """What a folder says of itself: its sweep, the folder, and how it is cut into files if that is known yet.
+
+    A model that the folder names by a file or a module is not run, and taken from `model` if it is given.
+    """
     place = SweepFolder(folder)
     manifest = place.manifest()
     try:
         _check_schema(manifest, place)
-        sweep = Sweep.of_document(manifest["sweep"], str(place.path))
+        sweep = Sweep.of_document(manifest["sweep"], str(place.path), _known_model(manifest, model, place))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StorageError(f"{place.path / MANIFEST} is damaged ({error}); begin the sweep anew") from error
-    return sweep, place, known_plan(sweep, place)
+    return sweep, place, known_partition(sweep, place)
+
+
+def _known_model(manifest: dict[str, Any], given: Model | None, place: SweepFolder) -> Model:
+    """The model given, once it is known to be that of the folder; else what the folder says without running code."""
+    try:
+        stored = stored_model(manifest)
+    except InvalidProblem as error:
+        raise StorageError(f"{place.path}: {error}") from error
+    if given is None:
+        return stored
+    if given.name != stored.name:
+        raise StorageError(f"{place.path} holds a sweep of the model {stored.name}, not of {given.name}")
+    return given
 
 
 def _difference(manifest: dict[str, Any], sweep: Sweep) -> str:
     """Where two sweeps differ."""
     try:
-        other = Sweep.of_document(manifest["sweep"], "folder")
+        stored = stored_model(manifest)
+        if stored.name != sweep.model.name:
+            return f"its model is {stored.name}, here it is {sweep.model.name}"
+        other = Sweep.of_document(manifest["sweep"], "folder", sweep.model)
         own_study, other_study = sweep.canonical["study"], other.canonical["study"]
         if sweep.canonical["axes"] != other.canonical["axes"]:
             own, theirs = (f"{len(one)} over {', '.join(one.names)}" for one in (sweep, other))
             return f"its runs are {theirs}, here they are {own}"
-        for table in sorted({*own_study, *other_study}):
+        for table in sorted({*own_study, *other_study} - {MODEL}):
             own, others = own_study.get(table, {}), other_study.get(table, {})
             for key in sorted({*own, *others}):
                 if own.get(key) != others.get(key):

@@ -17,27 +17,19 @@ from ode_sgd.core.errors import OdeSgdError, StorageError, StudyError
 from ode_sgd.core.kernels.vector_type import WIDTH
 from ode_sgd.storage.sweep_folder import PLAN, RETRIED, Failure, SweepFolder, holds
 from ode_sgd.studies.study_file import Study
-from ode_sgd.studies.sweeps.compute import (
-    batched,
-    check_interrupted,
-    integrate_alike,
-    one_by_one,
-    side_by_side,
-)
+from ode_sgd.studies.sweeps.compute import batched, check_interrupted, one_by_one, theory_alike
 from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.tables import shown
-from ode_sgd.studies.warm import SIDE_BY_SIDE, compile_together
+from ode_sgd.studies.warm import compile_together
 
 PROBED = 1.0  # seconds after which a trial run has shown that it is long
 FILE_SECONDS = 0.5  # work in one file: a file costs 10 to 15 ms, and what a kill loses is no more than this
 SHARE = 16  # a sweep has at least as many files, so that every worker has something to do
-FEWEST = 32  # ... as long as that many short runs still share one: the integrator takes them side by side
+FEWEST = 32  # ... as long as that many short runs still share one: they are computed side by side
 MOST = 1000
-SECTORS = "integration.sectors"
 LONG = 20.0  # seconds of a first integration that are not those of compiling: it is not done again to be timed
 TRIALS = 3
 CLASSES = 4  # classes of runs that are tried, of all that there are
-TOGETHER = 16  # sectors that kernels take side by side
 BUNDLES = 4  # at least, for every worker
 
 
@@ -49,7 +41,7 @@ class Item:
     runs: tuple[int, ...]
 
 
-class Plan:
+class Partition:
     """The runs of a sweep in the order of their classes, cut into items.
 
     Parameters
@@ -77,7 +69,7 @@ class Plan:
         return self.bounds.size - 1
 
     def item(self, number: int) -> Item:
-        """One piece of work, 0 <= number < len(plan)."""
+        """One piece of work, 0 <= number < len(partition)."""
         runs = self.order[self.bounds[number] : self.bounds[number + 1]].tolist()
         return Item(str(self._folder.file(number, runs[0], len(runs))), tuple(runs))
 
@@ -122,16 +114,16 @@ class Plan:
                     yield Item(str(path), (run,))
 
 
-def bundles(plan: Plan, items: Sequence[Item], sweep: Sweep, workers: int) -> Iterator[tuple[Item, ...]]:
-    """Items to be handed out in one go: runs with files of their own, as many as the integrator takes side by side.
+def bundles(partition: Partition, items: Sequence[Item], sweep: Sweep, workers: int) -> Iterator[tuple[Item, ...]]:
+    """Items to be handed out in one go: runs with files of their own, as many as are computed side by side.
 
     Only where somebody asked for such files: runs that have them because they take long are handed out one by one, so
     that all workers end together. Fewer where workers would have nothing to do.
     """
     classes, firsts = sweep.classes(), sweep.firsts()
     together = min(WIDTH, max(1, len(items) // (BUNDLES * workers))) if workers > 1 else WIDTH
-    together = 1 if plan.measured else together
-    suits = functools.cache(lambda kind: together > 1 and side_by_side(sweep.study(firsts[kind])))
+    together = 1 if partition.measured else together
+    suits = functools.cache(lambda kind: together > 1 and _fills_lanes(sweep.study(firsts[kind])))
     for (kind, single), group in itertools.groupby(items, lambda i: (int(classes[i.runs[0]]), len(i.runs) == 1)):
         alike, size = tuple(group), 1
         with suppress(OdeSgdError):  # these will be named as failed runs
@@ -139,22 +131,22 @@ def bundles(plan: Plan, items: Sequence[Item], sweep: Sweep, workers: int) -> It
         yield from (alike[begin : begin + size] for begin in range(0, len(alike), size))
 
 
-def plan_of(
+def partition_of(
     sweep: Sweep,
     folder: SweepFolder,
     runs_per_file: int | None = None,
     check_signals: Callable[[], None] = lambda: None,
     jobs: int = 1,
-) -> Plan:
-    """The plan that holds in a folder; if there is none yet, one is made from a trial of the first run.
+) -> Partition:
+    """The partition that holds in a folder; if there is none yet, one is made from a trial of the first run.
 
-    Kernels are compiled before, by so many processes. A plan holds for good: one is written only if `check_signals` and
-    the trial itself know of no interruption.
+    Kernels are compiled before, by so many processes. A partition holds for good: one is written only if
+    `check_signals` and the trial itself know of no interruption.
 
     Raises
     ------
     StorageError
-        If `runs_per_file` is not that of the plan that is there.
+        If `runs_per_file` is not that of the partition that is there.
     """
     found = folder.partition()
     if found is None:
@@ -173,13 +165,20 @@ def checked_runs_per_file(sweep: Sweep, runs_per_file: int | None) -> int | None
     if runs_per_file is None:
         return None
     wanted = check.integer("runs_per_file", runs_per_file, 1, MOST)
-    given = [sweep.tables.get("integration", {}).get("sectors")]
-    axes = [(axis.names.index(SECTORS), axis) for axis in sweep.axes if SECTORS in axis.names]
-    given = [values[place] for place, axis in axes for values in axis.values] or given
-    if wanted > 1 and any(given):
-        told = f"runs_per_file = {wanted}, but a file of several runs holds no sectors; give 1, or leave it out"
+    if wanted > 1 and (reason := _alone_because(sweep)):
+        told = f"runs_per_file = {wanted}, but {reason}; give 1, or leave it out"
         raise StudyError("--runs-per-file", [told])
     return wanted
+
+
+def _alone_because(sweep: Sweep) -> str:
+    """Why runs of this sweep have files of their own, empty where they may share one."""
+    for first in sweep.firsts():
+        with suppress(OdeSgdError):  # these will be named as failed runs
+            study = sweep.study(first)
+            if reason := study.model.alone_because(study.tables):
+                return reason
+    return ""
 
 
 def check_same_size(folder: SweepFolder, sizes: list[int], runs_per_file: int | None) -> None:
@@ -191,25 +190,25 @@ def check_same_size(folder: SweepFolder, sizes: list[int], runs_per_file: int | 
         )
 
 
-def known_plan(sweep: Sweep, folder: SweepFolder) -> Plan | None:
-    """The plan that holds in a folder, None before there is one."""
+def known_partition(sweep: Sweep, folder: SweepFolder) -> Partition | None:
+    """The partition that holds in a folder, None before there is one."""
     found = folder.partition()
     return None if found is None else _read(sweep, folder, found)
 
 
-def _read(sweep: Sweep, folder: SweepFolder, found: Mapping[str, Any]) -> Plan:
-    """The plan that a folder's file says."""
-    return Plan(sweep, folder, _sizes(sweep, folder, found), measured=bool(found.get("seconds_per_run")))
+def _read(sweep: Sweep, folder: SweepFolder, found: Mapping[str, Any]) -> Partition:
+    """The partition that a folder's file says."""
+    return Partition(sweep, folder, _sizes(sweep, folder, found), measured=bool(found.get("seconds_per_run")))
 
 
 def known_sizes(sweep: Sweep, folder: SweepFolder) -> list[int] | None:
-    """Runs a file of the plan that holds in a folder, for every class, None before there is one."""
+    """Runs a file of the partition that holds in a folder, for every class, None before there is one."""
     found = folder.partition()
     return None if found is None else _sizes(sweep, folder, found)
 
 
 def _sizes(sweep: Sweep, folder: SweepFolder, found: Mapping[str, Any]) -> list[int]:
-    """Runs a file, for every class, as the plan that was read says."""
+    """Runs a file, for every class, as the partition that was read says."""
     given = found.get("runs_per_file")
     sizes = [size for size in given if type(size) is int and 1 <= size <= MOST] if isinstance(given, list) else []
     if len(sizes) != _count(sweep) or sizes != given:
@@ -244,17 +243,19 @@ def chosen_sizes(sweep: Sweep, seconds: Mapping[int, float]) -> list[int]:
         like = min(costs, key=lambda run: abs(np.log(costs[run] / _cost(study)))) if costs else None
         each = PROBED if like is None else max(seconds[like] * _cost(study) / costs[like], 1e-6)
         together = min(int(FILE_SECONDS / each), max(FEWEST, -(-len(sweep) // SHARE)), MOST, count)
-        sizes.append(1 if each >= PROBED or study.integration.sectors else max(1, together))
+        alone = each >= PROBED or study.model.alone_because(study.tables)
+        sizes.append(1 if alone else max(1, together))
     return sizes
 
 
 def _cost(study: Study) -> float:
     """What a run costs beside another of the same sweep, roughly."""
-    units = study.problem.student_units + study.problem.teacher_units
-    if study.simulation is not None:
-        end = float(study.simulation.times(float(study.integration.times[-1]))[-1])
-        return study.simulation.replicas * study.simulation.dimension * max(end, 1e-9) * units**2
-    return -(-study.spectrum.distinct // TOGETHER) * float(units) ** 2
+    return max(study.model.cost(study.tables), 1e-300)
+
+
+def _fills_lanes(study: Study) -> bool:
+    """Whether several such runs take hardly longer than one."""
+    return study.model.fills_lanes(study.tables)
 
 
 class _Long(Exception):
@@ -279,7 +280,7 @@ def trial_seconds(sweep: Sweep, check_signals: Callable[[], None] = lambda: None
 def _seconds(study: Study) -> float:
     if not batched(study):
         return min(_trial(study) for _ in range(TRIALS))  # an early one may still compile
-    if study.spectrum.distinct > SIDE_BY_SIDE:
+    if study.model.is_long(study.tables):
         return PROBED
     first = _batch_seconds(study, 1)  # compiles what only a whole run needs
     return first if first > LONG else _batch_trial(study)
@@ -296,7 +297,7 @@ def _trial(study: Study) -> float:
 
 
 def _batch_trial(study: Study) -> float:
-    """Seconds of a run among others in one call of the batch integrator."""
+    """Seconds of a run among others that are computed side by side."""
     count, seconds = 1, 0.0
     while count <= FEWEST and seconds < PROBED / 4:
         seconds = _batch_seconds(study, count)
@@ -306,7 +307,7 @@ def _batch_trial(study: Study) -> float:
 
 def _batch_seconds(study: Study, count: int) -> float:
     began = time.process_time()
-    check_interrupted(integrate_alike([study] * count))
+    check_interrupted(theory_alike([study] * count))
     return time.process_time() - began
 
 

@@ -93,19 +93,57 @@ def plot_sweep(
     StudyError
         For a name that is not there, or an axis that was not swept.
     """
-    source = check.path("source", source)
-    is_folder = os.path.isdir(source)  # noqa: PTH112
-    path = source / COLLECTED if is_folder else source
-    if is_folder and not path.exists():
-        raise StorageError(f"{source} holds no {COLLECTED}; `ode-sgd sweep collect {source}` writes it")
-    output = check.path("output", output) if output is not None else beside(path, ".png")
-    check_figure(output, [path])
+    path, output = _places(source, output)
     columns, attributes = read_table(path)
     if "axes_json" not in attributes:
         raise StorageError(f"{path} is not a collected sweep; give what `ode-sgd sweep collect` wrote")
     absent = absent_columns(columns, attributes)
     swept = _axes(path, str(attributes["axes_json"]), columns, absent)
     short = {key: name for key, name in swept.items() if name in columns}
+    x, y = _chosen_axes(x, y, path, columns, short, absent)
+    z = _named(z, short, columns, absent) or _default(columns)
+    selection = selection_of(columns, z)
+    values = _ranked(columns, z, selection)
+    places = [_numbers(columns, name) for name in (x, y) if name is not None]
+    _draw(output, (x, y), places, values, selection, f"ode_sgd sweep {attributes.get('sweep_identity', '')}")
+    usual = selection_of(columns, _default(columns))
+    come = ~_outcome(selection, MISSING)
+    from ode_sgd.analysis.plots.points import summarised  # its package brings matplotlib
+
+    points = summarised(np.stack(places, axis=1)[come], values[come])
+    return DrawnSweep(
+        path=output,
+        selection=selection,
+        fuller=usual if usual.count > selection.count else None,
+        points=int(points.drawn.sum()),
+        biased=int(points.biased.sum()),
+        later=int(np.isinf(values).sum()),
+        beyond=int(points.beyond.sum()),
+        absent=tuple(name for name in swept.values() if name in absent),
+    )
+
+
+def _places(source: str | Path, output: str | Path | None) -> tuple[Path, Path]:
+    """The collected file, and the figure, which can be written."""
+    source = check.path("source", source)
+    is_folder = os.path.isdir(source)  # noqa: PTH112
+    path = source / COLLECTED if is_folder else source
+    if is_folder and not path.exists():
+        raise StorageError(f"{source} holds no {COLLECTED}; `ode-sgd sweep collect {source}` writes it")
+    figure = check.path("output", output) if output is not None else beside(path, ".png")
+    check_figure(figure, [path])
+    return path, figure
+
+
+def _chosen_axes(
+    x: str | None,
+    y: str | None,
+    path: Path,
+    columns: Mapping[str, Column],
+    short: Mapping[str, str],
+    absent: Sequence[str],
+) -> tuple[str, str | None]:
+    """The columns of the axes; without y a curve is drawn."""
     keys = [short[name] for name in short if name != REPLICA and np.unique(columns[short[name]].values).size > 1]
     numeric = [name for name in keys if columns[name].values.dtype.kind in "if"]
     asked = x is not None
@@ -121,38 +159,33 @@ def plot_sweep(
             )
     if x == y:
         raise StudyError("plot", [f"-x {x} -y {y}: one key on both axes; give -x alone for a curve, or another -y"])
-    z = _named(z, short, columns, absent) or _default(columns)
-    selection = selection_of(columns, z)
-    values = _ranked(columns, z, selection)
-    places = [_numbers(columns, name) for name in (x, y) if name is not None]
+    return x, y
+
+
+def _draw(
+    output: Path,
+    axes: tuple[str, str | None],
+    places: Sequence[NDArray[np.float64]],
+    values: NDArray[np.float64],
+    selection: Selection,
+    description: str,
+) -> None:
+    """A curve, or with two axes a map."""
     with drawing(output):
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # brings matplotlib, not needed until now
         from matplotlib.figure import Figure
 
         from ode_sgd.analysis.plots.figures import write_figure
-        from ode_sgd.analysis.plots.points import summarised
         from ode_sgd.analysis.plots.sweeps import sweep_curve, sweep_map
 
         figure = Figure(figsize=(6.4, 4.8), layout="constrained")
         FigureCanvasAgg(figure)
+        x, y = axes
         if y is None:
             sweep_curve(figure, x, places[0], values, selection)
         else:
             sweep_map(figure, (x, y), places[0], places[1], values, selection)
-        write_figure(figure, output, f"ode_sgd sweep {attributes.get('sweep_identity', '')}")
-    usual = selection_of(columns, _default(columns))
-    come = ~_outcome(selection, MISSING)
-    points = summarised(np.stack(places, axis=1)[come], values[come])
-    return DrawnSweep(
-        path=output,
-        selection=selection,
-        fuller=usual if usual.count > selection.count else None,
-        points=int(points.drawn.sum()),
-        biased=int(points.biased.sum()),
-        later=int(np.isinf(values).sum()),
-        beyond=int(points.beyond.sum()),
-        absent=tuple(name for name in swept.values() if name in absent),
-    )
+        write_figure(figure, output, description)
 
 
 def selection_of(columns: Mapping[str, Column], name: str) -> Selection:
@@ -195,7 +228,10 @@ def _independent(one: NDArray[np.generic], other: NDArray[np.generic]) -> bool:
 
 
 def _default(columns: Mapping[str, Column]) -> str:
-    shares = {name: float(np.isfinite(columns[name].values).mean()) for name in DEFAULTS if name in columns}
+    """What is drawn unless a name is given: of a model that measures none of these, the first that it measures."""
+    own = [name for name in _drawable(columns) if ANCILLARY in columns[name].attributes]
+    names = [name for name in DEFAULTS if name in columns] or own
+    shares = {name: float(np.isfinite(columns[name].values).mean()) for name in names}
     most = max(shares, key=lambda name: shares[name], default="seconds")
     return next((name for name, share in shares.items() if share >= 0.5), most)
 

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.analysis.selection import FOUND
 from ode_sgd.core.errors import StudyError
+from ode_sgd.core.measure import BELOW, FOUND, NONE, RAISED, Found, Measure, Measured
+from ode_sgd.core.run import Run
 from ode_sgd.studies.sweeps.chosen import COLLECT, ENTRY, FUNCTION, Choice, function_fault
-from ode_sgd.studies.sweeps.columns import BELOW, Found, Measure, Run
-from ode_sgd.teacher_student.trajectory import Trajectory
 
-ABSENT, NONE, INFINITE, NO_NUMBER, RAISED = "absent", "none", "infinite", "not_a_number", "raised"  # outcomes
-Function = Callable[[Trajectory], float | None]
+ABSENT, INFINITE, NO_NUMBER = "absent", "infinite", "not_a_number"  # outcomes
+Function = Callable[[Any], float | None]
 
 
 def loaded_functions(choice: Choice, folder: Path) -> dict[str, Function]:
@@ -95,24 +94,22 @@ def quantity_measures(choice: Choice, functions: Mapping[str, Function], notes: 
 
 
 def _of_entry(name: str, text: str, array: str, place: tuple[int, ...]) -> Measure:
-    """An entry of an array of the ODE; the time -1 is the last one reached."""
+    """An entry of an array of the theory; the time -1 is the last one reached."""
 
-    def measure(run: Run) -> Found:
+    def measure(measured: Measured) -> Found:
+        run: Run = measured.theory
+        is_error = array == run.error_name
         try:
-            values = run.ode.generalization_error
-            if array != "generalization_error":
-                values = run.ode.moments[int(array[2:])]["QRT".index(array[0])]
-            value = float(values[place])
-        except (IndexError, KeyError):
+            value = float((run.error if is_error else run.observables[array].values)[place])
+        except (IndexError, KeyError, TypeError):
             return ABSENT, ()
-        below = array == "generalization_error" and not value > run.ode.resolution
-        return (BELOW, ()) if below else (FOUND, (value,))
+        return (BELOW, ()) if is_error and not value > run.resolution else (FOUND, (value,))
 
     return Measure(name=name, columns={name: text}, outcomes=(FOUND, ABSENT, BELOW), measure=measure)
 
 
 def _of_function(name: str, function: Function, notes: list[str]) -> Measure:
-    """A function of the ODE's trajectory."""
+    """A function of the theory's run."""
     noted: set[str] = set()
 
     def without(outcome: str, told: str) -> Found:
@@ -121,9 +118,9 @@ def _of_function(name: str, function: Function, notes: list[str]) -> Measure:
             notes.append(told)
         return outcome, ()
 
-    def measure(run: Run) -> Found:
+    def measure(measured: Measured) -> Found:
         try:
-            given: object = function(run.ode)
+            given: object = function(measured.theory)
         except (Exception, SystemExit) as error:  # it may raise anything; other runs may have their numbers
             return without(RAISED, f"{name} raised {type(error).__name__}: {error}")
         if isinstance(given, np.ndarray) and given.ndim == 0:

@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from ode_sgd.core import allowance, check
 from ode_sgd.core.compile.processor import processor_kind
@@ -16,23 +15,21 @@ from ode_sgd.core.errors import StudyError
 from ode_sgd.core.given import plain, shown
 from ode_sgd.core.interruption import Interruption
 from ode_sgd.storage.sweep_folder import MANIFEST, Failure, SweepFolder
-from ode_sgd.studies.execution import simulation_arguments
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
 from ode_sgd.studies.sweeps.fork_server import start_fork_server
 from ode_sgd.studies.sweeps.manifest import check_same, open_folder
 from ode_sgd.studies.sweeps.partition import (
     Item,
-    Plan,
+    Partition,
     bundles,
     check_same_size,
     checked_runs_per_file,
     known_sizes,
-    plan_of,
+    partition_of,
 )
 from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.sweeps.task import TaskResult, do_together
 from ode_sgd.studies.warm import compile_together
-from ode_sgd.teacher_student.simulation.simulate import check_simulation
 
 Progress = Callable[[int, int, int], None]
 MOST_JOBS = 1000  # processes of one machine
@@ -158,17 +155,17 @@ def run_sweep(
             start_fork_server()
         work = None
         try:
-            planned = place.partition() is not None
+            begun = place.partition() is not None
             processes = jobs if settings is None else min(DRIVERS, allowance.threads())
-            plan = plan_of(sweep, place, runs_per_file, interruption.check, processes)
+            partition = partition_of(sweep, place, runs_per_file, interruption.check, processes)
             interruption.check()
-            work = _Work(plan, place, range(part[0], len(plan), part[1]), progress)
+            work = _Work(partition, place, range(part[0], len(partition), part[1]), progress)
             if work.items:
                 workers = jobs if settings is None else settings.jobs * settings.cores
-                if planned and (jobs > 1 or settings is not None):  # a new plan's trial has compiled already
+                if begun and (jobs > 1 or settings is not None):  # a new partition's trial has compiled already
                     compile_together(sweep, processes, interruption.check)
                 engine = _engine(sweep, place, jobs, settings, name, dashboard, interruption)
-                with closing(engine(bundles(plan, work.items, sweep, workers))) as results:
+                with closing(engine(bundles(partition, work.items, sweep, workers))) as results:
                     for result in results:
                         work.add(result)
                         interruption.check()
@@ -194,19 +191,15 @@ def check_arguments(
     settings = None if cluster is None else ClusterSettings.read(cluster)
     _check_engine(_jobs(jobs, settings), settings, dashboard)
     checked_runs_per_file(sweep, runs_per_file)
-    if settings is None and (simulation := _first_simulation(sweep)) is not None:
-        check_simulation(**simulation, checkpoint=None)
+    if settings is None:
+        study = sweep.study(0)  # what that takes of the memory, most often all others take
+        if study.simulates:
+            study.model.prepare(study.tables)
     place = SweepFolder(folder)
     place.check()
     if (place.path / MANIFEST).exists():
         check_same(place.manifest(), sweep, place)
         check_same_size(place, known_sizes(sweep, place) or [], runs_per_file)
-
-
-def _first_simulation(sweep: Sweep) -> dict[str, Any] | None:
-    """Arguments of the first run's simulation: what that takes of the memory, most often all others take."""
-    study = sweep.study(0)
-    return None if study.simulation is None else simulation_arguments(study, study.start.overlaps(study.problem))
 
 
 def _shard(given: str | tuple[int, int] | None) -> tuple[int, int]:
@@ -308,11 +301,11 @@ def _engine(
 class _Work:
     """What is there, and what comes."""
 
-    def __init__(self, plan: Plan, folder: SweepFolder, numbers: range, progress: Progress | None) -> None:
-        self._plan, self._folder = plan, folder
+    def __init__(self, partition: Partition, folder: SweepFolder, numbers: range, progress: Progress | None) -> None:
+        self._partition, self._folder = partition, folder
         self._progress = progress or (lambda complete, runs, failed: None)
-        self.items = list(plan.missing(numbers))  # to be done
-        self._mine = {run for number in numbers for run in plan.item(number).runs}
+        self.items = list(partition.missing(numbers))  # to be done
+        self._mine = {run for number in numbers for run in partition.item(number).runs}
         self._complete = self._mine.difference(*(item.runs for item in self.items))
         self._computed, self._twice = 0, 0
         self._failures: dict[int, Failure] = {}
@@ -338,7 +331,7 @@ class _Work:
         noted = {
             run: failure
             for run, failure in self._folder.failures().items()
-            if run in self._complete and not self._plan.settled(failure)
+            if run in self._complete and not self._partition.settled(failure)
         }
         self._failures |= noted
         self._complete -= noted.keys()

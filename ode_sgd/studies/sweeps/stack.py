@@ -9,18 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.core.arrays import Array
+from ode_sgd.core.model import Model
+from ode_sgd.core.run import Observable, Run
 from ode_sgd.storage.stack import Column, stack_image
 from ode_sgd.studies.study_file import Study
-from ode_sgd.studies.sweeps.agreements import NUMBERS, OUTCOME, WORDS, Judgement
-from ode_sgd.studies.sweeps.axes import SGD, column_names
+from ode_sgd.studies.sweeps.agreements import OUTCOME, WORDS, Judgement, agreement_columns
+from ode_sgd.studies.sweeps.axes import column_names
 from ode_sgd.studies.sweeps.sweep import run_identity
-from ode_sgd.teacher_student.model import observables as named
-from ode_sgd.teacher_student.trajectory import Trajectory
 
 # What `status` numbers mean, in a batch and in a collected sweep.
 STATUS = ("complete", "diverged", "step_size", "step_limit", "interrupted", "failed", "missing")
-RESOLUTION_ATTRIBUTES = {"long_name": "level of eps_g below which its values mean nothing"}
 SECONDS_ATTRIBUTES = {"long_name": "time of computation", "units": "s"}
+
+
+def resolution_attributes(model: Model) -> dict[str, str]:
+    """Attributes of the column of resolutions."""
+    return {"long_name": f"level of {model.error_symbol} below which its values mean nothing"}
 
 
 def flag_attributes(long_name: str, words: Sequence[str]) -> dict[str, Any]:
@@ -34,7 +38,7 @@ STATUS_ATTRIBUTES = flag_attributes("how the run ended", STATUS)
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """A run, what varies in it, its study, its trajectories (ODE, simulation), and the seconds that they took.
+    """A run, what varies in it, its study, its runs (of theory, of simulation), and the seconds that they took.
 
     `agreement` is what `compare` says of the two, None where the study does not simulate.
     """
@@ -42,7 +46,7 @@ class Computed:
     run: int
     values: Mapping[str, Any]
     study: Study
-    trajectories: tuple[Trajectory, ...]
+    runs: tuple[Run, ...]
     seconds: float
     agreement: Judgement | None = None
 
@@ -54,6 +58,7 @@ def batch_image(results: Sequence[Computed], attributes: Mapping[str, Any]) -> m
 
 def columns_of(results: Sequence[Computed]) -> dict[str, Column]:
     """Columns of runs with arrays of one shape; NaN where a run did not get."""
+    model = results[0].study.model
     columns = {
         "run": Column(("run",), np.array([result.run for result in results]), {"long_name": "number of the run"}),
         **value_columns([result.values for result in results]),
@@ -61,8 +66,8 @@ def columns_of(results: Sequence[Computed]) -> dict[str, Column]:
         "seconds": Column(("run",), np.array([r.seconds for r in results]), SECONDS_ATTRIBUTES),
         "resolution": Column(
             ("run",),
-            np.array([r.trajectories[0].resolution for r in results]),
-            RESOLUTION_ATTRIBUTES,
+            np.array([r.runs[0].resolution for r in results]),
+            resolution_attributes(model),
         ),
         "identity": Column(
             ("run",),
@@ -72,69 +77,66 @@ def columns_of(results: Sequence[Computed]) -> dict[str, Column]:
     }
     judgements = [result.agreement for result in results if result.agreement is not None]
     if len(judgements) == len(results):
-        columns |= _agreement_columns(judgements)
+        columns |= _agreement_columns(judgements, model)
+    time = model.time_name
     for prefix, grid, group in _groups(results):
-        columns[f"{prefix}alpha"] = Column((f"{prefix}alpha",), grid, {"long_name": named.DIMENSIONS["alpha"]})
-        reached = np.array([trajectory.alpha.size if trajectory else 0 for trajectory in group])
+        columns[f"{prefix}{time}"] = Column((f"{prefix}{time}",), grid, {"long_name": model.time_label})
+        reached = np.array([run.alpha.size if run else 0 for run in group])
         told = {"long_name": "number of output times reached"}
         columns[f"{prefix}reached"] = Column(("run",), reached, told)
-        columns |= _arrays(prefix, grid.size, group)
+        columns |= _arrays(prefix, grid.size, group, model)
     return columns
 
 
-def _agreement_columns(judgements: Sequence[Judgement]) -> dict[str, Column]:
+def _agreement_columns(judgements: Sequence[Judgement], model: Model) -> dict[str, Column]:
     codes = np.array([WORDS.index(judgement.outcome) for judgement in judgements], dtype=np.int8)
-    columns = {OUTCOME: Column(("run",), codes, flag_attributes("what comparing ODE and SGD comes to", WORDS))}
+    told = f"what comparing {' and '.join(model.labels)} comes to"
+    columns = {OUTCOME: Column(("run",), codes, flag_attributes(told, WORDS))}
     numbers = zip(*(judgement.numbers for judgement in judgements), strict=True)
-    for (name, text), values in zip(NUMBERS.items(), numbers, strict=True):
+    for (name, text), values in zip(agreement_columns(model).items(), numbers, strict=True):
         columns[name] = Column(("run",), np.array(values), {"long_name": text, "ancillary_variables": OUTCOME})
     return columns
 
 
 def _status(result: Computed) -> int:
-    ends = [trajectory.status for trajectory in result.trajectories]
-    return STATUS.index(next((status for status in ends if status != "complete"), "complete"))
+    ends = [run.status for run in result.runs]
+    first = next((status for status in ends if status != "complete"), "complete")
+    return STATUS.index(first if first in STATUS else "failed")
 
 
-def _groups(results: Sequence[Computed]) -> list[tuple[str, Array, list[Trajectory | None]]]:
-    """Prefix, output times and trajectories of the ODE, and of the simulation where the study has one."""
-    study = results[0].study
-    alpha = study.integration.times
-    if study.simulation is None:
-        return [("", alpha, [result.trajectories[0] for result in results])]
-    times = study.simulation.times(float(alpha[-1]))
-    simulated = [result.trajectories[1] if len(result.trajectories) > 1 else None for result in results]
-    ode = [result.trajectories[0] for result in results]
-    return [("", np.union1d(alpha, times), list(ode)), (SGD, times, simulated)]
+def _groups(results: Sequence[Computed]) -> list[tuple[str, Array, list[Run | None]]]:
+    """Prefix, output times and runs of the theory, and of the simulation where there is one."""
+    study, found = results[0].study, []
+    for place, times in enumerate(study.model.times(study.tables)):
+        runs = [result.runs[place] if len(result.runs) > place else None for result in results]
+        grid = max((run.alpha for run in runs if run is not None), key=len, default=None) if times is None else times
+        if grid is not None:
+            found.append((study.model.prefix if place else "", grid, runs))
+    return found
 
 
-def _arrays(prefix: str, times: int, group: Sequence[Trajectory | None]) -> dict[str, Column]:
-    """eps_g and the moments of trajectories, filled up with NaN to the same times."""
-    sample = next((trajectory for trajectory in group if trajectory is not None), None)
-    if sample is None:
-        return {}
-    lead = () if sample.replicas is None else (f"{SGD}replica",)
+def _arrays(prefix: str, times: int, group: Sequence[Run | None], model: Model) -> dict[str, Column]:
+    """The error and the observables of runs, filled up with NaN to the same times."""
+    parts = [{} if run is None else _quantities(run, model) for run in group]
+    sample = next((run for run in group if run is not None), None)
     columns: dict[str, Column] = {}
-    for name, of in _quantities(sample).items():
-        dimensions, long_name = named.entry(name) or ((), "")
-        inner = tuple(f"{prefix}alpha" if d == "alpha" else d for d in dimensions)
-        whole = lead if inner[0] == f"{prefix}alpha" else ()
-        parts = [None if trajectory is None else _quantities(trajectory)[name] for trajectory in group]
-        shape = tuple(times if d == f"{prefix}alpha" else n for d, n in zip((*whole, *inner), of.shape, strict=True))
+    for name, of in ({} if sample is None else _quantities(sample, model)).items():
+        assert sample is not None
+        time = f"{prefix}{model.time_name}"
+        inner = tuple(time if d == sample.time_name else d for d in of.dimensions)
+        whole = (f"{prefix}replica",) if of.has_replicas else ()
+        shape = tuple(times if d == time else n for d, n in zip((*whole, *inner), of.values.shape, strict=True))
         values = np.full((len(group), *shape), np.nan)
         for row, part in zip(values, parts, strict=True):
-            if part is not None:
-                row[tuple(slice(0, n) for n in part.shape)] = part
-        text = long_name + (" (SGD)" if prefix else "")
+            if name in part:
+                row[tuple(slice(0, n) for n in part[name].values.shape)] = part[name].values
+        text = (of.long_name or name) + (f" ({model.labels[1]})" if prefix else "")
         columns[f"{prefix}{name}"] = Column(("run", *whole, *inner), values, {"long_name": text})
     return columns
 
 
-def _quantities(trajectory: Trajectory) -> dict[str, NDArray[np.float64]]:
-    found = {"generalization_error": trajectory.generalization_error}
-    for order, overlaps in sorted(trajectory.moments.items()):
-        found |= {f"{letter}_{order}": part for letter, part in zip("QRT", overlaps, strict=True)}
-    return found
+def _quantities(run: Run, model: Model) -> dict[str, Observable]:
+    return {model.error_name: Observable(run.error, (run.time_name,), model.error_label), **model.stacked(run)}
 
 
 def value_columns(values: Sequence[Mapping[str, Any]]) -> dict[str, Column]:

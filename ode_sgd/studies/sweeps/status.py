@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ode_sgd.studies.sweeps.agreements import WORDS, stored_agreements
 from ode_sgd.studies.sweeps.manifest import stored_sweep
-from ode_sgd.studies.validation import OPTIONAL
 
 NOT_RECORDED = "not_recorded"  # by the version that computed the run
 RECENT = 64  # files that the present rate is taken from
@@ -39,6 +38,8 @@ class SweepStatus:
         "disagree" and "undecided", for "not_compared" (fewer than 4 replicas, ...), "not_simulated" (the ODE ended
         early) and "not_recorded" (files of older versions, which do not say); without those that no run has. Otherwise
         empty.
+    labels : (str, str)
+        What the model calls theory and simulation.
     """
 
     runs: int
@@ -49,6 +50,7 @@ class SweepStatus:
     seconds_left: float
     last: float | None
     agreements: Mapping[str, int] = field(default_factory=dict)
+    labels: tuple[str, str] = ("ODE", "SGD")
 
 
 def sweep_status(folder: str | Path) -> SweepStatus:
@@ -68,13 +70,13 @@ def sweep_status(folder: str | Path) -> SweepStatus:
     >>> ode_sgd.sweep_status("rates.sweep").complete
     2
     """
-    sweep, place, plan = stored_sweep(folder)
-    if plan is None:
+    sweep, place, partition = stored_sweep(folder)
+    if partition is None:
         return SweepStatus(runs=len(sweep), complete=0, failed=0, files=0, rate=0.0, seconds_left=np.inf, last=None)
     present = place.present()
     there, written, sizes, paths = np.zeros(len(sweep), dtype=bool), [], [], []
-    for number in range(len(plan)):
-        item = plan.item(number)
+    for number in range(len(partition)):
+        item = partition.item(number)
         stamp = present.get(Path(item.path).name)
         if stamp is not None:
             there[list(item.runs)] = True
@@ -82,13 +84,13 @@ def sweep_status(folder: str | Path) -> SweepStatus:
             sizes.append(len(item.runs))
             paths.append(Path(item.path))
     failures = place.failures()
-    failed = [run for run, failure in failures.items() if not plan.settled(failure)]
+    failed = [run for run, failure in failures.items() if not partition.settled(failure)]
     complete = int(there.sum()) - int(there[failed].sum())
     rate, last = _rate(np.array(written), np.array(sizes))
     left = len(sweep) - complete - len(failed)
     seconds = 0.0 if left == 0 else left / rate if rate > 0.0 else np.inf
     agreements: Counter[str] = Counter()
-    if OPTIONAL in sweep.tables:
+    if sweep.simulates:
         for path in [*paths, *map(place.retried, place.retried_runs())]:
             agreements.update(stored_agreements(path))
         lacking = [run for run in failed if not failures[run].stored]  # of a batch that is there without them
@@ -102,6 +104,7 @@ def sweep_status(folder: str | Path) -> SweepStatus:
         seconds_left=seconds,
         last=last,
         agreements={word: agreements[word] for word in (*WORDS, NOT_RECORDED) if agreements[word] > 0},
+        labels=sweep.model.labels,
     )
 
 

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +13,16 @@ from numpy.typing import NDArray
 from ode_sgd.core import check
 from ode_sgd.core.errors import InvalidProblem, OdeSgdError, StudyError
 from ode_sgd.core.given import nested, plain
+from ode_sgd.core.model import Model, Tables
 from ode_sgd.studies.study_file import Study, load_tables, override_key, parse_study
-from ode_sgd.studies.sweeps.axes import REPLICA, canonical, column_names, read_axes, with_values
+from ode_sgd.studies.sweeps.axes import REPLICA, canonical, column_names, example, read_axes, seeds_of, with_values
 from ode_sgd.studies.sweeps.chosen import COLLECT, Choice, read_choice
 from ode_sgd.studies.sweeps.faults import Faults
-from ode_sgd.studies.tables import Values, parameters, shown, with_defaults
-from ode_sgd.studies.validation import OPTIONAL, SPECTRA, STARTS, TABLES
-from ode_sgd.teacher_student.model.problem import Problem
-from ode_sgd.teacher_student.study_tables import Integration, RandomStart, Simulation
+from ode_sgd.studies.tables import Values, shown, with_defaults
+from ode_sgd.studies.validation import MODEL, chosen_model, keys_of, order_of, taken_by, with_location
 
 SCHEMA = 1  # of identities: raised when the same description comes to mean other numbers
 SWEEP = "sweep"
-
-# Keys that leave the shape of a run's arrays as it is. Runs that differ in these alone can share a file.
-SAME_SHAPE = frozenset(
-    {REPLICA, "spectrum.beta", "spectrum.trace", "simulation.seed"}
-    | {f"start.{key}" for key in ("seed", "student_scale", "teacher_scale", "dimension")}
-    | {f"problem.{key}" for key in ("learning_rate", "label_noise", "output", "gradient_flow", "trainable")}
-    | {"problem.student_weights", "problem.teacher_weights"}
-)
 
 
 class Sweep:
@@ -56,6 +47,8 @@ class Sweep:
     axes : tuple of Axis
     shape : tuple of int
         Length of every axis; `len(sweep)` is their product.
+    model : Model
+        That the study names.
     tables : dict
         Of the study, without [sweep] and [collect].
     choice : Choice
@@ -124,18 +117,26 @@ class Sweep:
         return self
 
     def _make(self, tables: Values, source: str, faults: list[str]) -> None:
-        self.source = source
-        self.tables: dict[str, Any] = {name: value for name, value in tables.items() if name not in (SWEEP, COLLECT)}
+        tables, before = with_location(tables, Path(source).parent), len(faults)
+        self.model = chosen_model(tables, faults)
+        if len(faults) > before:  # what can be varied is not known
+            raise StudyError(source, faults)
         if SWEEP not in tables:
-            faults.append("[sweep] is missing; it names the keys to vary, such as problem.learning_rate = [0.1, 0.2]")
-        self.axes = read_axes(tables.get(SWEEP, {}), faults) if SWEEP in tables else ()
-        self.shape = tuple(len(axis) for axis in self.axes)
-        self._size = int(np.prod(self.shape, dtype=np.int64)) if self.shape else 1
-        self._recent: dict[str, tuple[Any, Any]] = {}
+            faults.append(f"[sweep] is missing; it names the keys to vary, such as {example(self.model)}")
+        self._lay_out(tables, source, faults)
         self.choice = self.read_choice(tables.get(COLLECT, {}), Path(source).parent, faults)
         Faults(self, faults).look()
         if faults:
             raise StudyError(source, faults)
+
+    def _lay_out(self, tables: Mapping[str, Any], source: str, faults: list[str]) -> None:
+        """The study's tables and the axes."""
+        self.source = source
+        self.tables: dict[str, Any] = {name: value for name, value in tables.items() if name not in (SWEEP, COLLECT)}
+        self.axes = read_axes(tables[SWEEP], self.model, faults) if SWEEP in tables else ()
+        self.shape = tuple(len(axis) for axis in self.axes)
+        self._size = int(np.prod(self.shape, dtype=np.int64)) if self.shape else 1
+        self._recent: dict[str, tuple[Any, tuple[Any, Values]]] = {}
 
     def __len__(self) -> int:
         return self._size
@@ -151,7 +152,12 @@ class Sweep:
 
     def read_choice(self, table: Any, folder: Path | None, faults: list[str]) -> Choice:
         """A table [collect] for this sweep; `folder` is that of its file, None for no look at the files it names."""
-        return read_choice(table, folder, column_names(self.names).values(), faults)
+        return read_choice(table, folder, self.model, column_names(self.names).values(), faults)
+
+    @property
+    def simulates(self) -> bool:
+        """Whether its runs have a simulation besides their theory."""
+        return self.model.simulates(set(self.tables))
 
     def positions(self, runs: NDArray[np.int64] | int) -> tuple[Any, ...]:
         """Position on every axis of a run, or of an array of runs."""
@@ -168,7 +174,7 @@ class Sweep:
     def study_tables(self, run: int) -> dict[str, Values]:
         """The tables of one run's study."""
         tables = {name: dict(table) if isinstance(table, dict) else table for name, table in self.tables.items()}
-        return with_values(tables, self.values(run))
+        return with_values(tables, self.values(run), self.model)
 
     def study(self, run: int) -> Study:
         """One run's study.
@@ -181,45 +187,47 @@ class Sweep:
         tables = self.study_tables(run)
         try:
             return self.direct(tables)
-        except (OdeSgdError, TypeError, KeyError):  # whatever is wrong is said best where all faults are looked for
-            return parse_study(tables, f"run {run}")
+        except (OdeSgdError, ValueError, TypeError, KeyError):  # what is wrong is said best where all faults are found
+            return parse_study(tables, f"run {run}", model=self.model)
 
     def direct(self, tables: dict[str, Values]) -> Study:
         """As `parse_study`, of tables known to hold valid keys only: a sweep makes many thousands."""
-        spectrum = self._made("spectrum", tables, SPECTRA)
-        problem = self._made("problem", tables, Problem, spectrum=spectrum)
-        simulation = self._made(OPTIONAL, tables, Simulation) if OPTIONAL in tables else None
-        start = tables["start"]
-        if simulation is not None and start.get("kind") == "random":
-            tables["start"] = {"dimension": simulation.dimension} | start
-        drawn = self._made("start", tables, STARTS)
-        if isinstance(drawn, RandomStart) and drawn.dimension is None:
-            raise KeyError("dimension")
-        return Study(
-            source=self.source,
-            spectrum=spectrum,
-            problem=problem,
-            start=drawn,
-            integration=self._made("integration", tables, Integration),
-            simulation=simulation,
-            config={name: _filled(name, tables[name]) for name in TABLES if name in tables},
-        )
+        model, parts, configs = self.model, dict[str, Any](), dict[str, Values]()
+        for name in order_of(model):
+            if name in tables:
+                if taken := model.complete(name, tables[name], {**dict.fromkeys(tables), **parts}):
+                    tables[name] = {**taken, **tables[name]}
+                parts[name], configs[name] = self._made(name, tables[name], parts)
+            elif name not in model.optional:
+                raise KeyError(name)
+        config = {name: dict(configs[name]) for name in model.tables if name in configs}
+        return Study(source=self.source, model=model, tables=Tables(parts, config), location=self.tables.get(MODEL, ""))
 
-    def _made(self, name: str, tables: dict[str, Values], target: Any, **fixed: Any) -> Any:
-        """The object of a table; that of the run before if the table is the same."""
-        key = (tables[name], fixed)
-        if name in self._recent and self._recent[name][0] == key:
-            return self._recent[name][1]
-        given = dict(tables[name])
-        made: Callable[..., Any] = target[given.pop("kind")] if isinstance(target, dict) else target
-        result = made(**fixed, **given)
-        self._recent[name] = (key, result)
-        return result
+    def _made(self, name: str, table: Values, parts: Mapping[str, Any]) -> tuple[Any, Values]:
+        """The object of a table, and the table with its defaults.
+
+        Those of the run before if the table and what it needs are the same.
+        """
+        target, kind = self.model.tables[name], None
+        if not callable(target):
+            kind = table["kind"]
+            target = target[kind]
+        fixed = {other: parts[other] for other in taken_by(self.model, target) if other in parts}
+        key = (table, fixed)
+        before = self._recent.get(name)
+        if before is not None and before[0] == key:
+            return before[1]
+        given = table if kind is None else {other: value for other, value in table.items() if other != "kind"}
+        config = ({} if kind is None else {"kind": kind}) | with_defaults(keys_of(self.model, target), given)
+        made = target(**fixed, **given), config
+        self._recent[name] = key, made
+        return made
 
     @functools.cached_property
     def canonical(self) -> dict[str, Any]:
         """What the sweep's numbers depend on, with all defaults filled in: equal for equal sweeps."""
-        first = canonical(self.study(0).config)
+        study = self.study(0)
+        first = canonical(dict(study.tables.config)) | ({MODEL: self.model.name} if study.location else {})
         axes = [[list(axis.names), canonical(axis.values)] for axis in self.axes]
         return {"schema": SCHEMA, "study": first, "axes": axes}
 
@@ -231,12 +239,17 @@ class Sweep:
     def classes(self) -> NDArray[np.int64]:
         """A number for every run, (len(sweep),): runs with the same number have arrays of the same shape."""
         runs = np.arange(len(self))
-        shaping = [n for n, axis in enumerate(self.axes) if not SAME_SHAPE.issuperset(axis.names)]
+        shaping = [n for n, axis in enumerate(self.axes) if any(map(self._shapes, axis.names))]
         if not shaping:
             return np.zeros(len(self), dtype=np.int64)
         places = self.positions(runs)
         lengths = tuple(self.shape[n] for n in shaping)
         return np.asarray(np.ravel_multi_index(tuple(places[n] for n in shaping), lengths), dtype=np.int64)
+
+    def _shapes(self, name: str) -> bool:
+        """Whether the shapes of a run's arrays depend on a key."""
+        keys = self.model.shape_keys
+        return name not in (REPLICA, *seeds_of(self.model)) if keys is None else name in keys
 
     def firsts(self) -> list[int]:
         """The first run of every class."""
@@ -256,16 +269,15 @@ class Sweep:
         return {**self.tables, SWEEP: axes} | ({COLLECT: chosen} if chosen else {})
 
     @classmethod
-    def of_document(cls, document: Mapping[str, Any], source: str) -> "Sweep":
-        """The sweep of a `document`, which was looked at for faults when it was made."""
+    def of_document(cls, document: Mapping[str, Any], source: str, model: Model | None = None) -> "Sweep":
+        """The sweep of a `document`, which was looked at for faults when it was made.
+
+        Without `model` the document's is taken, which may run a file.
+        """
         self = object.__new__(cls)
         faults: list[str] = []
-        self.source = source
-        self.tables = {name: value for name, value in document.items() if name not in (SWEEP, COLLECT)}
-        self.axes = read_axes(document[SWEEP], faults)
-        self.shape = tuple(len(axis) for axis in self.axes)
-        self._size = int(np.prod(self.shape, dtype=np.int64)) if self.shape else 1
-        self._recent = {}
+        self.model = model or chosen_model(document, faults)
+        self._lay_out(document, source, faults)
         self.choice = self.read_choice(document.get(COLLECT, {}), None, faults)
         if faults:
             raise StudyError(source, faults)
@@ -300,24 +312,9 @@ def _argument_faults(study: Any, axes: Any, groups: list[Any]) -> list[str]:
 
 def run_identity(study: Study, values: Mapping[str, Any]) -> str:
     """SHA-256 of what a run's numbers depend on: problem, start, solver settings, seeds, and the schema of all that."""
-    settings = {name: study.config[name] for name in TABLES if name in study.config and name != "spectrum"}
-    facts = {"schema": SCHEMA, "problem": study.problem.identity, "settings": canonical(settings)}
+    facts = {"schema": SCHEMA} | canonical(dict(study.model.facts(study.tables)))
     return _digest(facts | ({REPLICA: values[REPLICA]} if REPLICA in values else {}))
 
 
 def _digest(facts: Any) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def _filled(name: str, given: Values) -> Values:
-    """A table with its defaults."""
-    kind = given.get("kind") if name in ("spectrum", "start") else None
-    head = {} if kind is None else {"kind": kind}
-    return head | with_defaults(_defaults(name, kind), {key: given[key] for key in given if key != "kind"})
-
-
-@functools.cache
-def _defaults(name: str, kind: str | None) -> Values:
-    targets: dict[str, Any] = {"problem": Problem, "integration": Integration, OPTIONAL: Simulation}
-    target = {"spectrum": SPECTRA, "start": STARTS}[name][kind] if kind is not None else targets[name]
-    return {key: value for key, value in parameters(target).items() if key != "spectrum"}

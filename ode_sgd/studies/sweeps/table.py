@@ -10,26 +10,25 @@ from numpy.typing import NDArray
 
 from ode_sgd.analysis.selection import Selection
 from ode_sgd.core.errors import StorageError
+from ode_sgd.core.measure import NO_FILE, Measure, Measured
+from ode_sgd.core.run import Observable, Run
 from ode_sgd.storage.hdf5 import load
 from ode_sgd.storage.stack import Column, read_stack
 from ode_sgd.storage.sweep_folder import SweepFolder
 from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.sweeps.agreements import AGREEMENT, NUMBERS, OUTCOME, WORDS, Judgement, judged
-from ode_sgd.studies.sweeps.axes import SGD
-from ode_sgd.studies.sweeps.columns import NO_FILE, Measure, Run
-from ode_sgd.studies.sweeps.partition import Plan
+from ode_sgd.studies.sweeps.partition import Partition
 from ode_sgd.studies.sweeps.stack import (
-    RESOLUTION_ATTRIBUTES,
     SECONDS_ATTRIBUTES,
     STATUS,
     STATUS_ATTRIBUTES,
     Computed,
     columns_of,
     flag_attributes,
+    resolution_attributes,
     value_columns,
 )
 from ode_sgd.studies.sweeps.sweep import Sweep, run_identity
-from ode_sgd.teacher_student.trajectory import Trajectory
 
 
 class Table:
@@ -39,19 +38,23 @@ class Table:
     ----------
     sweep : Sweep
     folder : SweepFolder
-    plan : Plan
+    partition : Partition
     measures : sequence of Measure
     """
 
-    def __init__(self, sweep: Sweep, folder: SweepFolder, plan: Plan, measures: Sequence[Measure]) -> None:
-        self._sweep, self._folder, self._plan, self._measures = sweep, folder, plan, measures
+    def __init__(self, sweep: Sweep, folder: SweepFolder, partition: Partition, measures: Sequence[Measure]) -> None:
+        self._sweep, self._folder, self._partition, self._measures = sweep, folder, partition, measures
         count = len(sweep)
         self.numbers: dict[str, NDArray[Any]] = {
             "status": np.full(count, STATUS.index("missing"), dtype=np.int8),
             "seconds": np.full(count, np.nan),
             "resolution": np.full(count, np.nan),
         }
-        texts = {"status": STATUS_ATTRIBUTES, "seconds": SECONDS_ATTRIBUTES, "resolution": RESOLUTION_ATTRIBUTES}
+        texts = {
+            "status": STATUS_ATTRIBUTES,
+            "seconds": SECONDS_ATTRIBUTES,
+            "resolution": resolution_attributes(sweep.model),
+        }
         for measure in measures:
             outcome, words = measure.outcome_column, measure.words
             self.numbers |= {name: np.full(count, np.nan) for name in measure.columns}
@@ -90,12 +93,22 @@ class Table:
             if not failure.stored and run < len(self._sweep):
                 self._without_file(run, "failed")
         present = self._folder.present()
-        for number in range(len(self._plan)):
-            item = self._plan.item(number)
+        for number in range(len(self._partition)):
+            item = self._partition.item(number)
             if Path(item.path).name in present:
                 yield self._noted(Path(item.path), item.runs)
         for run in self._folder.retried_runs():
             yield self._noted(self._folder.retried(run), (run,))
+
+    def contents(self) -> Iterator[dict[str, Column]]:
+        """The columns of file after file, to see how large they are."""
+        present = self._folder.present()
+        for number in range(len(self._partition)):
+            path = Path(self._partition.item(number).path)
+            if path.name in present:
+                yield _read(path, self._sweep)
+        for run in self._folder.retried_runs():
+            yield _read(self._folder.retried(run), self._sweep)
 
     def _without_file(self, run: int, word: str) -> None:
         assert word in NO_FILE
@@ -119,8 +132,8 @@ class Table:
 
     def _measure(self, study: Study, columns: Mapping[str, Column], row: int, run: int) -> None:
         """Note all measurements of a row."""
-        ode = trajectory_of(study, columns, row)
-        measured = Run(ode, functools.partial(_judgement, study, columns, row, ode))
+        theory = run_of(study, columns, row)
+        measured = Measured(theory, functools.partial(_judgement, study, columns, row, theory))
         for measure in self._measures:
             outcome, numbers = measure.measure(measured)
             self.numbers[measure.outcome_column][run] = measure.words.index(outcome)
@@ -146,34 +159,33 @@ def _read(path: Path, sweep: Sweep) -> dict[str, Column]:
     return columns
 
 
-def trajectory_of(study: Study, columns: Mapping[str, Column], row: int, prefix: str = "") -> Trajectory:
-    """The ODE of a row as far as it got, or the simulation; without sectors and last state, which batches lack."""
-    times, reached = columns[f"{prefix}alpha"].values, int(columns[f"{prefix}reached"].values[row])
-
-    def part(name: str) -> NDArray[np.float64]:
-        values = columns[f"{prefix}{name}"].values[row]
-        until = (slice(None), slice(0, reached)) if prefix else slice(0, reached)
-        return np.array(values if name.startswith("T_") else values[until])
-
-    orders = study.integration.moments
+def run_of(study: Study, columns: Mapping[str, Column], row: int, prefix: str = "") -> Run:
+    """The theory of a row as far as it got, or its simulation, from what a file of many runs has of it."""
+    model, other = study.model, study.model.prefix
+    time = f"{prefix}{model.time_name}"
+    times, reached = columns[time].values, int(columns[f"{prefix}reached"].values[row])
+    variables = {model.time_name: Observable(np.array(times[:reached]), (model.time_name,))}
+    for name, column in columns.items():
+        if len(column.dimensions) > 1 and name.startswith(other) == bool(prefix):
+            until = tuple(slice(0, reached) if d == time else slice(None) for d in column.dimensions[1:])
+            inner = tuple(d.removeprefix(prefix) for d in column.dimensions[1:] if d != f"{prefix}replica")
+            variables[name.removeprefix(prefix)] = Observable(np.array(column.values[row][until]), inner)
     status = STATUS[int(columns["status"].values[row])]
-    simulation = study.simulation if prefix else None
-    return Trajectory(
-        problem=study.problem,
-        alpha=np.array(times[:reached]),
-        generalization_error=part("generalization_error"),
-        moments={order: (part(f"Q_{order}"), part(f"R_{order}"), part(f"T_{order}")) for order in orders},
-        method=study.integration.method if simulation is None else simulation.method,
-        status="complete" if reached == times.size else status,
-        resolution=float(columns["resolution"].values[row]) if simulation is None else 0.0,
-        dimension=None if simulation is None else simulation.dimension,
-    )
+    attributes = {
+        "status": "complete" if reached == times.size else status,
+        "resolution": 0.0 if prefix else float(columns["resolution"].values[row]),
+        "method": "",
+        "time_name": model.time_name,
+        "error_name": model.error_name,
+    }
+    return model.restore_from(study.tables, attributes, variables)
 
 
-def _judgement(study: Study, columns: Mapping[str, Column], row: int, ode: Trajectory) -> Judgement:
+def _judgement(study: Study, columns: Mapping[str, Column], row: int, theory: Run) -> Judgement:
     """What was found when the run was computed; files of older versions do not say, and are compared here."""
     if OUTCOME in columns:
         ratio, error = (float(columns[name].values[row]) for name in NUMBERS)
         return Judgement(WORDS[int(columns[OUTCOME].values[row])], ratio, error)
-    simulated = f"{SGD}reached" in columns and columns[f"{SGD}reached"].values[row]
-    return judged([ode, trajectory_of(study, columns, row, SGD)] if simulated else [ode])
+    prefix = study.model.prefix
+    simulated = f"{prefix}reached" in columns and columns[f"{prefix}reached"].values[row]
+    return judged(study.model, [theory, run_of(study, columns, row, prefix)] if simulated else [theory])

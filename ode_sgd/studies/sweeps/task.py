@@ -15,7 +15,7 @@ from ode_sgd.storage.hdf5 import image
 from ode_sgd.storage.sweep_folder import RAISED, STORAGE, Failure, SweepFolder, holds, make_parent
 from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.sweeps.agreements import AGREEMENT, judged
-from ode_sgd.studies.sweeps.compute import batched, check_interrupted, integrate_alike, trajectories
+from ode_sgd.studies.sweeps.compute import batched, check_interrupted, computed, theory_alike
 from ode_sgd.studies.sweeps.partition import PROBED, Item
 from ode_sgd.studies.sweeps.stack import Computed, batch_image
 from ode_sgd.studies.sweeps.sweep import SCHEMA, SWEEP, Sweep, run_identity
@@ -104,19 +104,19 @@ def _prepare(sweep: Sweep, path: Path, attempts: Sequence[_Attempt], check: Call
 
 def _compute(attempts: Sequence[_Attempt], folder: SweepFolder, check: Callable[[], None]) -> None:
     """Fill in results and failures."""
-    ready = [attempt for attempt in attempts if attempt.study is not None]
-    together = [attempt for attempt in ready if attempt.study is not None and batched(attempt.study)]
+    readable = [attempt for attempt in attempts if attempt.study is not None]
+    together = [attempt for attempt in readable if attempt.study is not None and batched(attempt.study)]
     if len(together) > 1 and _computed_together(together):
-        ready = [attempt for attempt in ready if attempt.result is None]
-    for attempt in ready:
+        readable = [attempt for attempt in readable if attempt.result is None]
+    for attempt in readable:
         _try(attempt, functools.partial(_alone, attempt, folder, check), check)
 
 
 def _computed_together(attempts: Sequence[_Attempt]) -> bool:
-    """Whether all went through the batch integrator; if it raises, each is tried by itself, to find out which."""
+    """Whether all were computed side by side; if that raises, each is tried by itself, to find out which."""
     began = time.perf_counter()
     try:
-        results = integrate_alike([attempt.study for attempt in attempts if attempt.study is not None])
+        results = theory_alike([attempt.study for attempt in attempts if attempt.study is not None])
     except Exception:
         return False
     check_interrupted(results)
@@ -134,14 +134,14 @@ def _alone(attempt: _Attempt, folder: SweepFolder, check: Callable[[], None]) ->
     study, checkpoint = attempt.study, None
     assert study is not None
     began = time.perf_counter()
-    if study.simulation is not None:
+    if study.simulates:
         path = folder.checkpoint(attempt.run)
         make_parent(path)
         checkpoint = Checkpoint(path)
-    found = trajectories(study, checkpoint, lambda stage, fraction: check())
+    found = computed(study, checkpoint, lambda stage, fraction: check())
     check_interrupted(found)
     seconds = time.perf_counter() - began
-    agreement = None if study.simulation is None else judged(found)
+    agreement = judged(study.model, found) if study.simulates else None
     attempt.result = Computed(attempt.run, attempt.values, study, found, seconds, agreement)
 
 
@@ -196,7 +196,7 @@ def _store(sweep: Sweep, folder: SweepFolder, path: Path, attempts: Sequence[_At
     """
     results = [attempt.result for attempt in attempts if attempt.result is not None]
     for attempt in attempts:
-        early = attempt.result and next((r for r in attempt.result.trajectories if r.status != "complete"), None)
+        early = attempt.result and next((r for r in attempt.result.runs if r.status != "complete"), None)
         if early:
             attempt.failure = _failure(attempt, early.status, early.message)
     present, problem = False, ""
@@ -262,7 +262,7 @@ def _image(sweep: Sweep, results: Sequence[Computed], *, whole: bool) -> memoryv
     if result.agreement is not None:
         facts[AGREEMENT] = result.agreement.facts()
     config: Mapping[str, Any] = {**result.study.config, SWEEP: facts}
-    return image(*result.trajectories, config=config)
+    return image(*result.runs, config=config)
 
 
 def _written(folder: SweepFolder, path: Path, data: Any) -> bool:

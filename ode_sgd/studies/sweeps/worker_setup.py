@@ -1,4 +1,4 @@
-"""Makes a worker of this machine ready for work: imported by it, or by the process that it is forked from.
+"""Prepares a worker of this machine for work: imported by it, or by the process that it is forked from.
 
 Everything that a worker needs is loaded, so that what is forked has it at once. And it hears neither Ctrl-C nor the
 hangup of a terminal, which go to all processes of a command: the driver decides what becomes of that, and ends the
@@ -11,8 +11,9 @@ import signal
 import threading
 
 from ode_sgd.core.interruption import TO_ALL
+from ode_sgd.core.registry import DEFAULT, MODELS
 
-LOADED = ("distributed.nanny", "ode_sgd.studies.sweeps.dispatch")
+LOADED = ("distributed.nanny", "ode_sgd.studies.sweeps.dispatch", MODELS[DEFAULT].partition(":")[0])
 
 
 def _load() -> None:

@@ -1,4 +1,4 @@
-"""Names of all that `collect` can measure: name of a measurement -> its columns -> what they are."""
+"""Names of all that is measured on a run of a sweep: name of a measurement -> its columns -> what they are."""
 
 CATALOGUE = {
     "final_error": {"final_error": "eps_g of the ODE at the last time reached"},
@@ -31,14 +31,5 @@ CATALOGUE = {
     "theory_escape": {
         "theory_escape_rate": "rate at which the students part at the saddle of the run's branch, from theory"
     },
-    "agreement": {
-        "error_ratio": "ratio of eps_g, mean over replicas to ODE, at the time at which it is furthest from 1",
-        "error_ratio_error": "standard error of that ratio; none where it is a bound (one side below its resolution)",
-    },
 }
-NAMES = tuple(name for columns in CATALOGUE.values() for name in columns)
-
-
-def outcome_column(measurement: str) -> str:
-    """The column that says how it went with a measurement."""
-    return f"{measurement}_outcome"
+COLUMNS = {name: text for columns in CATALOGUE.values() for name, text in columns.items()}

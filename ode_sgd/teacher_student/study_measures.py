@@ -4,43 +4,31 @@ What is measured together shares one column of outcomes: a word for every run, t
 """
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 
 import numpy as np
 
 from ode_sgd.analysis.floor import floor_of
 from ode_sgd.analysis.plateau import FEWEST_TIMES, OUTCOMES, Plateau, PlateauSearch, find_plateaus, longest
 from ode_sgd.analysis.power_law import fit_power_law
-from ode_sgd.analysis.selection import FOUND
 from ode_sgd.core.errors import InvalidProblem
-from ode_sgd.studies.sweeps.agreements import WORDS, Judgement
-from ode_sgd.studies.sweeps.catalogue import CATALOGUE, outcome_column
+from ode_sgd.core.measure import BELOW, FOUND, Found, Measure, Measured
 from ode_sgd.teacher_student.findings.escape import fit_escape
 from ode_sgd.teacher_student.findings.half_height import OUTCOMES as HALF_OUTCOMES
 from ode_sgd.teacher_student.findings.half_height import HalfHeight, HalfHeightSearch, left_saddle, search_half_height
 from ode_sgd.teacher_student.findings.saddle_of_run import start_of_theory
+from ode_sgd.teacher_student.study_columns import CATALOGUE
 from ode_sgd.teacher_student.theory.escape import escape_rate
 from ode_sgd.teacher_student.trajectory import Trajectory
 
-NO_FILE = ("failed", "missing")  # the last outcomes of everything: the words of `status` for such runs
-FEW_TIMES, EARLY, NO_SADDLE, BELOW = "too_few_times", "ended_early", "no_saddle", "below_resolution"
-Found = tuple[str, tuple[float, ...]]  # an outcome, and the numbers if there are any
+FEW_TIMES, EARLY, NO_SADDLE = "too_few_times", "ended_early", "no_saddle"
 
 
-class Run:
-    """One run as it is measured: the ODE as far as it got, and what several measurements share.
+class Observed:
+    """The ODE of a run as far as it got, and what several measurements share."""
 
-    Parameters
-    ----------
-    ode : Trajectory
-    judge : callable
-        What `compare` says of it.
-    """
-
-    def __init__(self, ode: Trajectory, judge: Callable[[], Judgement]) -> None:
+    def __init__(self, ode: Trajectory) -> None:
         self.ode = ode
-        self._judge = judge
 
     @functools.cached_property
     def plateaus(self) -> PlateauSearch | None:
@@ -64,73 +52,36 @@ class Run:
         """Its numbers."""
         return self.halves.half_height
 
-    @functools.cached_property
-    def agreement(self) -> Judgement:
-        """What `compare` says."""
-        return self._judge()
-
     @property
     def resolved(self) -> bool:
         """Whether the last eps_g is above its rounding."""
         return bool(self.ode.generalization_error[-1] > self.ode.resolution)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
-    """Columns that are found together.
-
-    Attributes
-    ----------
-    name : str
-        The column of outcomes is called `name`_outcome.
-    columns : mapping
-        Name of a column -> what it is.
-    outcomes : tuple of str
-        Words that `measure` gives, without those for runs that have no file.
-    measure : callable
-        Run -> outcome, and the numbers in the order of the columns; none of them: the run has none.
-    """
-
-    name: str
-    columns: Mapping[str, str]
-    outcomes: tuple[str, ...]
-    measure: Callable[[Run], Found]
-
-    @property
-    def outcome_column(self) -> str:
-        """Its name."""
-        return outcome_column(self.name)
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """Of the column of outcomes, in the order of its codes."""
-        return (*self.outcomes, *NO_FILE)
-
-
-def _final(run: Run) -> Found:
+def _final(run: Observed) -> Found:
     return (FOUND, (float(run.ode.generalization_error[-1]),)) if run.resolved else (BELOW, ())
 
 
-def _plateau(run: Run) -> Found:
+def _plateau(run: Observed) -> Found:
     if run.plateaus is None:
         return FEW_TIMES, ()
     found = run.plateau
     return run.plateaus.outcome, () if found is None else (found.start, found.end, found.length, found.height)
 
 
-def _half_height(run: Run) -> Found:
+def _half_height(run: Observed) -> Found:
     outcome = run.halves.outcome
     if run.half is not None and outcome == FOUND:
         return FOUND, (run.half.time,)
     return (EARLY if outcome == "not_reached" and run.ode.status != "complete" else outcome), ()
 
 
-def _saddle(run: Run) -> Found:
+def _saddle(run: Observed) -> Found:
     half = run.half
     return (NO_SADDLE, ()) if half is None else (FOUND, (half.height, half.within))
 
 
-def _escape(run: Run) -> Found:
+def _escape(run: Observed) -> Found:
     """The rate after the plateau, or where there is none between the saddle's height and half of it.
 
     In both stretches the students come close to each other and part again, and that is all that `fit_escape` asks of a
@@ -145,7 +96,7 @@ def _escape(run: Run) -> Found:
     return ("no_window", ()) if fit is None else (FOUND, (fit.rate, fit.error, *fit.window))
 
 
-def _passage(run: Run) -> Plateau | None:
+def _passage(run: Observed) -> Plateau | None:
     """Where the run passes the saddle's height, from there to half-way down, None if it does not."""
     half = run.half
     if half is None or not half.reached or not half.entered < half.time:
@@ -161,7 +112,7 @@ def _passage(run: Run) -> Plateau | None:
     )
 
 
-def _exponent(run: Run) -> Found:
+def _exponent(run: Observed) -> Found:
     """After the last plateau and half of the saddle's height: before that, a power law is that of the start."""
     after = left_saddle(run.ode, run.halves)
     if np.isnan(after):
@@ -170,7 +121,7 @@ def _exponent(run: Run) -> Found:
     return ("no_window", ()) if fit is None else (FOUND, (fit.exponent, fit.error, *fit.window))
 
 
-def _floor(run: Run) -> Found:
+def _floor(run: Observed) -> Found:
     level = floor_of(run.ode) if run.ode.status == "complete" else 0.0
     if level > 0.0:
         unsure = run.plateaus is not None and run.plateaus.outcome == "not_left"
@@ -180,12 +131,7 @@ def _floor(run: Run) -> Found:
     return ("moving" if run.resolved else BELOW), ()
 
 
-def _agreement(run: Run) -> Found:
-    judgement = run.agreement
-    return judgement.outcome, judgement.numbers if np.isfinite(judgement.ratio) else ()
-
-
-def _theory(run: Run) -> Found:
+def _theory(run: Observed) -> Found:
     if run.half is None:
         return NO_SADDLE, ()
     try:
@@ -194,11 +140,13 @@ def _theory(run: Run) -> Found:
         return NO_SADDLE, ()
 
 
-def _measure(name: str, outcomes: tuple[str, ...], measure: Callable[[Run], Found]) -> Measure:
+def _measure(name: str, outcomes: tuple[str, ...], found: Callable[[Observed], Found]) -> Measure:
+    def measure(measured: Measured) -> Found:
+        return found(measured.shared("observed", Observed))
+
     return Measure(name=name, columns=CATALOGUE[name], outcomes=outcomes, measure=measure)
 
 
-AGREEMENT = _measure("agreement", WORDS, _agreement)  # of sweeps that simulate
 THEORY = _measure("theory_escape", (FOUND, NO_SADDLE), _theory)  # only if asked for: it takes as long as all others
 MEASURES = (
     _measure("final_error", (FOUND, BELOW), _final),
@@ -211,9 +159,9 @@ MEASURES = (
 )
 
 
-def measures_of(columns: Iterable[str] | None, *, simulated: bool) -> tuple[Measure, ...]:
-    """The measurements that these columns come from; None: all but theory's, and what `compare` says if it can."""
+def measures_of(columns: Collection[str] | None) -> tuple[Measure, ...]:
+    """The measurements that these columns come from; None: all but theory's."""
     if columns is None:
-        return (*MEASURES, AGREEMENT) if simulated else MEASURES
+        return MEASURES
     wanted = set(columns)
-    return tuple(measure for measure in (*MEASURES, THEORY, AGREEMENT) if not wanted.isdisjoint(measure.columns))
+    return tuple(measure for measure in (*MEASURES, THEORY) if not wanted.isdisjoint(measure.columns))

@@ -1,0 +1,72 @@
+"""What is said and shown of the runs of a model: by the model itself, or as it is done for all of them."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from ode_sgd.core.errors import ComparisonError, InvalidProblem
+from ode_sgd.core.model import Model, Target
+from ode_sgd.core.registry import find_model, registered
+from ode_sgd.core.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ode_sgd.analysis.agreement import Agreement
+
+
+def compared(model: Model, theory: Run, simulation: Run) -> "tuple[Agreement | None, str]":
+    """The agreement of theory and simulation, or None and why there is none."""
+    found = model.compare(theory, simulation)
+    if found is not None:
+        return found
+    from ode_sgd.analysis.agreement import compare_if_possible  # brings SciPy, which no run needs
+
+    return compare_if_possible(theory, simulation)
+
+
+def agreement_of(model: Model, theory: Run, simulation: Run) -> "Agreement":
+    """As `compared`; ComparisonError where there is none."""
+    from ode_sgd.analysis.agreement import compare
+
+    found = model.compare(theory, simulation)
+    if found is None:
+        return compare(theory, simulation)
+    agreement, reason = found
+    if agreement is None:
+        raise ComparisonError(reason)
+    return agreement  # type: ignore[no-any-return]
+
+
+class PlainModel(Model):
+    """The model of runs whose own is not at hand: all that is known of them is what their files say."""
+
+    tables: ClassVar[Mapping[str, Target | Mapping[str, Target]]] = {}
+
+    def __init__(self, name: str) -> None:
+        self.name = name  # type: ignore[misc]
+
+
+def model_of(run: Run, given: str | None = None) -> Model:
+    """The model of a run from a file: what the user names, or a registered one; no code that the file names is run.
+
+    Raises
+    ------
+    InvalidProblem
+        If the user names none, or one of another name.
+    """
+    if given is None:
+        return find_model(run.model) if run.model in registered() else PlainModel(run.model)
+    model = find_model(given)
+    if model.name != run.model:
+        raise InvalidProblem(f"--model {given} is the model {model.name}, but the file is of the model {run.model}")
+    return model
+
+
+def figure_of(model: Model, theory: Run | None, simulation: Run | None, *, analysis: bool = False) -> "Figure":
+    """The figure of a study, or of its analysis."""
+    found = model.figure(theory, simulation, analysis=analysis)
+    if found is not None:
+        return found
+    from ode_sgd.analysis.plots import analysis_figure, run_figure
+
+    return (analysis_figure if analysis else run_figure)(theory, simulation)
