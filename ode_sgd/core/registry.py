@@ -23,6 +23,7 @@ MODELS = {DEFAULT: "ode_sgd.teacher_student.study_model:TeacherStudent"}
 GROUP = "ode_sgd.models"  # entry points of other distributions
 FILE = re.compile(r"(.+\.py)\s*:\s*(\w+)")
 MODULE = re.compile(r"([A-Za-z_][\w.]*)\s*:\s*(\w+)")
+TAKEN = ("model", "sweep", "collect")  # what stands at the top of study files and sweep files besides tables
 NEEDED = ("name", "tables", "theory")
 FORMS = 'give a name, "path/file.py:Class" or "module:Class"'
 
@@ -156,6 +157,8 @@ def _malformed(model: Any) -> str:
     if not (isinstance(model.tables, Mapping) and model.tables):
         return f"tables = {shown(model.tables)}; give a dictionary: name of a table -> callable"
     for table, target in model.tables.items():
+        if not isinstance(table, str) or "." in table or table in TAKEN:
+            return f"tables has {shown(table)}; give texts without a point, other than {', '.join(TAKEN)}"
         several = list(target.values()) if isinstance(target, Mapping) else [target]
         if not (several and all(map(callable, several))):
             return f"tables[{table!r}] = {shown(target)}; give a callable, or several by `kind`"

@@ -292,6 +292,7 @@ def faults_of(text):
         ("models/poor.py:Poor", "Poor in {}/models/poor.py lacks name, theory"),
         ("models/poor.py:Other", "poor.py is not derived from ode_sgd.Model and lacks name, tables; a model needs"),
         ("models/poor.py:Odd", "Odd in {}/models/poor.py: tables['a'] = 3; give a callable, or several by `kind`"),
+        ("models/poor.py:Taken", "tables has 'sweep'; give texts without a point, other than model, sweep, collect"),
         ("models/poor.py:Asks", "Asks() in {}/models/poor.py raised TypeError"),
         ("no_such_module:Model", "no_such_module cannot be imported"),
     ],
@@ -303,6 +304,7 @@ def test_bad_models_are_told(folder, given, told):
         "class Poor(ode_sgd.Model):\n    tables = {'a': dict}\n"
         "class Other:\n    def theory(self, tables, progress): ...\n"
         "class Odd(Poor):\n    name = 'odd'\n    tables = {'a': 3}\n    theory = print\n"
+        "class Taken(Odd):\n    tables = {'sweep': dict}\n"
         "class Asks(Odd):\n    tables = {'a': dict}\n    def __init__(self, more): ...\n"
     )
     (fault,) = faults_of(STUDY.replace("models/langevin.py:Langevin", given))
