@@ -22,6 +22,7 @@ from ode_sgd.teacher_student.integration.scipy_methods import flat_right_hand_si
 from ode_sgd.teacher_student.integration.sector_system import SectorSystem, initial_state, sector_system
 from ode_sgd.teacher_student.kernels.sectors import layout
 from ode_sgd.teacher_student.kernels.sectors.drift import right_hand_side
+from ode_sgd.teacher_student.model.activation import Activation
 
 RTOL = 1e-6
 
@@ -31,18 +32,18 @@ def eps_g(problem: Problem, system: SectorSystem, state: Array) -> float:
     Q, R = layout.unpack(state @ system.variance, problem.student_units, problem.teacher_units)
     C = np.block([[Q, R], [R.T, system.T]])
     size = np.sqrt(1.0 + np.diag(C))
-    return float(system.a @ np.arcsin(C / np.outer(size, size)) @ system.a / np.pi)
+    return float(system.signed_weights @ np.arcsin(C / np.outer(size, size)) @ system.signed_weights / np.pi)
 
 
 def euler(activation: str = "erf") -> Callable[..., None]:
     """Explicit Euler with a fixed step, compiled, the loop included; it advances the state in place."""
-    evaluate = right_hand_side(activation)
+    evaluate = right_hand_side(Activation(activation))
 
     @kernel(f"euler-{activation}", inline=True)
-    def advance(state, t, T, a, noise_variance, variance, rate, noise, step, steps):  # type: ignore[no-untyped-def]
+    def advance(state, t, T, a, noise_variance, variance, factors, step, steps):  # type: ignore[no-untyped-def]
         out = np.empty_like(state)
         for _ in range(steps):
-            evaluate(state, t, T, a, noise_variance, variance, rate, noise, out)
+            evaluate(state, t, T, a, noise_variance, variance, factors, out)
             for row in range(state.shape[0]):
                 for k in range(state.shape[1]):
                     state[row, k] += step * out[row, k]
@@ -55,23 +56,23 @@ def euler_run(
 ) -> tuple[float, float]:
     """Least seconds and the last eps_g of Euler to alpha, after compilation."""
     advance, system = euler(problem.activation), sector_system(problem, start)
-    advance(initial_state(start), *system, step, 1)
+    advance(initial_state(start), *system.arrays, step, 1)
     seconds = []
     for _ in range(repeats):
         state = initial_state(start)
         began = time.process_time()
-        advance(state, *system, step, round(alpha / step))
+        advance(state, *system.arrays, step, round(alpha / step))
         seconds.append(time.process_time() - began)
     return min(seconds), eps_g(problem, system, state)
 
 
 def banded(system: SectorSystem, shape: tuple[int, ...]) -> Callable[[float, Array], Array]:
     """The right-hand side with sectors first, so that the blocks of the Jacobian make a band of width 2 p - 1."""
-    evaluate, state, out = right_hand_side("erf"), np.empty(shape), np.empty(shape)
+    evaluate, state, out = right_hand_side(Activation("erf")), np.empty(shape), np.empty(shape)
 
     def function(alpha: float, y: Array) -> Array:
         state[:] = y.reshape(shape[::-1]).T
-        evaluate(state, *system, out)
+        evaluate(state, *system.arrays, out)
         return np.array(out.T).reshape(-1)
 
     return function
@@ -84,7 +85,7 @@ def scipy_run(method: str, L: int, alpha: float, limit: float) -> dict[str, Any]
     system, state = sector_system(problem, start), initial_state(start)
     name, _, variant = method.partition("-")
     shape, options = state.shape, {"rtol": RTOL, "atol": RTOL / 100.0}
-    function, y = flat_right_hand_side("erf", system, shape), state.reshape(-1)
+    function, y = flat_right_hand_side(Activation("erf"), system, shape), state.reshape(-1)
     if variant == "banded":
         function, y = banded(system, shape), np.array(state.T).reshape(-1)
         options |= {"lband": shape[0] - 1, "uband": shape[0] - 1}

@@ -20,10 +20,11 @@ from common import emit, error_of, problem_of, random_start, sections, timed
 from ode_sgd import OrderParameters, Problem, Spectrum, integrate, integrate_batch
 from ode_sgd.core import check
 from ode_sgd.teacher_student.integration import rosenbrock
-from ode_sgd.teacher_student.integration.nodes import Compression
+from ode_sgd.teacher_student.integration.nodes import SpectrumNodes
 from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system
 from ode_sgd.teacher_student.integration.solution import Request
 from ode_sgd.teacher_student.kernels.sectors.drift import right_hand_side
+from ode_sgd.teacher_student.model.activation import Activation
 
 STIFF = 1000  # eigenvalues of the standard stiff problem
 WINDOW = 60.0  # alpha over which SciPy's methods are timed
@@ -52,8 +53,8 @@ def compare_rivals() -> None:
     problem = problem_of(STIFF)
     start = random_start(problem)
     system, state = sector_system(problem, start), initial_state(start)
-    evaluate, out = right_hand_side("erf"), np.empty_like(state)
-    emit("right-hand side L=1000", ours_s=timed(lambda: evaluate(state, *system, out), 3000).least)
+    evaluate, out = right_hand_side(Activation("erf")), np.empty_like(state)
+    emit("right-hand side L=1000", ours_s=timed(lambda: evaluate(state, *system.arrays, out), 3000).least)
     ours, errors = _ours_to(problem, start, (WINDOW, 1e3, 1e6))
     exact = integrate(problem, start, [0.0, WINDOW], nodes=None, rtol=1e-11).generalization_error[-1]
     for method in ("RK45", "DOP853", "LSODA", "LSODA-banded", "BDF"):
@@ -244,10 +245,12 @@ def _million() -> None:
 def _solve_seconds(problem: Problem, start: OrderParameters, alpha: float, nodes: int) -> float:
     """Seconds of the solve on the nodes alone, without finding them."""
     system, state = sector_system(problem, start), initial_state(start)
-    reduced = Compression(problem, system, state, (0, 1, 2), nodes).on(nodes)
+    reduced = SpectrumNodes(system, state, (0, 1, 2), nodes).on(nodes)
     grid = check.times(alpha)
-    request = Request(alpha=grid, weights=reduced.weights, order_one=1, keep_sectors=False, rtol=rivals.RTOL, atol=0.0)
-    return timed(lambda: rosenbrock.solve(problem, reduced.system, reduced.state, request, lambda alpha: None), 5).least
+    request = Request(
+        alpha=grid, orders=(0, 1, 2), weights=reduced.weights, keep_sectors=False, rtol=rivals.RTOL, atol=0.0
+    )
+    return timed(lambda: rosenbrock.solve(reduced.system, reduced.state, request, lambda alpha: None), 5).least
 
 
 def _smooth_start(problem: Problem) -> OrderParameters:

@@ -18,7 +18,7 @@ LONG = (1000, 10_000, 100_000, 1_000_000)
 def dense_rate(problem: ode_sgd.Problem, saddle: ode_sgd.OrderParameters) -> float:
     """Largest real part of the eigenvalues of the dense Jacobian, by central differences of the right-hand side."""
     state, system = initial_state(saddle), sector_system(problem, saddle)
-    function = flat_right_hand_side(problem.activation, system, state.shape)
+    function = flat_right_hand_side(problem.g, system, state.shape)
     flat, step = state.reshape(-1).copy(), 1e-6
     columns = [
         (function(0.0, flat + e).copy() - function(0.0, flat - e)) / (2.0 * step) for e in step * np.eye(flat.size)

@@ -42,7 +42,7 @@ def scipy_method(problem: Problem, start: OrderParameters, method: str, rtol: fl
     accurate.
     """
     system, state = sector_system(problem, start), initial_state(start)
-    function = flat_right_hand_side(problem.activation, system, state.shape)
+    function = flat_right_hand_side(problem.g, system, state.shape)
     options = {"rtol": rtol, "atol": rtol / 100.0, "method": method}
     spent = timed(lambda: solve_ivp(function, (0.0, GRID[-1]), state.reshape(-1), **options), 2).least
     y, values = state.reshape(-1), [rivals.eps_g(problem, system, state)]
@@ -55,12 +55,12 @@ def scipy_method(problem: Problem, start: OrderParameters, method: str, rtol: fl
 def euler(problem: Problem, start: OrderParameters, step: float) -> tuple[float, Array]:
     """Fixed-step Euler, compiled."""
     advance, system = rivals.euler(problem.activation), sector_system(problem, start)
-    advance(initial_state(start), *system, step, 1)
+    advance(initial_state(start), *system.arrays, step, 1)
     state = initial_state(start)
     values = [rivals.eps_g(problem, system, state)]
     began = time.process_time()
     for begin, end in pairwise(GRID):
-        advance(state, *system, step, round((end - begin) / step))
+        advance(state, *system.arrays, step, round((end - begin) / step))
         values.append(rivals.eps_g(problem, system, state))
     return time.process_time() - began, np.array(values)
 

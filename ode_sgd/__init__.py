@@ -14,6 +14,7 @@ _HOME = {
     "Tables": "ode_sgd.core.model",
     "find_model": "ode_sgd.core.registry",
     "Problem": "ode_sgd.teacher_student.model.problem",
+    "Activation": "ode_sgd.teacher_student.model.activation",
     "OrderParameters": "ode_sgd.teacher_student.model.order_parameters",
     "integrate": "ode_sgd.teacher_student.integration.integrate",
     "integrate_batch": "ode_sgd.teacher_student.integration.integrate_batch",
@@ -123,6 +124,7 @@ if TYPE_CHECKING:
     from ode_sgd.teacher_student.findings.specialisation import specialisation as specialisation
     from ode_sgd.teacher_student.integration.integrate import integrate as integrate
     from ode_sgd.teacher_student.integration.integrate_batch import integrate_batch as integrate_batch
+    from ode_sgd.teacher_student.model.activation import Activation as Activation
     from ode_sgd.teacher_student.model.order_parameters import OrderParameters as OrderParameters
     from ode_sgd.teacher_student.model.problem import Problem as Problem
     from ode_sgd.teacher_student.simulation.simulate import simulate as simulate

@@ -40,27 +40,6 @@ PUBLIC = {
     ("ode_sgd/teacher_student/findings/findings.py", "rest"): "the name that Findings.final_level had; scripts use it",
 }
 
-# TEMPORARY: names and functions that are being replaced while this is written. To be emptied.
-NAMES_UNTIL_REPLACED = {
-    ("ode_sgd/teacher_student/integration/nodes.py", "Compression"),
-    ("ode_sgd/teacher_student/kernels/integration/many_in_turn.py", "rosenbrock_batch"),
-    ("ode_sgd/teacher_student/kernels/integration/many_side_by_side.py", "_seat"),
-    ("ode_sgd/teacher_student/kernels/integration/many_side_by_side.py", "_ready"),
-    ("ode_sgd/teacher_student/kernels/integration/many_side_by_side.py", "_fill"),
-    ("ode_sgd/teacher_student/kernels/integration/many_side_by_side.py", "batch_lanes"),
-    ("ode_sgd/teacher_student/kernels/sectors/eigenbasis.py", "fill"),
-    ("ode_sgd/teacher_student/kernels/sectors/generated_block.py", "lanes"),
-    ("ode_sgd/teacher_student/kernels/simulation/chain_code.py", "lanes"),
-    ("ode_sgd/teacher_student/simulation/chain.py", "_lanes"),
-    ("ode_sgd/teacher_student/simulation/replicas.py", "Plan"),
-    ("ode_sgd/teacher_student/simulation/replicas.py", "plan"),
-    ("ode_sgd/teacher_student/simulation/simulate.py", "_plan"),
-}
-LONG_UNTIL_REPLACED = {
-    "ode_sgd/teacher_student/kernels/integration/many_side_by_side.py:advance",
-    "ode_sgd/teacher_student/kernels/sectors/eigenbasis.py:turn_derivatives",
-}
-
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -106,7 +85,7 @@ def test_files_are_short():
 
 def test_functions_are_short():
     found = set().union(*map(long_functions, (*PACKAGE, *TESTS)))
-    assert found - LONG_UNTIL_REPLACED == TABLES
+    assert found == TABLES
 
 
 def test_a_long_function_is_found(tmp_path):
@@ -202,11 +181,11 @@ def translated(path: Path) -> set[str]:
 
 def test_names_need_no_translation():
     found = {(short(path), name) for path in (*PACKAGE, *TESTS) for name in translated(path)}
-    found -= NAMES_UNTIL_REPLACED | set(PUBLIC)
+    found -= set(PUBLIC)
     assert {(path, name): NAMES[name.strip("_").lower()] for path, name in found} == {}  # what to call it
 
 
-@pytest.mark.parametrize("listed", [*PUBLIC, *sorted(NAMES_UNTIL_REPLACED)], ids=lambda listed: listed[1])
+@pytest.mark.parametrize("listed", PUBLIC, ids=lambda listed: listed[1])
 def test_exceptions_are_still_there(listed):
     """One that is gone leaves the list."""
     path, name = listed

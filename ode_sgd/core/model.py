@@ -6,6 +6,7 @@ Study files, sweeps and the command line talk to a Model and know nothing else o
 import inspect
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -87,6 +88,8 @@ class Model:
     shape_keys : collection of str or None
         Dotted names of keys, such as "integration.alpha", on which the shapes of a run's arrays depend: runs of a sweep
         that agree in these may share a file. None: all keys but seeds.
+    file_keys : collection of str
+        Dotted names of keys whose values may name files, see `located`.
     arrays : sequence of str
         Names of arrays of a run, for messages.
     columns : mapping
@@ -115,6 +118,7 @@ class Model:
     error_label: str = "error"
     time_label: str = "time"
     shape_keys: Collection[str] | None = None
+    file_keys: Collection[str] = ()
     arrays: Sequence[str] = ()
     columns: ClassVar[Mapping[str, str]] = {"final_error": "error of the theory at the last time reached"}
 
@@ -234,6 +238,21 @@ class Model:
     def faults(self, tables: Tables) -> list[str]:
         """Where tables contradict each other; of those with faults of their own the part is None."""
         return []
+
+    def located(self, name: str, value: Any, folder: Path | None) -> Any:
+        """The value of a key among `file_keys`, as it means the same in every folder and every process.
+
+        A value that names a file counts from `folder`; the file may be run, and what stands for it must say what it
+        holds. None: the value is from a sweep's folder, which has no file run. InvalidProblem for a file with faults.
+        """
+        return value
+
+    def carried(self, values: Sequence[Any]) -> Any:
+        """What this process has loaded for these values of `file_keys`: plain lists and texts for other processes."""
+        return None
+
+    def take(self, carried: Any) -> None:
+        """Load what another process had `carried`."""
 
     # How it is computed.
 

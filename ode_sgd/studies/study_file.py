@@ -15,7 +15,7 @@ from ode_sgd.core.errors import StudyError
 from ode_sgd.core.given import cut, nested
 from ode_sgd.core.model import Model, Tables
 from ode_sgd.studies.tables import Values
-from ode_sgd.studies.validation import MODEL, Validation, chosen_model, with_location
+from ode_sgd.studies.validation import MODEL, Validation, chosen_model, located_values, with_location
 
 LONGEST = 1 << 21  # bytes of a file: a hundred thousand numbers in all their digits
 DOTTED = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++\s*+\.\s*+){20}""")
@@ -99,7 +99,7 @@ def parse_study(
     model = model or chosen_model(data, found)
     if len(found) > before:  # what the tables should be is not known
         raise StudyError(source, found)
-    validation = Validation(data, model, found)
+    validation = Validation(located_values(data, model, folder or Path(), found), model, found)
     tables = validation.tables()
     if validation.faults:
         raise StudyError(source, validation.faults)

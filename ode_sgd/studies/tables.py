@@ -52,9 +52,12 @@ def nearest(name: str, valid: Iterable[str]) -> str | None:
 
 
 def parameters(target: Callable[..., Any]) -> Values:
-    """Keys of a target's table with their defaults, MISSING where there is none."""
-    signature = inspect.signature(target).parameters.values()
-    return {p.name: MISSING if p.default is p.empty else p.default for p in signature}
+    """Keys of a target's table with their defaults, MISSING where there is none.
+
+    An option that the target's LATER names has none to write down: descriptions older than it stay what they were.
+    """
+    signature, later = inspect.signature(target).parameters.values(), getattr(target, "LATER", ())
+    return {p.name: MISSING if p.default is p.empty else None if p.name in later else p.default for p in signature}
 
 
 def with_defaults(valid: Mapping[str, Any], given: Mapping[str, Any]) -> Values:

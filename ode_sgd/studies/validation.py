@@ -12,6 +12,7 @@ from ode_sgd.core.model import Model, Tables
 from ode_sgd.core.registry import DEFAULT, find_model, located
 from ode_sgd.studies.tables import MISSING, MOST, Table, Values, complaint, nearest, parameters, shown, with_defaults
 
+SWEEP = "sweep"  # the table of a sweep file that names what varies
 MODEL = "model"  # the key at the top of a study file that names its model
 Targets = Mapping[str, Callable[..., Any]]
 
@@ -32,6 +33,46 @@ def with_location(data: Mapping[str, Any], folder: Path | None) -> Values:
         return dict(data)
     rest = {name: value for name, value in data.items() if name != MODEL}
     return rest if given.strip() == DEFAULT else {MODEL: located(given, folder), **rest}
+
+
+def located_values(data: Mapping[str, Any], model: Model, folder: Path | None, faults: list[str]) -> Values:
+    """The tables with values that mean the same in every folder, also those of axes; what has faults is left out.
+
+    Paths count from `folder`; None is for what a sweep's folder says, of which no file is run.
+    """
+    result = {name: dict(given) if isinstance(given, Mapping) else given for name, given in data.items()}
+    if isinstance(axes := result.get(SWEEP), dict):
+        axes |= {name: dict(given) for name, given in axes.items() if isinstance(given, Mapping)}
+
+    def located_value(dotted: str, given: Any) -> Any:
+        if isinstance(given, list):
+            return [located_value(dotted, each) for each in given]
+        return model.located(dotted, given, folder)
+
+    for dotted, home, key in _file_values(result, model):
+        try:
+            home[key] = located_value(dotted, home[key])
+        except InvalidProblem as error:
+            faults.append(f"[{dotted.partition('.')[0]}] {error}")
+            del home[key]
+    return result
+
+
+def carried_for(data: Mapping[str, Any], model: Model) -> Any:
+    """What other processes need to have loaded for a study or a sweep of these tables."""
+    found = [home[key] for _, home, key in _file_values(data, model)]
+    return model.carried([one for given in found for one in (given if isinstance(given, list) else [given])])
+
+
+def _file_values(data: Mapping[str, Any], model: Model) -> list[tuple[str, dict[str, Any], str]]:
+    """The dotted name, the table and the key of all values that may name files."""
+    axes = data.get(SWEEP)
+    inner = axes if isinstance(axes, dict) else {}
+    places = []
+    for dotted in model.file_keys:
+        table, _, key = dotted.partition(".")
+        places += [(dotted, data.get(table), key), (dotted, inner, dotted), (dotted, inner.get(table), key)]
+    return [(dotted, home, key) for dotted, home, key in places if isinstance(home, dict) and key in home]
 
 
 def kinds_of(model: Model, table: str) -> Targets | None:

@@ -29,6 +29,7 @@ from ode_sgd.core.model import Model
 from ode_sgd.core.registry import find_model
 from ode_sgd.studies.study_file import Study, load_tables, parse_study, read_study
 from ode_sgd.studies.sweeps.sweep import Sweep
+from ode_sgd.studies.validation import carried_for
 
 NAMED = 4  # shapes that are named one by one
 MOST = 8  # processes: there are not that many kernels
@@ -218,6 +219,7 @@ class _Helpers:
             "number": number,
             "claims": str(self._claims),
             "parent": os.getpid(),
+            "carried": None if given is None or document is None else carried_for(document, given.model),
         }
         home = str(Path(ode_sgd.__file__).parent.parent)
         path = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
@@ -252,6 +254,7 @@ def help_out(order: dict[str, Any]) -> int:
     given: Study | Sweep | None = None
     if document is not None:
         given = Sweep.of_document(document, "sweep") if "sweep" in document else parse_study(document)
+        given.model.take(order["carried"])
     with together.one_of(order["count"], number, Path(order["claims"])), news.heard_by(begun):
         for work in together.in_turn(works(given, order["whole"])):
             with suppress(Exception):

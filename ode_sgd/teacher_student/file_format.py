@@ -9,7 +9,6 @@ No variable repeats a dimension: the two student axes of Q are `student` and `st
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 from ode_sgd.core.errors import StorageError
@@ -36,10 +35,7 @@ class TrajectoryFormat(RunFormat):
         problems = {group: _trajectory(run).problem for group, run in runs.items()}
         first = next(iter(problems.values()))
         canonical = {name: value for name, value in first.canonical.items() if name not in BY_SECTOR}
-        given = {
-            group: {entry.name: getattr(problem, entry.name) for entry in fields(problem) if entry.name != "spectrum"}
-            for group, problem in problems.items()
-        }
+        given = {group: problem.stored for group, problem in problems.items()}
         return json.dumps({"canonical": canonical, "fields": given})
 
     def problem_arrays(self, problem: Any) -> dict[str, Observable]:
@@ -95,7 +91,7 @@ class TrajectoryFormat(RunFormat):
         sectors = named.sectors_of(arrays)
         return Trajectory(
             **others,
-            problem=Problem(spectrum=spectrum, **attributes["problem"].canonical),
+            problem=Problem.of_stored(spectrum, attributes["problem"].canonical),
             alpha=arrays[named.TIME],
             generalization_error=arrays[named.ERROR],
             moments=named.moments_of(arrays),

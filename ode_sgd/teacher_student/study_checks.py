@@ -7,7 +7,7 @@ import numpy as np
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.teacher_student.integration.integrate import checked_nodes
 from ode_sgd.teacher_student.model.problem import Problem
-from ode_sgd.teacher_student.simulation.chain import check_sizes
+from ode_sgd.teacher_student.simulation.methods import chosen_method
 from ode_sgd.teacher_student.study_tables import Integration, RandomStart, Simulation, TypicalStart
 
 
@@ -31,12 +31,12 @@ def simulation_faults(
     sizes = None
     if simulation is not None:
         sizes = _sizes("simulation", problem, simulation.dimension, faults)
-        if sizes is not None and simulation.method == "reduced":
+        if sizes is not None and problem.update_rule.has_steps:
             try:
-                check_sizes(problem, sizes)
+                chosen_method(problem, sizes, simulation.method)
             except InvalidProblem as error:
                 faults.append(f"[simulation] {error}")
-        if problem.gradient_flow:
+        if not problem.update_rule.has_steps:
             faults.append("[problem] gradient_flow = true has no SGD; leave out the table [simulation]")
     drawn = None
     if isinstance(start, RandomStart) and start.dimension is not None:

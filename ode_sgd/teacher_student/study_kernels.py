@@ -11,7 +11,8 @@ from ode_sgd.core.interruption import check_interrupted
 from ode_sgd.core.model import Tables, Values
 from ode_sgd.teacher_student.integration.sector_system import shape_of
 from ode_sgd.teacher_student.simulation.chain import LANES
-from ode_sgd.teacher_student.simulation.simulate import chosen_method, simulate
+from ode_sgd.teacher_student.simulation.methods import chosen_method
+from ode_sgd.teacher_student.simulation.simulate import simulate
 from ode_sgd.teacher_student.study_tables import Simulation
 
 if TYPE_CHECKING:
@@ -62,11 +63,11 @@ def _simulations(model: "TeacherStudent", tables: Tables, settings: Simulation |
     few = shortened(with_parts(tables, simulation=settings))
     problem = tables["problem"]
     sizes = problem.spectrum.sector_dimensions(settings.dimension)
-    lanes = LANES if chosen_method(problem, sizes, settings.method) == "reduced" else LANES[:1]
+    widths = chosen_method(problem, sizes, settings.method).widths
     # Those for 16 take any group from 2 to 16 replicas, those for 32 are taken for 32 only.
     return [
         partial(_simulate, model, few, min(n, settings.replicas))
-        for n in lanes
+        for n in widths
         if settings.replicas >= {16: 2}.get(n, n)
     ]
 

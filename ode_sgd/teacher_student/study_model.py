@@ -1,9 +1,10 @@
-"""The two-layer network of docs/theory.md as a model: what study files, sweeps and the command line talk to."""
+"""The two-layer network of docs/theory as a model: what study files, sweeps and the command line talk to."""
 
 import re
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -17,15 +18,17 @@ from ode_sgd.storage.checkpoint import Checkpoint
 from ode_sgd.teacher_student.integration import many_side_by_side
 from ode_sgd.teacher_student.integration.integrate import checked_nodes, integrate
 from ode_sgd.teacher_student.integration.integrate_batch import integrate_batch
+from ode_sgd.teacher_student.integration.methods import method_named
 from ode_sgd.teacher_student.integration.sector_system import shape_of
 from ode_sgd.teacher_student.kernels.averages import available
+from ode_sgd.teacher_student.model import activation
 from ode_sgd.teacher_student.model import observables as named
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.simulation.simulate import check_simulation, simulate
 from ode_sgd.teacher_student.study_checks import integration_faults, simulation_faults
 from ode_sgd.teacher_student.study_columns import COLUMNS
-from ode_sgd.teacher_student.study_tables import Integration, RandomStart, Simulation, TypicalStart
+from ode_sgd.teacher_student.study_tables import Integration, RandomStart, Simulation, TypicalStart, parts_of
 from ode_sgd.teacher_student.trajectory import MODEL, Trajectory
 
 if TYPE_CHECKING:
@@ -40,28 +43,10 @@ ARRAY = re.compile(r"generalization_error|[QRT]_\d")  # R_11 is what a user call
 SAME_SHAPE = frozenset(
     {"spectrum.beta", "spectrum.trace", "start.seed", "simulation.seed"}
     | {f"start.{key}" for key in ("student_scale", "teacher_scale", "dimension")}
-    | {f"problem.{key}" for key in ("learning_rate", "label_noise", "output", "gradient_flow", "trainable")}
+    | {f"problem.{key}" for key in ("learning_rate", "label_noise", "output", "gradient_flow")}
+    | {"problem.trainable", "problem.weight_decay"}
     | {"problem.student_weights", "problem.teacher_weights"}
 )
-
-
-class Parts(NamedTuple):
-    """What the tables of a study are."""
-
-    problem: Problem
-    start: RandomStart | TypicalStart
-    integration: Integration
-    simulation: Simulation | None
-
-    @property
-    def nodes(self) -> Any:
-        """As `integrate` takes them."""
-        return None if self.integration.nodes == "whole" else self.integration.nodes
-
-
-def parts_of(tables: Tables) -> Parts:
-    """The parts of a study by their names."""
-    return Parts(tables["problem"], tables["start"], tables["integration"], tables.get("simulation"))
 
 
 class TeacherStudent(Model):
@@ -83,6 +68,7 @@ class TeacherStudent(Model):
     time_name = named.TIME
     error_name = named.ERROR
     error_symbol = "eps_g"
+    file_keys = ("problem.activation",)
     error_label = named.observable(named.ERROR, np.zeros(1)).long_name
     time_label = named.DIMENSIONS[named.TIME]
     columns = COLUMNS
@@ -189,7 +175,7 @@ class TeacherStudent(Model):
         return describe(findings(run)) if enough and isinstance(run, Trajectory) else ""
 
     def measurements(self, columns: Collection[str] | None) -> tuple[Measure, ...]:
-        """Those of docs/files.md; theory's escape rate only if it is asked for."""
+        """Those of docs/reference/files.md; theory's escape rate only if it is asked for."""
         from ode_sgd.teacher_student.study_measures import measures_of  # brings SciPy, which no run needs
 
         return measures_of(columns)
@@ -311,7 +297,7 @@ class TeacherStudent(Model):
     def is_batched(self, tables: Tables) -> bool:
         """Whether a run goes through `integrate_batch`."""
         problem, _, settings, simulation = parts = parts_of(tables)
-        if simulation is not None or settings.method != "rodas5p":
+        if simulation is not None or not method_named(settings.method).in_batches:
             return False
         return checked_nodes(problem, parts.nodes, settings.sectors, settings.method, settings.rtol) is None
 
@@ -341,6 +327,19 @@ class TeacherStudent(Model):
         """The problem by its own identity, and all other tables."""
         settings = {name: table for name, table in tables.config.items() if name != "spectrum"}
         return {"problem": tables["problem"].identity, "settings": settings}
+
+    def located(self, name: str, value: Any, folder: Path | None) -> Any:
+        """A user's activation by its name and digest."""
+        return activation.located(value, folder)
+
+    def carried(self, values: Sequence[Any]) -> list[list[str]]:
+        """The users' activations among them."""
+        return [list(activation.carried(one)) for one in activation.of_this_process() if one.text in values]
+
+    def take(self, carried: Any) -> None:
+        """Load users' activations."""
+        for one in carried or ():
+            activation.restored(*one)
 
     # What is compiled beforehand.
 

@@ -1,18 +1,20 @@
 """The parts of a study that are not public names of their own: where it starts, what is integrated and simulated."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.given import single
-from ode_sgd.teacher_student.integration.integrate import METHODS as INTEGRATORS
+from ode_sgd.core.model import Tables
 from ode_sgd.teacher_student.integration.integrate import checked_tolerance
+from ode_sgd.teacher_student.integration.methods import method_named
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
-from ode_sgd.teacher_student.simulation.simulate import METHODS, nearest_steps
+from ode_sgd.teacher_student.simulation.methods import checked_name
+from ode_sgd.teacher_student.simulation.simulate import nearest_steps
 
 MOST_POINTS = 10**7  # of a grid, which takes 8 bytes each
 
@@ -78,7 +80,7 @@ class Integration:
         _keep(
             self,
             alpha=_fixed(self.alpha),
-            method=check.choice("method", self.method, INTEGRATORS),
+            method=method_named(self.method).name,
             nodes=check.choice("nodes", self.nodes, ("auto", "whole"))
             if words
             else check.integer("nodes", self.nodes, 2),
@@ -111,7 +113,7 @@ class Simulation:
             dimension=check.integer("dimension", self.dimension, 1),
             replicas=check.integer("replicas", self.replicas, 1),
             seed=check.seed(self.seed),
-            method=check.choice("method", self.method, METHODS),
+            method=checked_name(self.method),
             alpha=None if self.alpha is None else _fixed(self.alpha),
             points=check.integer("points", self.points, 2, MOST_POINTS),
         )
@@ -125,6 +127,25 @@ class Simulation:
             # Logarithmic, as for the ODE, but sparser: each point is drawn as a marker with an error bar.
             end = np.concatenate([[0.0], np.geomspace(min(1e-2, end / 1e4), end, self.points)])
         return np.asarray(nearest_steps(end, self.dimension) / self.dimension)
+
+
+class Parts(NamedTuple):
+    """What the tables of a study are."""
+
+    problem: Problem
+    start: RandomStart | TypicalStart
+    integration: Integration
+    simulation: Simulation | None
+
+    @property
+    def nodes(self) -> Any:
+        """As `integrate` takes them."""
+        return None if self.integration.nodes == "whole" else self.integration.nodes
+
+
+def parts_of(tables: Tables) -> Parts:
+    """The parts of a study by their names."""
+    return Parts(tables["problem"], tables["start"], tables["integration"], tables.get("simulation"))
 
 
 def _keep(part: Any, **checked: Any) -> None:

@@ -19,7 +19,7 @@ from ode_sgd.teacher_student.kernels.sectors import layout
 from ode_sgd.teacher_student.model import observables as named
 from ode_sgd.teacher_student.model.observables import Final, Moments
 from ode_sgd.teacher_student.model.pairing import field_correlation, followed_teacher
-from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.model.problem import Networks, Problem
 
 MODEL = "teacher_student"
 
@@ -171,6 +171,7 @@ class Trajectory(Run):
             f"{self.headline()}, learning rate {problem.learning_rate:g}"
             + (", gradient flow" if problem.gradient_flow else "")
             + (f", label noise {problem.label_noise:g}" if problem.label_noise else "")
+            + (f", {further}" if (further := problem.update_rule.further_terms) else "")
         )
 
     def compared(self) -> dict[str, Array]:
@@ -200,29 +201,29 @@ class Trajectory(Run):
 
     @property
     def can_have_plateaus(self) -> bool:
-        """Linear networks have none."""
-        return self.problem.activation != "linear"
+        """Networks of constant slope, such as linear ones, have none."""
+        return not self.problem.g.has_constant_slope
 
     def has_left_plateau(self) -> bool:
-        """Whether in most replicas a student follows a teacher, or the network is linear."""
+        """Whether in most replicas a student follows a teacher, or there are no plateaus."""
         if not self.can_have_plateaus:
             return True
         return bool(np.mean((self.outcome_at(-1) >= 0).any(axis=-1)) > 0.5)
 
 
-def error_curve(problem: Problem, C: Array) -> tuple[Array, float]:
+def error_curve(problem: Networks, C: Array) -> tuple[Array, float]:
     """eps_g (n,) of field covariances C (n, d, d), never negative, and the level of its rounding. Equation: (5.5)."""
     errors, terms = np.empty(len(C)), np.empty(len(C))
-    kernels = coefficient_kernels(problem.activation)
+    kernels = coefficient_kernels(problem.g)
     kernels.generalization_errors(np.ascontiguousarray(C), problem.signed_weights, errors, terms)
     return np.maximum(errors, 0.0), 4.0 * float(np.finfo(float).eps) * float(terms.max(initial=0.0))
 
 
-def errors_of(problem: Problem, T: Array, solution: Solution) -> tuple[Array, float]:
+def errors_of(problem: Networks, T: Array, solution: Solution) -> tuple[Array, float]:
     """eps_g (n,) along a solution with the T (M, M) of order one, and the level of its rounding."""
     Q, R = layout.unpack(solution.rows[:, solution.order_one], problem.student_units, problem.teacher_units)
     errors, resolution = error_curve(problem, layout.covariance(Q, R, T))
-    resolution *= solution.cancelled
+    resolution *= solution.cancelled * solution.blurred
     if solution.errors is not None and solution.errors.size:
         errors[-solution.errors.size :] = np.maximum(solution.errors, 0.0)
         resolution = SMALLEST * float(np.trace(T))  # the difference form keeps its relative precision down to there

@@ -190,13 +190,13 @@ ANSWERS = {
         ("linear law",),
     ),
     # Steps are chosen alike but for rounding, which the escape multiplies by 1e3.
-    "integrate": Entry(_integrated, ("run", "at the saddle"), 1e-8, fast=False),
+    "integrate": Entry(_integrated, ("run", "at the saddle", "decaying"), 1e-8, fast=False),
     "integrate, nodes": Entry(_integrated, ("long",), 1e-7, fast=False),
     "integrate, whole": Entry(functools.partial(_integrated, nodes=None), ("long",), 1e-8, fast=False),
     # Their norms count components, so that other steps are chosen: a thousand times rtol.
     "integrate, DOP853": Entry(functools.partial(_integrated, method="DOP853"), ("run",), 1e-6, fast=False),
     "integrate, LSODA": Entry(functools.partial(_integrated, method="LSODA"), ("run",), 1e-6, fast=False),
-    "integrate_batch": Entry(_batch, ("run",), 1e-8, fast=False),
+    "integrate_batch": Entry(_batch, ("run", "decaying"), 1e-8, fast=False),
     "find_plateau": Entry(lambda s: _fields(ode_sgd.find_plateau(s.written(_curve())), *PLATEAU), RUN),
     "find_plateaus": Entry(
         lambda s: {

@@ -75,7 +75,8 @@ def sector_split_up_to_rounding(given):
 
 def sigma_scaled(given, scale=733.0):
     spectrum = Spectrum(scale * given.problem.spectrum.eigenvalues, given.problem.spectrum.weights)
-    problem = replace(given.problem, spectrum=spectrum, learning_rate=given.problem.learning_rate / scale)
+    eta, decay = given.problem.learning_rate / scale, given.problem.weight_decay * scale
+    problem = replace(given.problem, spectrum=spectrum, learning_rate=eta, weight_decay=decay)
     start = OrderParameters(*(x / scale for x in (given.start.q, given.start.r, given.start.t)))
     return replace(given, problem=problem, start=start, scale=scale)
 
@@ -123,6 +124,11 @@ def _run():
     return problem, OrderParameters.random(problem, 1000, student_scale=0.05, seed=1)
 
 
+def _decaying():
+    problem, start = _rough()
+    return replace(problem, weight_decay=0.2), start
+
+
 def _long():
     problem = Problem(spectrum=Spectrum.power_law(240, 1.0), student_units=2, teacher_units=2, learning_rate=0.1)
     return problem, OrderParameters.random(problem, 2400, student_scale=0.05, seed=1)
@@ -159,6 +165,7 @@ PROBLEMS = {
     "wide": _wide,
     "at the saddle": _at_the_saddle,
     "run": _run,
+    "decaying": _decaying,
     "long": _long,
     "linear": _linear,
     "linear law": functools.partial(_law, "linear"),

@@ -69,8 +69,8 @@ def error_and_terms(kind, C, a):
 
 
 @njit
-def _drift(kind, c, variance, rate, noise, a, K, noise_variance, out):
-    """dc_k/dalpha = -rate_k (A c_k + c_k A^T) + noise_k G, teacher rows of A and G zero."""
+def _drift(kind, c, variance, rate, noise, decay, a, K, noise_variance, out):
+    """dc_k/dalpha = -rate_k (A c_k + c_k A^T) + noise_k G - decay_k (students in a pair) c_k, teacher rows zero."""
     L, d = c.shape[0], a.size
     C = np.zeros((d, d))
     for k in range(L):
@@ -93,16 +93,21 @@ def _drift(kind, c, variance, rate, noise, a, K, noise_variance, out):
         for i in range(d):
             for j in range(d):
                 out[k, i, j] = noise[k] * G[i, j] - rate[k] * (half[i, j] + half[j, i])
+                out[k, i, j] -= decay[k] * ((i < K) + (j < K)) * c[k, i, j]
 
 
 @dataclass(frozen=True)
 class Plain:
-    """One problem as numbers; w_k lambda_k in `variance`, eta lambda_k in `rate`, eta^2 lambda_k in `noise`."""
+    """One problem as numbers: w_k lambda_k in `variance`, eta lambda_k in `rate`, eta^2 lambda_k in `noise`.
+
+    eta kappa is in `decay`.
+    """
 
     kind: int
     variance: np.ndarray
     rate: np.ndarray
     noise: np.ndarray
+    decay: np.ndarray
     a: np.ndarray
     K: int
     noise_variance: float
@@ -118,6 +123,7 @@ class Plain:
             variance=spectrum.weights * spectrum.eigenvalues,
             rate=rate,
             noise=np.zeros_like(rate) if problem.gradient_flow else eta * rate,
+            decay=eta * problem.weight_decay * learns,
             a=np.concatenate([problem.v, -problem.u]),
             K=problem.student_units,
             noise_variance=problem.label_noise**2,
@@ -126,7 +132,7 @@ class Plain:
     def drift(self, c):
         """The right-hand side, (L, d, d)."""
         out = np.empty_like(c)
-        _drift(self.kind, c, self.variance, self.rate, self.noise, self.a, self.K, self.noise_variance, out)
+        _drift(self.kind, c, self.variance, self.rate, self.noise, self.decay, self.a, self.K, self.noise_variance, out)
         return out
 
     def errors(self, states):

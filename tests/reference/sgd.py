@@ -5,10 +5,10 @@ import numpy as np
 from tests.reference.activations import ACTIVATIONS
 
 
-def run(J, B, inputs, noises, v, u, learning_rate, activation, learned=None):
+def run(J, B, inputs, noises, v, u, learning_rate, activation, learned=None, weight_decay=0.0):
     """Student weights (K, N) after one step for every row of `inputs` (steps, N), with label noise `noises` (steps,).
 
-    Only the first `learned` columns of J move (None: all).
+    Only the first `learned` columns of J move (None: all); a step takes learning_rate weight_decay / N of them away.
     """
     g = ACTIVATIONS[activation]
     J = J.copy()
@@ -18,7 +18,8 @@ def run(J, B, inputs, noises, v, u, learning_rate, activation, learned=None):
         x, y = J @ xi / np.sqrt(N), B @ xi / np.sqrt(N)
         label = u @ g.g(y) + noise
         delta = v * g.slope(x) * (v @ g.g(x) - label)
-        J -= learning_rate / np.sqrt(N) * np.outer(delta, xi * moving)
+        lost = learning_rate * weight_decay / N * J * moving
+        J -= learning_rate / np.sqrt(N) * np.outer(delta, xi * moving) + lost
     return J
 
 

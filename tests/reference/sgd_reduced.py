@@ -17,7 +17,7 @@ def overlaps(S, W, B):
     return S @ S.transpose(0, 2, 1) + W @ W.transpose(0, 2, 1), S @ B.transpose(0, 2, 1)
 
 
-def run(S, W, B, g, lengths, noises, v, u, sizes, eigenvalues, learning_rate, activation, learning):
+def run(S, W, B, g, lengths, noises, v, u, sizes, eigenvalues, learning_rate, activation, learning, weight_decay=0.0):
     """S and W after one step for every g[t] (L, K + M), lengths[t] (L,) and label noise noises[t].
 
     g are the coordinates of the input divided by sqrt(lambda_k) in the frame, lengths that of the rest of it;
@@ -34,8 +34,9 @@ def run(S, W, B, g, lengths, noises, v, u, sizes, eigenvalues, learning_rate, ac
         y = sum(scales[k] * (B[k] @ coordinates[k, :M]) for k in range(L))
         delta = v * act.slope(x) * (v @ act.g(x) - u @ act.g(y) - noise)
         for k in range(L):
-            S[k] -= rates[k] * np.outer(delta, coordinates[k, :M])
-            moved = W[k] - rates[k] * np.outer(delta, coordinates[k, M:])
+            kept = 1.0 - learning_rate * weight_decay / N * learning[k]
+            S[k] = kept * S[k] - rates[k] * np.outer(delta, coordinates[k, :M])
+            moved = kept * W[k] - rates[k] * np.outer(delta, coordinates[k, M:])
             W[k] = lower(np.column_stack([moved, rates[k] * length[k] * delta]))
     return S, W
 

@@ -47,6 +47,7 @@ class Theory:
     noise_variance: float
     averages: Averages
     learning: np.ndarray
+    weight_decay: float = 0.0
     quadratic_term: float = 1.0  # factor of eta^2: 0 is gradient flow, anything else but 1 is wrong
     curvature_sign: float = 1.0  # sign of E[g'' g]: -1 is wrong
 
@@ -62,6 +63,7 @@ class Theory:
             "noise_variance": problem.label_noise**2,
             "averages": averages or CLOSED[problem.activation],
             "learning": np.array([k < (problem.trainable or np.inf) for k in range(problem.spectrum.distinct)], float),
+            "weight_decay": problem.weight_decay,
             "quadratic_term": 0.0 if problem.gradient_flow else 1.0,
         }
         return cls(**{**values, **changes})
@@ -75,7 +77,10 @@ class Theory:
         return generalization_error(self.covariance(c), self.a, self.averages)
 
     def drift(self, c):
-        """dc_k/dalpha = -eta lambda_k (A c_k + c_k A^T) + eta^2 lambda_k G, teacher rows of A and G zero."""
+        """dc_k/dalpha = -eta lambda_k (A c_k + c_k A^T) + eta^2 lambda_k G - eta kappa (S c_k + c_k S).
+
+        Teacher rows of A and G are zero, S is one for students and zero for teachers.
+        """
         K, d = self.K, len(self.a)
         A, G = np.zeros((d, d)), np.zeros((d, d))
         A[:K], G[:K, :K] = coefficients(
@@ -84,9 +89,11 @@ class Theory:
         eta = self.learning_rate
         decay = np.einsum("ij,kjl->kil", A, c) + np.einsum("kij,lj->kil", c, A)
         rate = self.learning * self.eigenvalues
-        return np.einsum("k,kij->kij", -eta * rate, decay) + self.quadratic_term * eta**2 * np.einsum(
-            "k,ij->kij", rate, G
-        )
+        S = np.diag((np.arange(d) < K) * 1.0)
+        shrinking = np.array([learns * (S @ one + one @ S) for learns, one in zip(self.learning, c, strict=True)])
+        gradient = np.einsum("k,kij->kij", -eta * rate, decay)
+        noise = self.quadratic_term * eta**2 * np.einsum("k,ij->kij", rate, G)
+        return gradient + noise - eta * self.weight_decay * shrinking
 
     def solve(self, c, alpha, rtol=1e-9):
         """Sectors (n, L, d, d) at the times alpha, from c (L, d, d) at alpha[0]."""

@@ -53,7 +53,7 @@ def test_the_exponential_tail_has_the_linearised_rates(record_property):
     error = run.generalization_error
     tail = (error < 1e-12) & (error > FLOOR)
     y = layout.pack(fixed.q, fixed.r)
-    drift = flat_right_hand_side(one.activation, sector_system(one, fixed), y.shape)
+    drift = flat_right_hand_side(one.g, sector_system(one, fixed), y.shape)
     columns = [derivative(lambda e, u=u: drift(0.0, y.ravel() + e * u), 0.0, 1e-3) for u in np.eye(y.size)]
     rates = np.sort(np.linalg.eigvals(np.array(columns).T).real)[::-1]
     assert rates[0] < 0.0
@@ -78,7 +78,7 @@ def test_nothing_jumps_at_the_switch(monkeypatch):
     """Against a run that never switches, as long as the overlaps resolve eps_g; and steps in the curve are smooth."""
     one, times = problem(4), grid(1500.0, 2000)
     switched = integrate(one, start(one), times, rtol=1e-9)
-    monkeypatch.setattr("ode_sgd.teacher_student.integration.near_teacher.possible", lambda problem: False)
+    monkeypatch.setattr("ode_sgd.teacher_student.integration.near_teacher.possible", lambda system: False)
     plain = integrate(one, start(one), times, rtol=1e-9)
     assert plain.resolution > 0.0
     assert switched.resolution < 1e-45
@@ -157,7 +157,7 @@ def test_the_kernel_says_when():
     for shrink, expected in ((0.5, False), (0.05, True), (1e-12, True)):
         begin = OrderParameters((1 - shrink) ** 2 * base, (1 - shrink) * base, base)
         system = sector_system(one, begin)
-        s, _ = work_space(system, 2, 3)
+        s, _ = work_space(system)
         Q, R, T = begin.moments(one.spectrum, 1)
         C = np.ascontiguousarray(np.block([[Q, R], [R.T, T]]))
         found = rosenbrock.specialised(C, to_blocks(initial_state(begin)), s, layout.overlap_index(2, 2), 1e-9)

@@ -27,10 +27,10 @@ from ode_sgd.studies.sweeps.collected_layout import Layout
 from ode_sgd.studies.sweeps.manifest import stored_sweep
 from ode_sgd.studies.sweeps.quantities import Function, loaded_functions, quantity_measures
 from ode_sgd.studies.sweeps.stack import STATUS
-from ode_sgd.studies.sweeps.sweep import SWEEP, Sweep
+from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.sweeps.table import Table
 from ode_sgd.studies.sweeps.unloaded import check_loaded
-from ode_sgd.studies.validation import chosen_model, with_location
+from ode_sgd.studies.validation import SWEEP, chosen_model, with_location
 
 COLLECTED = "collected.h5"
 

@@ -22,7 +22,7 @@ from ode_sgd.storage.sweep_folder import LOST, RAISED, Failure, SweepFolder
 from ode_sgd.studies.sweeps.partition import Item
 from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.sweeps.task import ATTEMPTS, TaskResult, do_together
-from ode_sgd.studies.validation import MODEL
+from ode_sgd.studies.validation import MODEL, carried_for
 
 AHEAD = 4  # items a worker that the scheduler knows of: enough to keep it busy, few enough to hold 1e5 runs
 DEATHS = 2  # workers that may die with an item before dask gives it up
@@ -101,13 +101,14 @@ def _fed(
     """Keep workers supplied."""
     done: queue.SimpleQueue[tuple[Any, list[TaskResult] | BaseException]] = queue.SimpleQueue()
     under_way: dict[Any, tuple[tuple[Item, ...], int, float]] = {}
-    location = sweep.tables.get(MODEL, DEFAULT)
+    location, carried = sweep.tables.get(MODEL, DEFAULT), carried_for(sweep.document(), sweep.model)
+    loaded = [carried] if carried else []  # most have nothing
 
     def ended(future: Any) -> None:  # on a thread of dask's
         done.put((future, _outcome(future)))
 
     def submit(bundle: tuple[Item, ...], attempt: int) -> None:
-        future = pool.client.submit(_remote, str(folder.path), location, bundle, pure=False)
+        future = pool.client.submit(_remote, str(folder.path), location, bundle, *loaded, pure=False)
         under_way[future.key] = bundle, attempt, time.time()
         future.add_done_callback(ended)
 
@@ -183,8 +184,9 @@ def _given_up(sweep: Sweep, folder: SweepFolder, item: Item, error: BaseExceptio
     return TaskResult(runs=item.runs, failures=failures)
 
 
-def _remote(folder: str, location: str, bundle: tuple[Item, ...]) -> list[TaskResult]:
-    """In a worker: do a bundle of items. The model is that of the driver, whatever the folder says."""
+def _remote(folder: str, location: str, bundle: tuple[Item, ...], carried: Any = None) -> list[TaskResult]:
+    """In a worker: do a bundle of items. Model and what it has loaded are the driver's, whatever the folder says."""
+    find_model(location).take(carried)
     sweep, place = _known(folder, location)
     return list(do_together(sweep, place, bundle))
 

@@ -19,10 +19,18 @@ from ode_sgd.studies.sweeps.axes import REPLICA, canonical, column_names, exampl
 from ode_sgd.studies.sweeps.chosen import COLLECT, Choice, read_choice
 from ode_sgd.studies.sweeps.faults import Faults
 from ode_sgd.studies.tables import Values, shown, with_defaults
-from ode_sgd.studies.validation import MODEL, chosen_model, keys_of, order_of, taken_by, with_location
+from ode_sgd.studies.validation import (
+    MODEL,
+    SWEEP,
+    chosen_model,
+    keys_of,
+    located_values,
+    order_of,
+    taken_by,
+    with_location,
+)
 
 SCHEMA = 1  # of identities: raised when the same description comes to mean other numbers
-SWEEP = "sweep"
 
 
 class Sweep:
@@ -119,6 +127,7 @@ class Sweep:
     def _make(self, tables: Values, source: str, faults: list[str]) -> None:
         tables, before = with_location(tables, Path(source).parent), len(faults)
         self.model = chosen_model(tables, faults)
+        tables = located_values(tables, self.model, Path(source).parent, faults)
         if len(faults) > before:  # what can be varied is not known
             raise StudyError(source, faults)
         if SWEEP not in tables:
@@ -277,7 +286,7 @@ class Sweep:
         self = object.__new__(cls)
         faults: list[str] = []
         self.model = model or chosen_model(document, faults)
-        self._lay_out(document, source, faults)
+        self._lay_out(located_values(document, self.model, None, faults), source, faults)
         self.choice = self.read_choice(document.get(COLLECT, {}), None, faults)
         if faults:
             raise StudyError(source, faults)

@@ -18,7 +18,8 @@ from ode_sgd.studies.sweeps.agreements import AGREEMENT, judged
 from ode_sgd.studies.sweeps.compute import batched, check_interrupted, computed, theory_alike
 from ode_sgd.studies.sweeps.partition import PROBED, Item
 from ode_sgd.studies.sweeps.stack import Computed, batch_image
-from ode_sgd.studies.sweeps.sweep import SCHEMA, SWEEP, Sweep, run_identity
+from ode_sgd.studies.sweeps.sweep import SCHEMA, Sweep, run_identity
+from ode_sgd.studies.validation import SWEEP
 
 ATTEMPTS = 3  # of a run, and of writing a file, in one command
 PAUSE = 0.2  # seconds before a second attempt; twice as long before the third

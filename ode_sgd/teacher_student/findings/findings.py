@@ -134,7 +134,7 @@ def findings(trajectory: Trajectory) -> Findings:
         branch=branch,
         theory_height=where_it_exists(lambda: plateau_height(problem, start, branch)),
         theory_escape=where_it_exists(lambda: escape_law(problem, start, branch)),
-        theory_power_law=asymptotic_exponent(problem),
+        theory_power_law=where_it_exists(lambda: asymptotic_exponent(problem)),
         theory_floor=where_it_exists(lambda: noise_floor(problem, last_state(trajectory))),
     )
 

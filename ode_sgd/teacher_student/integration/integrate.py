@@ -10,19 +10,17 @@ from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.compile import news
 from ode_sgd.core.errors import InvalidProblem
-from ode_sgd.teacher_student.integration import rosenbrock
-from ode_sgd.teacher_student.integration.nodes import default_nodes, distinct_moving, on_nodes
+from ode_sgd.teacher_student.integration.methods import method_named
+from ode_sgd.teacher_student.integration.nodes import default_nodes, distinct, moving_eigenvalues
 from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system, shape_of, writable
-from ode_sgd.teacher_student.integration.solution import Request, Solution
+from ode_sgd.teacher_student.integration.solution import Request, Solution, divergence
 from ode_sgd.teacher_student.kernels.sectors import layout
 from ode_sgd.teacher_student.model.observables import Moments
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters, require_start
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.trajectory import Sectors, Trajectory, errors_of
 
-METHODS = ("rodas5p", "DOP853", "LSODA")
 COARSEST = 1e-2  # the largest rtol
-ROUNDING_UNIT = 4.0 * float(np.finfo(float).eps)  # of eps_g, relative to its terms
 WHOLE = 'nodes=None ("whole" in a study file)'
 LONG_ENOUGH = 200  # eigenvalues below which the whole spectrum costs no more than finding nodes for it
 
@@ -102,25 +100,16 @@ def integrate(
     grid, orders = check.times(alpha), check.orders(moments)
     rtol = checked_tolerance(rtol)
     atol = 0.0 if atol is None else check.number("atol", atol, least=0.0)
-    check.choice("method", method, METHODS)
+    solver = method_named(method)
     nodes = checked_nodes(problem, nodes, sectors, method, rtol)
     began = time.perf_counter()
-    system, state = sector_system(problem, start), initial_state(start)
-    report = progress or (lambda alpha: None)
-    request = request_of(problem, grid, orders, sectors, rtol, atol)
+    request = request_of(problem, grid, orders, sectors, rtol, atol, nodes)
     with news.watched(shape_of(problem)) as kernels:
-        if method != "rodas5p":
-            from ode_sgd.teacher_student.integration import (
-                scipy_methods,  # scipy.integrate takes a third of a second to load
-            )
-
-            solution = scipy_methods.solve(problem, system, state, request, method, report)
-        elif nodes is None:
-            solution = rosenbrock.solve(problem, system, state, request, report)
-        else:
-            solution = on_nodes(problem, system, state, orders, request, nodes, report)
+        solution = solver.solve(
+            sector_system(problem, start), initial_state(start), request, progress or (lambda alpha: None)
+        )
         seconds = time.perf_counter() - began - kernels.seconds, kernels.seconds
-        return trajectory_of(problem, start, orders, request.weights, solution, method, rtol, seconds)
+        return trajectory_of(problem, start, request, solution, method, seconds)
 
 
 def checked_tolerance(rtol: Any) -> float:
@@ -135,56 +124,60 @@ def checked_nodes(problem: Problem, nodes: int | str | None, sectors: bool, meth
     """None, a number, or "auto" where it is worth trying; an error where the number cannot hold."""
     if nodes is None:
         return None
-    distinct = distinct_moving(problem)
+    moving, refused = moving_eigenvalues(problem), method_named(method).accepts(problem, nodes=True)
+    if sectors:
+        refused = "sectors = True asks for every sector"
     if isinstance(nodes, str) and nodes == "auto":
-        worth = not sectors and method == "rodas5p" and distinct > max(LONG_ENOUGH, 3 * default_nodes(problem, rtol))
+        worth = not refused and distinct(moving) > max(LONG_ENOUGH, 3 * default_nodes(moving, rtol))
         return "auto" if worth else None
     if isinstance(nodes, str):
         check.choice("nodes", nodes, ("auto",))
     number = check.integer("nodes", nodes, 2)
-    if sectors or method != "rodas5p":
-        reason = "sectors = True asks for every sector" if sectors else f"method = {method!r} takes the whole spectrum"
-        raise InvalidProblem(f"nodes = {number}, but {reason}; give {WHOLE}")
-    if number >= distinct:
+    if refused:
+        raise InvalidProblem(f"nodes = {number}, but {refused}; give {WHOLE}")
+    if number >= distinct(moving):
         raise InvalidProblem(
-            f"nodes = {number} for {distinct} distinct eigenvalues that are learned; give fewer, or {WHOLE}"
+            f"nodes = {number} for {distinct(moving)} distinct eigenvalues that are learned; give fewer, or {WHOLE}"
         )
     return number
 
 
 def request_of(
-    problem: Problem, alpha: Array, orders: tuple[int, ...], sectors: bool, rtol: float, atol: float
+    problem: Problem,
+    alpha: Array,
+    orders: tuple[int, ...],
+    sectors: bool,
+    rtol: float,
+    atol: float,
+    nodes: int | str | None = None,
 ) -> Request:
     """What is wanted, as the methods take it."""
     return Request(
         alpha=writable(alpha),
+        orders=orders,
         weights=np.stack([problem.spectrum.powers(order) for order in orders]),
-        order_one=orders.index(1),
         keep_sectors=sectors,
         rtol=rtol,
         atol=atol,
+        nodes=nodes,
     )
 
 
 def trajectory_of(
     problem: Problem,
     start: OrderParameters,
-    orders: tuple[int, ...],
-    weights: Array,
+    request: Request,
     solution: Solution,
     method: str,
-    rtol: float,
     seconds: tuple[float, float],
 ) -> Trajectory:
-    """The trajectory of a solution; weights (orders, L) are w_k lambda_k^order, seconds without and of compiling."""
+    """The trajectory of a solution; seconds without and of compiling."""
     K, M = problem.student_units, problem.teacher_units
     moments: Moments = {}
-    teachers = np.tensordot(weights, start.t, axes=1)
-    for number, order in enumerate(orders):
+    teachers = np.tensordot(request.weights, start.t, axes=1)
+    for number, order in enumerate(request.orders):
         moments[order] = *layout.unpack(solution.rows[:, number], K, M), teachers[number]
     errors, resolution = errors_of(problem, moments[1][2], solution)
-    if method != "rodas5p":  # these hold the error of the overlaps, not that of eps_g
-        resolution *= rtol / ROUNDING_UNIT
     kept = None
     if solution.sectors is not None:
         kept = Sectors(*layout.unpack(solution.sectors.transpose(0, 2, 1), K, M), start.t)
@@ -199,7 +192,7 @@ def trajectory_of(
         else OrderParameters.from_solution(*layout.unpack(solution.state.T, K, M), start.t),
         method=method,
         status=solution.status,
-        message=solution.message,
+        message=divergence(problem, solution.ended) if solution.status == "diverged" else solution.message,
         resolution=resolution,
         stats=solution.stats | {"seconds": seconds[0], "compiling": seconds[1]},
     )

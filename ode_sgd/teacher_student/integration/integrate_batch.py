@@ -2,24 +2,22 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any
-
-import numpy as np
 
 from ode_sgd.core import allowance, check
 from ode_sgd.core.compile import ending, news
 from ode_sgd.core.errors import InvalidProblem, InvalidStart
 from ode_sgd.core.kernels.vector_type import WIDTH
 from ode_sgd.teacher_student.integration import many_side_by_side, rosenbrock
+from ode_sgd.teacher_student.integration.batch import batch_of, take_back
 from ode_sgd.teacher_student.integration.integrate import checked_tolerance, request_of, trajectory_of
 from ode_sgd.teacher_student.integration.rosenbrock import Run
 from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system, shape_of
 from ode_sgd.teacher_student.integration.solution import Request
-from ode_sgd.teacher_student.kernels.integration import rosenbrock as kernels
 from ode_sgd.teacher_student.kernels.integration import step_control
-from ode_sgd.teacher_student.kernels.integration.many_in_turn import Stacked, rosenbrock_batch
+from ode_sgd.teacher_student.kernels.integration.many_in_turn import advance_in_turn
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters, require_start
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.trajectory import Trajectory
@@ -98,30 +96,34 @@ def integrate_batch(
         return request_of(problem, clean, orders, sectors, rtol, atol)
 
     def work(first: int) -> None:
-        group = pairs[first : first + size]
-        began = time.perf_counter()
-        spectra = {id(problem.spectrum): problem for problem, _ in group}
-        requests = {key: request(problem) for key, problem in spectra.items()}
-        with news.watched(shape_of(group[0][0])) as watch:
-            with ending.ended_by(stop.is_set):  # nothing is lost: what is compiled here no step has been taken by
-                runs = [
-                    rosenbrock.begin(
-                        problem, sector_system(problem, start), initial_state(start), requests[id(problem.spectrum)]
-                    )
-                    for problem, start in group
-                ]
-                _advance(runs, stop)
-            _specialise([run for run in runs if run.code == step_control.SPECIALISED and not run.interrupted], stop)
-            solutions = [rosenbrock.finish(run) for run in runs]
-            seconds = (time.perf_counter() - began - watch.seconds) / len(group), watch.seconds / len(group)
-            for number, ((problem, start), solution) in enumerate(zip(group, solutions, strict=True)):
-                weights = requests[id(problem.spectrum)].weights
-                results[first + number] = trajectory_of(
-                    problem, start, orders, weights, solution, "rodas5p", rtol, seconds
-                )
+        results[first : first + size] = _integrated(pairs[first : first + size], request, stop)
 
     _on_threads(work, range(0, len(pairs), size), workers, stop, progress or (lambda fraction: None))
     return [result for result in results if result is not None]
+
+
+def _integrated(
+    group: Sequence[tuple[Problem, OrderParameters]], request: Callable[[Problem], Request], stop: threading.Event
+) -> list[Trajectory]:
+    """The trajectories of a group."""
+    began = time.perf_counter()
+    spectra = {id(problem.spectrum): problem for problem, _ in group}
+    requests = {key: request(problem) for key, problem in spectra.items()}
+    wanted = [requests[id(problem.spectrum)] for problem, _ in group]
+    with news.watched(shape_of(group[0][0])) as watch:
+        with ending.ended_by(stop.is_set):  # nothing is lost: what is compiled here no step has been taken by
+            runs = [
+                rosenbrock.begin(sector_system(problem, start), initial_state(start), its)
+                for (problem, start), its in zip(group, wanted, strict=True)
+            ]
+            _advance(runs, many_side_by_side.suits(group[0][0], wanted[0].keep_sectors), stop)
+        _specialise([run for run in runs if run.code == step_control.SPECIALISED and not run.interrupted], stop)
+        solutions = [rosenbrock.finish(run) for run in runs]
+        seconds = (time.perf_counter() - began - watch.seconds) / len(group), watch.seconds / len(group)
+        return [
+            trajectory_of(problem, start, its, solution, "rodas5p", seconds)
+            for (problem, start), its, solution in zip(group, wanted, solutions, strict=True)
+        ]
 
 
 def _check_shapes(problems: Sequence[Problem], starts: Sequence[OrderParameters]) -> None:
@@ -141,7 +143,7 @@ def _check_shapes(problems: Sequence[Problem], starts: Sequence[OrderParameters]
 
 
 def _shape(problem: Problem) -> tuple[str, int, int, int]:
-    return problem.activation, problem.student_units, problem.teacher_units, problem.spectrum.distinct
+    return problem.g.text, problem.student_units, problem.teacher_units, problem.spectrum.distinct
 
 
 def _on_threads(
@@ -170,20 +172,28 @@ def _on_threads(
             raise
 
 
-def _advance(runs: Sequence[Run], stop: threading.Event) -> None:
+def _advance(runs: Sequence[Run], side_by_side: bool, stop: threading.Event) -> None:
     """Advance all runs to their ends, or until students specialise, in overlaps."""
-    if many_side_by_side.suits(runs[0].problem, runs[0].request.keep_sectors):
-        many_side_by_side.advance(runs, ATTEMPTS, stop)
-    else:
-        _advance_alike(runs, stop)
+    for alike in _by_form(runs):
+        if side_by_side:
+            many_side_by_side.advance(alike, ATTEMPTS, stop)
+        else:
+            _advance_alike(alike, stop)
+
+
+def _by_form(runs: Sequence[Run]) -> Iterable[list[Run]]:
+    """Runs that the same kernels advance: a run's numbers must not depend on which others are there."""
+    groups: dict[Any, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.form, []).append(run)
+    return groups.values()
 
 
 def _specialise(runs: Sequence[Run], stop: threading.Event) -> None:
     """Advance runs that got so far to their ends, in differences where that is possible."""
     for run in runs:
         run.specialise()
-    for form in (True, False):
-        alike = [run for run in runs if (run.matching is not None) == form]
+    for alike in _by_form(runs):
         try:
             with ending.ended_by(stop.is_set):
                 _advance_alike(alike, stop)
@@ -194,40 +204,9 @@ def _specialise(runs: Sequence[Run], stop: threading.Event) -> None:
 
 def _advance_alike(runs: Sequence[Run], stop: threading.Event) -> None:
     """Advance runs of the same form to their ends, or until `stop` is set."""
-    if not runs:
-        return
-    lead = runs[0]
-    stacked, codes = _stacked(runs), np.full(len(runs), step_control.RUNNING)
-    space = rosenbrock.work_space(
-        lead.system, lead.problem.student_units, lead.start.shape[1]
-    )  # not a run's own: all write into it
-    advance = rosenbrock_batch(*_shape(lead.problem)[:3], lead.matching is not None)
-    while (codes == step_control.RUNNING).any() and not stop.is_set():
-        advance(stacked, *space, lead.request.alpha, *lead.tolerances, ATTEMPTS, codes)
-    for number, run in enumerate(runs):
-        run.code, run.interrupted = int(codes[number]), bool(codes[number] == step_control.RUNNING)
-        run.y, run.outputs = stacked.y[number], run.outputs._replace(rows=stacked.rows[number])
-        run.outputs = run.outputs._replace(sectors=stacked.sectors[number])
-        run.control = kernels.Control(stacked.numbers[number], stacked.counts[number])
-
-
-def _stacked(runs: Sequence[Run]) -> Stacked:
-    """The arrays of all runs, behind one another."""
-    size = runs[0].y.shape[1]
-    sectors, small = zip(*(run.space for run in runs), strict=True)
-    return Stacked(
-        y=np.stack([run.y for run in runs]),
-        t=np.stack([s.z[:, size:] for s in sectors]),
-        rate=np.stack([s.rate for s in sectors]),
-        noise=np.stack([s.noise for s in sectors]),
-        variance=np.stack([s.variance for s in sectors]),
-        T=np.stack([w.T for w in small]),
-        a=np.stack([w.a for w in small]),
-        noise_variance=np.array([run.problem.label_noise**2 for run in runs]),
-        numbers=np.stack([run.control.numbers for run in runs]),
-        counts=np.stack([run.control.counts for run in runs]),
-        weights=np.stack([run.outputs.weights for run in runs]),
-        order_one=runs[0].request.order_one,
-        rows=np.stack([run.outputs.rows for run in runs]),
-        sectors=np.stack([run.outputs.sectors for run in runs]),
-    )
+    lead, batch = runs[0], batch_of(runs)
+    space = rosenbrock.work_space(lead.system)  # not a run's own: all write into it
+    advance = advance_in_turn(*lead.form)
+    while (batch.codes == step_control.RUNNING).any() and not stop.is_set():
+        advance(batch, *space, lead.request.alpha, *lead.tolerances, ATTEMPTS)
+    take_back(runs, batch)

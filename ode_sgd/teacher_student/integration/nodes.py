@@ -42,7 +42,7 @@ class Spectral(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Compressed:
+class OnNodes:
     """The system on the nodes, and what the directions that do not move add to every recorded sum."""
 
     system: SectorSystem
@@ -52,40 +52,45 @@ class Compressed:
     cancelled: float  # by which the terms of the teacher's norms exceed their sums over the nodes, at least 1
 
 
-def default_nodes(problem: Problem, rtol: float) -> int:
+def moving_eigenvalues(problem: Problem) -> Array:
+    """Those of the sectors that nodes can stand for: they learn, and have variance to learn from."""
+    values = problem.spectrum.eigenvalues
+    return values[(problem.learning > 0.0) & (values > 0.0)]
+
+
+def default_nodes(moving: Array, rtol: float) -> int:
     """Nodes to begin with: 1 + log10(1/rtol) for every decade of the eigenvalues that move."""
-    moving = problem.spectrum.eigenvalues[_moves(problem)]
     decades = np.log10(moving.max()) - np.log10(moving.min()) if moving.size else 0.0  # their ratio may overflow
     return max(NODES_AT_LEAST, int(np.ceil(decades * (1.0 - np.log10(rtol)))))
 
 
-def distinct_moving(problem: Problem) -> int:
-    """Distinct eigenvalues among the sectors that move: what nodes can stand for."""
-    return _clusters(problem.spectrum.eigenvalues[_moves(problem)])[1].size
+def distinct(values: Array) -> int:
+    """How many values there are that differ by more than rounding."""
+    return _clusters(values)[1].size
 
 
-class Compression:
+class SpectrumNodes:
     """A spectrum ready to be stood for by any number of nodes, up to the one given here."""
 
-    def __init__(
-        self, problem: Problem, system: SectorSystem, state: Array, orders: tuple[int, ...], most: int
-    ) -> None:
-        spectrum = problem.spectrum
-        self._problem, self._system, self._orders = problem, system, orders
-        moves = _moves(problem)
-        overlaps = np.concatenate([state, system.t[np.triu_indices(len(system.T))]])
-        merged = _merge(spectrum.eigenvalues[moves], spectrum.weights[moves], overlaps[:, moves])
+    def __init__(self, system: SectorSystem, state: Array, orders: tuple[int, ...], most: int) -> None:
+        self._system, self._orders, moves = system, orders, system.coupled
+        overlaps = np.concatenate([state, system.t[np.triu_indices(system.teacher_units)]])
+        merged = _merge(system.eigenvalues[moves], system.weights[moves], overlaps[:, moves])
         self.eigenvalues = merged.u.size
         self._rule = _Gauss(merged if merged.u.size <= LONG else _panels(merged), most)
         self._rows = len(state)
+        # Sectors that move by themselves have no variance and move alike: one stands for them.
+        alone, still = ~moves & ~system.frozen, ~moves & system.frozen
+        self._alone = float(system.weights[alone].sum())
+        self._mean_alone = overlaps[:, alone] @ (system.weights[alone] / (self._alone or 1.0))
         # Of order one nothing is left out of the recorded sums: they are C.
-        shares = [(spectrum.weights * spectrum.eigenvalues**order)[~moves] * (order != 1) for order in orders]
-        self._constant = np.stack([state[:, ~moves] @ share for share in shares])
+        shares = [(system.weights * system.eigenvalues**order)[still] * (order != 1) for order in orders]
+        self._constant = np.stack([state[:, still] @ share for share in shares])
         self._moving = overlaps[:, moves] @ system.variance[moves]
         self._still_variance = float(system.variance[~moves].sum())
         self._still = overlaps[:, ~moves] @ system.variance[~moves]
 
-    def on(self, nodes: int) -> Compressed:
+    def on(self, nodes: int) -> OnNodes:
         """The system on that many nodes; sectors with variance that do not move become one, of eigenvalue 1.
 
         The nodes' own sums of order one miss those of the spectrum by what the rule leaves of exp(u). Spread over all
@@ -98,7 +103,7 @@ class Compression:
         values, learns = np.exp(u), np.ones(u.size)
         variance = weights * values
         overlaps = overlaps + ((self._moving - overlaps @ variance) / variance.sum())[:, None]
-        M = len(self._system.T)
+        M = self._system.teacher_units
         upper = np.triu_indices(M)
         norms = self._rows + np.flatnonzero(upper[0] == upper[1])  # rows of t_nn
         present = np.abs(self._moving[norms]) > 0.0
@@ -108,15 +113,20 @@ class Compression:
             values, weights = np.append(values, 1.0), np.append(weights, self._still_variance)
             overlaps = np.column_stack([overlaps, self._still / self._still_variance])
             learns = np.append(learns, 0.0)
+        if self._alone:
+            values, weights, learns = np.append(values, 0.0), np.append(weights, self._alone), np.append(learns, 1.0)
+            overlaps = np.column_stack([overlaps, self._mean_alone])
         t = np.empty((M, M, values.size))
         t[upper] = t[upper[1], upper[0]] = overlaps[self._rows :]
-        rate = self._problem.learning_rate * values * learns
-        return Compressed(
-            system=self._system._replace(
+        return OnNodes(
+            system=replace(
+                self._system,
                 t=t,
+                eigenvalues=values,
+                weights=weights,
+                learning=learns,
                 variance=weights * values,
-                rate=rate,
-                noise=np.zeros_like(rate) if self._problem.gradient_flow else self._problem.learning_rate * rate,
+                factors=self._system.rule.factors(values, learns),
             ),
             state=np.ascontiguousarray(overlaps[: self._rows]),
             weights=np.stack([weights * values**order * (learns if order != 1 else 1.0) for order in self._orders]),
@@ -125,66 +135,54 @@ class Compression:
         )
 
 
-def on_nodes(
-    problem: Problem,
-    system: SectorSystem,
-    state: Array,
-    orders: tuple[int, ...],
-    request: Request,
-    nodes: int | str,
-    progress: Callable[[float], None],
-) -> Solution:
-    """Integrate on that many nodes, or for "auto" on more and more, until eps_g changes by less than 2 rtol."""
-    first = nodes if isinstance(nodes, int) else default_nodes(problem, request.rtol)
-    compression = Compression(problem, system, state, orders, first)
-
-    def run(count: int, progress: Callable[[float], None]) -> Solution:
-        reduced = compression.on(count)
-        solution = rosenbrock.solve(
-            problem, reduced.system, reduced.state, replace(request, weights=reduced.weights), progress
-        )
-        solution.rows += reduced.constant
-        solution.cancelled = reduced.cancelled * max(1.0, CHECKED / max(request.rtol, FINEST))
-        solution.state = None
-        solution.stats |= {
-            "nodes": float(np.count_nonzero(reduced.system.rate)),
-            "eigenvalues": float(compression.eigenvalues),
-        }
-        return solution
-
+def on_nodes(system: SectorSystem, state: Array, request: Request, progress: Callable[[float], None]) -> Solution:
+    """Integrate on `request.nodes` nodes, or for "auto" on more and more, until eps_g changes by less than 2 rtol."""
+    nodes = request.nodes
+    first = nodes if isinstance(nodes, int) else default_nodes(system.eigenvalues[system.coupled], request.rtol)
+    spectrum_nodes = SpectrumNodes(system, state, request.orders, first)
     if isinstance(nodes, int):
-        return run(nodes, progress)
+        return _on(spectrum_nodes, nodes, request, progress)
     end = float(request.alpha[-1])
-    before, count = run(int(0.8 * first), lambda alpha: progress(0.5 * alpha)), first
+    before, count = _on(spectrum_nodes, int(0.8 * first), request, lambda alpha: progress(0.5 * alpha)), first
 
     def later(alpha: float) -> None:
         progress(0.5 * (end + alpha))
 
     # Its own end, not that of nodes which cannot stand for the spectrum: a divergence shows on any number of them.
-    while before.status in ("complete", "step_size", "step_limit") and 2 * count < compression.eigenvalues:
-        solution = run(count, later)
+    while before.status in ("complete", "step_size", "step_limit") and 2 * count < spectrum_nodes.eigenvalues:
+        solution = _on(spectrum_nodes, count, request, later)
         if solution.status not in ("complete", "step_size", "step_limit"):
             return solution
         complete = before.status == solution.status == "complete"
-        if complete and _change(problem, system, before, solution) <= 2.0 * request.rtol:
+        if complete and _change(system, before, solution) <= 2.0 * request.rtol:
             return solution
         before, count = solution, int(1.25 * count)
-        compression = Compression(problem, system, state, orders, count)
+        spectrum_nodes = SpectrumNodes(system, state, request.orders, count)
     if before.status in ("interrupted", "diverged"):
         return before
-    return rosenbrock.solve(problem, system, state, request, later)
+    return rosenbrock.solve(system, state, request, later)
 
 
-def _change(problem: Problem, system: SectorSystem, before: Solution, after: Solution) -> float:
+def _on(spectrum_nodes: SpectrumNodes, count: int, request: Request, progress: Callable[[float], None]) -> Solution:
+    """Integrate on that many nodes."""
+    reduced = spectrum_nodes.on(count)
+    solution = rosenbrock.solve(reduced.system, reduced.state, replace(request, weights=reduced.weights), progress)
+    solution.rows += reduced.constant
+    solution.cancelled = reduced.cancelled * max(1.0, CHECKED / max(request.rtol, FINEST))
+    solution.state = None
+    solution.stats |= {
+        "nodes": float(np.count_nonzero(reduced.system.coupled)),
+        "eigenvalues": float(spectrum_nodes.eigenvalues),
+    }
+    return solution
+
+
+def _change(system: SectorSystem, before: Solution, after: Solution) -> float:
     """Largest relative change of eps_g over the output times where it is resolved."""
-    (old, level), (new, _) = (errors_of(problem, system.T, solution) for solution in (before, after))
+    (old, level), (new, _) = (errors_of(system, system.T, solution) for solution in (before, after))
     count = min(old.size, new.size)
     resolved = new[:count] > 100.0 * level
     return float(np.max(np.abs(old[:count] / np.where(resolved, new[:count], 1.0) - 1.0)[resolved], initial=0.0))
-
-
-def _moves(problem: Problem) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    return (problem.learning > 0.0) & (problem.spectrum.eigenvalues > 0.0)
 
 
 def _merge(values: Array, weights: Array, overlaps: Array) -> Spectral:

@@ -14,43 +14,56 @@ from ode_sgd.teacher_student.integration.solution import (
     INTERRUPTED,
     Request,
     Solution,
-    divergence,
     divergence_limit,
     field_scale,
 )
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
 from ode_sgd.teacher_student.kernels.integration import rosenbrock as kernels
 from ode_sgd.teacher_student.kernels.integration import step_control
+from ode_sgd.teacher_student.kernels.integration.batch import Constants
 from ode_sgd.teacher_student.kernels.integration.step_algebra import Small
 from ode_sgd.teacher_student.kernels.sectors import blocks, layout
 from ode_sgd.teacher_student.kernels.sectors.sector_passes import Sectors
-from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.model.activation import Activation
 
 MAX_STEPS = 1_000_000
 CHUNK_SECONDS = 0.03  # between two looks at the outside world
 TINY = 1e-300  # keeps 0 / 0 out of the error norm of a sector without teacher or student
 
 
-def work_space(system: SectorSystem, K: int, L: int) -> tuple[Sectors, Small]:
+def constants_of(system: SectorSystem) -> Constants:
+    """What does not change along a run, as the kernels take it."""
+    return Constants(
+        factors=blocks.to_blocks(system.factors),
+        variance=blocks.to_blocks(system.variance[None]),
+        t=blocks.to_blocks(system.t[layout.upper(system.teacher_units)]),
+        T=system.T.copy(),
+        a=system.signed_weights,
+        noise_variance=system.noise_variance,
+    )
+
+
+def work_space(system: SectorSystem) -> tuple[Sectors, Small]:
     """Arrays of one integration, O(L)."""
-    M = system.T.shape[0]
-    d, p, pairs = K + M, layout.row_count(K, M), K * (K + 1) // 2
-    z = blocks.to_blocks(np.concatenate([np.zeros((p, L)), system.t[layout.upper(M)]]))
+    return _work_space(*system.units, constants_of(system))
+
+
+def _work_space(K: int, M: int, constants: Constants) -> tuple[Sectors, Small]:
+    d, p, pairs, count = K + M, layout.row_count(K, M), K * (K + 1) // 2, len(constants.t)
     index, lanes = layout.overlap_index(K, M), blocks.LANES
     sectors = Sectors(
         offset=(index * lanes).astype(np.uint64),
-        rate=blocks.to_blocks(system.rate[None]),
-        noise=blocks.to_blocks(system.noise[None]),
-        variance=blocks.to_blocks(system.variance[None]),
-        z=z,
-        trial=np.zeros((len(z), p * lanes)),
+        factors=constants.factors,
+        variance=constants.variance,
+        z=np.concatenate([np.zeros((count, p * lanes)), constants.t], axis=1),
+        trial=np.zeros((count, p * lanes)),
         # An odd number of blocks: at distances of many powers of two, stages would share the same lines of the cache.
-        stages=np.zeros((kernels.STAGES, len(z) | 1, p * lanes)),
-        inverse=np.zeros((len(z), (K + pairs) * lanes)),
+        stages=np.zeros((kernels.STAGES, count | 1, p * lanes)),
+        inverse=np.zeros((count, (K + pairs) * lanes)),
     )
     small = Small(
-        T=system.T.copy(),
-        a=system.a.copy(),
+        T=constants.T,
+        a=constants.a,
         overlap=index,
         C=np.zeros((d, d)),
         V=np.zeros((K, K)),
@@ -70,25 +83,22 @@ def work_space(system: SectorSystem, K: int, L: int) -> tuple[Sectors, Small]:
     return sectors, small
 
 
-def first_step(problem: Problem, system: SectorSystem, state: Array, rtol: float) -> float:
+def first_step(system: SectorSystem, C: Array, rtol: float) -> float:
     """A cautious first step: a small part of the shortest time in which the drift changes the overlaps."""
-    spectrum_rows = state @ system.variance
-    K, M = problem.student_units, problem.teacher_units
-    Q, R = layout.unpack(spectrum_rows, K, M)
-    C = layout.covariance(Q, R, system.T)
+    K, M = system.units
+    Q, (rate, noise, alone) = C[:K, :K], system.rule.largest(system.factors)
     A, G = np.empty((K, K + M)), np.empty((K, K))
-    coefficient_kernels(problem.activation).coefficients(C, system.a, system.noise_variance, A, G)
+    coefficient_kernels(system.g).coefficients(C, system.signed_weights, system.noise_variance, A, G)
     size = np.sqrt(np.trace(Q) / max(np.trace(C), TINY)) if np.trace(Q) > 0.0 else rtol
-    own = max(np.trace(Q), rtol * max(np.trace(C), field_scale(problem, C)), TINY)
-    speed = system.rate.max() * np.abs(A).max() + system.noise.max() * system.variance.sum() * np.abs(G).max() / own
+    own = max(np.trace(Q), rtol * max(np.trace(C), field_scale(system, C)), TINY)
+    speed = rate * np.abs(A).max() + noise * system.variance.sum() * np.abs(G).max() / own + alone
     return float(0.1 * rtol**0.2 * max(size, rtol) / max(speed, TINY))
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Run:
     """One integration under way."""
 
-    problem: Problem
     system: SectorSystem
     request: Request
     start: Array  # (p, L)
@@ -101,24 +111,33 @@ class Run:
     switched_at: int = 0  # the first output after the change to differences
 
     @cached_property
+    def constants(self) -> Constants:
+        """What does not change along the run, made when it is first used."""
+        return constants_of(self.system)
+
+    @cached_property
     def space(self) -> tuple[Sectors, Small]:
         """Work space, made when it is first used."""
-        return work_space(self.system, self.problem.student_units, self.start.shape[1])
+        return _work_space(*self.system.units, self.constants)
 
     @property
     def tolerances(self) -> tuple[float, float]:
         """atol and rtol, as the kernels take them."""
         return max(self.request.atol, TINY), self.request.rtol
 
-    def kernel(self) -> Callable[..., int]:
-        """The kernel of the present form."""
-        problem = self.problem
-        units = problem.student_units, problem.teacher_units
-        return kernels.rosenbrock(problem.activation, *units, self.matching is not None)
+    @property
+    def form(self) -> tuple[Activation, int, int, int, bool]:
+        """What its kernels are compiled for: activation, K, M, rows of factors, and whether it is in differences."""
+        return self.system.g, *self.system.units, len(self.system.factors), self.matching is not None
+
+    @property
+    def state(self) -> Array:
+        """(p, L), of overlaps or of differences."""
+        return blocks.from_blocks(self.y, self.system.sectors)
 
     def advance(self, progress: Callable[[float], None]) -> None:
         """Advance until something ends it."""
-        advance, noise = self.kernel(), self.problem.label_noise**2
+        advance, noise = kernels.rosenbrock(*self.form), self.system.noise_variance
         self.code, budget = step_control.RUNNING, 1
         while self.code == step_control.RUNNING:
             began = time.perf_counter()
@@ -130,41 +149,48 @@ class Run:
     def specialise(self) -> None:
         """Go on in differences, where that is possible."""
         self.control.numbers[step_control.FLOOR] = 0.0
-        rows = blocks.from_blocks(self.y, self.start.shape[1]) @ self.system.variance
-        Q, R = layout.unpack(rows, self.problem.student_units, self.problem.teacher_units)
-        self.matching = near_teacher.match(self.problem, layout.covariance(Q, R, self.system.T))
+        self.matching = near_teacher.match(self.system, self.system.covariance(self.state))
         if self.matching is None:
             return
         self.switched_at = int(self.control.counts[step_control.NEXT])
-        _to_differences(self, self.matching, self.system, self.start.shape[1])
+        self._to_differences(self.matching)
         # What the tolerance of the overlaps left in fast sectors is large for the differences. One short step damps
         # it away; its error estimate, which is that rest, would otherwise force steps as fast as those.
         self.control.numbers[step_control.STEP] *= 0.1
         self.control.counts[step_control.FORCED] = 1
 
+    def _to_differences(self, matching: near_teacher.Matching) -> None:
+        """Turn the state in place into that of the differences, the teachers in the students' order."""
+        system, (of_t, T, a) = self.system, (self.constants.t, self.constants.T, self.constants.a)
+        self.y[:] = blocks.to_blocks(near_teacher.from_overlaps(self.state, system.t, matching))
+        t = system.t[np.ix_(matching.order, matching.order)]
+        of_t[:] = blocks.to_blocks(t[layout.upper(len(t))])
+        T[:] = T[np.ix_(matching.order, matching.order)]
+        a[len(t) :] = -a[: len(t)]
+        if "space" in vars(self):
+            self.space[0].z[:, self.y.shape[1] :] = of_t
 
-def begin(problem: Problem, system: SectorSystem, state: Array, request: Request) -> Run:
+
+def begin(system: SectorSystem, state: Array, request: Request) -> Run:
     """An integration of the state (p, L) at its start."""
     alpha, weights = request.alpha, request.weights
     y = blocks.to_blocks(state)
     rows = np.empty((alpha.size, len(weights), len(state)))
     kept = np.empty((alpha.size * request.keep_sectors, *y.shape))
     rows[0], kept[:1] = (state @ weights.T).T, y
-    first = first_step(problem, system, state, request.rtol)
+    C = system.covariance(state)
+    first = first_step(system, C, request.rtol)
     # The equations amplify the rounding of the overlaps to about 1e-16 times the largest eigenvalue over their mean
     # (measured, L = 1e4 and 1e6): differences that small have lost rtol.
-    stiffness = float(system.rate.max() / (problem.learning_rate * system.variance.sum()))
-    floor = min(1e-2, 3e-16 * stiffness / request.rtol) if near_teacher.possible(problem) else 0.0
-    Q, R = layout.unpack(state @ system.variance, problem.student_units, problem.teacher_units)
-    limit = divergence_limit(problem, layout.covariance(Q, R, system.T))
+    floor = min(1e-2, 3e-16 * system.stiffness / request.rtol) if near_teacher.possible(system) else 0.0
+    limit = divergence_limit(system, C)
     return Run(
-        problem,
-        system,
-        request,
-        state,
-        y,
-        kernels.Control(np.array([0.0, first, 1.0, floor, limit]), np.array([0, 0, 1, MAX_STEPS, 0])),
-        kernels.Outputs(alpha, _weight_blocks(weights), request.order_one, rows, kept),
+        system=system,
+        request=request,
+        start=state,
+        y=y,
+        control=kernels.Control(np.array([0.0, first, 1.0, floor, limit]), np.array([0, 0, 1, MAX_STEPS, 0])),
+        outputs=kernels.Outputs(alpha, _weight_blocks(weights), request.order_one, rows, kept),
     )
 
 
@@ -174,14 +200,12 @@ def _weight_blocks(weights: Array) -> Array:
     return np.ascontiguousarray(split.transpose(1, 0, 2))
 
 
-def solve(
-    problem: Problem, system: SectorSystem, state: Array, request: Request, progress: Callable[[float], None]
-) -> Solution:
+def solve(system: SectorSystem, state: Array, request: Request, progress: Callable[[float], None]) -> Solution:
     """Integrate the state (p, L) from alpha[0] = 0 through all output times, with dense output.
 
     KeyboardInterrupt keeps what was reached.
     """
-    run = begin(problem, system, state, request)
+    run = begin(system, state, request)
     try:
         run.advance(progress)
         if run.code == step_control.SPECIALISED:
@@ -194,13 +218,13 @@ def solve(
 
 def finish(run: Run) -> Solution:
     """What an ended integration hands back."""
-    problem, state, weights = run.problem, run.start, run.request.weights
-    L = state.shape[1]
+    weights, frozen = run.request.weights, run.system.frozen
     reached = int(run.control.counts[step_control.NEXT])
-    at, final = float(run.control.numbers[step_control.ALPHA]), blocks.from_blocks(run.y, L)
+    at, final = float(run.control.numbers[step_control.ALPHA]), run.state
     status, message = _ending(run, at, final)
     alpha, rows = run.request.alpha[:reached], run.outputs.rows[:reached]
-    sectors = blocks.from_blocks(run.outputs.sectors[:reached], L) if run.request.keep_sectors else None
+    kept = run.outputs.sectors[:reached] if run.request.keep_sectors else None
+    sectors = None if kept is None else blocks.from_blocks(kept, run.system.sectors)
     if at > alpha[-1] and status != "complete" and np.isfinite(final).all():  # where it stopped is worth keeping
         alpha, rows = np.append(alpha, at), np.concatenate([rows, (final @ weights.T).T[None]])
         sectors = np.concatenate([sectors, final[None]]) if sectors is not None else None
@@ -211,31 +235,18 @@ def finish(run: Run) -> Solution:
         state=final,
         sectors=sectors,
         order_one=run.request.order_one,
+        ended=at,
         status=status,
         message=message,
         stats={"steps": steps, "rejected": rejected, "right_hand_sides": kernels.STAGES * (steps + rejected)},
     )
     if run.matching is not None:
-        first = min(run.switched_at, len(rows))
-        near_teacher.translate(problem, run.matching, run.system.t, weights, solution, first)
-    frozen = run.system.rate == 0.0
+        near_teacher.translate(run.system, run.matching, weights, solution, min(run.switched_at, len(rows)))
     if solution.state is not None:
-        solution.state[:, frozen] = state[:, frozen]  # turning them to and fro has rounded them
+        solution.state[:, frozen] = run.start[:, frozen]  # turning them to and fro has rounded them
     if solution.sectors is not None:
-        solution.sectors[:, :, frozen] = state[:, frozen]
+        solution.sectors[:, :, frozen] = run.start[:, frozen]
     return solution
-
-
-def _to_differences(run: Run, matching: "near_teacher.Matching", system: SectorSystem, L: int) -> None:
-    """Turn the state in place into that of the differences, the teachers in the students' order."""
-    changed = near_teacher.from_overlaps(blocks.from_blocks(run.y, L), system.t, matching)
-    run.y[:] = blocks.to_blocks(changed)
-    sectors, small = run.space
-    size = run.y.shape[1]
-    t = system.t[np.ix_(matching.order, matching.order)]
-    sectors.z[:, size:] = blocks.to_blocks(t[layout.upper(len(t))])
-    small.T[:] = small.T[np.ix_(matching.order, matching.order)]
-    small.a[len(t) :] = -small.a[: len(t)]
 
 
 def _ending(run: Run, at: float, state: Array) -> tuple[str, str]:
@@ -244,7 +255,7 @@ def _ending(run: Run, at: float, state: Array) -> tuple[str, str]:
     if run.interrupted:
         return "interrupted", INTERRUPTED
     if code == step_control.DIVERGED:
-        return "diverged", divergence(run.problem, at)
+        return "diverged", ""  # of which integrate tells the cause
     if code == step_control.STEP_SIZE:
         said = f"the step size collapsed at alpha = {at:.6g}"
         if run.matching is None and not _possible(run, state):
@@ -260,8 +271,7 @@ def _ending(run: Run, at: float, state: Array) -> tuple[str, str]:
 
 def _possible(run: Run, state: Array) -> bool:
     """Whether the fields' covariance C of a state in overlaps is positive semidefinite, up to the tolerance."""
-    Q, R = layout.unpack(state @ run.system.variance, run.problem.student_units, run.problem.teacher_units)
-    C = layout.covariance(Q, R, run.system.T)
+    C = run.system.covariance(state)
     if not np.isfinite(C).all():
         return False
     norms = np.sqrt(np.abs(np.diagonal(C)))

@@ -14,28 +14,28 @@ from scipy.integrate import DOP853, LSODA, OdeSolver
 
 from ode_sgd.core.arrays import Array
 from ode_sgd.teacher_student.integration.sector_system import SectorSystem
-from ode_sgd.teacher_student.integration.solution import INTERRUPTED, Request, Solution, divergence, divergence_limit
-from ode_sgd.teacher_student.kernels.sectors import layout
+from ode_sgd.teacher_student.integration.solution import INTERRUPTED, Request, Solution, divergence_limit
+from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.sectors.drift import right_hand_side
-from ode_sgd.teacher_student.model.problem import Problem
 
 METHODS: dict[str, type[OdeSolver]] = {"DOP853": DOP853, "LSODA": LSODA}
 # Their tolerance, in units of that of eps_g: they bound the error that each step adds to the overlaps, of which eps_g
 # is a small difference, and it grows on a plateau. That of eps_g was up to 400 (DOP853) and 7e4 (LSODA) times theirs.
 TIGHTER = {"DOP853": 1e-2, "LSODA": 1e-5}
 TIGHTEST = 100.0 * float(np.finfo(float).eps)
+ROUNDING_UNIT = 4.0 * float(np.finfo(float).eps)  # of eps_g, relative to its terms
 ATOL_PART = 1e-2  # of that: default absolute tolerance, in units of a typical overlap
 
 
 def flat_right_hand_side(
-    activation: str, system: SectorSystem, shape: tuple[int, ...]
+    activation: Averages, system: SectorSystem, shape: tuple[int, ...]
 ) -> Callable[[float, Array], Array]:
     """f(alpha, y) for SciPy, y the flattened state (p L,) of that shape."""
-    evaluate = right_hand_side(activation)
+    evaluate, arrays = right_hand_side(activation), system.arrays
 
     def function(alpha: float, y: Array) -> Array:
         out = np.empty(shape)
-        evaluate(y.reshape(shape), *system, out)
+        evaluate(y.reshape(shape), *arrays, out)
         return out.reshape(-1)
 
     return function
@@ -43,7 +43,6 @@ def flat_right_hand_side(
 
 @np.errstate(over="ignore", invalid="ignore")  # a state `beyond` all numbers ends the run
 def solve(
-    problem: Problem,
     system: SectorSystem,
     state: Array,
     request: Request,
@@ -51,28 +50,27 @@ def solve(
     progress: Callable[[float], None],
 ) -> Solution:
     """Integrate from alpha[0] = 0 to every output time; KeyboardInterrupt keeps what was reached."""
-    function = flat_right_hand_side(problem.activation, system, state.shape)
-    rtol = max(TIGHTER[method] * request.rtol, TIGHTEST)
-    K, M = problem.student_units, problem.teacher_units
-    C = layout.covariance(*layout.unpack(state @ system.variance, K, M), system.T)
+    function = flat_right_hand_side(system.g, system, state.shape)
+    rtol, C = max(TIGHTER[method] * request.rtol, TIGHTEST), system.covariance(state)
     options: dict[str, Any] = {"rtol": rtol, "atol": request.atol or ATOL_PART * rtol * _overlap_scale(system, C)}
-    limit = divergence_limit(problem, C)
+    limit = divergence_limit(system, C)
 
     def beyond(y: Array) -> bool:
         return not np.abs(y.reshape(state.shape) @ system.variance).max() < limit  # also for NaN
 
     size: float | None = None  # the step size, carried from one interval to the next
     y, states = state.reshape(-1), [state]
-    status, message = "complete", ""
+    status, message, ended = "complete", "", 0.0
     stats = {"steps": 0.0, "right_hand_sides": 0.0}
     try:
         for begin, end in pairwise(request.alpha):
             first = None if size is None else min(size, end - begin)
             solver = METHODS[method](function, begin, y, end, first_step=first, **options)
-            leg = _advance(problem, solver, end, beyond)
+            leg = _advance(solver, end, beyond)
             size = max(leg.size, size or 0.0) if leg.steps == 1 else leg.size
             stats["right_hand_sides"] += solver.nfev
             stats["steps"] += leg.steps
+            ended = leg.ended
             if leg.status:
                 status, message = leg.status, leg.message
                 break
@@ -90,6 +88,8 @@ def solve(
         state=kept[-1],
         sectors=sectors,
         order_one=request.order_one,
+        ended=ended,
+        blurred=request.rtol / ROUNDING_UNIT,  # these hold the error of the overlaps, not that of eps_g
         status=status,
         message=message,
         stats=stats,
@@ -101,6 +101,7 @@ class _Leg:
     """How one interval between output times went."""
 
     steps: int = 0
+    ended: float = 0.0  # alpha after the last step that counts
     size: float = 0.0  # the largest step that was not cut short by the end of the interval, else the last one
     status: str = ""
     message: str = ""
@@ -112,11 +113,11 @@ def _overlap_scale(system: SectorSystem, C: Array) -> float:
     return size / (float(system.variance.sum()) or 1.0)
 
 
-def _advance(problem: Problem, solver: OdeSolver, end: float, beyond: Callable[[Array], bool]) -> _Leg:
+def _advance(solver: OdeSolver, end: float, beyond: Callable[[Array], bool]) -> _Leg:
     """Step to the end of the interval, or until the overlaps are `beyond` what comes back."""
     leg = _Leg()
     while solver.status == "running":
-        before = solver.t
+        leg.ended = before = solver.t
         fault = solver.step()
         leg.steps += 1
         if solver.status == "failed":
@@ -126,8 +127,9 @@ def _advance(problem: Problem, solver: OdeSolver, end: float, beyond: Callable[[
             )
             return leg
         if beyond(solver.y):
-            leg.status, leg.message = "diverged", divergence(problem, before)
+            leg.status = "diverged"
             return leg
+        leg.ended = solver.t
         if solver.t < end or leg.steps == 1:
             leg.size = solver.step_size
     return leg

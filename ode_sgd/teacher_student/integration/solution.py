@@ -7,7 +7,7 @@ import numpy as np
 
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
-from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.model.problem import Networks, Problem
 from ode_sgd.teacher_student.theory.linear_network import critical_learning_rate
 
 
@@ -27,10 +27,14 @@ class Solution:
         States at the output times, where they were asked for.
     order_one : int
         Which of the orders is 1.
+    ended : float
+        alpha of the last step.
     cancelled : float
         By which the terms of the rows, sums over sectors or nodes, exceed the sums themselves: their rounding does too.
     errors : (m,) or None
         eps_g of the last m output times, where the method followed it below the rounding of the overlaps.
+    blurred : float
+        By which the error that the method leaves in the overlaps exceeds their rounding.
     """
 
     alpha: Array
@@ -38,30 +42,45 @@ class Solution:
     state: Array | None
     sectors: Array | None
     order_one: int
+    ended: float
     errors: Array | None = None
     cancelled: float = 1.0
     status: str = "complete"
     message: str = ""
+    blurred: float = 1.0
     stats: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is wanted of an integration: output times, sums over sectors, tolerances.
+    """What is wanted of an integration: output times, sums over sectors, tolerances, nodes.
 
     Attributes
     ----------
     alpha : (n,)
+    orders : tuple of int
+        Of the sums to record; 1 is among them.
     weights : (orders, L)
-        w_k lambda_k^order of the sums to record; the one numbered order_one has order 1.
+        w_k lambda_k^order.
+    keep_sectors : bool
+        Whether the states at the output times are wanted too.
+    rtol, atol : float
+    nodes : int, "auto" or None
+        As in `integrate`; "auto" only where it is worth trying.
     """
 
     alpha: Array
+    orders: tuple[int, ...]
     weights: Array
-    order_one: int
     keep_sectors: bool
     rtol: float
     atol: float
+    nodes: int | str | None = None
+
+    @property
+    def order_one(self) -> int:
+        """Which of the orders is 1."""
+        return self.orders.index(1)
 
 
 OVERFLOW = 1e8  # overlaps beyond what a problem asks for by this factor are not coming back
@@ -69,23 +88,23 @@ LARGEST = 1e100  # field: its square, and what is 1e8 times that, are numbers
 INTERRUPTED = "interrupted by the user; the trajectory holds all output times reached before"
 
 
-def field_scale(problem: Problem, C: Array) -> float:
+def field_scale(networks: Networks, C: Array) -> float:
     """Size of the fields' covariance that a problem asks for; C (d, d) is that of its start.
 
     It is the larger of C itself and of the fields that a student needs for labels as large as the teacher's and the
     noise, E[label^2] / max v_i^2. Neither depends on the units of inputs, weights and learning rate.
     """
-    teacher = np.sqrt(np.maximum(np.diagonal(C)[problem.student_units :], 0.0))
-    label = min(hypot(float(np.abs(problem.u) @ teacher), problem.label_noise), LARGEST)
-    own = float(np.abs(problem.v).max())
+    teacher = np.sqrt(np.maximum(np.diagonal(C)[networks.student_units :], 0.0))
+    label = min(hypot(float(np.abs(networks.u) @ teacher), networks.label_noise), LARGEST)
+    own = float(np.abs(networks.v).max())
     needed = label / max(own, label / LARGEST) if own > 0.0 and label > 0.0 else 0.0
     return max(float(np.abs(C).max()), needed**2)
 
 
-def divergence_limit(problem: Problem, C: Array) -> float:
+def divergence_limit(networks: Networks, C: Array) -> float:
     """Size of the fields' covariance from which a run counts as diverged: far beyond `field_scale`, and beyond one,
     at which activations bend."""
-    return OVERFLOW * max(1.0, field_scale(problem, C))
+    return OVERFLOW * max(1.0, field_scale(networks, C))
 
 
 def divergence(problem: Problem, alpha: float) -> str:

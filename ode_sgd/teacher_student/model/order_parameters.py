@@ -218,7 +218,7 @@ class OrderParameters:
         self.check_fits(problem)
         Q, R, T = self.moments(problem.spectrum, 1)
         C = np.block([[Q, R], [R.T, T]])
-        return max(0.0, coefficient_kernels(problem.activation).generalization_error(C, problem.signed_weights))
+        return max(0.0, coefficient_kernels(problem.g).generalization_error(C, problem.signed_weights))
 
     def check_fits(self, problem: Problem) -> None:
         """Raise InvalidStart unless the shapes are those of the problem."""

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from os import PathLike
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -11,9 +13,29 @@ from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.spectrum import Spectrum
-from ode_sgd.teacher_student.kernels import averages
+from ode_sgd.teacher_student.model.activation import Activation
+from ode_sgd.teacher_student.model.rule import UpdateRule
 
 OUTPUTS = ("committee", "mean_field")
+
+
+class Networks(Protocol):
+    """Student and teacher, as a problem has them and as what is made of a problem does."""
+
+    @property
+    def g(self) -> Activation: ...
+    @property
+    def student_units(self) -> int: ...
+    @property
+    def teacher_units(self) -> int: ...
+    @property
+    def v(self) -> Array: ...
+    @property
+    def u(self) -> Array: ...
+    @property
+    def signed_weights(self) -> Array: ...
+    @property
+    def label_noise(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +50,9 @@ class Problem:
         K >= 1 and M >= 1, hidden units.
     learning_rate : float
         eta, dimensionless, from 1e-50 to 1e50, in J_i <- J_i - (eta / sqrt N) v_i g'(x_i) (f - label) xi.
-    activation : str
-        g: "erf" is erf(x / sqrt 2); "linear" is x. `ode-sgd info` lists all.
+    activation : str, path or Activation
+        g: "erf" is erf(x / sqrt 2); "linear" is x; `ode-sgd info` lists all. A file of your own is given by its path,
+        such as "mine.py", or by the dotted name of a module.
     output : str
         Second layers: "committee" v = u = 1; "mean_field" v = sqrt(M)/K, u = 1/sqrt(M).
     student_weights, teacher_weights : array_like, shapes (K,) and (M,), or None
@@ -40,6 +63,9 @@ class Problem:
         The limit of small learning rates at fixed eta alpha: the eta^2 term is dropped.
     trainable : int or None
         The student learns on the first `trainable` sectors only, 1..L; None is all of them.
+    weight_decay : float
+        kappa, 0 or from 1e-50 to 1e50: in a step the student's weights that learn lose eta kappa / N of themselves, so
+        that alone they fall as exp(-eta kappa alpha). Where others write a decay without eta, it is eta kappa.
 
     Raises
     ------
@@ -62,13 +88,18 @@ class Problem:
     student_units: int
     teacher_units: int
     learning_rate: float
-    activation: str = "erf"
+    activation: str | PathLike[str] | Activation = "erf"
     output: str = "committee"
     student_weights: tuple[float, ...] | None = None
     teacher_weights: tuple[float, ...] | None = None
     label_noise: float = 0.0
     gradient_flow: bool = False
     trainable: int | None = None
+    weight_decay: float = 0.0
+
+    # Options younger than the schema of files: nothing is written of one that has its default, so that files and
+    # identities of problems that do without it stay what they were.
+    LATER: ClassVar[frozenset[str]] = frozenset({"weight_decay"})
 
     def __post_init__(self) -> None:
         check.instance("spectrum", self.spectrum, Spectrum)
@@ -76,10 +107,11 @@ class Problem:
             "student_units": check.integer("student_units", self.student_units, 1),
             "teacher_units": check.integer("teacher_units", self.teacher_units, 1),
             "learning_rate": check.size("learning_rate", self.learning_rate),
-            "activation": check.choice("activation", self.activation, averages.available()),
+            "activation": _kept(Activation.of(self.activation)),
             "output": check.choice("output", self.output, OUTPUTS),
             "gradient_flow": check.boolean("gradient_flow", self.gradient_flow),
             "label_noise": check.size("label_noise", self.label_noise, zero=True),
+            "weight_decay": check.size("weight_decay", self.weight_decay, zero=True),
         }
         for name, units in (("student", clean["student_units"]), ("teacher", clean["teacher_units"])):
             clean[f"{name}_weights"] = self._second_layer(f"{name}_weights", units)
@@ -106,6 +138,11 @@ class Problem:
                 f"{name} holds {weights[np.abs(weights).argmax()]:g}; the largest is {check.LARGEST:g}"
             )
         return tuple(weights.tolist())
+
+    @property
+    def g(self) -> Activation:
+        """The activation; the field holds the name of one of this package, and the object of a user's own."""
+        return self.activation if isinstance(self.activation, Activation) else Activation(str(self.activation))
 
     @property
     def v(self) -> Array:
@@ -139,6 +176,33 @@ class Problem:
         return learned
 
     @property
+    def update_rule(self) -> UpdateRule:
+        """What a step does to the weights of a sector that learns."""
+        return UpdateRule(
+            learning_rate=self.learning_rate,
+            second_order=not self.gradient_flow,
+            weight_decay=self.weight_decay,
+        )
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """The fields but the spectrum, in plain values, as files keep them: a user's activation by name and digest."""
+        given = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        unsaid = {"spectrum"} | {e.name for e in fields(self) if e.name in self.LATER and given[e.name] == e.default}
+        return {name: value for name, value in given.items() if name not in unsaid} | {"activation": self.g.text}
+
+    @classmethod
+    def of_stored(cls, spectrum: Spectrum, given: Mapping[str, Any]) -> "Problem":
+        """The problem of what a file has `stored`; no code is run that the file names.
+
+        Raises
+        ------
+        InvalidProblem
+            As `Problem`.
+        """
+        return cls(spectrum=spectrum, **dict(given) | {"activation": Activation.named(given.get("activation", "erf"))})
+
+    @property
     def canonical(self) -> dict[str, Any]:
         """What defines the dynamics, in plain numbers, with presets resolved: equal for equal problems."""
         return {
@@ -146,15 +210,20 @@ class Problem:
             "weights": self.spectrum.weights.tolist(),
             "student_weights": self.v.tolist(),
             "teacher_weights": self.u.tolist(),
-            "activation": self.activation,
+            "activation": self.g.identity,
             "learning_rate": self.learning_rate,
             "label_noise": self.label_noise,
             "gradient_flow": self.gradient_flow,
             "trainable": self.trainable or self.spectrum.distinct,
-        }
+        } | ({"weight_decay": self.weight_decay} if self.weight_decay else {})
 
     @property
     def identity(self) -> str:
         """SHA-256 of `canonical`, 64 hexadecimal digits: a run's identity."""
         text = json.dumps(self.canonical, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _kept(activation: Activation) -> str | Activation:
+    """What the field holds: of this package's activations, of which there is one of each name, the name."""
+    return activation if activation.digest else activation.name

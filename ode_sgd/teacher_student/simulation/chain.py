@@ -10,7 +10,7 @@ from ode_sgd.core.errors import InvalidProblem, InvalidStart
 from ode_sgd.core.seeds import Seeds, words
 from ode_sgd.teacher_student.integration import near_teacher
 from ode_sgd.teacher_student.integration.sector_system import writable
-from ode_sgd.teacher_student.kernels.coefficients.near_teacher import difference_error, has_difference_form
+from ode_sgd.teacher_student.kernels.coefficients.near_teacher import difference_error
 from ode_sgd.teacher_student.kernels.simulation import chain, chain_draws
 from ode_sgd.teacher_student.kernels.simulation.chain import Chain
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
@@ -56,28 +56,29 @@ class ReducedNetworks:
         sizes: Sizes,
         seeds: Seeds,
     ) -> None:
-        check_sizes(problem, sizes)
+        if refused := too_small(problem, sizes):
+            raise InvalidProblem(refused)
         n, K, M = len(starts), problem.student_units, problem.teacher_units
         if not 1 <= n <= LANES[-1] or len(seeds) != n:
             raise InvalidProblem(
                 f"{n} starts and {len(seeds)} seeds; give 1..{LANES[-1]} replicas a group, a seed for each"
             )
         self._problem, self._replicas = problem, n
-        self._lanes = next(lanes for lanes in LANES if lanes >= n)
+        self._width = next(lanes for lanes in LANES if lanes >= n)
         frame_of = {
             id(start): chain_coordinates.place(start) for start in {id(start): start for start in starts}.values()
         }
         placed = [frame_of[id(start)] for start in starts]
         self._B = np.array([frame.B for frame in placed])
         self._z = self._in_lanes(np.array([frame.z for frame in placed]))
-        self._streams = self._in_lanes(words(seeds, 4)).reshape(4, self._lanes)
+        self._streams = self._in_lanes(words(seeds, 4)).reshape(4, self._width)
         self._begun = self._streams.copy()
         self._chain = self._new_chain(sizes)
         L = problem.spectrum.distinct
         self._position = chain_draws.block_steps(L)  # of a block that nothing is left of
-        self._block = chain.new_block(L, K + M, M, problem.label_noise > 0.0, self._lanes)
-        self._kernels = chain.reduced_kernels(problem.activation, K, M, self._lanes)
-        self.chunk = max(1, int(CHUNK_NANOSECONDS / (self._lanes * L * (60 + 5 * (K + M) ** 2))))
+        self._block = chain.new_block(L, K + M, M, problem.label_noise > 0.0, self._width)
+        self._kernels = chain.reduced_kernels(problem.g, K, M, self._width)
+        self.chunk = max(1, int(CHUNK_NANOSECONDS / (self._width * L * (60 + 5 * (K + M) ** 2))))
 
     def _new_chain(self, sizes: Sizes) -> Chain:
         """What does not change along the run, f_k among it. Equation: (6.4)."""
@@ -85,12 +86,12 @@ class ReducedNetworks:
         L, N = spectrum.distinct, float(sizes.sum())
         freedom = chain_draws.degrees_of_freedom(sizes, problem.student_units + problem.teacher_units)
         constants = chain_draws.chi_square_constants(freedom)
-        shape = chain_draws.block_steps(L), L, self._lanes
+        shape = chain_draws.block_steps(L), L, self._width
         twice_d, c = (np.broadcast_to(values[:, None], shape).reshape(-1) for values in constants)
         return Chain(
             B=self._in_lanes(self._B),
             scales=np.sqrt(sizes / N * spectrum.eigenvalues),
-            rates=problem.learning_rate * np.sqrt(spectrum.eigenvalues / (N * sizes)) * problem.learning,
+            updates=problem.update_rule.sector_updates(spectrum.eigenvalues, sizes, problem.learning),
             v=writable(problem.v),
             u=writable(problem.u),
             noise=problem.label_noise,
@@ -101,12 +102,12 @@ class ReducedNetworks:
 
     def _in_lanes(self, values: np.ndarray) -> np.ndarray:
         """(n, ...) -> flat with the replica last; unused lanes repeat the first."""
-        filled = values[np.arange(self._lanes) * (np.arange(self._lanes) < self._replicas)]
-        return np.ascontiguousarray(filled.reshape(self._lanes, -1).T).reshape(-1)
+        filled = values[np.arange(self._width) * (np.arange(self._width) < self._replicas)]
+        return np.ascontiguousarray(filled.reshape(self._width, -1).T).reshape(-1)
 
     def _out_of_lanes(self, flat: np.ndarray) -> np.ndarray:
         """Flat with the lane last -> a copy (n, ..)."""
-        return flat.reshape(-1, self._lanes).T[: self._replicas].copy(order="C")
+        return flat.reshape(-1, self._width).T[: self._replicas].copy(order="C")
 
     def advance(self, steps: int) -> None:
         """Take that many SGD steps."""
@@ -132,7 +133,7 @@ class ReducedNetworks:
         rounds, some 1e-27 of T.
         """
         problem, errors = self._problem, np.full(self._replicas, np.nan)
-        if problem.teacher_units != problem.student_units or not has_difference_form(problem.activation):
+        if problem.teacher_units != problem.student_units or not problem.g.has_near_teacher_form:
             return errors
         q, r = self.overlaps()
         S, W = self._students()
@@ -161,12 +162,12 @@ class ReducedNetworks:
             near[:K, :K] += _mean(factor, W @ W.swapaxes(-1, -2))
             if (np.diag(near)[:K] < NEAR * (1.0 + np.diag(near)[K:])).all():
                 signed = np.concatenate([problem.v, -problem.v])
-                return max(0.0, difference_error(problem.activation)(near, signed))
+                return max(0.0, difference_error(problem.g)(near, signed))
         return float("nan")
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that a later `restore` needs to go on bit for bit."""
-        used_up = self._position * self._lanes == self._block.labels.size
+        used_up = self._position * self._width == self._block.labels.size
         streams = self._streams if used_up else self._begun
         return {
             "students": self._out_of_lanes(self._z),
@@ -186,9 +187,9 @@ class ReducedNetworks:
             if name not in state or np.shape(state[name]) != own.shape:
                 raise InvalidStart(f"the saved state has no {name} of shape {own.shape}: it is of another run")
         self._z[:] = self._in_lanes(np.asarray(state["students"], np.float64))
-        self._streams[:] = self._in_lanes(np.asarray(state["streams"], np.uint64)).reshape(4, self._lanes)
+        self._streams[:] = self._in_lanes(np.asarray(state["streams"], np.uint64)).reshape(4, self._width)
         self._position = int(state["position"])
-        if self._position * self._lanes < self._block.labels.size:
+        if self._position * self._width < self._block.labels.size:
             self._begun[:] = self._streams
             self._kernels.draw(self._streams, self._block, self._chain)
 
@@ -198,15 +199,16 @@ def _mean(factor: Array, sectors: Array) -> Array:
     return np.tensordot(factor, sectors, 1)
 
 
-def check_sizes(problem: Problem, sizes: Sizes) -> None:
-    """Raise InvalidProblem unless every sector has room for the frame of all students and teachers."""
+def too_small(problem: Problem, sizes: Sizes) -> str:
+    """Which sectors have no room for the frame of all students and teachers, in words; empty where all have."""
     needed = problem.student_units + problem.teacher_units
     small = np.flatnonzero(np.asarray(sizes) < needed)
-    if small.size:
-        named = ", ".join(f"{k + 1} (N_k = {sizes[k]})" for k in small[:5]) + (", ..." if small.size > 5 else "")
-        raise InvalidProblem(
-            f'method="reduced" needs sectors of at least K + M = {needed} inputs, but of the {sizes.size} distinct '
-            f"eigenvalues {small.size} have fewer: sector {named}. Raise the dimension, or use "
-            'method="explicit". If eigenvalues differ by rounding only, merge them: Spectrum.from_eigenvalues and '
-            "Spectrum.from_data take a tolerance"
-        )
+    if not small.size:
+        return ""
+    named = ", ".join(f"{k + 1} (N_k = {sizes[k]})" for k in small[:5]) + (", ..." if small.size > 5 else "")
+    return (
+        f'method="reduced" needs sectors of at least K + M = {needed} inputs, but of the {sizes.size} distinct '
+        f"eigenvalues {small.size} have fewer: sector {named}. Raise the dimension, or use "
+        'method="explicit". If eigenvalues differ by rounding only, merge them: Spectrum.from_eigenvalues and '
+        "Spectrum.from_data take a tolerance"
+    )

@@ -44,7 +44,7 @@ class ExplicitNetworks:
         self._constants = (
             _amplitude(problem.spectrum.eigenvalues.tobytes(), np.asarray(sizes, np.int64).tobytes()),
             problem.signed_weights,
-            problem.learning_rate,
+            problem.update_rule.weight_update(N),
             problem.label_noise,
             int(self._ends[problem.trainable - 1]) if problem.trainable else N,
         )
@@ -52,7 +52,7 @@ class ExplicitNetworks:
             _aligned(np.zeros(N)),
             _aligned(np.zeros(TILE, np.float32 if normals == "float32" else np.float64)),
         )
-        self._advance = explicit_steps(problem.activation, normals, K, M)
+        self._advance = explicit_steps(problem.g, normals, K, M)
         self.chunk = max(1, CHUNK_WORK // (step_work(N, K + M) * n))
 
     def advance(self, steps: int) -> None:
@@ -63,6 +63,10 @@ class ExplicitNetworks:
     def overlaps(self) -> tuple[Array, Array]:
         """q (n, L, K, K) and r (n, L, K, M)."""
         return overlaps(self.J, self.B, self._ends)
+
+    def errors(self) -> Array:
+        """NaN (n,): the overlaps say it best."""
+        return np.full(len(self.J), np.nan)
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on, bit for bit: copies of the weights, and the random streams as integers."""

@@ -2,18 +2,20 @@
 
 from ode_sgd.core import allowance
 from ode_sgd.core.errors import InvalidProblem
-from ode_sgd.teacher_student.simulation.replicas import Plan
+from ode_sgd.teacher_student.simulation.request import Request
 
 REPLICA = 4096  # bytes of a replica besides its numbers: seeds, and what Python keeps of it
 
 
-def check_memory(plan: Plan, replicas: int, workers: int) -> None:
+def check_memory(request: Request, replicas: int, workers: int) -> None:
     """Raise InvalidProblem where what all replicas record, or the weights of all threads, exceed the memory."""
-    problem, present = plan.problem, allowance.memory()
-    K, M, N = problem.student_units, problem.teacher_units, int(plan.sizes.sum())
+    problem, present = request.problem, allowance.memory()
+    K, M, N = problem.student_units, problem.teacher_units, request.dimension
     pair = K * (K + M)  # numbers in an overlap Q and R
-    times, sectors = len(plan.steps), problem.spectrum.distinct
-    numbers = times * (len(plan.orders) * pair + 1 + plan.keep_sectors * sectors * pair) + sectors * (pair + M * M)
+    times, sectors = len(request.steps), problem.spectrum.distinct
+    numbers = times * (len(request.orders) * pair + 1 + request.keep_sectors * sectors * pair) + sectors * (
+        pair + M * M
+    )
     records = float(replicas) * (8.0 * numbers + REPLICA)
     if records > present:
         raise InvalidProblem(
@@ -21,8 +23,8 @@ def check_memory(plan: Plan, replicas: int, workers: int) -> None:
             "this process may use; give fewer replicas, output times or moments"
         )
     threads = min(workers, replicas)
-    weights = 8.0 * N * (2 * (K + M) + 2) * threads  # a copy of them while they are made
-    if plan.method.startswith("explicit") and weights + records > present:
+    weights = request.method.bytes_per_thread(K, M, N) * threads
+    if weights and weights + records > present:
         raise InvalidProblem(
             f"dimension = {N} on {threads} threads needs {_gib(weights)} of the {_gib(present)} that "
             'this process may use; give fewer threads, or use method="reduced", which takes any dimension'

@@ -5,72 +5,20 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
-from dataclasses import dataclass
 from threading import Event, Lock
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.compile import ending
-from ode_sgd.core.errors import InvalidStart
 from ode_sgd.core.interruption import Interruption
-from ode_sgd.core.seeds import Children, generators, words
+from ode_sgd.core.seeds import Children
 from ode_sgd.teacher_student.integration.solution import divergence_limit
-from ode_sgd.teacher_student.model import starts
-from ode_sgd.teacher_student.model.order_parameters import OrderParameters
-from ode_sgd.teacher_student.model.problem import Problem
-from ode_sgd.teacher_student.simulation.chain import ReducedNetworks
-from ode_sgd.teacher_student.simulation.explicit import ExplicitNetworks
-from ode_sgd.teacher_student.simulation.sampled import SampledNetworks
+from ode_sgd.teacher_student.simulation.request import FRAMES, Request, State, drawn_starts
 
 CHECKPOINT_SECONDS = 60.0
-# Children of a replica's seed: its start, its frames, then a stream for every kind of simulation.
-START, FRAMES, STREAMS = 0, 1, {"explicit": 2, "reduced": 3, "sampled": 4}
-NORMALS = {"explicit": "float64", "explicit-float32": "float32", "explicit-pcg64": "pcg64"}
-
-Start = OrderParameters | Callable[[int], OrderParameters]
-State = dict[str, Any]
-
-
-@runtime_checkable
-class Checkpoint(Protocol):
-    """Where a simulation leaves what it needs to go on: `ode_sgd.Checkpoint`, or anything like it."""
-
-    def read(self) -> State | None:
-        """What was written last, None if nothing was."""
-
-    def write(self, state: State) -> None:
-        """Keep a state, a dictionary of arrays and texts, in place of the one before."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is simulated."""
-
-    problem: Problem
-    start: Start
-    sizes: Any  # (L,), N_k
-    steps: Any  # (n,), output times in steps
-    orders: tuple[int, ...]
-    keep_sectors: bool
-    method: str
-    inputs: Array | None  # (samples, N), of method "sampled"
-
-
-def drawn_starts(plan: Plan, seed: int, replicas: range) -> list[OrderParameters]:
-    """The common start of all, or the starts that the start function draws from each one's first child seed."""
-    if isinstance(plan.start, OrderParameters):
-        return [plan.start] * len(replicas)
-    drawn = []
-    for (word,) in words(Children(seed, replicas, START), 1):
-        begin = plan.start(int(word) >> 1)
-        if not isinstance(begin, OrderParameters):
-            raise InvalidStart(f"the start function returned a {type(begin).__name__}, not OrderParameters")
-        begin.check_fits(plan.problem)
-        drawn.append(begin)
-    return drawn
 
 
 def sector_sums(factor: Array, sectors: Array) -> Array:
@@ -87,20 +35,20 @@ def sector_sums(factor: Array, sectors: Array) -> Array:
 class Records:
     """What all replicas have recorded; a replica's rows are filled up to its `reached`."""
 
-    def __init__(self, plan: Plan, replicas: int) -> None:
-        problem, n = plan.problem, len(plan.steps)
+    def __init__(self, request: Request, replicas: int) -> None:
+        problem, n = request.problem, len(request.steps)
         L, K, M = problem.spectrum.distinct, problem.student_units, problem.teacher_units
-        self.orders = plan.orders
-        self.Q = np.zeros((len(plan.orders), replicas, n, K, K))
-        self.R = np.zeros((len(plan.orders), replicas, n, K, M))
+        self.orders = request.orders
+        self.Q = np.zeros((len(request.orders), replicas, n, K, K))
+        self.R = np.zeros((len(request.orders), replicas, n, K, M))
         self.errors = np.full((replicas, n), np.nan)  # where the method knows them better than the overlaps do
-        self.sectors_q = np.zeros((replicas, n * plan.keep_sectors, L, K, K))
-        self.sectors_r = np.zeros((replicas, n * plan.keep_sectors, L, K, M))
+        self.sectors_q = np.zeros((replicas, n * request.keep_sectors, L, K, K))
+        self.sectors_r = np.zeros((replicas, n * request.keep_sectors, L, K, M))
         self.last_q, self.last_r = np.zeros((replicas, L, K, K)), np.zeros((replicas, L, K, M))
         self.t = np.zeros((replicas, L, M, M))
         self.reached = np.zeros(replicas, np.int64)
         self.diverged = np.zeros(replicas, bool)
-        self._factors = [problem.spectrum.powers(order) for order in plan.orders]
+        self._factors = [problem.spectrum.powers(order) for order in request.orders]
 
     def add(self, rows: NDArray[np.int64], q: Array, r: Array, errors: Array) -> None:
         """One output time, the same for all of these replicas: q (n, L, K, K), r (n, L, K, M), errors (n,)."""
@@ -127,8 +75,8 @@ class Records:
 class Group:
     """Replicas of a run of that seed that advance together: in the lanes of the reduced method, or short ones."""
 
-    def __init__(self, plan: Plan, records: Records, seed: int, replicas: range) -> None:
-        self.plan, self.records, self.replicas = plan, records, replicas
+    def __init__(self, request: Request, records: Records, seed: int, replicas: range) -> None:
+        self.request, self.records, self.replicas = request, records, replicas
         self.done = 0
         self._seed = seed
         self._engine: Any = None
@@ -141,7 +89,7 @@ class Group:
         """Every replica has reached the end, or diverged."""
         reached = self.records.reached[self.replicas.start : self.replicas.stop]
         diverged = self.records.diverged[self.replicas.start : self.replicas.stop]
-        return bool(((reached == len(self.plan.steps)) | diverged).all())
+        return bool(((reached == len(self.request.steps)) | diverged).all())
 
     def run(self, stop: Event) -> None:
         """Run to the end, or until `stop` is set; KeyboardInterrupt if kernels are being compiled then.
@@ -157,7 +105,7 @@ class Group:
         with self._lock:
             self._begin()
             self._release()
-        steps = self.plan.steps
+        steps = self.request.steps
         while not self.finished:
             target = int(steps[np.searchsorted(steps, self.done, side="right")])
             while self.done < target:
@@ -178,22 +126,16 @@ class Group:
 
     def _begin(self) -> None:
         """Make the networks, at the start or where a saved state left them."""
-        plan, replicas = self.plan, self.replicas
-        begins = drawn_starts(plan, self._seed, replicas)
-        grams = {id(begin): begin.gram for begin in begins}
-        variance = plan.problem.spectrum.powers(1)
-        limits = {key: divergence_limit(plan.problem, np.tensordot(variance, gram, 1)) for key, gram in grams.items()}
+        request, replicas, problem = self.request, self.replicas, self.request.problem
+        begins = drawn_starts(request, self._seed, replicas)
+        variance = problem.spectrum.powers(1)
+        limits = {
+            key: divergence_limit(problem, np.tensordot(variance, begin.gram, 1))
+            for key, begin in {id(begin): begin for begin in begins}.items()
+        }
         self._limits = np.array([limits[id(begin)] for begin in begins])
-        noise = Children(self._seed, replicas, STREAMS[plan.method.partition("-")[0]])
-        if plan.method == "reduced":
-            self._engine = ReducedNetworks(plan.problem, begins, plan.sizes, noise)
-        else:
-            frames = generators(Children(self._seed, replicas, FRAMES))
-            weights = starts.many_weights([grams[id(begin)] for begin in begins], plan.sizes, frames)
-            if plan.inputs is not None:
-                self._engine = SampledNetworks(plan.problem, weights, plan.sizes, plan.inputs, noise)
-            else:
-                self._engine = ExplicitNetworks(plan.problem, weights, plan.sizes, noise, NORMALS[plan.method])
+        frames, noise = (Children(self._seed, replicas, child) for child in (FRAMES, request.method.stream))
+        self._engine = request.method.engine(request, begins, frames, noise)
         if self._saved:
             self._engine.restore(self._saved)
             self._saved = {}
@@ -201,18 +143,12 @@ class Group:
         q, r, t = (np.array([getattr(begin, name) for begin in begins]) for name in "qrt")
         rows = np.arange(replicas.start, replicas.stop)
         self.records.t[rows] = t
-        self.records.add(rows, q, r, self._errors())
-
-    def _errors(self) -> Array:
-        """eps_g of every replica where the method knows it better than the overlaps do, else NaN."""
-        if isinstance(self._engine, ReducedNetworks):
-            return self._engine.errors()
-        return np.full(len(self.replicas), np.nan)
+        self.records.add(rows, q, r, self._engine.errors())
 
     def _record(self) -> None:
         """Keep the overlaps of the replicas that have not diverged."""
         q, r = self._engine.overlaps()
-        errors, variance = self._errors(), self.plan.problem.spectrum.powers(1)
+        errors, variance = self._engine.errors(), self.request.problem.spectrum.powers(1)
         rows = np.arange(self.replicas.start, self.replicas.stop)
         largest = np.maximum(*(np.abs(sector_sums(variance, part)).max(axis=(1, 2)) for part in (q, r)))
         going = ~self.records.diverged[rows]
@@ -260,7 +196,7 @@ def run_all(
         while (group := next(left, None)) is not None:
             group.run(stop)
 
-    total = sum(int(group.plan.steps[-1]) * len(group.replicas) for group in groups)
+    total = sum(int(group.request.steps[-1]) * len(group.replicas) for group in groups)
     kept, interrupted = time.monotonic(), False
     # Without a checkpoint SIGTERM does what it always does.
     with Interruption() if keep is not None else nullcontext(), ThreadPoolExecutor(workers) as pool:

@@ -26,8 +26,9 @@ class SampledNetworks:
         self._ends = np.cumsum(sizes)
         self._streams = lane_states(seeds, 1)
         learned = int(self._ends[problem.trainable - 1]) if problem.trainable else N
-        self._constants = inputs, problem.signed_weights, problem.learning_rate, problem.label_noise, learned
-        self._advance = sampled_steps(problem.activation)
+        update = problem.update_rule.weight_update(N)
+        self._constants = inputs, problem.signed_weights, update, problem.label_noise, learned
+        self._advance = sampled_steps(problem.g)
         self.chunk = max(1, CHUNK_NUMBERS // ((N + 50) * (K + units) * n))
 
     def advance(self, steps: int) -> None:
@@ -38,6 +39,10 @@ class SampledNetworks:
     def overlaps(self) -> tuple[Array, Array]:
         """q (n, L, K, K) and r (n, L, K, M)."""
         return overlaps(self.J, self.B, self._ends)
+
+    def errors(self) -> Array:
+        """NaN (n,): the overlaps say it best."""
+        return np.full(len(self.J), np.nan)
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on, bit for bit."""

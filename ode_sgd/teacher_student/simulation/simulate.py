@@ -18,27 +18,14 @@ from ode_sgd.core.inputs import principal_axes
 from ode_sgd.teacher_student.integration.sector_system import shape_of
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters, no_start
 from ode_sgd.teacher_student.model.problem import Problem
-from ode_sgd.teacher_student.simulation.chain import LANES, check_sizes
-from ode_sgd.teacher_student.simulation.explicit import CHUNK_WORK, step_work
 from ode_sgd.teacher_student.simulation.memory import check_memory
-from ode_sgd.teacher_student.simulation.replicas import (
-    Checkpoint,
-    Group,
-    Plan,
-    Records,
-    Start,
-    State,
-    drawn_starts,
-    run_all,
-)
+from ode_sgd.teacher_student.simulation.methods import AUTO, Sampled, checked_name, chosen_method, without_steps
+from ode_sgd.teacher_student.simulation.replicas import Group, Records, run_all
+from ode_sgd.teacher_student.simulation.request import Checkpoint, Request, Start, State, drawn_starts
 from ode_sgd.teacher_student.trajectory import Sectors, Trajectory, error_curve
 
-METHODS = ("auto", "reduced", "explicit", "explicit-float32", "explicit-pcg64")
-RESOLVED = 1e-27  # eps_g that the reduced method still resolves, relative to Tr T / M
-SAMPLED = "sampled"  # what a trajectory of a simulation on data calls its method
+RESOLVED = 1e-27  # eps_g that the chain still resolves, relative to Tr T / M
 CHECKPOINT_VERSION = 2
-MOST = 128  # replicas in a group, of an explicit method
-CACHED = 2**16  # numbers of their weights
 
 
 @check.underflow_is_zero
@@ -120,13 +107,13 @@ def simulate(
     >>> run.generalization_error.shape, run.method
     ((4, 3), 'reduced')
     """
-    plan = _plan(problem, start, alpha, dimension, method, inputs, moments, sectors)
+    request = _request(problem, start, alpha, dimension, method, inputs, moments, sectors)
     replicas, seed = check.integer("replicas", replicas, 1), check.seed(seed)
     workers = allowance.threads() if threads is None else check.integer("threads", threads, 1)
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         raise InvalidProblem(f"checkpoint is a {type(checkpoint).__name__}; give ode_sgd.Checkpoint(path)")
-    check_memory(plan, replicas, workers)
-    return _simulated(plan, replicas, seed, workers, progress or (lambda fraction: None), checkpoint)
+    check_memory(request, replicas, workers)
+    return _simulated(request, replicas, seed, workers, progress or (lambda fraction: None), checkpoint)
 
 
 @check.underflow_is_zero
@@ -147,22 +134,22 @@ def check_simulation(
 
     Where the checkpoint holds a run, say in words at which alpha that one goes on.
     """
-    plan = _plan(problem, start, alpha, dimension, method, None, moments, sectors)
-    check_memory(plan, replicas, allowance.threads())
+    request = _request(problem, start, alpha, dimension, method, None, moments, sectors)
+    check_memory(request, replicas, allowance.threads())
     saved = None if checkpoint is None else checkpoint.read()
     if saved is not None and checkpoint is not None:
-        _check_identity(_identity(plan, replicas, seed), saved, checkpoint)
-    return "" if saved is None else _told(saved, plan)
+        _check_identity(_identity(request, replicas, seed), saved, checkpoint)
+    return "" if saved is None else _told(saved, request)
 
 
-def _told(saved: State, plan: Plan) -> str:
+def _told(saved: State, request: Request) -> str:
     """At which alpha the groups of a saved state are."""
-    done = [int(value) / int(plan.sizes.sum()) for name, value in saved.items() if name.partition("_")[2] == "done"]
+    done = [int(value) / request.dimension for name, value in saved.items() if name.partition("_")[2] == "done"]
     first, last = min(done), max(done)
     return f"alpha = {first:.4g}" + (f" to {last:.4g}, replica by replica" if last > first else "")
 
 
-def _plan(
+def _request(
     problem: Problem,
     start: Start,
     alpha: Any,
@@ -171,27 +158,26 @@ def _plan(
     inputs: Any,
     moments: Any,
     sectors: bool,
-) -> Plan:
+) -> Request:
     """The arguments that say what is simulated, checked."""
     check.instance("problem", problem, Problem)
-    if problem.gradient_flow:
-        raise InvalidProblem("gradient_flow = True has no SGD; simulate the problem at a small learning_rate instead")
-    check.choice("method", method, METHODS)
+    if refused := without_steps(problem):
+        raise InvalidProblem(refused)
+    checked_name(method)
     rows, dimension = _rows(problem, inputs, dimension, method)
     sizes = problem.spectrum.sector_dimensions(dimension)
     if isinstance(start, OrderParameters):
         start.check_fits(problem)
     elif not callable(start):
         raise InvalidStart(f"start {no_start(start)}; give OrderParameters or a function seed -> OrderParameters")
-    return Plan(
+    return Request(
         problem=problem,
         start=start,
         sizes=sizes,
         steps=nearest_steps(alpha, dimension),
         orders=check.orders(moments),
         keep_sectors=check.boolean("sectors", sectors),
-        method=SAMPLED if rows is not None else chosen_method(problem, sizes, method),
-        inputs=rows,
+        method=Sampled(rows) if rows is not None else chosen_method(problem, sizes, method),
     )
 
 
@@ -209,7 +195,7 @@ def _rows(problem: Problem, data: Any, dimension: int | None, method: str) -> tu
         if dimension is None:
             raise InvalidProblem("dimension is missing; give N, an integer >= 1, or a data matrix as inputs")
         return None, check.integer("dimension", dimension, 1)
-    if method != "auto":
+    if method != AUTO:
         raise InvalidProblem(f"method = {method!r} with inputs; leave it out, rows are drawn as they are")
     principal, rows = principal_axes(data)
     samples, N = rows.shape
@@ -227,37 +213,25 @@ def _rows(problem: Problem, data: Any, dimension: int | None, method: str) -> tu
     return rows, N
 
 
-def chosen_method(problem: Problem, sizes: Any, method: str) -> str:
-    """The method that runs, for sector dimensions `sizes` (L,)."""
-    if method == "reduced":
-        check_sizes(problem, sizes)
-    if method != "auto":
-        return method
-    units = problem.student_units + problem.teacher_units
-    # Nanoseconds a step, roughly as measured: for a lane of the one, for all inputs of the other.
-    cheaper = sizes.size * (30 + 5 * units**2) < sizes.sum() * (1.0 + 0.15 * units)
-    return "reduced" if sizes.min() >= units and cheaper else "explicit"
-
-
 def _simulated(
-    plan: Plan,
+    request: Request,
     replicas: int,
     seed: int,
     workers: int,
     progress: Callable[[float], None],
     checkpoint: Checkpoint | None,
 ) -> Trajectory:
-    """Run a plan, from its beginning or from its checkpoint."""
-    began, dimension = time.perf_counter(), int(plan.sizes.sum())
-    records = Records(plan, replicas)
-    identity = _identity(plan, replicas, seed) if checkpoint is not None else ""
+    """Run what is wanted, from its beginning or from its checkpoint."""
+    began, dimension = time.perf_counter(), request.dimension
+    records = Records(request, replicas)
+    identity = _identity(request, replicas, seed) if checkpoint is not None else ""
     saved = checkpoint.read() if checkpoint is not None else None
     if saved is not None:
         _check_identity(identity, saved, checkpoint)
     before_seconds = float(saved["seconds"]) if saved is not None else 0.0
-    together = int(saved["together"]) if saved is not None else _together(plan, replicas, workers)
+    together = int(saved["together"]) if saved is not None else request.method.together(request, replicas, workers)
     parts = [range(first, min(first + together, replicas)) for first in range(0, replicas, together)]
-    groups = [Group(plan, records, seed, part) for part in parts]
+    groups = [Group(request, records, seed, part) for part in parts]
     for number, group in enumerate(groups):
         if saved is not None:
             prefix = f"{number}_"
@@ -271,9 +245,9 @@ def _simulated(
             state |= {f"{number}_{name}": values for name, values in group.snapshot().items()}
         checkpoint.write(state)  # type: ignore[union-attr]
 
-    with news.watched(shape_of(plan.problem), all_threads=True) as kernels:
+    with news.watched(shape_of(request.problem), all_threads=True) as kernels:
         interrupted = run_all(groups, min(len(groups), workers), progress, keep if checkpoint is not None else None)
-        arguments = _collect(plan, records, plan.steps / dimension, interrupted)
+        arguments = _collect(request, records, request.steps / dimension, interrupted)
     done = sum(group.done * len(group.replicas) for group in groups)
     stats = {
         "steps": float(done),
@@ -281,41 +255,30 @@ def _simulated(
         "seconds": before_seconds + max(0.0, time.perf_counter() - began - kernels.seconds),
         "compiling": kernels.seconds,
     }
-    return Trajectory(**arguments, method=plan.method, stats=stats, dimension=dimension, seed=seed)
+    return Trajectory(**arguments, method=request.method.name, stats=stats, dimension=dimension, seed=seed)
 
 
-def _together(plan: Plan, replicas: int, workers: int) -> int:
-    """Replicas in a group: as many as fill vector lanes, or as end within some 10 ms, but no idle thread."""
-    share = -(-replicas // workers)
-    if plan.method == "reduced":
-        return next((lanes for lanes in LANES[:0:-1] if replicas >= lanes * workers), share)
-    N, units = int(plan.sizes.sum()), plan.problem.student_units + plan.problem.teacher_units
-    work = step_work(N, units) * max(1, int(plan.steps[-1]))
-    most = MOST if isinstance(plan.start, OrderParameters) else LANES[-1]  # nothing stops a start function
-    return max(1, min(share, most, CHUNK_WORK // work, CACHED // (N * units)))
-
-
-def _identity(plan: Plan, replicas: int, seed: int) -> str:
+def _identity(request: Request, replicas: int, seed: int) -> str:
     """Everything that the numbers of a run depend on, as text."""
 
     def digest(*arrays: Array) -> str:
         return hashlib.sha256(b"".join(np.ascontiguousarray(values).tobytes() for values in arrays)).hexdigest()
 
-    (start,) = drawn_starts(plan, seed, range(1))
+    (start,) = drawn_starts(request, seed, range(1))
     facts = {
         "checkpoint version": CHECKPOINT_VERSION,
         "kernels": source_digest(),
-        "problem": plan.problem.identity,
+        "problem": request.problem.identity,
         "start": digest(start.q, start.r, start.t),
-        "starts": "common" if isinstance(plan.start, OrderParameters) else "drawn",
-        "dimension": int(plan.sizes.sum()),
+        "starts": "common" if isinstance(request.start, OrderParameters) else "drawn",
+        "dimension": request.dimension,
         "replicas": replicas,
         "seed": seed,
-        "method": plan.method,
-        "output times": digest(plan.steps),
-        "moments": list(plan.orders),
-        "sectors": plan.keep_sectors,
-        "inputs": None if plan.inputs is None else digest(plan.inputs),
+        "method": request.method.name,
+        "output times": digest(request.steps),
+        "moments": list(request.orders),
+        "sectors": request.keep_sectors,
+        "inputs": digest(request.method.inputs) if isinstance(request.method, Sampled) else None,
     }
     return json.dumps(facts)
 
@@ -335,13 +298,13 @@ def _check_identity(identity: str, saved: State, checkpoint: Any) -> None:
         )
 
 
-def _collect(plan: Plan, records: Records, alpha: Array, interrupted: bool) -> dict[str, Any]:
+def _collect(request: Request, records: Records, alpha: Array, interrupted: bool) -> dict[str, Any]:
     """The arguments of a Trajectory from what the replicas recorded."""
-    problem, reached, replicas = plan.problem, records.reached, records.reached.size
+    problem, reached, replicas = request.problem, records.reached, records.reached.size
     status, message = "complete", ""
     kept = np.flatnonzero(reached)
     if interrupted:
-        finished = np.flatnonzero(reached == len(plan.steps))
+        finished = np.flatnonzero(reached == len(request.steps))
         begun = np.flatnonzero(reached > 1)
         kept = finished if finished.size else begun if begun.size else kept
         if not kept.size:
@@ -356,12 +319,12 @@ def _collect(plan: Plan, records: Records, alpha: Array, interrupted: bool) -> d
             "lower learning_rate"
         )
         status, message = (status, f"{message}; {told}") if interrupted else ("diverged", told)
-    common = isinstance(plan.start, OrderParameters)
+    common = isinstance(request.start, OrderParameters)
     t = records.t[kept]
-    T = [np.einsum("k,rknm->rnm", problem.spectrum.powers(order), t) for order in plan.orders]
+    T = [np.einsum("k,rknm->rnm", problem.spectrum.powers(order), t) for order in request.orders]
     moments = {
         order: (records.Q[n, kept, :count], records.R[n, kept, :count], T[n][0] if common else T[n])
-        for n, order in enumerate(plan.orders)
+        for n, order in enumerate(request.orders)
     }
     errors, resolution = _errors(problem, *moments[1])
     known = records.errors[kept, :count]
@@ -370,7 +333,7 @@ def _collect(plan: Plan, records: Records, alpha: Array, interrupted: bool) -> d
         teacher = float(np.trace(moments[1][2], axis1=-2, axis2=-1).max()) / problem.teacher_units
         resolution = RESOLVED * teacher  # whatever is small is free of cancellation
     kept_sectors = None
-    if plan.keep_sectors:
+    if request.keep_sectors:
         kept_sectors = Sectors(records.sectors_q[kept, :count], records.sectors_r[kept, :count], t[0] if common else t)
     return {
         "problem": problem,
@@ -378,7 +341,7 @@ def _collect(plan: Plan, records: Records, alpha: Array, interrupted: bool) -> d
         "generalization_error": errors,
         "moments": moments,
         "sectors": kept_sectors,
-        "final": _final_states(plan, records, kept, count),
+        "final": _final_states(request, records, kept, count),
         "status": status,
         "message": message,
         "resolution": resolution,
@@ -394,10 +357,10 @@ def _errors(problem: Problem, Q: Array, R: Array, T: Array) -> tuple[Array, floa
 
 
 def _final_states(
-    plan: Plan, records: Records, kept: NDArray[np.int64], count: int
+    request: Request, records: Records, kept: NDArray[np.int64], count: int
 ) -> tuple[OrderParameters, ...] | None:
     """The states at the last common time; None where replicas got further and their sectors were not kept."""
-    if plan.keep_sectors:
+    if request.keep_sectors:
         q, r = records.sectors_q[kept, count - 1], records.sectors_r[kept, count - 1]
     elif (records.reached[kept] != count).any():
         return None

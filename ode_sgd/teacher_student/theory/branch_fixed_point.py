@@ -10,6 +10,7 @@ from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.theory import fixed_point
 from ode_sgd.teacher_student.theory.fixed_point import FixedPoint
+from ode_sgd.teacher_student.theory.plain_sgd import require_plain_sgd
 from ode_sgd.teacher_student.theory.symmetric import SymmetricSpace
 
 BRANCHES = ("identical", "split")
@@ -142,13 +143,14 @@ def own_parts_grow(identical: SymmetricFixedPoint, Delta: float) -> bool:
 
 def require_symmetry(problem: Problem) -> None:
     """Raise InvalidProblem where students are not alike, or the dynamics does not keep them so."""
+    require_plain_sgd(problem)
     v = problem.v
     idle = (problem.learning == 0.0) & (problem.spectrum.eigenvalues > 0.0)
     for wrong, reason in (
         (problem.student_units < 2, "K = 1: one student has no permutation symmetry to break (K >= 2)"),
         (
-            problem.activation == "linear",
-            "activation = 'linear': only the sum of the students matters, and nothing breaks their symmetry",
+            problem.g.has_constant_slope,
+            f"activation = {str(problem.g)!r}: only the sum of the students matters, and nothing breaks their symmetry",
         ),
         (
             bool(np.ptp(v) > 1e-12 * np.abs(v).max()),

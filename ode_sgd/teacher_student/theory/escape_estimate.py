@@ -111,7 +111,7 @@ class _Growth:
         modes: list[Mode],
     ) -> None:
         self._a, self._K, self._M = problem.signed_weights, problem.student_units, problem.teacher_units
-        self._error = coefficient_kernels(problem.activation).generalization_error
+        self._error = coefficient_kernels(problem.g).generalization_error
         self._C, self._modes = rest.covariance, modes
         self.height = float(self._error(self._C, self._a))
         students = np.array([linear.amplitudes(mode, *deviations(start)) for mode in modes])

@@ -7,6 +7,7 @@ from ode_sgd.core.arrays import Array, Flags
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters, require_start
 from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.theory.plain_sgd import require_plain_sgd
 
 
 @check.underflow_is_zero
@@ -102,10 +103,11 @@ def error_vector(problem: Problem, start: OrderParameters) -> Array:
 
 
 def require_linear(problem: Problem) -> None:
-    """Raise InvalidProblem unless the activation is linear."""
+    """Raise InvalidProblem unless the activation is linear, and the rule plain SGD."""
     check.instance("problem", problem, Problem)
-    if problem.activation != "linear":
-        raise InvalidProblem(f"activation = {problem.activation!r} has no closed form here; it needs 'linear'")
+    if not problem.g.is_linear:
+        raise InvalidProblem(f"activation = {str(problem.g)!r} has no closed form here; it needs 'linear'")
+    require_plain_sgd(problem)
 
 
 def _learning_trace(problem: Problem) -> float:

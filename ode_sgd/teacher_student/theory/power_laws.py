@@ -252,9 +252,9 @@ def asymptotic_exponent(problem: Problem, tolerance: float = 0.02) -> PowerLaw |
     """
     check.instance("problem", problem, Problem)
     beta, tolerance = power_law_exponent(problem.spectrum), _checked(tolerance)
-    if beta is None:
+    if beta is None or problem.update_rule.further_terms:
         return None
-    linear = problem.activation == "linear"
+    linear = problem.g.is_linear
     window = linear_time_window(problem, tolerance) if linear else _specialised_window(problem, beta, tolerance)
     return None if window is None else PowerLaw(linear_time_exponent(beta), window)
 
@@ -272,7 +272,7 @@ def _specialised_window(problem: Problem, beta: float, tolerance: float) -> tupl
     K, v = problem.student_units, problem.v / largest
     A, G = np.empty((K, 2 * K)), np.empty((K, K))
     # Every student is its own teacher, T = I: their second layers are the same in this order.
-    coefficient_kernels(problem.activation).coefficients(np.tile(np.eye(K), (2, 2)), np.concatenate([v, -v]), 0.0, A, G)
+    coefficient_kernels(problem.g).coefficients(np.tile(np.eye(K), (2, 2)), np.concatenate([v, -v]), 0.0, A, G)
     speeds = np.linalg.eigvalsh(A[:, :K])
     if not speeds[0] > 0.0:
         return None

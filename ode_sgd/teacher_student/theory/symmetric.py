@@ -49,9 +49,9 @@ class SymmetricSpace:
         self._a, self._noise_variance = problem.signed_weights, problem.label_noise**2
         self._index = overlap_index(K, M)
         self._columns = row_count(K, M) + M * (M + 1) // 2
-        self._linearise = linearised_coefficients(problem.activation)
+        self._linearise = linearised_coefficients(problem.g)
         self._error, self._weights = (
-            coefficient_kernels(problem.activation).generalization_error,
+            coefficient_kernels(problem.g).generalization_error,
             problem.signed_weights,
         )
         ones = np.full((K, K), 1.0 / K)

@@ -1,17 +1,21 @@
 """Vectors as a number type of the compiler, and the kernels that are written for them."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.vector_type import WIDTH, any_lane, as_lanes, choose, room, zeros
+from ode_sgd.teacher_student.integration import rosenbrock
+from ode_sgd.teacher_student.integration.batch import batch_of
+from ode_sgd.teacher_student.integration.solution import Request
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
 from ode_sgd.teacher_student.kernels.coefficients.linearised import linearised_coefficients
 from ode_sgd.teacher_student.kernels.integration import lane_matrices, many_side_by_side
-from ode_sgd.teacher_student.kernels.integration.rosenbrock import RUNNING
 from ode_sgd.teacher_student.kernels.sectors import layout
+from ode_sgd.teacher_student.model.activation import Activation
 from tests.teacher_student.kernels.cases import covariance
 from tests.teacher_student.kernels.stepping import Case, dense_step
 
@@ -92,12 +96,15 @@ def test_coefficients_and_derivatives_are_those_of_one_problem():
     C, a = [covariance(d, seed) for seed in range(WIDTH)], rng.normal(size=(WIDTH, d))
     noise, index = rng.uniform(size=WIDTH), layout.overlap_index(K, M)
     side = [np.empty((*shape, WIDTH)) for shape in ((K, d), (K, K), (K * d, P), (pairs, P), (K, K))]
-    kernel = linearised_coefficients("erf", (K, d)), coefficient_kernels("erf", (K, d)).coefficients
+    kernel = (
+        linearised_coefficients(Activation("erf"), (K, d)),
+        coefficient_kernels(Activation("erf"), (K, d)).coefficients,
+    )
     _linearise(*kernel, across_lanes(C), across_lanes(a), noise[None], index, *side)
     for lane in range(WIDTH):
         own = [np.empty(part.shape[:-1]) for part in side]
-        linearised_coefficients("erf")(C[lane], a[lane], noise[lane], index, *own[:4])
-        coefficient_kernels("erf").coefficients(C[lane], a[lane], noise[lane], own[0], own[4])
+        linearised_coefficients(Activation("erf"))(C[lane], a[lane], noise[lane], index, *own[:4])
+        coefficient_kernels(Activation("erf")).coefficients(C[lane], a[lane], noise[lane], own[0], own[4])
         for ours, single in zip(side, own, strict=True):
             np.testing.assert_allclose(ours[..., lane], single, rtol=1e-13, atol=1e-14)  # sums of a dozen terms
 
@@ -145,43 +152,40 @@ def test_linear_systems():
 def one_step(cases, sizes):
     """A step of each case, of its own size and whatever its error: states, outputs half-way, counts."""
     K, L = cases[0].K, cases[0].state.shape[1]
-    M, count, systems = cases[0].system.T.shape[0], len(cases), [case.system for case in cases]
+    M = cases[0].system.teacher_units
     alpha = np.array([0.0, 0.5, 1.0])  # every step of size 1, in units of its own
-    scale = np.array(sizes)[:, None]
-    queue = many_side_by_side.Queue(
-        y=np.array([case.state for case in cases]),
-        t=np.array([system.t[np.triu_indices(M)] for system in systems]),
-        rate=scale * [system.rate for system in systems],
-        noise=scale * [system.noise for system in systems],
-        variance=np.array([system.variance for system in systems]),
-        T=np.array([system.T for system in systems]),
-        a=np.array([system.a for system in systems]),
-        noise_variance=np.array([system.noise_variance for system in systems]),
-        weights=np.array([[system.variance**2, system.variance] for system in systems]),
-        order_one=1,
-        numbers=np.tile([0.0, 1.0, 1.0, 0.0, 1e8], (count, 1)),
-        counts=np.tile([0, 0, 1, 10**6, 1], (count, 1)),
-        rows=np.zeros((count, 3, 2, len(cases[0].state))),
-        codes=np.full(count, RUNNING),
-        seats=np.array([-1] * WIDTH + [0]),
-    )
-    kernel, space = many_side_by_side.batch_lanes(cases[0].activation, K, M), many_side_by_side.lane_space(K, M, L, 2)
-    kernel(queue, space, alpha, 1e-300, 1e-6, 1)
-    return queue
+    runs = []
+    for case, size in zip(cases, sizes, strict=True):
+        its = replace(case.system, factors=size * case.system.factors)
+        request = Request(
+            alpha=alpha,
+            orders=(0, 1),
+            weights=np.array([its.variance**2, its.variance]),
+            keep_sectors=False,
+            rtol=1e-6,
+            atol=0.0,
+        )
+        runs.append(rosenbrock.begin(its, case.state, request))
+        runs[-1].control.numbers[:] = 0.0, 1.0, 1.0, 0.0, 1e8
+        runs[-1].control.counts[:] = 0, 0, 1, 10**6, 1
+    batch = batch_of(runs, lanes=1)
+    space = many_side_by_side.lane_space(K, M, L, 2, batch.constants.factors.shape[-1])
+    many_side_by_side.advance_side_by_side(cases[0].system.g, K, M)(batch, space, alpha, 1e-300, 1e-6, 1)
+    return batch
 
 
 def test_a_step_of_every_lane_is_the_dense_step():
     """Different problems and sizes beside one another, against dense algebra (tolerance as in test_rosenbrock)."""
     cases = [Case.random("erf", 3, 2, 2, seed) for seed in range(WIDTH - 1)]  # one lane stays empty
     sizes = np.geomspace(0.02, 0.4, len(cases))
-    queue = one_step(cases, sizes)
-    np.testing.assert_array_equal(queue.counts[:, 0], 1)
+    batch = one_step(cases, sizes)
+    np.testing.assert_array_equal(batch.counts[:, 0], 1)
     for number, (case, h) in enumerate(zip(cases, sizes, strict=True)):
         state, _, between = dense_step(case, h)
-        np.testing.assert_allclose(queue.y[number], state, rtol=0.0, atol=1e-11)
+        np.testing.assert_allclose(batch.y[number].T, state, rtol=0.0, atol=1e-11)
         for order, weight in enumerate((case.system.variance**2, case.system.variance)):
-            np.testing.assert_allclose(queue.rows[number, 2, order], state @ weight, rtol=0.0, atol=1e-11)
-            np.testing.assert_allclose(queue.rows[number, 1, order], between @ weight, rtol=0.0, atol=1e-11)
+            np.testing.assert_allclose(batch.rows[number, 2, order], state @ weight, rtol=0.0, atol=1e-11)
+            np.testing.assert_allclose(batch.rows[number, 1, order], between @ weight, rtol=0.0, atol=1e-11)
 
 
 def test_a_step_depends_on_nothing_beside_it():

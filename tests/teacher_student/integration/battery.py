@@ -87,6 +87,8 @@ def random_problem(rng):
     noise = 0.0 if rng.random() < 0.6 else float(10.0 ** rng.uniform(-2.0, 0.0))
     trainable = int(rng.integers(1, spectrum.distinct + 1)) if rng.random() < 0.15 else None
     eta = float(10.0 ** rng.uniform(-1.5, 0.3))
+    (own,) = rng.spawn(1)  # other problems stay what they were
+    decay = 0.0 if own.random() < 0.7 else float(10.0 ** own.uniform(-3.0, 0.0))
     values = {
         "spectrum": spectrum,
         "student_units": K,
@@ -95,6 +97,7 @@ def random_problem(rng):
         "label_noise": noise,
         "gradient_flow": gradient_flow,
         "trainable": trainable,
+        "weight_decay": decay,
         **outputs,
     }
     if activation == "linear" and not gradient_flow:

@@ -49,7 +49,7 @@ def test_eigenvalues_equal_to_rounding_are_one():
     rng = np.random.default_rng(0)
     cluster = 1.0 + 2.0**-52 * rng.integers(0, 3, 300)
     one = problem(Spectrum(np.concatenate([cluster, np.linspace(2.0, 3.0, 300)]), np.full(600, 1 / 600)))
-    assert nodes.distinct_moving(one) == 301
+    assert nodes.distinct(nodes.moving_eigenvalues(one)) == 301
     begin = start_of(one)
     run, whole = integrate(one, begin, 100.0), integrate(one, begin, 100.0, nodes=None)
     assert run.status == "complete" and run.stats["eigenvalues"] == 301
@@ -61,8 +61,8 @@ def test_nodes_that_fail_are_not_the_answer(monkeypatch):
     one = problem(Spectrum.power_law(300, 1.0))
     begin, solve = start_of(one), rosenbrock.solve
 
-    def failing(problem, system, state, request, progress):
-        solution = solve(problem, system, state, request, progress)
+    def failing(system, state, request, progress):
+        solution = solve(system, state, request, progress)
         if state.shape[1] < 300:
             solution.status = "step_size"
         return solution
@@ -164,7 +164,7 @@ def test_a_collapse_that_a_lower_tolerance_mends_says_so():
     begin = start_of(one)
     system, state = sector_system(one, begin), initial_state(begin)
     request = request_of(one, np.array([0.0, 1.0]), (1,), False, 1e-4, 0.0)
-    run = rosenbrock.begin(one, system, state, request)
+    run = rosenbrock.begin(system, state, request)
     run.code = step_control.STEP_SIZE
     assert "raise rtol" in rosenbrock.finish(run).message
     rows = layout.q_row(0, 1, 2, 2)

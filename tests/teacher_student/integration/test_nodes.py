@@ -8,7 +8,7 @@ from scipy.linalg import eigvalsh_tridiagonal
 
 import ode_sgd
 from ode_sgd import InvalidProblem, InvalidStart, OrderParameters, Problem, Spectrum, integrate
-from ode_sgd.teacher_student.integration.nodes import Compression, default_nodes, distinct_moving
+from ode_sgd.teacher_student.integration.nodes import SpectrumNodes, default_nodes, distinct, moving_eigenvalues
 from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system
 
 EXAMPLES = settings(max_examples=15, deadline=None, derandomize=True)
@@ -144,7 +144,7 @@ def test_directions_without_variance_are_set_aside():
     values, weights = spread()
     values[[3, 20, 21]] = 0.0
     one = problem(Spectrum(values, weights))
-    assert distinct_moving(one) == 57
+    assert distinct(moving_eigenvalues(one)) == 57
     begin = OrderParameters.random(problem(Spectrum(values, np.full(60, 1 / 60))), 60_000, 0.3, seed=1)
     run = assert_same_moments(one, begin, 50)
     assert run.stats["eigenvalues"] == 57
@@ -179,7 +179,7 @@ def test_initial_sums_are_exact():
     """The rule integrates the start itself: C(0) and its neighbours are those of the spectrum."""
     one = problem(power_law())
     system, state = sector_system(one, rough(one)), initial_state(rough(one))
-    reduced = Compression(one, system, state, (0, 1, 2), 64).on(64)
+    reduced = SpectrumNodes(system, state, (0, 1, 2), 64).on(64)
     spectrum = one.spectrum
     for order, weights in enumerate(reduced.weights):
         exact = state @ (spectrum.weights * spectrum.eigenvalues**order)
@@ -213,7 +213,7 @@ def test_auto_leaves_short_spectra_and_sectors_alone():
     assert "nodes" not in integrate(short, smooth(short), TIMES, rtol=1e-4).stats
     long = problem(Spectrum.power_law(1000, 1.0))
     run = integrate(long, smooth(long), TIMES, rtol=1e-4)
-    assert default_nodes(long, 1e-4) <= run.stats["nodes"] < 500
+    assert default_nodes(moving_eigenvalues(long), 1e-4) <= run.stats["nodes"] < 500
     assert run.stats["eigenvalues"] == 1000
     assert run.final is None  # the sectors' own states are not known
     for again in (
@@ -234,7 +234,7 @@ def test_nodes_of_negative_trace(nodes):
     """One input a sector, so noisy that a node's tr t is negative: the error norm must still be a number."""
     one = problem(Spectrum.power_law(5000, 1.0))
     begin = OrderParameters.random(one, 5000, 0.01, seed=1)
-    compressed = Compression(one, sector_system(one, begin), initial_state(begin), (1,), nodes).on(nodes)
+    compressed = SpectrumNodes(sector_system(one, begin), initial_state(begin), (1,), nodes).on(nodes)
     assert np.einsum("nnj->j", compressed.system.t).min() < 0.0
     run = integrate(one, begin, 1e3, nodes=nodes)
     whole = integrate(one, begin, 1e3, nodes=None)
@@ -279,7 +279,7 @@ def test_sums_of_order_one_are_exact_on_any_nodes(nodes, trainable):
     one = problem(Spectrum.power_law(300, 1.0), student_units=3, trainable=trainable)
     begin = OrderParameters.random(one, 3000, 0.3, seed=2)
     system, state = sector_system(one, begin), initial_state(begin)
-    reduced = Compression(one, system, state, (0, 1, 2), nodes).on(nodes)
+    reduced = SpectrumNodes(system, state, (0, 1, 2), nodes).on(nodes)
     exact = state @ system.variance
     rounding = 1e-14 * reduced.cancelled
     np.testing.assert_allclose(reduced.state @ reduced.system.variance, exact, atol=rounding * np.abs(exact).max())

@@ -10,6 +10,8 @@ from ode_sgd.teacher_student.kernels.integration import rodas5p, step_control
 from ode_sgd.teacher_student.kernels.integration import rosenbrock as kernels
 from ode_sgd.teacher_student.kernels.sectors import blocks, layout
 from ode_sgd.teacher_student.kernels.sectors.drift import right_hand_side
+from ode_sgd.teacher_student.model.activation import Activation
+from ode_sgd.teacher_student.model.rule import UpdateRule
 from tests.teacher_student.kernels.cases import sectors
 
 
@@ -35,23 +37,29 @@ class Case:
         rng = np.random.default_rng((seed, L, K, M))
         c, values = sectors(L, K + M, seed), 10.0 ** rng.uniform(-1.5, 0.5, L)
         weights = rng.uniform(0.5, 1.0, L)
-        variance = weights / weights.sum() * values
-        rate = learning_rate * values
+        weights /= weights.sum()
+        rule = UpdateRule(learning_rate=learning_rate, second_order=True, weight_decay=0.4)
         system = SectorSystem(
+            g=Activation(activation),
+            v=rng.uniform(0.6, 1.4, K),
+            u=rng.uniform(0.6, 1.4, M),
+            label_noise=0.05**0.5,
+            rule=rule,
+            eigenvalues=values,
+            weights=weights,
+            learning=np.ones(L),
+            variance=weights * values,
+            factors=rule.factors(values, np.ones(L)),
             t=np.ascontiguousarray(c[:, K:, K:].transpose(1, 2, 0)),
-            T=np.einsum("k,kij->ij", variance, c[:, K:, K:]),
-            a=np.concatenate([rng.uniform(0.6, 1.4, K), -rng.uniform(0.6, 1.4, M)]),
-            noise_variance=0.05,
-            variance=variance,
-            rate=rate,
-            noise=learning_rate * rate,
+            T=np.einsum("k,kij->ij", weights * values, c[:, K:, K:]),
         )
         return cls(activation=activation, K=K, system=system, state=layout.pack(c[:, :K, :K], c[:, :K, K:]))
 
     def drift(self, y):
         """The right-hand side of the flattened state."""
         out = np.empty_like(self.state)
-        right_hand_side(self.activation)(np.ascontiguousarray(y).reshape(self.state.shape), *self.system, out)
+        state = np.ascontiguousarray(y).reshape(self.state.shape)
+        right_hand_side(self.system.g)(state, *self.system.arrays, out)
         return out.ravel()
 
     def jacobian(self):
@@ -76,7 +84,7 @@ def take(case, h, count=1, fractions=()):
     """`count` steps of size h, whatever their error; outputs at those fractions of the whole and at its end."""
     L = case.state.shape[1]
     alpha = np.concatenate([[0.0], np.asarray(fractions) * count * h, [count * h]])
-    s, w = work_space(case.system, case.K, L)
+    s, w = work_space(case.system)
     y = blocks.to_blocks(case.state)
     control = kernels.Control(np.array([0.0, h, 1.0, 0.0, 1e8]), np.array([0, 0, 1, 10**6, 1]))
     outputs = kernels.Outputs(
@@ -86,7 +94,7 @@ def take(case, h, count=1, fractions=()):
         np.zeros((alpha.size, 2, len(case.state))),
         np.zeros((alpha.size, *y.shape)),
     )
-    advance = kernels.rosenbrock(case.activation, case.K, case.system.T.shape[0])
+    advance = kernels.rosenbrock(Activation(case.activation), case.K, case.system.T.shape[0])
     for number in range(count):
         control.numbers[step_control.STEP], control.counts[step_control.FORCED] = (
             h * (1.0 if number < count - 1 else 2.0),

@@ -8,6 +8,7 @@ from ode_sgd.teacher_student.kernels.sectors import block_loops
 from ode_sgd.teacher_student.kernels.sectors.blocks import LANES, from_blocks, to_blocks
 from ode_sgd.teacher_student.kernels.sectors.generated_block import BlockKernels, block_kernels, shape_variant
 from ode_sgd.teacher_student.kernels.sectors.layout import overlap_index, row_count, unpack
+from ode_sgd.teacher_student.kernels.sectors.rule_factors import FACTORS, NOISE, RATE
 from tests.teacher_student.kernels.cases import sectors
 
 
@@ -19,7 +20,7 @@ def from_python(written):
         exec(f"def outer({listed}):\n    inner({listed})\n", namespace)
         return numba.njit(error_model="numpy")(namespace["outer"])
 
-    counts = {"turn": 4, "moments": 10, "couple": 9, "solve": 13, "error_ratios": 10}
+    counts = {"turn": 4, "moments": 9, "couple": 8, "solve": 12, "error_ratios": 10}
     return BlockKernels(**{name: caller(name, count) for name, count in counts.items()})
 
 
@@ -40,7 +41,11 @@ class Block:
         self.c = sectors(LANES, d, seed)
         self.z = self.flat(self.c)
         self.rate, self.noise, self.variance = rng.uniform(0.1, 2.0, (3, LANES))
-        self.g, self.L = 0.7, rng.uniform(0.1, 1.0, K)
+        self.factors = np.empty(FACTORS * LANES)
+        for row, values in ((RATE, self.rate), (NOISE, self.noise)):
+            self.factors[row * LANES : (row + 1) * LANES] = values
+        self.decay, self.g, self.L = rng.uniform(0.0, 0.5, LANES), 0.7, rng.uniform(0.1, 1.0, K)
+        self.left = np.concatenate([self.g + self.decay, self.g + 2.0 * self.decay])
         self.E, self.A = rng.normal(size=(K, M)), rng.normal(size=(K, d))
         self.G, self.V = rng.normal(size=(K, K)), np.linalg.qr(rng.normal(size=(K, K)))[0].copy()
         self.G += self.G.T
@@ -63,9 +68,7 @@ class Block:
         """The inverses, and the sums that couple sectors."""
         inverse = np.full((self.K + self.K * (self.K + 1) // 2) * LANES, np.nan)
         sums = np.repeat(self.sums, LANES)
-        kernels.moments(
-            self.z, inverse, self.rate, self.noise, self.variance, self.g, self.L, self.E, self.offset, sums
-        )
+        kernels.moments(self.z, inverse, self.factors, self.variance, self.left, self.L, self.E, self.offset, sums)
         return inverse, sums
 
     def run(self, kernels):
@@ -74,9 +77,9 @@ class Block:
         turned = np.full(self.p * LANES, np.nan)
         kernels.turn(self.z, self.V, self.offset, turned)
         coupled = self.start.copy()
-        kernels.couple(self.z, coupled, inverse, self.rate, self.noise, self.E, self.A, self.G, self.offset)
+        kernels.couple(self.z, coupled, inverse, self.factors, self.E, self.A, self.G, self.offset)
         g, total = np.full(self.p * LANES, np.nan), self.start.copy()
-        arrays = (self.rate, self.noise, self.variance, self.E, self.A, self.G, self.offset)
+        arrays = (self.factors, self.variance, self.E, self.A, self.G, self.offset)
         kernels.solve(self.z, self.arg.copy(), self.b, g, inverse, *arrays, total)
         worst, poison = np.zeros(LANES), np.zeros(LANES)
         kernels.error_ratios(self.z, self.b, self.start, self.E, 0.1, 1e-3, 1e-2, self.offset, worst, poison)
@@ -128,8 +131,8 @@ def test_moments(K, M):
     block = Block(K, M)
     inverse, sums = block.inverses(block_loops)
     rate, L = block.rate, block.L
-    R = 1.0 / (block.g + rate[:, None] * L)
-    pair = 1.0 / (block.g + rate[:, None, None] * (L[:, None] + L))
+    R = 1.0 / (block.left[:LANES, None] + rate[:, None] * L)
+    pair = 1.0 / (block.left[LANES:, None, None] + rate[:, None, None] * (L[:, None] + L))
     np.testing.assert_allclose(inverse[: K * LANES].reshape(K, LANES).T, R, rtol=1e-14)
     upper = np.triu_indices(K)
     np.testing.assert_allclose(inverse[K * LANES :].reshape(-1, LANES).T, pair[:, upper[0], upper[1]], rtol=1e-14)
@@ -148,8 +151,10 @@ def left(block, q, r, A=None):
     K = block.K
     L, E, rate = block.L, block.E, block.rate[:, None, None]
     transport = E @ r.transpose(0, 2, 1)
-    r_left = block.g * r + rate * L[:K, None] * r
-    q_left = block.g * q + rate * ((L[:, None] + L) * q + transport + transport.transpose(0, 2, 1))
+    r_left = block.left[:LANES, None, None] * r + rate * L[:K, None] * r
+    q_left = block.left[LANES:, None, None] * q + rate * (
+        (L[:, None] + L) * q + transport + transport.transpose(0, 2, 1)
+    )
     return q_left, r_left
 
 

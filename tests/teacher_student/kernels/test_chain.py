@@ -8,12 +8,14 @@ from ode_sgd.core.kernels import random_lanes
 from ode_sgd.teacher_student.kernels.simulation import chain_draws, chain_loops
 from ode_sgd.teacher_student.kernels.simulation.chain import Chain, new_block, reduced_kernels, state_rows, step_kernels
 from ode_sgd.teacher_student.kernels.simulation.chain_draws import block_steps, chi_square_constants
+from ode_sgd.teacher_student.model.activation import Activation
+from ode_sgd.teacher_student.model.rule import UpdateRule
 from tests.reference import sgd, sgd_reduced
 
 SIZES = np.array([9, 30, 200, 12])
 EIGENVALUES = np.array([2.0, 0.9, 0.0, 0.4])
 LEARNING = np.array([1.0, 1.0, 1.0, 0.0])
-RATE, NOISE = 0.6, 0.3
+RATE, NOISE, DECAY = 0.6, 0.3, 1.5
 
 
 def streams(lanes, seed):
@@ -23,13 +25,14 @@ def streams(lanes, seed):
 
 def chain(K, M, lanes, B, freedom=None):
     N, L = SIZES.sum(), SIZES.size
+    rule = UpdateRule(learning_rate=RATE, second_order=True, weight_decay=DECAY)
     freedom = SIZES - float(K + M) if freedom is None else freedom
     shape = block_steps(L), L, lanes
     twice_d, c = (np.broadcast_to(a[:, None], shape).ravel() for a in chi_square_constants(freedom))
     return Chain(
         B=np.ascontiguousarray(np.moveaxis(B, 0, -1)).ravel(),
         scales=np.sqrt(SIZES / N * EIGENVALUES),
-        rates=RATE * np.sqrt(EIGENVALUES / (N * SIZES)) * LEARNING,
+        updates=rule.sector_updates(EIGENVALUES, SIZES, LEARNING),
         v=np.linspace(1.0, -0.6, K),
         u=np.linspace(0.7, 1.2, M),
         noise=NOISE,
@@ -65,8 +68,8 @@ def test_twin_has_the_overlaps_of_real_weights(activation):
         one = inputs[step : step + 1], noises[step : step + 1]
         S, W, B, g, lengths = sgd_reduced.place(weights, one[0][0], sizes, deviations, M)
         constants = v, u, sizes, deviations**2, RATE, activation
-        S, W = sgd_reduced.run(S, W, B, g[None], lengths[None], one[1], *constants, np.array([1.0, 1.0, 0.0]))
-        weights[:K] = sgd.run(weights[:K], weights[K:], *one, v, u, RATE, activation, learned=11)
+        S, W = sgd_reduced.run(S, W, B, g[None], lengths[None], one[1], *constants, np.array([1.0, 1.0, 0.0]), DECAY)
+        weights[:K] = sgd.run(weights[:K], weights[K:], *one, v, u, RATE, activation, 11, DECAY)
         grams = sgd.overlaps(weights[:K], weights[K:], sizes)
         for reduced, real in zip(sgd_reduced.overlaps(S, W, B), (grams[:, :K, :K], grams[:, :K, K:]), strict=True):
             np.testing.assert_allclose(reduced, real, atol=1e-13)  # sums of at most 20 numbers of order one
@@ -81,7 +84,7 @@ def test_steps_against_the_twin(activation, K, M, lanes):
     constants, state = chain(K, M, lanes, B), streams(lanes, 4)
     T, L, d = block_steps(SIZES.size), SIZES.size, K + M
     block = new_block(L, d, M, True, lanes)
-    kernels = reduced_kernels(activation, K, M, lanes)
+    kernels = reduced_kernels(Activation(activation), K, M, lanes)
     begun, before = state.copy(), z.copy()
     blocks, position = [], T
     for _ in range(3):
@@ -93,27 +96,28 @@ def test_steps_against_the_twin(activation, K, M, lanes):
     for lane in range(lanes):
         expected = sgd_reduced.run(
             S[lane], W[lane], B[lane], g[..., lane], lengths[..., lane], NOISE * noises[:, lane], constants.v,
-            constants.u, SIZES, EIGENVALUES, RATE, activation, LEARNING,
+            constants.u, SIZES, EIGENVALUES, RATE, activation, LEARNING, DECAY,
         )  # fmt: skip
         # some 50 steps, each of rounding 1e-16 on numbers of order one
         np.testing.assert_allclose(after[..., lane], rows(*expected), atol=1e-12)
-    assert np.abs(after - before.reshape(after.shape))[:2].min(axis=(1, 2)).all()
-    np.testing.assert_array_equal(after[2:], before.reshape(after.shape)[2:])  # no variance; not trained
+    assert np.abs(after - before.reshape(after.shape))[:3].min(axis=(1, 2)).all()  # the third, of no variance, decays
+    np.testing.assert_array_equal(after[3:], before.reshape(after.shape)[3:])  # not trained
 
 
 def test_written_out_steps_are_the_loops():
     K, M, lanes = 3, 2, 16
     _, _, B, z = start(K, M, lanes, 5)
     constants, block = chain(K, M, lanes, B), new_block(SIZES.size, K + M, M, True, lanes)
-    reduced_kernels("erf", K, M, lanes).draw(streams(lanes, 6), block, constants)
-    steps = step_kernels("erf", K, M, lanes)[1]
+    reduced_kernels(Activation("erf"), K, M, lanes).draw(streams(lanes, 6), block, constants)
+    steps = step_kernels(Activation("erf"), K, M, lanes)[1]
     T, y = block_steps(SIZES.size), np.empty_like(block.y)
     chain_loops.teacher_fields(T, block.g, constants.B, constants.scales, y)
     np.testing.assert_array_equal(y, block.y)
     results = []
-    for run in (steps, chain_loops.step_kernel("erf")):
+    for run in (steps, chain_loops.step_kernel(Activation("erf"))):
         moved, x, delta = z.copy(), np.empty(K * lanes), np.empty(K * lanes)
-        run(0, T, moved, block.g, block.lengths, block.labels, constants.scales, constants.rates, constants.v, x, delta)
+        constant = constants.scales, constants.updates, constants.v
+        run(0, T, moved, block.g, block.lengths, block.labels, *constant, x, delta)
         results.append(moved)
     np.testing.assert_array_equal(*results)
     assert (results[0] != z).any()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
+from ode_sgd.teacher_student.model.activation import Activation
 from tests.reference import theory
 from tests.reference.averages import CLOSED, direct
 from tests.teacher_student.kernels.cases import covariance
@@ -14,7 +15,7 @@ ROUNDING = 1e-13
 
 def computed(activation, C, a, K, noise_variance):
     A, G = np.full((K, len(a)), np.nan), np.full((K, K), np.nan)
-    coefficient_kernels(activation).coefficients(C, a, noise_variance, A, G)
+    coefficient_kernels(Activation(activation)).coefficients(C, a, noise_variance, A, G)
     return A, G
 
 
@@ -56,7 +57,7 @@ def test_coefficients_are_what_they_stand_for(activation):
 
 @pytest.mark.parametrize("activation", ["erf", "linear"])
 def test_generalization_error(activation):
-    kernels = coefficient_kernels(activation)
+    kernels = coefficient_kernels(Activation(activation))
     stack = np.array([covariance(4, seed) for seed in range(6)])
     a = np.array([1.0, 0.5, -0.7, -1.3])
     errors, terms = np.empty(6), np.empty(6)

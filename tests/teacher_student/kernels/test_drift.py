@@ -5,6 +5,9 @@ import pytest
 
 from ode_sgd.teacher_student.kernels.sectors import layout
 from ode_sgd.teacher_student.kernels.sectors.drift import field_covariance, right_hand_side, sector_drift
+from ode_sgd.teacher_student.kernels.sectors.rule_factors import DECAY, FACTORS, NOISE, RATE
+from ode_sgd.teacher_student.model.activation import Activation
+from ode_sgd.teacher_student.model.rule import UpdateRule
 from tests.reference.averages import CLOSED
 from tests.reference.theory import Theory
 from tests.teacher_student.kernels.cases import sectors
@@ -26,6 +29,7 @@ def random_theory(activation, L, K, M, seed, **changes):
         "noise_variance": rng.uniform(0.0, 0.5),
         "averages": CLOSED[activation],
         "learning": np.ones(L),
+        "weight_decay": 0.3,
     }
     return Theory(**{**values, **changes})
 
@@ -38,13 +42,17 @@ def drift(activation, theory, c):
     """The compiled right-hand side as Gram matrices (L, d, d)."""
     K, M = theory.K, len(theory.a) - theory.K
     state = state_of(c, K)
-    rate = theory.learning_rate * theory.eigenvalues * theory.learning
     out = np.full_like(state, np.nan)
     variance = theory.weights * theory.eigenvalues
     t = np.ascontiguousarray(c[:, K:, K:].transpose(1, 2, 0))
     T = np.ascontiguousarray(theory.covariance(c)[K:, K:])
-    noise = theory.quadratic_term * theory.learning_rate * rate
-    right_hand_side(activation)(state, t, T, theory.a, theory.noise_variance, variance, rate, noise, out)
+    rule = UpdateRule(
+        learning_rate=theory.learning_rate,
+        second_order=theory.quadratic_term == 1.0,
+        weight_decay=theory.weight_decay,
+    )
+    factors = rule.factors(theory.eigenvalues, theory.learning)
+    right_hand_side(Activation(activation))(state, t, T, theory.a, theory.noise_variance, variance, factors, out)
     q, r = layout.unpack(out.T, K, M)
     return np.block([[q, r], [r.transpose(0, 2, 1), np.zeros((len(c), M, M))]])
 
@@ -58,7 +66,8 @@ def test_against_the_twin(activation, L, K, M):
 
 
 def test_sectors_that_do_not_learn_stand_still():
-    theory = random_theory("erf", 5, 2, 2, 3, learning=np.array([1.0, 1.0, 1.0, 0.0, 0.0]), eigenvalues=np.arange(5.0))
+    learning = np.array([1.0, 1.0, 1.0, 0.0, 0.0])
+    theory = random_theory("erf", 5, 2, 2, 3, learning=learning, eigenvalues=np.arange(5.0), weight_decay=0.0)
     c = sectors(5, 4, 3)
     moved = drift("erf", theory, c)
     np.testing.assert_allclose(moved, theory.drift(c), rtol=ROUNDING, atol=ROUNDING)
@@ -84,16 +93,20 @@ def test_sector_drift_with_any_coefficients(L, K, M):
     """The linear part alone: A and G need not come from an activation."""
     rng = np.random.default_rng(L)
     c = sectors(L, K + M, L)
-    A, G, rate, noise = rng.normal(size=(K, K + M)), rng.normal(size=(K, K)), rng.normal(size=L), rng.normal(size=L)
+    A, G, (rate, noise, decay) = rng.normal(size=(K, K + M)), rng.normal(size=(K, K)), rng.normal(size=(3, L))
+    factors = np.zeros((FACTORS, L))
+    factors[RATE], factors[NOISE], factors[DECAY] = rate, noise, decay
     G += G.T
     out = np.full((layout.row_count(K, M), L), np.nan)
     t = np.ascontiguousarray(c[:, K:, K:].transpose(1, 2, 0))
-    sector_drift(state_of(c, K), t, rate, noise, A, G, out)
+    sector_drift(state_of(c, K), t, factors, A, G, out)
     q, r = layout.unpack(out.T, K, M)
     whole = np.einsum("ij,kjl->kil", A, c)  # rows of the students of A c_k
-    np.testing.assert_allclose(r, -rate[:, None, None] * whole[:, :, K:], rtol=ROUNDING, atol=ROUNDING)
-    decay = whole[:, :, :K] + whole[:, :, :K].transpose(0, 2, 1)
-    expected = noise[:, None, None] * G - rate[:, None, None] * decay
+    rate, noise, decay = (factor[:, None, None] for factor in (rate, noise, decay))
+    r_expected = -rate * whole[:, :, K:] - decay * c[:, :K, K:]
+    np.testing.assert_allclose(r, r_expected, rtol=ROUNDING, atol=ROUNDING)
+    both = whole[:, :, :K] + whole[:, :, :K].transpose(0, 2, 1)
+    expected = noise * G - rate * both - 2.0 * decay * c[:, :K, :K]
     np.testing.assert_allclose(q, expected, rtol=ROUNDING, atol=ROUNDING)
 
 

@@ -11,6 +11,7 @@ from ode_sgd.teacher_student.kernels.sectors.eigenbasis import (
 )
 from ode_sgd.teacher_student.kernels.sectors.layout import overlap_index, row_count
 from ode_sgd.teacher_student.kernels.sectors.small_matrices import symmetric_eigen
+from ode_sgd.teacher_student.model.activation import Activation
 from tests.teacher_student.kernels.cases import covariance
 from tests.teacher_student.kernels.stepping import derivative
 from tests.teacher_student.kernels.test_linearised import coefficients, flat, linearised
@@ -106,7 +107,7 @@ def eigenbasis_of(activation, K, M):
     found, V = np.empty(K), np.empty((K, K))
     symmetric_eigen(given[0], found, V)
     L, moving = found.copy(), np.empty_like(V)
-    moving_directions(activation)(L, V, moving)
+    moving_directions(Activation(activation))(L, V, moving)
     return given, found, V, L, moving
 
 
@@ -133,6 +134,6 @@ def test_elsewhere_all_directions_move():
     np.testing.assert_array_equal(L, found)
     np.testing.assert_array_equal(moving, V)
     slow = np.array([1e-17, 1.0, -1e-30])
-    moving_directions("erf")(slow, V, moving)
+    moving_directions(Activation("erf"))(slow, V, moving)
     np.testing.assert_array_equal(slow, [1e-17, 1.0, -1e-30])
     np.testing.assert_array_equal(moving, V)

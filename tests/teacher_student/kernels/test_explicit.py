@@ -5,10 +5,13 @@ import pytest
 
 from ode_sgd.core.kernels.random_lanes import seed_lanes
 from ode_sgd.teacher_student.kernels.simulation.explicit import LANES, TILE, explicit_steps, sector_grams
+from ode_sgd.teacher_student.model.activation import Activation
+from ode_sgd.teacher_student.model.rule import UpdateRule
 from tests.reference import sgd
 from tests.teacher_student.kernels.cases import step_normals
 
 SIZES = np.array([7, 5, 8])
+DECAY = 0.2
 DEVIATIONS = np.sqrt([2.0, 0.7, 0.1])
 # Up to a few hundred steps of order-one numbers, sums of N terms in another order: rounding stays near 1e-15.
 ROUNDING = 1e-12
@@ -25,9 +28,10 @@ def run(kind, J, B, sizes, steps, v, u, rate, label_noise, learned, activation):
     inputs, noises = sgd.draw(step_normals(kind, sequence), steps, deviations, label_noise)
     source = np.random.default_rng(sequence) if kind == "pcg64" else seed_lanes(sequence, LANES)
     scratch = np.zeros(J.shape[1]), np.zeros(TILE, np.float32 if kind == "float32" else np.float64)
-    constants = deviations, np.concatenate([v, -u]), rate, label_noise, learned
-    explicit_steps(activation, kind, len(J), len(B))(source, steps, moved, B, *constants, *scratch)
-    return moved, sgd.run(J, B, inputs, noises, v, u, rate, activation, learned)
+    update = UpdateRule(learning_rate=rate, second_order=True, weight_decay=DECAY).weight_update(J.shape[1])
+    constants = deviations, np.concatenate([v, -u]), update, label_noise, learned
+    explicit_steps(Activation(activation), kind, len(J), len(B))(source, steps, moved, B, *constants, *scratch)
+    return moved, sgd.run(J, B, inputs, noises, v, u, rate, activation, learned, DECAY)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from ode_sgd.teacher_student.kernels.coefficients.linearised import linearised_c
 from ode_sgd.teacher_student.kernels.integration.step_algebra import large_algebra
 from ode_sgd.teacher_student.kernels.sectors.eigenbasis import turn_covariance
 from ode_sgd.teacher_student.kernels.sectors.layout import overlap_index, row_count
+from ode_sgd.teacher_student.model.activation import Activation
 from tests.teacher_student.kernels import stepping
 from tests.teacher_student.kernels.cases import covariance
 
@@ -27,16 +28,16 @@ def test_averages_over_pairs_are_those_one_by_one(activation, K, M):
     for seed in range(3):
         C, a = covariance(d, seed, scale=0.5 + seed), rng.normal(size=d)
         (A, G), (A_plain, G_plain) = empty(K, d), empty(K, d)
-        large.pair_coefficients(activation)(C, a, 0.3, A, G)
-        coefficient_kernels(activation).coefficients(C, a, 0.3, A_plain, G_plain)
+        large.pair_coefficients(Activation(activation))(C, a, 0.3, A, G)
+        coefficient_kernels(Activation(activation)).coefficients(C, a, 0.3, A_plain, G_plain)
         # The same terms, summed in another order.
         np.testing.assert_allclose(A, A_plain, rtol=1e-13, atol=1e-14)
         np.testing.assert_allclose(G, G_plain, rtol=1e-13, atol=1e-14)
 
         JA, JG = np.full((K * d, P), np.nan), np.full((pairs, P), np.nan)
         JA_entries, JG_pairs = np.full((2, 3, K, d), np.nan), np.full((pairs, P), np.nan)
-        linearised_coefficients(activation)(C, a, 0.3, index, A_plain, G_plain, JA, JG)
-        large.pair_linearised(activation)(C, a, 0.3, index, A, G, JA_entries, JG_pairs)
+        linearised_coefficients(Activation(activation))(C, a, 0.3, index, A_plain, G_plain, JA, JG)
+        large.pair_linearised(Activation(activation))(C, a, 0.3, index, A, G, JA_entries, JG_pairs)
         np.testing.assert_allclose(A, A_plain, rtol=1e-13, atol=1e-14)
         np.testing.assert_allclose(G, G_plain, rtol=1e-13, atol=1e-14)
         # Sums of a few dozen terms that are larger than they.
@@ -70,7 +71,7 @@ def distance(taken, dense):
 
 @pytest.mark.parametrize(("h", "age"), [(0.05, 0), (2.0, 0), (100.0, 200)])
 def test_a_step_is_the_dense_step(spaces, h, age):
-    assert large.is_large("erf", 8, 8)
+    assert large.is_large(Activation("erf"), 8, 8)
     case = stepping.Case.random("erf", 2, 8, 8, seed=4)
     if age:
         case = replace(case, state=stepping.take(case, 0.25, age).state)
@@ -88,8 +89,8 @@ def test_where_gmres_does_not_converge_the_coupling_is_decomposed(spaces):
     rng, (A, G), (dA, dG) = np.random.default_rng(0), empty(K, d), empty(K, d)
     right = rng.normal(size=p)
     turn_covariance(w.rows, w.V, w.overlap, w.T, w.C)
-    large.pair_linearised("erf")(w.C, w.a, case.system.noise_variance, w.overlap, A, G, k.JA, k.JG)
-    solve = large_algebra("erf").solve
+    large.pair_linearised(Activation("erf"))(w.C, w.a, case.system.noise_variance, w.overlap, A, G, k.JA, k.JG)
+    solve = large_algebra(Activation("erf")).solve
     solve(k, w, 0, case.system.noise_variance, right.copy(), dA, dG)
     assert not k.dense[0]
     k.JG[:] = 1e6 * rng.normal(size=k.JG.shape)

@@ -6,6 +6,7 @@ import pytest
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
 from ode_sgd.teacher_student.kernels.coefficients.linearised import linearised_coefficients
 from ode_sgd.teacher_student.kernels.sectors.layout import overlap_index, row_count
+from ode_sgd.teacher_student.model.activation import Activation
 from tests.teacher_student.kernels.cases import covariance
 from tests.teacher_student.kernels.stepping import derivative
 
@@ -16,13 +17,13 @@ def linearised(activation, C, a, K, noise_variance):
     d = len(a)
     A, G = np.full((K, d), np.nan), np.full((K, K), np.nan)
     JA, JG = np.full((K * d, row_count(d, 0)), np.nan), np.full((K * (K + 1) // 2, row_count(d, 0)), np.nan)
-    linearised_coefficients(activation)(C, a, noise_variance, overlap_index(K, d - K), A, G, JA, JG)
+    linearised_coefficients(Activation(activation))(C, a, noise_variance, overlap_index(K, d - K), A, G, JA, JG)
     return A, G, JA, JG
 
 
 def coefficients(activation, C, a, K, noise_variance):
     A, G = np.empty((K, len(a))), np.empty((K, K))
-    coefficient_kernels(activation).coefficients(C, a, noise_variance, A, G)
+    coefficient_kernels(Activation(activation)).coefficients(C, a, noise_variance, A, G)
     return A, G
 
 

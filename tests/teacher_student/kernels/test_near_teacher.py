@@ -10,9 +10,9 @@ from ode_sgd.teacher_student.kernels.coefficients.near_teacher import (
     difference_coefficients,
     difference_error,
     difference_linearised,
-    has_difference_form,
 )
 from ode_sgd.teacher_student.kernels.sectors.layout import overlap_index, row_count
+from ode_sgd.teacher_student.model.activation import Activation
 
 SIZES = [0.5, 0.13, 0.09, 2e-2, 1e-3, 1e-5, 1e-9, 1e-13, 1e-18]  # |delta| / |y|
 V = {2: np.array([1.0, -0.7]), 3: np.array([0.8, 1.1, -0.5]), 1: np.array([1.3])}
@@ -104,7 +104,7 @@ def signed(K):
 def computed(C, a, activation="erf"):
     K = len(a) // 2
     A, G = np.full((K, 2 * K), np.nan), np.full((K, K), np.nan)
-    difference_coefficients(activation)(C, a, 0.0, A, G)
+    difference_coefficients(Activation(activation))(C, a, 0.0, A, G)
     return A[:, :K], A[:, K:], G
 
 
@@ -115,7 +115,7 @@ def test_error(K, size, straight, record_property):
     """1e-6 is what a tail needs; at the end of its range a rule leaves up to 6e-12 (4 nodes, sizes of 0.13)."""
     C, a = differences(K, size, straight=straight), signed(K)
     exact = Exact(overlaps(C)).error(a)
-    value = difference_error("erf")(C, a)
+    value = difference_error(Activation("erf"))(C, a)
     error = abs(float(value / exact - 1))
     if K == 2:
         record_property("measured", f"eps_g = {float(exact):.1e}: relative error {error:.1e}")
@@ -149,7 +149,7 @@ def test_derivatives(size, straight, teacher):
     P, pairs = row_count(2 * K, 0), K * (K + 1) // 2
     A, G = np.full((K, 2 * K), np.nan), np.full((K, K), np.nan)
     JA, JG = np.zeros((2 * K * K, P)), np.zeros((pairs, P))
-    difference_linearised("erf")(C, a, 0.0, index, A, G, JA, JG)
+    difference_linearised(Activation("erf"))(C, a, 0.0, index, A, G, JA, JG)
     D, F, G_plain = computed(C, a)
     np.testing.assert_array_equal(A, np.concatenate([D, F], axis=1))
     np.testing.assert_array_equal(G, G_plain)
@@ -189,7 +189,7 @@ def test_the_rules_meet(reach):
         C[:, :2] *= size
         matrices.append(C)
     assert quadrature(matrices[0])[0].size < quadrature(matrices[1])[0].size
-    errors = [difference_error("erf")(C, signed(2)) for C in matrices]
+    errors = [difference_error(Activation("erf"))(C, signed(2)) for C in matrices]
     # eps_g is of second order in the size, which differs by 2e-12; the rules' errors there are a few 1e-12.
     assert errors[1] / errors[0] == pytest.approx(1.0, abs=1e-11)
 
@@ -198,7 +198,7 @@ def test_linear_is_the_gram_matrix():
     """eps_g = v alpha v / 2, D = v v^T, F = 0, G = v v^T 2 eps_g, exactly."""
     C, a, v = differences(3, 1e-7), signed(3), V[3]
     error = 0.5 * v @ C[:3, :3] @ v
-    assert difference_error("linear")(C, a) == pytest.approx(error, rel=1e-14)
+    assert difference_error(Activation("linear"))(C, a) == pytest.approx(error, rel=1e-14)
     D, F, G = computed(C, a, "linear")
     np.testing.assert_allclose(D, np.outer(v, v), rtol=1e-15)
     np.testing.assert_array_equal(F, 0.0)
@@ -206,6 +206,6 @@ def test_linear_is_the_gram_matrix():
 
 
 def test_which_activations_have_it():
-    assert has_difference_form("erf")
-    assert has_difference_form("linear")
+    assert Activation("erf").has_near_teacher_form
+    assert Activation("linear").has_near_teacher_form
     assert RULES[0][0] ** 2 > RESOLVED  # the derivatives switch inside the range of the smallest rule

@@ -105,9 +105,10 @@ def test_sectors_of_a_block_do_not_feel_its_filling():
     """17 sectors need two blocks, of which the second is nearly empty; in another order they share it otherwise."""
     case = Case.random("erf", 17, 2, 2, seed=2)
     order = np.random.default_rng(0).permutation(17)
-    system = case.system._replace(
-        t=np.ascontiguousarray(case.system.t[:, :, order]),
-        **{name: getattr(case.system, name)[order] for name in ("variance", "rate", "noise")},
+    by_sector = ("eigenvalues", "weights", "learning", "variance", "factors", "t")
+    system = replace(
+        case.system,
+        **{name: np.ascontiguousarray(getattr(case.system, name)[..., order]) for name in by_sector},
     )
     permuted = replace(case, system=system, state=np.ascontiguousarray(case.state[:, order]))
     one, other = take(case, 0.7, 3), take(permuted, 0.7, 3)

@@ -29,7 +29,7 @@ class Filled:
 @pytest.fixture
 def filled():
     case = Case.random("erf", L, K, M, seed=0)
-    s, _ = work_space(case.system, K, L)
+    s, _ = work_space(case.system)
     rng = np.random.default_rng(0)
     p = len(case.state)
     z, trial, stages = rng.normal(size=(p, L)), rng.normal(size=(p, L)), rng.normal(size=(8, p, L))

@@ -6,6 +6,7 @@ import pytest
 import ode_sgd
 from ode_sgd import OrderParameters
 from ode_sgd.teacher_student.model.starts import many_weights, weights_with_overlaps
+from ode_sgd.teacher_student.simulation import methods
 from ode_sgd.teacher_student.simulation import replicas as running
 from ode_sgd.teacher_student.simulation import simulate as simulating
 from tests.teacher_student.cases import SPECTRUM, problem, start
@@ -40,7 +41,8 @@ def test_a_group_has_the_numbers_of_its_replicas_alone(monkeypatch, method, firs
         options = {"inputs": inputs}
 
     def run(together):
-        monkeypatch.setattr(simulating, "_together", lambda *_: together)
+        for kind in (methods.Explicit, methods.Sampled):
+            monkeypatch.setattr(kind, "together", lambda *_: together)
         times = [0.0, 0.3, 1.3, 2.0]
         return ode_sgd.simulate(one, first, times, replicas=9, seed=2**70 + 1, sectors=True, threads=2, **options)
 
@@ -56,7 +58,7 @@ def test_a_replica_that_diverges_takes_no_other_with_it(monkeypatch):
     one = problem(activation="linear", learning_rate=1.5, label_noise=0.0)
     first, kept = start(one), {}
     for together in (1, 12):
-        monkeypatch.setattr(simulating, "_together", lambda *_, together=together: together)
+        monkeypatch.setattr(methods.Explicit, "together", lambda *_, together=together: together)
         groups = []
         with monkeypatch.context() as patched:
             patched.setattr(
@@ -103,8 +105,8 @@ def test_groups_are_large_where_replicas_are_short():
             spectrum=ode_sgd.Spectrum.isotropic(), student_units=1, teacher_units=1, learning_rate=0.1
         )
         first = first or OrderParameters.random(one, 20, seed=0)
-        plan = simulating._plan(one, first, [0.0, alpha], dimension, method, None, (0, 1, 2), False)
-        return simulating._together(plan, replicas, workers)
+        request = simulating._request(one, first, [0.0, alpha], dimension, method, None, (0, 1, 2), False)
+        return request.method.together(request, replicas, workers)
 
     assert together(0.5) == together(0.01) == 128
     assert together(0.5, replicas=10) == 5  # both threads have something to do

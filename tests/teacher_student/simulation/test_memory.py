@@ -14,20 +14,20 @@ def planned(*, sectors=False, method="auto"):
         spectrum=ode_sgd.Spectrum.power_law(3, 1.0), student_units=2, teacher_units=3, learning_rate=0.5
     )
     start = ode_sgd.OrderParameters.random(problem, 30, seed=0)
-    return simulate._plan(problem, start, np.linspace(0, 2, 5), 30, method, None, (0, 1, 2), sectors)
+    return simulate._request(problem, start, np.linspace(0, 2, 5), 30, method, None, (0, 1, 2), sectors)
 
 
 @pytest.mark.parametrize("sectors", [False, True])
 def test_the_estimate_is_what_is_recorded(monkeypatch, sectors):
-    plan, replicas = planned(sectors=sectors, method="reduced"), 7
-    records = Records(plan, replicas)
+    request, replicas = planned(sectors=sectors, method="reduced"), 7
+    records = Records(request, replicas)
     taken = sum(values.nbytes for name, values in records.arrays().items() if name not in ("reached", "diverged"))
     taken += replicas * memory.REPLICA
     monkeypatch.setattr(allowance, "memory", lambda: float(taken))
-    memory.check_memory(plan, replicas, 1)
+    memory.check_memory(request, replicas, 1)
     monkeypatch.setattr(allowance, "memory", lambda: taken - 1.0)
     with pytest.raises(ode_sgd.InvalidProblem, match=r"replicas = 7 with 5 output times need .* give fewer replicas"):
-        memory.check_memory(plan, replicas, 1)
+        memory.check_memory(request, replicas, 1)
 
 
 def test_weights_of_every_thread_count(monkeypatch):

@@ -27,7 +27,7 @@ def rough_teacher(problem, seed=1):
 def drift(problem, start):
     state = initial_state(start)
     out = np.empty_like(state)
-    right_hand_side(problem.activation)(state, *sector_system(problem, start), out)
+    right_hand_side(problem.g)(state, *sector_system(problem, start).arrays, out)
     return out
 
 

@@ -1,6 +1,7 @@
 """Activations: one file each, named after the activation.
 
-A file supplies, as compiled functions,
+A file of this folder is an activation of the package. A file of a user's own, anywhere, is one as well:
+`Problem(activation="folder/mine.py")`, see model/activation.py. Both supply the same functions,
 
     value(x), slope(x)            g and g', for the simulators
     gg(C, a, b)                   E[g(a) g(b)]
@@ -11,14 +12,11 @@ A file supplies, as compiled functions,
     dgdggg_gradient(C, a, b, c, e)   (average, d/dC_ of aa, bb, ab, cc, ee, ce, ac, ae, bc, be)
 
 where C (d, d) is the covariance of the fields and a, b, c, e are field numbers, equal or not. The
-gradients take every entry of C as a variable of its own, also where fields coincide. Optional:
+gradients take every entry of C as a variable of its own, also where fields coincide. Optional functions:
 
     value_and_slope(x)            (g, g') without branches, for simulators that run in vector lanes
-    IN_LANES = True               the averages and gradients consist of what vectors can do, without branches
-                                  (core/kernels/vector_type.py)
-    CONSTANT_SLOPE = True         g' is the same everywhere, so all students move alike (kernels/sectors/eigenbasis.py)
 
-for networks of K + M >= 16 (coefficients/large_networks.py; without them these take the way of small ones), with the
+for networks of K + M >= 16 (coefficients/large_networks.py; without them these are treated as small ones), with the
 fields of coefficients/pair_fields.py,
 
     pair_sum(f, i, j)                sum_ce a_c a_e E[g'(x_i) g'(x_j) g(z_c) g(z_e)]
@@ -35,19 +33,78 @@ Delta_c = g(x_c) - g(y_c),
     difference_dgdggg_gradient(f, i, j, c, e)   to leading order: by Cov(delta_c, delta_e), then by Cov(delta_c, .) of
                                      y_i, y_j, y_c, y_e, then by Cov(delta_e, .) of the same
 
-A new file in this folder is a new activation: problems, ODE and simulators find it by its name. Other files name one
-only for what is true of no other: the closed forms of erf's plateau (theory/closed_forms.py), and that a linear network
-is solved exactly and has no plateau (in `theory` and `analysis`).
+Statements about the activation, each optional:
+
+    IN_LANES = True               the averages and gradients consist of what vectors can do, without branches
+                                  (core/kernels/vector_type.py): many runs are then integrated side by side
+    CONSTANT_SLOPE = True         g' is the same everywhere, so all students move alike (kernels/sectors/eigenbasis.py),
+                                  and no plateau separates them
+    IDENTITY = True               g(x) = x: the network is solved exactly by theory.linear_*
+    ACCURACY = 1e-8               relative error of the averages, where it is more than rounding
+    plateau_height(K), plateau_escape_rate(K)   for Python: height and escape rate of the symmetric plateau in closed
+                                  form, for K = M, v = u = 1, an orthonormal teacher, gradient flow, and
+                                  eta mu_2 / mu_1 = 1 (theory/closed_forms.py)
+
+In the files of this folder every function that kernels call is a kernel itself (core/compile/kernel.py). A user's file
+is plain Python, without imports from this package: what kernels call is compiled when the file is loaded, as helpers
+that become part of the kernels; it may be decorated with `kernel`, too. It uses `math`, numbers and the arrays that it
+is given.
+
+A new file in this folder is found by its name. No other file of the package names an activation: they ask for what an
+activation states and supplies.
 """
 
 import functools
 import importlib
 import pkgutil
+from collections.abc import Hashable
 from types import ModuleType
+from typing import Any, Protocol
+
+FUNCTIONS = {
+    "value": ("x",),
+    "slope": ("x",),
+    "gg": ("C", "a", "b"),
+    "dgdg": ("C", "a", "b"),
+    "d2gg": ("C", "a", "b"),
+    "dgdggg": ("C", "a", "b", "c", "e"),
+    "dgdg_gradient": ("C", "a", "b"),
+    "d2gg_gradient": ("C", "a", "b"),
+    "dgdggg_gradient": ("C", "a", "b", "c", "e"),
+}
+PAIR_SUMS = {"pair_sum": ("f", "i", "j"), "pair_gradient": ("f", "i", "j", "gradient")}
+DIFFERENCES = {
+    "difference_gg": ("f", "c", "e"),
+    "difference_dgdggg": ("f", "i", "j", "c", "e"),
+    "difference_slopes": ("f", "i", "e"),
+    "difference_slopes_gradient": ("f", "i", "e"),
+    "difference_dgdggg_gradient": ("f", "i", "j", "c", "e"),
+}
+OPTIONAL = {"value_and_slope": ("x",)}  # each by itself; of the two groups above, all or none
+
+
+class Averages(Hashable, Protocol):
+    """What kernels are made from: an activation, as model/activation.py has it. Equal ones share their kernels."""
+
+    @property
+    def variant(self) -> str:
+        """Tells kernels of this activation from those of others, in the linker and in the cache."""
+
+    @property
+    def functions(self) -> Any:
+        """The compiled functions, by the names above."""
+
+    @property
+    def has_pair_sums(self) -> bool:
+        """Whether there are sums over all pairs of fields, for large networks."""
+
+    @property
+    def has_constant_slope(self) -> bool:
+        """Whether g' is the same everywhere."""
 
 
 def available() -> tuple[str, ...]:
-    """Names of the activations, in alphabetical order."""
+    """Names of the activations of this folder, in alphabetical order."""
     return _names(tuple(__path__))
 
 

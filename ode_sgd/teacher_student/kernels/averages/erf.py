@@ -350,3 +350,16 @@ def difference_dgdggg_gradient(
     ci, cj, cc, ce, _ = _tilt_4(f, i, j, K + c, K + e, c)
     scale *= 4.0 / pi**2
     return scale, -scale * ei, -scale * ej, -scale * ec, -scale * ee, -scale * ci, -scale * cj, -scale * cc, -scale * ce
+
+
+# Of the symmetric plateau, for plain Python.
+
+
+def plateau_height(K: int) -> float:
+    """eps_g* of K = M students under gradient flow. Equation: (8.2)."""
+    return K / pi * (pi / 6.0 - K * asin(1.0 / (2.0 * K)))
+
+
+def plateau_escape_rate(K: int) -> float:
+    """lambda_esc of K = M students under gradient flow, at eta mu_2 / mu_1 = 1. Equation: (8.3)."""
+    return 2.0 / pi * K / sqrt((2 * K - 1) * (2 * K + 1) ** 3)

@@ -7,6 +7,7 @@ from ode_sgd.teacher_student.kernels.coefficients.pair_fields import Pairs
 
 IN_LANES = True
 CONSTANT_SLOPE = True
+IDENTITY = True
 
 
 @kernel(inline=True)

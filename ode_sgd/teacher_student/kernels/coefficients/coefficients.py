@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.compile.kernel import kernel
-from ode_sgd.teacher_student.kernels.averages import load
+from ode_sgd.teacher_student.kernels.averages import Averages
 
 
 class CoefficientKernels(NamedTuple):
@@ -29,12 +29,12 @@ ANY = (0, 0)
 
 
 @functools.cache
-def coefficient_kernels(activation: str, shape: tuple[int, int] = ANY) -> CoefficientKernels:
+def coefficient_kernels(activation: Averages, shape: tuple[int, int] = ANY) -> CoefficientKernels:
     """Build (or load from disk) the coefficient kernels of one activation; a shape (K, K + M) unrolls their loops."""
-    averages: Any = load(activation)
+    averages: Any = activation.functions
     gg, dgdg, d2gg, dgdggg = averages.gg, averages.dgdg, averages.d2gg, averages.dgdggg
 
-    variant = activation if shape == ANY else f"{activation}-{shape[0]}of{shape[1]}"
+    variant = activation.variant if shape == ANY else f"{activation.variant}-{shape[0]}of{shape[1]}"
     fixed = shape != ANY
 
     @kernel(variant)

@@ -17,7 +17,7 @@ import numpy as np
 from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.vector_type import room
-from ode_sgd.teacher_student.kernels.averages import load
+from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.coefficients.pair_fields import pairs_of
 from ode_sgd.teacher_student.kernels.sectors.eigenbasis import turn_large_covariance
 from ode_sgd.teacher_student.kernels.sectors.layout import row_count
@@ -44,18 +44,18 @@ class Coupling(NamedTuple):
     dense: Indices  # (1,): 1 where the coupling has been decomposed
 
 
-def is_large(activation: str, K: int, M: int) -> bool:
+def is_large(activation: Averages, K: int, M: int) -> bool:
     """Whether a network takes this way."""
-    return K + M >= FIELDS_FROM and hasattr(load(activation), "pair_sum")
+    return K + M >= FIELDS_FROM and activation.has_pair_sums
 
 
 @functools.cache
-def pair_coefficients(activation: str) -> Callable[..., None]:
+def pair_coefficients(activation: Averages) -> Callable[..., None]:
     """Kernel (C, a, noise_variance, A, G) as in coefficients.py."""
-    averages: Any = load(activation)
+    averages: Any = activation.functions
     dgdg, d2gg, pair_sum = averages.dgdg, averages.d2gg, averages.pair_sum
 
-    @kernel(activation)
+    @kernel(activation.variant)
     def coefficients(C: Array, a: Array, noise_variance: float, A: Array, G: Array) -> None:
         """Fills A and G. Equations: (3.3) and (3.4)."""
         K, d = A.shape
@@ -73,13 +73,13 @@ def pair_coefficients(activation: str) -> Callable[..., None]:
 
 
 @functools.cache
-def pair_linearised(activation: str) -> Callable[..., None]:
+def pair_linearised(activation: Averages) -> Callable[..., None]:
     """Kernel (C, a, noise_variance, index, A, G, JA, JG); JA and JG as in `Coupling`."""
-    averages: Any = load(activation)
+    averages: Any = activation.functions
     dgdg_gradient, d2gg_gradient = averages.dgdg_gradient, averages.d2gg_gradient
     pair_gradient = averages.pair_gradient
 
-    @kernel(activation)
+    @kernel(activation.variant)
     def linearise(
         C: Array, a: Array, noise_variance: float, index: Indices, A: Array, G: Array, JA: Array, JG: Array
     ) -> None:

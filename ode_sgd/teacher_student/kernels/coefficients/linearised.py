@@ -10,23 +10,23 @@ from typing import Any
 
 from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
-from ode_sgd.teacher_student.kernels.averages import load
+from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import ANY
 
 
 @functools.cache
-def linearised_coefficients(activation: str, shape: tuple[int, int] = ANY) -> Callable[..., None]:
+def linearised_coefficients(activation: Averages, shape: tuple[int, int] = ANY) -> Callable[..., None]:
     """Kernel (C, a, noise_variance, index, A, G, JA, JG) that fills the last four, for one activation.
 
     A shape (K, K + M) unrolls its loops.
     """
-    averages: Any = load(activation)
+    averages: Any = activation.functions
     dgdg_gradient, d2gg_gradient = averages.dgdg_gradient, averages.d2gg_gradient
     dgdggg_gradient = averages.dgdggg_gradient
 
     fixed = shape != ANY
 
-    @kernel(activation if shape == ANY else f"{activation}-{shape[0]}of{shape[1]}")
+    @kernel(activation.variant if shape == ANY else f"{activation.variant}-{shape[0]}of{shape[1]}")
     def linearise(
         C: Array, a: Array, noise_variance: float, index: Indices, A: Array, G: Array, JA: Array, JG: Array
     ) -> None:

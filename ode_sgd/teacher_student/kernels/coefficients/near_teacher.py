@@ -1,7 +1,7 @@
 """Coefficients in difference form, for students that have nearly become their teachers: no cancellation.
 
-For K = M and v_i = u_i, take delta_i = x_i - y_i in place of x_i. Its overlaps per sector, alpha = q - r - r^T + t and
-beta = r - t, obey the equations of q and r with F = D + E in place of E. Here C = [[alpha, beta], [beta^T, T]] and
+For K = M and v_i = u_i, take delta_i = x_i - y_i in place of x_i. Its overlaps per sector, a = q - r - r^T + t and
+b = r - t, obey the equations of q and r with F = D + E in place of E. Here C = [[a, b], [b^T, T]] of order one, and
 A = [D | F]:
 
     D_ij = v_i v_j E[g'(x_i) g'(x_j)] + [i = j] v_i sum_e v_e E[g''(x_i) Delta_e],     Delta_e = g(x_e) - g(y_e)
@@ -18,7 +18,7 @@ from typing import Any
 
 from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
-from ode_sgd.teacher_student.kernels.averages import load
+from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.coefficients.difference_fields import fields_of, largest_difference
 from ode_sgd.teacher_student.kernels.coefficients.linearised import linearised_coefficients
 
@@ -27,18 +27,13 @@ from ode_sgd.teacher_student.kernels.coefficients.linearised import linearised_c
 RESOLVED = 1e-8**2
 
 
-def has_difference_form(activation: str) -> bool:
-    """Whether the activation's file supplies averages of differences."""
-    return hasattr(load(activation), "difference_gg")
-
-
 @functools.cache
-def difference_coefficients(activation: str) -> Callable[..., None]:
+def difference_coefficients(activation: Averages) -> Callable[..., None]:
     """Kernel (C, a, noise_variance, A, G) as in coefficients.py, in difference form; noise_variance must be 0."""
-    averages: Any = load(activation)
+    averages: Any = activation.functions
     dgdg, dgdggg, slopes = averages.dgdg, averages.difference_dgdggg, averages.difference_slopes
 
-    @kernel(activation)
+    @kernel(activation.variant)
     def coefficients(C: Array, a: Array, noise_variance: float, A: Array, G: Array) -> None:
         """Fills A = [D | D + E] and G. Equations: (3.3), (3.4) and (5.6)."""
         K = A.shape[0]
@@ -64,11 +59,11 @@ def difference_coefficients(activation: str) -> Callable[..., None]:
 
 
 @functools.cache
-def difference_error(activation: str) -> Callable[..., float]:
+def difference_error(activation: Averages) -> Callable[..., float]:
     """Kernel (C, a) -> eps_g, in difference form."""
-    gg: Any = load(activation).difference_gg
+    gg: Any = activation.functions.difference_gg
 
-    @kernel(activation)
+    @kernel(activation.variant)
     def evaluate(C: Array, a: Array) -> float:
         """eps_g. Equations: (3.5) and (5.6)."""
         K = a.size // 2
@@ -83,19 +78,19 @@ def difference_error(activation: str) -> Callable[..., float]:
 
 
 @functools.cache
-def difference_linearised(activation: str) -> Callable[..., None]:
+def difference_linearised(activation: Averages) -> Callable[..., None]:
     """Kernel (C, a, noise_variance, overlap, A, G, JA, JG) as in linearised.py, in difference form.
 
     Where differences are large the derivatives are those of linearised.py by the chain rule, with
-    q = alpha + beta + beta^T + T and r = beta + T; further down, those of the leading order: F is linear in beta and
-    alpha (alike where delta is orthogonal to y), G linear in alpha and quadratic in beta, D does not change.
+    q = a + b + b^T + T and r = b + T; further down, those of the leading order: F is linear in b and a (alike where
+    delta is orthogonal to y), G linear in a and quadratic in b, D does not change.
     """
-    averages: Any = load(activation)
+    averages: Any = activation.functions
     slopes_gradient, dgdggg_gradient = averages.difference_slopes_gradient, averages.difference_dgdggg_gradient
     coefficients = difference_coefficients(activation)
     linearise_overlaps = linearised_coefficients(activation)
 
-    @kernel(activation)
+    @kernel(activation.variant)
     def by_leading_order(C: Array, a: Array, overlap: Indices, JA: Array, JG: Array) -> None:
         K = a.size // 2
         f = fields_of(C)
@@ -106,7 +101,7 @@ def difference_linearised(activation: str) -> Callable[..., None]:
             for e in range(K):
                 weight = a[i] * a[e]
                 curvature_i, mixed, slope_e = slopes_gradient(f, i, e)
-                # Cov(delta_e, x_i) has all of alpha_ei beside beta_ei, Cov(delta_e, z_e) on average half of alpha_ee.
+                # Cov(delta_e, x_i) has all of a_ei beside b_ei, Cov(delta_e, z_e) on average half of a_ee.
                 for by_i, by_e, share in (
                     (overlap[e, K + i], overlap[e, K + e], 1.0),
                     (overlap[e, i], overlap[e, e], 0.5),
@@ -132,7 +127,7 @@ def difference_linearised(activation: str) -> Callable[..., None]:
                         JG[row, overlap[e, K + e]] += weight * ee
                 row += 1
 
-    @kernel(activation)
+    @kernel(activation.variant)
     def by_chain_rule(C: Array, a: Array, overlap: Indices, A: Array, G: Array, JA: Array, JG: Array) -> None:
         K = A.shape[0]
         x = C.copy()
@@ -145,14 +140,14 @@ def difference_linearised(activation: str) -> Callable[..., None]:
         for row in range(K * 2 * K + JG.shape[0]):
             gradient = JA[row] if row < K * 2 * K else JG[row - K * 2 * K]
             for i in range(K):
-                for n in range(K):  # beta_in moves r_in, q_in and q_ni
+                for n in range(K):  # b_in moves r_in, q_in and q_ni
                     gradient[overlap[i, K + n]] += gradient[overlap[i, n]] * (2.0 if i == n else 1.0)
         for i in range(K):
             for n in range(K):
                 for b in range(JA.shape[1]):
                     JA[i * 2 * K + K + n, b] += JA[i * 2 * K + n, b]
 
-    @kernel(activation)
+    @kernel(activation.variant)
     def linearise(
         C: Array, a: Array, noise_variance: float, overlap: Indices, A: Array, G: Array, JA: Array, JG: Array
     ) -> None:

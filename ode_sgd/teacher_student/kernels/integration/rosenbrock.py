@@ -14,6 +14,7 @@ from ode_sgd.core.compile.callees import callees
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.compile.references import refer, reference_to
 from ode_sgd.core.kernels.vector_type import room, zeros
+from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
 from ode_sgd.teacher_student.kernels.coefficients.near_teacher import difference_error
 from ode_sgd.teacher_student.kernels.integration import rodas5p
@@ -34,6 +35,7 @@ from ode_sgd.teacher_student.kernels.integration.step_control import (
 from ode_sgd.teacher_student.kernels.sectors.blocks import LANES
 from ode_sgd.teacher_student.kernels.sectors.eigenbasis import turn_covariance
 from ode_sgd.teacher_student.kernels.sectors.layout import row_count
+from ode_sgd.teacher_student.kernels.sectors.rule_factors import PLAIN, RATE
 from ode_sgd.teacher_student.kernels.sectors.sector_passes import (
     SECTORS,
     Sectors,
@@ -168,7 +170,7 @@ def specialised(C: Array, y: Array, s: Sectors, overlap: Indices, floor: float) 
                 n = nearest[i]
                 t = s.z[block, overlap[n, n] * LANES + lane]
                 square = y[block, overlap[i, i] * LANES + lane] - 2.0 * y[block, overlap[i, n] * LANES + lane] + t
-                if s.rate[block, lane] > 0.0 and abs(square) > SPECIALISED_AT * abs(t):
+                if s.factors[block, RATE * LANES + lane] > 0.0 and abs(square) > SPECIALISED_AT * abs(t):
                     return False
     return True
 
@@ -352,9 +354,9 @@ class Method(NamedTuple):
 
 
 @functools.cache
-def method(activation: str, K: int, M: int, differences: bool = False) -> Method:
-    """That of one problem; in the form of differences.py if asked."""
-    passes, algebra = sector_passes(K, M), step_algebra(activation, K, M, differences)
+def method(activation: Averages, K: int, M: int, rows: int = PLAIN, differences: bool = False) -> Method:
+    """That of one problem, whose rule has so many rows of factors; in the form of near_teacher.py if asked."""
+    passes, algebra = sector_passes(K, M, rows=rows), step_algebra(activation, K, M, differences)
     _, eps_g, error_terms, _ = coefficient_kernels(activation)
     if differences:
         eps_g = difference_error(activation)
@@ -378,7 +380,9 @@ def method(activation: str, K: int, M: int, differences: bool = False) -> Method
     return Method(own, functools.partial(algebra.space, K, M), functools.partial(scratch_for, K, M), differences)
 
 
-def rosenbrock(activation: str, K: int, M: int, differences: bool = False) -> Callable[..., int]:
+def rosenbrock(
+    activation: Averages, K: int, M: int, rows: int = PLAIN, differences: bool = False
+) -> Callable[..., int]:
     """Function (y, s, w, noise_variance, control, outputs, atol, rtol, budget) that advances one problem."""
-    its = method(activation, K, M, differences)
+    its = method(activation, K, M, rows, differences)
     return lambda *rest: advance(*its.arguments(), *rest)

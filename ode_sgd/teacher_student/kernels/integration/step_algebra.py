@@ -12,6 +12,7 @@ import numpy as np
 from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.vector_type import zeros
+from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import ANY, coefficient_kernels
 from ode_sgd.teacher_student.kernels.coefficients.large_networks import (
     coupling_space,
@@ -155,7 +156,7 @@ class Algebra(NamedTuple):
     solve: Callable[..., None]  # (k, w, stage, noise_variance, sums, dA, dG)
 
 
-def step_algebra(activation: str, K: int, M: int, differences: bool) -> Algebra:
+def step_algebra(activation: Averages, K: int, M: int, differences: bool) -> Algebra:
     """That of a shape."""
     if not differences and is_large(activation, K, M):
         return large_algebra(activation)
@@ -168,10 +169,10 @@ def no_space(K: int, M: int) -> int:
 
 
 @functools.cache
-def plain_algebra(activation: str, K: int, M: int, differences: bool) -> Algebra:
+def plain_algebra(activation: Averages, K: int, M: int, differences: bool) -> Algebra:
     """The coupling matrix, decomposed."""
     shape = ANY if shape_variant(K, M) == "any" else (K, K + M)
-    variant = f"{activation}-{shape_variant(K, M)}{'-differences' if differences else ''}"
+    variant = f"{activation.variant}-{shape_variant(K, M)}{'-differences' if differences else ''}"
     turn_covariance, turn_coefficients, _ = turns(shape)
     coefficients = difference_coefficients(activation) if differences else coefficient_kernels(activation).coefficients
     by_C = difference_linearised(activation) if differences else linearised_coefficients(activation)
@@ -189,24 +190,24 @@ def plain_algebra(activation: str, K: int, M: int, differences: bool) -> Algebra
 
 
 @functools.cache
-def large_algebra(activation: str) -> Algebra:
+def large_algebra(activation: Averages) -> Algebra:
     """GMRES, and the plain way for the rest of a step in which that does not converge."""
     coefficients, by_C = pair_coefficients(activation), pair_linearised(activation)
     densely, find_moving = linearised_coefficients(activation), moving_directions(activation)
 
-    @kernel(activation)
+    @kernel(activation.variant)
     def linearise(k: Any, w: Small, noise_variance: float, half: Array) -> None:
         by_C(w.C, w.a, noise_variance, w.overlap, w.A, w.G, k.JA, k.JG)
         symmetric_eigen(w.A, w.L, w.V)
         find_moving(w.L, w.V, w.moving)
         turn_large_coefficients(w.A, w.G, w.moving, half)
 
-    @kernel(activation)
+    @kernel(activation.variant)
     def decompose(k: Any, w: Small) -> bool:
         k.dense[0] = 0
         return True
 
-    @kernel(activation)
+    @kernel(activation.variant)
     def decompose_densely(k: Any, w: Small, noise_variance: float) -> None:
         C, A, G = zeros(w.A, w.C.shape), zeros(w.A, w.A.shape), zeros(w.A, w.G.shape)
         turn_large_covariance(w.rows, w.V, w.overlap, w.T, C)
@@ -217,7 +218,7 @@ def large_algebra(activation: str) -> Algebra:
         if not factorise(w.coupling, w.pivots):
             w.coupling[0, 0] = np.nan  # the step is rejected
 
-    @kernel(activation)
+    @kernel(activation.variant)
     def solve(k: Any, w: Small, stage: int, noise_variance: float, sums: Array, dA: Array, dG: Array) -> None:
         nothing = zeros(w.T, w.T.shape)
         if k.dense[0] == 0 and not solve_coupled(k, sums, w.rows, w.moving, w.overlap, nothing, w.moments):

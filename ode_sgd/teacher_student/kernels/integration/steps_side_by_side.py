@@ -13,6 +13,7 @@ import numpy as np
 from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.vector_type import any_lane, choose, room, zeros
+from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
 from ode_sgd.teacher_student.kernels.coefficients.linearised import linearised_coefficients
 from ode_sgd.teacher_student.kernels.integration import lane_matrices
@@ -29,6 +30,7 @@ from ode_sgd.teacher_student.kernels.integration.step_algebra import Small, coef
 from ode_sgd.teacher_student.kernels.integration.step_control import SLACK, sums_error
 from ode_sgd.teacher_student.kernels.sectors.eigenbasis import moving_directions, turns
 from ode_sgd.teacher_student.kernels.sectors.generated_block import shape_variant
+from ode_sgd.teacher_student.kernels.sectors.rule_factors import RATE
 from ode_sgd.teacher_student.kernels.sectors.sector_passes import Sectors, sector_passes, sector_sums
 
 
@@ -65,18 +67,18 @@ def specialised(C: Array, y: Array, s: Sectors, overlap: Indices, floor: Array) 
                     t = s.z[k, overlap[n, n]]
                     square = choose(own, y[k, overlap[i, i]] - 2.0 * y[k, overlap[i, n]] + t, square)
                     teacher = choose(own, t, teacher)
-                apart = (s.rate[k, 0] > 0.0) * (abs(square) > SPECIALISED_AT * abs(teacher))
+                apart = (s.factors[k, RATE] > 0.0) * (abs(square) > SPECIALISED_AT * abs(teacher))
                 everywhere = choose(apart, 0.0, everywhere)
     return choose(drowned, 1.0, everywhere)
 
 
 @functools.cache
-def rosenbrock_lanes(activation: str, K: int, M: int) -> Callable[..., Attempt]:
+def steps_side_by_side(activation: Averages, K: int, M: int, rows: int) -> Callable[..., Attempt]:
     """Kernel (y, s, w, swaps, noise_variance, h, floor, atol, rtol) that attempts one step in every lane.
 
     It reads y (L, p) and leaves the new state, in the eigenbasis w.V, in s.trial.
     """
-    turn_all, coupling_moments, stage_pass, finish_pass, _ = sector_passes(K, M, 1)
+    turn_all, coupling_moments, stage_pass, finish_pass, _ = sector_passes(K, M, 1, rows)
     shape = K, K + M
     coefficients, eps_g, error_terms, _ = coefficient_kernels(activation, shape)
     linearise = linearised_coefficients(activation, shape)
@@ -84,9 +86,9 @@ def rosenbrock_lanes(activation: str, K: int, M: int) -> Callable[..., Attempt]:
     find_moving = moving_directions(activation)
     symmetric_eigen, factorise = lane_matrices.symmetric_eigen, lane_matrices.factorise
     substitute = lane_matrices.substitute
-    variant, d = shape_variant(K, M), K + M
+    variant, d = f"{shape_variant(K, M)}-{rows}", K + M
 
-    @kernel(f"{activation}-{variant}")
+    @kernel(f"{activation.variant}-{variant}")
     def prepare(y: Array, s: Sectors, w: Small, noise_variance: Array, floor: Array, E: Array, half: Array) -> Array:
         """Coefficients and derivatives, everything in the eigenbasis of D; returns `specialised`."""
         index, V, C, A, G = w.overlap, w.V, w.C, w.A, w.G
@@ -108,7 +110,39 @@ def rosenbrock_lanes(activation: str, K: int, M: int) -> Callable[..., Attempt]:
                 E[i, m] = A[i, K + m]
         return flags
 
-    @kernel(f"{activation}-{variant}")
+    @kernel(f"{activation.variant}-{variant}")
+    def finish(
+        s: Sectors,
+        w: Small,
+        E: Array,
+        dA: Array,
+        dG: Array,
+        rows: Array,
+        embedded: Array,
+        h: Array,
+        atol: float,
+        rtol: float,
+    ) -> tuple[Any, Any]:
+        """Error norm of the attempt whose new state has the sums `rows`, and the largest overlap before it."""
+        index, a, C, base = w.overlap, w.a, w.C, w.rows
+        turn_covariance(rows, w.V, index, w.T, C)
+        final = eps_g(C, a)
+        nothing: Any = 0.0 * h  # vectors from the start: Numba would also compile for what they are before
+        trace, mean_size, size = nothing, nothing, nothing
+        for k in range(s.variance.shape[0]):
+            trace += s.variance[k, 0]
+        for i in range(K):
+            mean_size += base[index[i, i]]
+        for b in range(base.size):
+            size = max(size, abs(base[b])) + 0.0 * base[b]  # max loses a NaN, a sum keeps it
+        error: Any = finish_pass(s, E, dA, dG, mean_size / trace, atol, rtol)
+        rounding = ROUNDING * error_terms(C, a)
+        off = abs(final - embedded) / (rtol * abs(final) + rounding + TINY)
+        summed = sums_error(index, base, rows, w.dC[STAGES - 1], w.T, nothing, atol * trace, rtol)
+        poison = 0.0 * (error + off + summed)
+        return max(max(error, off) / SLACK, summed) + poison, size
+
+    @kernel(f"{activation.variant}-{variant}")
     def attempt(
         y: Array,
         s: Sectors,
@@ -149,22 +183,7 @@ def rosenbrock_lanes(activation: str, K: int, M: int) -> Callable[..., Attempt]:
             coefficient_changes(w.JA, w.JG, dC[stage], dA, dG)
         for b in range(p):
             rows[b] += dC[STAGES - 1, b]
-        turn_covariance(rows, V, index, T, C)
-        final = eps_g(C, a)
-        nothing: Any = 0.0 * h  # vectors from the start: Numba would also compile for what they are before
-        trace, mean_size, size = nothing, nothing, nothing
-        for k in range(y.shape[0]):
-            trace += s.variance[k, 0]
-        for i in range(K):
-            mean_size += base[index[i, i]]
-        for b in range(p):
-            size = max(size, abs(base[b])) + 0.0 * base[b]  # max loses a NaN, a sum keeps it
-        error: Any = finish_pass(s, E, dA, dG, mean_size / trace, atol, rtol)
-        rounding = ROUNDING * error_terms(C, a)
-        off = abs(final - embedded) / (rtol * abs(final) + rounding + TINY)
-        summed = sums_error(index, base, rows, dC[STAGES - 1], T, nothing, atol * trace, rtol)
-        poison = 0.0 * (error + off + summed)
-        error = max(max(error, off) / SLACK, summed) + poison
+        error, size = finish(s, w, E, dA, dG, rows, embedded, h, atol, rtol)
         return Attempt(choose(regular, error, np.inf), flags, size)
 
     return attempt

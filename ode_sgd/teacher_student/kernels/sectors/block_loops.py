@@ -3,8 +3,10 @@
 With J the Jacobian of the sector equations and g = 1/(gamma h), the system (g - J) x = b reads, sector by sector, in
 the eigenbasis of D (L_i its eigenvalues, A = [D | E]),
 
-    (g + rate L_i) r_in          = b_in - rate (dA c)_in
-    (g + rate (L_i + L_j)) q_ij  = b_ij - rate (E r^T + r E^T)_ij - rate (dA c + c dA^T)_ij + noise dG_ij
+    (left_1 + rate L_i) r_in          = b_in - rate (dA c)_in
+    (left_2 + rate (L_i + L_j)) q_ij  = b_ij - rate (E r^T + r E^T)_ij - rate (dA c + c dA^T)_ij + noise dG_ij
+
+with left_1 = g + decay and left_2 = g + 2 decay; rate, noise and decay are the rule's factors (rule_factors.py).
 
 Every array is one block's, flat: row * LANES + lane, rows as in layout.py. offset[a, b] is where the row of c_ab
 begins. `inverse` holds the inverses of the left factors: R_i, then R_ij. generated_block.py writes the same out for
@@ -18,12 +20,14 @@ from ode_sgd.core.arrays import Array
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.vector_type import room, zeros
 from ode_sgd.teacher_student.kernels.sectors.blocks import LANES
+from ode_sgd.teacher_student.kernels.sectors.rule_factors import NOISE, RATE
 
 Offsets = NDArray[np.uint64]
 
 # Offsets are unsigned, so no access asks whether they are negative. Loops over lanes take their number from an array: a
 # constant one would be unrolled before it is vectorised, and then is not.
 LANE_COUNT = np.uint64(LANES)
+RATES, NOISES = np.uint64(RATE * LANES), np.uint64(NOISE * LANES)  # where a row of the rule's factors begins
 
 
 @kernel(inline=True, always=True)
@@ -78,10 +82,9 @@ def turn(y: Array, V: Array, offset: Offsets, z: Array) -> None:
 def moments(
     z: Array,
     inverse: Array,
-    rate: Array,
-    noise: Array,
+    factors: Array,
     variance: Array,
-    g: float,
+    left: Array,
     L: Array,
     E: Array,
     offset: Offsets,
@@ -97,25 +100,25 @@ def moments(
     Equations: (5.1) and (5.2).
     """
     K, M = E.shape
-    lanes = np.uint64(rate.size)
+    lanes = np.uint64(variance.size)
     d = K + M
     first = np.uint64(offset[0, 0] - np.uint64(K) * LANE_COUNT)
     drained = zeros(z, (d, K, LANES))  # (c E^T)_cj
     factor, product = room(z, (LANES,)), room(z, (LANES,))
     for i in range(K):
         for lane in range(lanes):
-            inverse[i * LANES + lane] = 1.0 / (g + rate[lane] * L[i])
+            inverse[i * LANES + lane] = 1.0 / (left[lane] + factors[RATES + lane] * L[i])
         for j in range(i, K):
             at = offset[i, j] - first
             for lane in range(lanes):
-                inverse[at + lane] = 1.0 / (g + rate[lane] * (L[i] + L[j]))
+                inverse[at + lane] = 1.0 / (left[lanes + lane] + factors[RATES + lane] * (L[i] + L[j]))
     for c in range(d):
         for j in range(K):
             _combine(drained[c, j], E[j], z, offset[c, K:])
     place = 0
     for i in range(K):
         for lane in range(lanes):
-            factor[lane] = variance[lane] * rate[lane] * inverse[i * LANES + lane]
+            factor[lane] = variance[lane] * factors[RATES + lane] * inverse[i * LANES + lane]
         for c in range(d):
             for n in range(M):
                 at = offset[c, K + n]
@@ -126,8 +129,8 @@ def moments(
         for j in range(K):
             pair = offset[i, j] - first
             for lane in range(lanes):
-                factor[lane] = variance[lane] * rate[lane] * inverse[pair + lane]
-                product[lane] = factor[lane] * rate[lane] * inverse[i * LANES + lane]
+                factor[lane] = variance[lane] * factors[RATES + lane] * inverse[pair + lane]
+                product[lane] = factor[lane] * factors[RATES + lane] * inverse[i * LANES + lane]
             for c in range(d):
                 at = offset[c, j]
                 for lane in range(lanes):
@@ -137,7 +140,7 @@ def moments(
         for j in range(K):
             pair = offset[i, j] - first
             for lane in range(lanes):
-                sums[place + lane] += variance[lane] * noise[lane] * inverse[pair + lane]
+                sums[place + lane] += variance[lane] * factors[NOISES + lane] * inverse[pair + lane]
             place += LANES
 
 
@@ -146,8 +149,7 @@ def couple(
     z: Array,
     g: Array,
     inverse: Array,
-    rate: Array,
-    noise: Array,
+    factors: Array,
     E: Array,
     dA: Array,
     dG: Array,
@@ -155,7 +157,7 @@ def couple(
 ) -> None:
     """Add to one stage g what dA and dG do. Equation: (5.1)."""
     K, M = E.shape
-    lanes = np.uint64(rate.size)
+    lanes = np.uint64(g.size // (K * M + K * (K + 1) // 2))
     first = np.uint64(offset[0, 0] - np.uint64(K) * LANE_COUNT)
     change, total = room(z, (K * M * LANES,)), room(z, (LANES,))
     for i in range(K):
@@ -164,7 +166,7 @@ def couple(
             _clear(total)
             _combine(total, dA[i], z, offset[K + n])
             for lane in range(lanes):
-                change[at + lane] = -rate[lane] * inverse[i * LANES + lane] * total[lane]
+                change[at + lane] = -factors[RATES + lane] * inverse[i * LANES + lane] * total[lane]
                 g[at + lane] += change[at + lane]
     for i in range(K):
         for j in range(i, K):
@@ -175,7 +177,9 @@ def couple(
             _combine(total, dA[j], z, offset[i])
             at = offset[i, j]
             for lane in range(lanes):
-                g[at + lane] += inverse[at - first + lane] * (noise[lane] * dG[i, j] - rate[lane] * total[lane])
+                g[at + lane] += inverse[at - first + lane] * (
+                    factors[NOISES + lane] * dG[i, j] - factors[RATES + lane] * total[lane]
+                )
 
 
 @kernel(sums=True)
@@ -185,8 +189,7 @@ def solve(
     b: Array,
     g: Array,
     inverse: Array,
-    rate: Array,
-    noise: Array,
+    factors: Array,
     variance: Array,
     E: Array,
     A: Array,
@@ -199,7 +202,7 @@ def solve(
     Equations: (3.2) and (5.2).
     """
     K, M = E.shape
-    lanes = np.uint64(rate.size)
+    lanes = np.uint64(variance.size)
     first = np.uint64(offset[0, 0] - np.uint64(K) * LANE_COUNT)
     total = room(z, (LANES,))
     for e in range(g.size, z.size):
@@ -210,7 +213,7 @@ def solve(
             _clear(total)
             _combine(total, A[i], arg, offset[K + n])
             for lane in range(lanes):
-                g[at + lane] = inverse[i * LANES + lane] * (b[at + lane] - rate[lane] * total[lane])
+                g[at + lane] = inverse[i * LANES + lane] * (b[at + lane] - factors[RATES + lane] * total[lane])
     for i in range(K):
         for j in range(i, K):
             _clear(total)
@@ -221,7 +224,7 @@ def solve(
             at = offset[i, j]
             for lane in range(lanes):
                 g[at + lane] = inverse[at - first + lane] * (
-                    b[at + lane] + noise[lane] * G[i, j] - rate[lane] * total[lane]
+                    b[at + lane] + factors[NOISES + lane] * G[i, j] - factors[RATES + lane] * total[lane]
                 )
     for row in range(0, g.size, LANES):
         for lane in range(lanes):

@@ -12,18 +12,18 @@ from ode_sgd.core.arrays import Array
 LANES = 16
 
 
-def to_blocks(rows: Array) -> Array:
-    """(rows, L) -> (blocks, rows * LANES), filled up with zeros."""
+def to_blocks(rows: Array, lanes: int = LANES) -> Array:
+    """(rows, L) -> (blocks, rows * lanes), filled up with zeros."""
     count, L = rows.shape
-    blocks = -(-L // LANES)
-    padded = np.zeros((count, blocks * LANES))
+    blocks = -(-L // lanes)
+    padded = np.zeros((count, blocks * lanes))
     padded[:, :L] = rows
-    return padded.reshape(count, blocks, LANES).transpose(1, 0, 2).reshape(blocks, count * LANES)
+    return padded.reshape(count, blocks, lanes).transpose(1, 0, 2).reshape(blocks, count * lanes)
 
 
-def from_blocks(blocks: Array, L: int) -> Array:
-    """(..., blocks, rows * LANES) -> (..., rows, L)."""
+def from_blocks(blocks: Array, L: int, lanes: int = LANES) -> Array:
+    """(..., blocks, rows * lanes) -> (..., rows, L)."""
     *lead, count, size = blocks.shape
-    split = blocks.reshape(*lead, count, size // LANES, LANES)
-    joined = np.moveaxis(split, -3, -2).reshape(*lead, size // LANES, count * LANES)
+    split = blocks.reshape(*lead, count, size // lanes, lanes)
+    joined = np.moveaxis(split, -3, -2).reshape(*lead, size // lanes, count * lanes)
     return np.ascontiguousarray(joined[..., :L])

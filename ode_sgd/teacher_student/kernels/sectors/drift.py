@@ -3,10 +3,11 @@
 For small networks that is the same written out, `_solve` of generated_block.py. Given the common coefficients
 A = [D | E] and G, the equations of the sectors are linear:
 
-dc_k/dalpha = -eta lambda_k (A c_k + c_k A^T) + eta^2 lambda_k G,     C = sum_k w_k lambda_k c_k
+dc_k/dalpha = -eta lambda_k (A c_k + c_k A^T) + eta^2 lambda_k G - eta kappa (S c_k + c_k S)
 
-`rate` is eta lambda_k and `noise` eta^2 lambda_k, both (L,): zero where a sector does not learn; noise is zero under
-gradient flow. State rows as in layout.py.
+with C = sum_k w_k lambda_k c_k and S = diag(1_K, 0_M). `factors` are what the rule does in every sector
+(rule_factors.py): rates eta lambda_k, noises eta^2 lambda_k and decays eta kappa, zero where a sector does not learn;
+noises are zero under gradient flow. State rows as in layout.py.
 """
 
 import functools
@@ -16,8 +17,10 @@ import numpy as np
 
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.compile.kernel import kernel
+from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
 from ode_sgd.teacher_student.kernels.sectors.layout import q_row
+from ode_sgd.teacher_student.kernels.sectors.rule_factors import DECAY, NOISE, RATE
 
 
 @kernel(sums=True)
@@ -50,9 +53,11 @@ def _add(out: Array, factor: float, overlap: Array) -> None:
 
 
 @kernel(sums=True)
-def sector_drift(state: Array, t: Array, rate: Array, noise: Array, A: Array, G: Array, out: Array) -> None:
-    """Right-hand side of every sector, (p, L); t is (M, M, L). Equation: (3.2)."""
+def sector_drift(state: Array, t: Array, factors: Array, A: Array, G: Array, out: Array) -> None:
+    """Right-hand side of every sector, (p, L); t is (M, M, L), factors (rows, L). Equation: (3.2)."""
     K, d = A.shape
+    rate, noise = factors[RATE], factors[NOISE]
+    decay = factors[DECAY] if factors.shape[0] > DECAY else np.zeros(rate.size)
     M = d - K
     for i in range(K):
         for n in range(M):
@@ -63,7 +68,7 @@ def sector_drift(state: Array, t: Array, rate: Array, noise: Array, A: Array, G:
             for m in range(M):
                 _add(row, A[i, K + m], t[m, n])
             for k in range(rate.size):
-                row[k] *= -rate[k]
+                row[k] = -rate[k] * row[k] - decay[k] * state[i * M + n, k]
         for j in range(i, K):
             row = out[q_row(i, j, K, M)]
             row[:] = 0.0
@@ -74,15 +79,15 @@ def sector_drift(state: Array, t: Array, rate: Array, noise: Array, A: Array, G:
                 _add(row, A[i, K + m], state[j * M + m])
                 _add(row, A[j, K + m], state[i * M + m])
             for k in range(rate.size):
-                row[k] = G[i, j] * noise[k] - rate[k] * row[k]
+                row[k] = G[i, j] * noise[k] - rate[k] * row[k] - 2.0 * decay[k] * state[q_row(i, j, K, M), k]
 
 
 @functools.cache
-def right_hand_side(activation: str) -> Callable[..., None]:
+def right_hand_side(activation: Averages) -> Callable[..., None]:
     """The whole right-hand side of one activation."""
     coefficients = coefficient_kernels(activation).coefficients
 
-    @kernel(activation)
+    @kernel(activation.variant)
     def evaluate(
         state: Array,
         t: Array,
@@ -90,8 +95,7 @@ def right_hand_side(activation: str) -> Callable[..., None]:
         a: Array,
         noise_variance: float,
         variance: Array,
-        rate: Array,
-        noise: Array,
+        factors: Array,
         out: Array,
     ) -> None:
         """dc_k/dalpha of every sector, into out (p, L). Equation: (3.2)."""
@@ -102,6 +106,6 @@ def right_hand_side(activation: str) -> Callable[..., None]:
         G = np.empty((K, K))
         field_covariance(state, variance, T, C)
         coefficients(C, a, noise_variance, A, G)
-        sector_drift(state, t, rate, noise, A, G, out)
+        sector_drift(state, t, factors, A, G, out)
 
     return evaluate

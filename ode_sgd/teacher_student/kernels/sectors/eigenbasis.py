@@ -21,7 +21,7 @@ from typing import NamedTuple
 from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.vector_type import room
-from ode_sgd.teacher_student.kernels.averages import load
+from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import ANY
 
 
@@ -34,16 +34,16 @@ class Turns(NamedTuple):
 
 
 @functools.cache
-def moving_directions(activation: str) -> Callable[..., None]:
+def moving_directions(activation: Averages) -> Callable[..., None]:
     """Kernel (L, V, moving): `moving` is V, with zeros in the columns at rest, whose eigenvalues L become zero.
 
     Where g' is constant one column moves, however small v is, and the trace is its eigenvalue. Elsewhere a small
     eigenvalue is a slow motion.
     """
-    one = getattr(load(activation), "CONSTANT_SLOPE", False)
+    one = activation.has_constant_slope
 
-    @kernel(activation, inline=True)
-    def fill(L: Array, V: Array, moving: Array) -> None:
+    @kernel(activation.variant, inline=True)
+    def split(L: Array, V: Array, moving: Array) -> None:
         K = L.size
         trace = 0.0 * L[0]
         for a in range(K):
@@ -54,7 +54,7 @@ def moving_directions(activation: str) -> Callable[..., None]:
             for i in range(K):
                 moving[i, a] = moves * V[i, a]
 
-    return fill
+    return split
 
 
 @functools.cache
@@ -109,6 +109,27 @@ def turns(shape: tuple[int, int] = ANY) -> Turns:
                 for b in range(K):
                     G[a, c] += half[a, b] * V[b, c]
 
+    @kernel(variant, inline=True, always=True)
+    def turn_noise_rows(JG: Array, V: Array, index: Indices, scratch: Array) -> None:
+        """In place, derivatives of G' from those of V G V^T."""
+        K = shape[0] if fixed else V.shape[0]
+        p, first = scratch.shape[1], index[0, 0]
+        for a in range(K):
+            for j in range(K):
+                for b in range(p):
+                    scratch[a * K + j, b] = 0.0
+                for i in range(K):
+                    for b in range(p):
+                        scratch[a * K + j, b] += V[i, a] * JG[index[i, j] - first, b]
+        for a in range(K):
+            for c in range(a, K):
+                row = index[a, c] - first
+                for b in range(p):
+                    JG[row, b] = 0.0
+                for j in range(K):
+                    for b in range(p):
+                        JG[row, b] += scratch[a * K + j, b] * V[j, c]
+
     @kernel(variant)
     def turn_derivatives(JA: Array, JG: Array, V: Array, index: Indices, scratch: Array) -> None:
         """In place: derivatives of A', G' with respect to C' from those of A, G with respect to C; scratch like JA."""
@@ -162,22 +183,7 @@ def turns(shape: tuple[int, int] = ANY) -> Turns:
                     for e in range(K):
                         for b in range(p):
                             JA[a * d + c, b] += scratch[a * d + e, b] * V[e, c]
-        first = index[0, 0]
-        for a in range(K):
-            for j in range(K):
-                for b in range(p):
-                    scratch[a * K + j, b] = 0.0
-                for i in range(K):
-                    for b in range(p):
-                        scratch[a * K + j, b] += V[i, a] * JG[index[i, j] - first, b]
-        for a in range(K):
-            for c in range(a, K):
-                row = index[a, c] - first
-                for b in range(p):
-                    JG[row, b] = 0.0
-                for j in range(K):
-                    for b in range(p):
-                        JG[row, b] += scratch[a * K + j, b] * V[j, c]
+        turn_noise_rows(JG, V, index, scratch)
 
     return Turns(turn_covariance, turn_coefficients, turn_derivatives)
 

@@ -13,6 +13,7 @@ from ode_sgd.core.kernels.llvm_text import written
 from ode_sgd.teacher_student.kernels.sectors import block_loops
 from ode_sgd.teacher_student.kernels.sectors.blocks import LANES
 from ode_sgd.teacher_student.kernels.sectors.layout import overlap_index, row_count
+from ode_sgd.teacher_student.kernels.sectors.rule_factors import NOISE, RATE
 
 FIELDS_UP_TO = 6  # K + M up to which code is written out; beyond, compiling takes longer than it saves
 SUMS_PER_LOOP = 40  # LLVM gives up on loops with more than about 100 pairs of accesses to tell apart
@@ -55,7 +56,7 @@ class _Shape:
     """Names and rows for one (K, M) and blocks of `lanes` sectors."""
 
     def __init__(self, K: int, M: int, lanes: int) -> None:
-        self.K, self.M, self.d, self.p, self.lanes = K, M, K + M, row_count(K, M), lanes
+        self.K, self.M, self.d, self.p, self.width = K, M, K + M, row_count(K, M), lanes
         self.index = overlap_index(K, M)
         self.inverses = K + K * (K + 1) // 2
 
@@ -64,7 +65,11 @@ class _Shape:
 
     def at(self, row: int) -> str:
         """Index of a row in a block."""
-        return f"{row * self.lanes} + lane"
+        return f"{row * self.width} + lane"
+
+    def factor(self, row: int) -> str:
+        """One of the rule's factors."""
+        return f"factors[{self.at(row)}]"
 
     def load(self, array: str, prefix: str, rows: range) -> list[str]:
         return [f"{prefix}{row} = {array}[{self.at(row)}]" for row in rows]
@@ -73,7 +78,7 @@ class _Shape:
         """A function that reads small matrices, then runs loops over the lanes of one block."""
         lines = list(before)
         for inside in loops:
-            lines += [f"for lane in range({self.lanes}):", *(f"    {line}" for line in inside)]
+            lines += [f"for lane in range({self.width}):", *(f"    {line}" for line in inside)]
         return f"def {name}({arguments}):\n" + "\n".join(f"    {line}" for line in lines) + "\n"
 
     def inverse(self, i: int, j: int) -> str:
@@ -100,7 +105,7 @@ class _Shape:
 
 
 def _compiled(shape: _Shape, text: str) -> Callable[..., Any]:
-    return written(text, f"{name_in(text)}, K = {shape.K}, M = {shape.M}, {shape.lanes} lanes")
+    return written(text, f"{name_in(text)}, K = {shape.K}, M = {shape.M}, {shape.width} lanes")
 
 
 def _matrix(name: str, rows: int, columns: int) -> list[str]:
@@ -124,9 +129,11 @@ def _turn(x: _Shape) -> str:
 def _moments(x: _Shape) -> str:
     """`moments` of block_loops.py. Equations: (5.1) and (5.2)."""
     K, rows = x.K, x.p + x.M * (x.M + 1) // 2
-    speeds = ["speed = rate[lane]", "weight = variance[lane] * speed", "heat = variance[lane] * noise[lane]"]
-    invert = [f"R{i} = 1.0 / (g + speed * L_{i})" for i in range(K)]
-    invert += [f"{x.inverse(i, j)} = 1.0 / (g + speed * (L_{i} + L_{j}))" for i, j in x.students()]
+    speed, noise = x.factor(RATE), x.factor(NOISE)
+    speeds = [f"speed = {speed}", "weight = variance[lane] * speed", f"heat = variance[lane] * {noise}"]
+    invert = [f"once, twice = left[{x.at(0)}], left[{x.at(1)}]"]
+    invert += [f"R{i} = 1.0 / (once + speed * L_{i})" for i in range(K)]
+    invert += [f"{x.inverse(i, j)} = 1.0 / (twice + speed * (L_{i} + L_{j}))" for i, j in x.students()]
     read = [*speeds, *x.load("z", "c", range(rows)), *x.load("inverse", "R", range(x.inverses))]
     sums = [f"weight * R{i} * c{x.row(c, K + n)}" for i in range(K) for c in range(x.d) for n in range(x.M)]
     for i in range(K):
@@ -139,7 +146,7 @@ def _moments(x: _Shape) -> str:
     parts = [added[at : at + SUMS_PER_LOOP] for at in range(0, len(added), SUMS_PER_LOOP)]
     return x.function(
         "moments",
-        "z, inverse, rate, noise, variance, g, L, E, offset, sums",
+        "z, inverse, factors, variance, left, L, E, offset, sums",
         [*_matrix("E", K, x.M), *(f"L_{i} = L[{i}]" for i in range(K))],
         [speeds[0], *invert, *(f"inverse[{x.at(number)}] = R{number}" for number in range(x.inverses))],
         *([*read, *part] for part in parts),
@@ -151,14 +158,14 @@ def _couple(x: _Shape) -> str:
     rows = x.p + x.M * (x.M + 1) // 2
     before = [*_matrix("E", x.K, x.M), *_matrix("dA", x.K, x.d), *_matrix("dG", x.K, x.K)]
     lines = [*x.load("z", "c", range(rows)), *x.load("inverse", "R", range(x.inverses))]
-    lines += ["speed, size = rate[lane], noise[lane]"]
+    lines += [f"speed, size = {x.factor(RATE)}, {x.factor(NOISE)}"]
     for i, n in x.teachers():
         lines.append(f"x{x.row(i, x.K + n)} = -speed * R{i} * ({x.product('dA', i, x.K + n)})")
     for i, j in x.students():
         both = f"{x.transport(i, j)} + {x.product('dA', i, j)} + {x.product('dA', j, i)}"
         lines.append(f"x{x.row(i, j)} = {x.inverse(i, j)} * (size * dG_{i}_{j} - speed * ({both}))")
     lines += [f"g[{x.at(row)}] += x{row}" for row in range(x.p)]
-    return x.function("couple", "z, g, inverse, rate, noise, E, dA, dG, offset", before, lines)
+    return x.function("couple", "z, g, inverse, factors, E, dA, dG, offset", before, lines)
 
 
 def _solve(x: _Shape) -> str:
@@ -167,7 +174,7 @@ def _solve(x: _Shape) -> str:
     before = [*_matrix("E", x.K, x.M), *_matrix("A", x.K, x.d), *_matrix("G", x.K, x.K)]
     lines = [*x.load("arg", "c", range(x.p)), *x.load("z", "c", range(x.p, rows))]
     lines += [*x.load("b", "b", range(x.p)), *x.load("inverse", "R", range(x.inverses))]
-    lines += ["speed, size, share = rate[lane], noise[lane], variance[lane]"]
+    lines += [f"speed, size, share = {x.factor(RATE)}, {x.factor(NOISE)}, variance[lane]"]
     for i, n in x.teachers():
         row = x.row(i, x.K + n)
         lines.append(f"x{row} = R{i} * (b{row} - speed * ({x.product('A', i, x.K + n)}))")
@@ -177,7 +184,7 @@ def _solve(x: _Shape) -> str:
         lines.append(f"x{row} = {x.inverse(i, j)} * (b{row} + size * G_{i}_{j} - speed * ({both}))")
     lines += [f"g[{x.at(row)}] = x{row}" for row in range(x.p)]
     lines += [f"sums[{x.at(row)}] += share * x{row}" for row in range(x.p)]
-    arguments = "z, arg, b, g, inverse, rate, noise, variance, E, A, G, offset, sums"
+    arguments = "z, arg, b, g, inverse, factors, variance, E, A, G, offset, sums"
     return x.function("solve", arguments, before, lines)
 
 

@@ -6,7 +6,7 @@ For arrays of numbers; or, with blocks of one sector, of vectors that hold a num
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ode_sgd.teacher_student.kernels.integration.stage_sums import stage_sums
 from ode_sgd.teacher_student.kernels.sectors.block_loops import Offsets
 from ode_sgd.teacher_student.kernels.sectors.blocks import LANES
 from ode_sgd.teacher_student.kernels.sectors.generated_block import block_kernels, one_of_its_kind, shape_variant
+from ode_sgd.teacher_student.kernels.sectors.rule_factors import DECAY, PLAIN
 
 BEYOND_CACHES = 1_000_000  # numbers in all stages
 
@@ -26,8 +27,7 @@ class Sectors(NamedTuple):
     """Constants and work space of all sectors; p rows move, P = p + M(M+1)/2 with those of t."""
 
     offset: Offsets  # (d, d), where the row of c_ab begins in a block
-    rate: Array  # (blocks, LANES), eta lambda
-    noise: Array  # (blocks, LANES), eta^2 lambda
+    factors: Array  # (blocks, rows LANES), what the rule does: rows of rule_factors.py
     variance: Array  # (blocks, LANES), w lambda
     z: Array  # (blocks, P LANES), the state turned into the eigenbasis, and t
     trial: Array  # (blocks, p LANES), the next state, turned
@@ -37,7 +37,7 @@ class Sectors(NamedTuple):
 
 _MATRIX, _STACK = np.zeros((1, 1)), np.zeros((1, 1, 1))
 SECTORS = Sectors(
-    _MATRIX.astype(np.uint64), _MATRIX, _MATRIX, _MATRIX, _MATRIX, _MATRIX, _STACK, _MATRIX
+    _MATRIX.astype(np.uint64), _MATRIX, _MATRIX, _MATRIX, _MATRIX, _STACK, _MATRIX
 )  # the smallest, an example of the types
 
 
@@ -84,7 +84,7 @@ def look_ahead(s: Sectors, block: int, stages: int) -> None:
     The processor guesses what comes next in every stream, but not while it computes.
     """
     later = block + 2
-    if s.stages.size > BEYOND_CACHES and later < s.rate.shape[0]:
+    if s.stages.size > BEYOND_CACHES and later < s.variance.shape[0]:
         for j in range(stages):
             prefetch(s.stages[j, later])
         prefetch(s.z[later])
@@ -104,7 +104,7 @@ def dense_sums(s: Sectors, weights: Array, skipped: int, table: Array, sums: Arr
     size = p * width
     lanes, values = zeros(sums, (orders * (1 + rows) * size,)), room(sums, (rows + 1, size))
     nothing, tile = zeros(sums, (size,)), room(sums, (size,))
-    for block in range(s.rate.shape[0] if orders > 1 else 0):
+    for block in range(s.variance.shape[0] if orders > 1 else 0):
         look_ahead(s, block, table.shape[1])
         for m in range(0, rows, 2):
             other = min(m + 1, rows - 1)
@@ -127,15 +127,47 @@ def dense_sums(s: Sectors, weights: Array, skipped: int, table: Array, sums: Arr
                 sum_lanes(lanes[at : at + size], sums[order, m])
 
 
-def sector_passes(K: int, M: int, lanes: int = LANES) -> SectorPasses:
-    """Build (or load from disk) the passes for K students and M teachers, in blocks of `lanes` sectors."""
-    return _passes(*one_of_its_kind(K, M), lanes)
+@kernel(inline=True)
+def set_left(g: float, factors: Array, left: Array) -> None:
+    """What the left factors of r, then of q, hold beside the rate: g + decay and g + 2 decay, (2 lanes,)."""
+    lanes = left.size // 2
+    for lane in range(lanes):
+        left[lane] = left[lanes + lane] = g
+    if factors.size > DECAY * lanes:
+        for lane in range(lanes):
+            decay = factors[DECAY * lanes + lane]
+            left[lane] += decay
+            left[lanes + lane] += 2.0 * decay
+
+
+@kernel(inline=True)
+def add_decay(arg: Array, factors: Array, first: int, lanes: int, b: Array) -> None:
+    """Add the decay's part of the drift at `arg` to b, in a block of so many lanes; q begins at `first`.
+
+    Equation: (3.2).
+    """
+    for row in range(0, b.size, lanes):
+        students = 1.0 if row < first else 2.0
+        for lane in range(lanes):
+            b[row + lane] -= students * factors[DECAY * lanes + lane] * arg[row + lane]
+
+
+def sector_passes(K: int, M: int, lanes: int = LANES, rows: int = PLAIN) -> SectorPasses:
+    """Build (or load from disk) the passes for K students and M teachers, in blocks of `lanes` sectors.
+
+    `rows` are those of the rule's factors.
+    """
+    shape = one_of_its_kind(K, M)
+    turn_all, coupling_moments, finish_pass, dense_sectors = _passes(*shape, lanes)
+    stage_pass = _stage_pass(*shape, lanes, rows > DECAY)
+    return SectorPasses(turn_all, coupling_moments, stage_pass, finish_pass, dense_sectors)
 
 
 @functools.cache
-def _passes(K: int, M: int, lanes: int) -> SectorPasses:
+def _passes(K: int, M: int, lanes: int) -> tuple[Callable[..., Any], ...]:
+    """Those that take any rule."""
     variant = shape_variant(K, M, lanes)
-    turn, moments, couple, solve, error_ratios = block_kernels(K, M, lanes)
+    turn, moments, couple, _, error_ratios = block_kernels(K, M, lanes)
     sum_stages = stage_sums(2 if lanes > 1 else 1)  # with one sector a block, a sum in vain costs as much as another
 
     @kernel(variant)
@@ -146,46 +178,13 @@ def _passes(K: int, M: int, lanes: int) -> SectorPasses:
     @kernel(variant)
     def coupling_moments(s: Sectors, g: float, L: Array, E: Array, sums: Array) -> None:
         """Inverses of the sectors' left factors, and M1, N, H of block_loops.moments one after the other."""
-        totals = zeros(sums, (sums.size * s.rate.shape[1],))
-        for block in range(s.rate.shape[0]):
-            moments(
-                s.z[block],
-                s.inverse[block],
-                s.rate[block],
-                s.noise[block],
-                s.variance[block],
-                g,
-                L,
-                E,
-                s.offset,
-                totals,
-            )
+        totals = zeros(sums, (sums.size * s.variance.shape[1],))
+        left = room(sums, (2 * s.variance.shape[1],))
+        for block in range(s.variance.shape[0]):
+            factors = s.factors[block]
+            set_left(g, factors, left)
+            moments(s.z[block], s.inverse[block], factors, s.variance[block], left, L, E, s.offset, totals)
         sum_lanes(totals, sums)
-
-    @kernel(variant, sums=True)
-    def stage_pass(
-        s: Sectors, stage: int, a: Array, c: Array, E: Array, dA: Array, dG: Array, A: Array, G: Array, dC: Array
-    ) -> None:
-        """Finish stage - 1 with its dA, dG; then solve `stage` without coupling and sum its dC (p,).
-
-        a and c / h are the method's coefficients of this stage, A and G the coefficients at its argument. That of the
-        last stage, which lacks only g_8 to be the new state, goes into `trial`.
-        """
-        size, last = s.trial.shape[1], s.stages.shape[0] - 1
-        arg, b, totals = room(s.z, (s.z.shape[1],)), room(s.z, (size,)), zeros(s.z, (size,))
-        for block in range(s.rate.shape[0]):
-            look_ahead(s, block, stage + 1)
-            z, inverse = s.z[block], s.inverse[block]
-            rate, noise = s.rate[block], s.noise[block]
-            if stage > 0:
-                couple(z, s.stages[stage - 1, block], inverse, rate, noise, E, dA, dG, s.offset)
-            sum_stages(stage, a, c, s.stages, block, z, arg, b)
-            if stage == last:
-                for e in range(size):
-                    s.trial[block, e] = arg[e]
-            g = s.stages[stage, block]
-            solve(z, arg, b, g, inverse, rate, noise, s.variance[block], E, A, G, s.offset, totals)
-        sum_lanes(totals, dC)
 
     @kernel(variant, sums=True)
     def finish_pass(s: Sectors, E: Array, dA: Array, dG: Array, mean_size: float, atol: float, rtol: float) -> float:
@@ -198,10 +197,10 @@ def _passes(K: int, M: int, lanes: int) -> SectorPasses:
         Equation: (5.3).
         """
         size, last = s.trial.shape[1], s.stages.shape[0] - 1
-        worst, poison = zeros(s.z, (s.rate.shape[1],)), zeros(s.z, (s.rate.shape[1],))
-        for block in range(s.rate.shape[0]):
+        worst, poison = zeros(s.z, (s.variance.shape[1],)), zeros(s.z, (s.variance.shape[1],))
+        for block in range(s.variance.shape[0]):
             z, g, trial = s.z[block], s.stages[last, block], s.trial[block]
-            couple(z, g, s.inverse[block], s.rate[block], s.noise[block], E, dA, dG, s.offset)
+            couple(z, g, s.inverse[block], s.factors[block], E, dA, dG, s.offset)
             for e in range(size):
                 trial[e] += g[e]
             error_ratios(z, g, trial, E, mean_size, atol, rtol, s.offset, worst, poison)
@@ -215,8 +214,44 @@ def _passes(K: int, M: int, lanes: int) -> SectorPasses:
         """z + sum_j weights[j] g_j of every sector, turned back with `back` = V^T, (blocks, p LANES)."""
         size = s.trial.shape[1]
         value, spare = room(s.z, (size,)), room(s.z, (size,))
-        for block in range(s.rate.shape[0]):
+        for block in range(s.variance.shape[0]):
             sum_stages(weights.size, weights, weights, s.stages, block, s.z[block], value, spare)
             turn(value, back, s.offset, out[block])
 
-    return SectorPasses(turn_all, coupling_moments, stage_pass, finish_pass, dense_sectors)
+    return turn_all, coupling_moments, finish_pass, dense_sectors
+
+
+@functools.cache
+def _stage_pass(K: int, M: int, lanes: int, decays: bool) -> Callable[..., None]:
+    """One for rules with decay and one without: a branch inside would keep the sums of a stage out of registers."""
+    variant = shape_variant(K, M, lanes) + "-decay" * decays
+    _, _, couple, solve, _ = block_kernels(K, M, lanes)
+    sum_stages = stage_sums(2 if lanes > 1 else 1)
+
+    @kernel(variant, sums=True)
+    def stage_pass(
+        s: Sectors, stage: int, a: Array, c: Array, E: Array, dA: Array, dG: Array, A: Array, G: Array, dC: Array
+    ) -> None:
+        """Finish stage - 1 with its dA, dG; then solve `stage` without coupling and sum its dC (p,).
+
+        a and c / h are the method's coefficients of this stage, A and G the coefficients at its argument. That of the
+        last stage, which lacks only g_8 to be the new state, goes into `trial`.
+        """
+        size, last = s.trial.shape[1], s.stages.shape[0] - 1
+        arg, b, totals = room(s.z, (s.z.shape[1],)), room(s.z, (size,)), zeros(s.z, (size,))
+        for block in range(s.variance.shape[0]):
+            look_ahead(s, block, stage + 1)
+            z, inverse, factors = s.z[block], s.inverse[block], s.factors[block]
+            if stage > 0:
+                couple(z, s.stages[stage - 1, block], inverse, factors, E, dA, dG, s.offset)
+            sum_stages(stage, a, c, s.stages, block, z, arg, b)
+            if decays:
+                add_decay(arg, factors, s.offset[0, 0], s.variance.shape[1], b)
+            if stage == last:
+                for e in range(size):
+                    s.trial[block, e] = arg[e]
+            g = s.stages[stage, block]
+            solve(z, arg, b, g, inverse, factors, s.variance[block], E, A, G, s.offset, totals)
+        sum_lanes(totals, dC)
+
+    return stage_pass

@@ -19,8 +19,10 @@ import numpy as np
 from ode_sgd.core.arrays import Array, Bits
 from ode_sgd.core.compile.generated_source import defined_by, name_in
 from ode_sgd.core.compile.kernel import kernel
+from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.simulation import chain_draws, chain_loops
 from ode_sgd.teacher_student.kernels.simulation.chain_code import fields_text, state_rows, step_text
+from ode_sgd.teacher_student.kernels.simulation.weight_update import SectorUpdates, at_rest, moved, update_of
 
 FIELDS_UP_TO = 8  # K + M up to which code is written out; beyond, compiling takes longer than it saves
 
@@ -30,7 +32,7 @@ class Chain(NamedTuple):
 
     B: Array  # (L * M * M * lanes): teachers in their frame, t_k = B_k B_k^T
     scales: Array  # (L,): sqrt(w_k lambda_k)
-    rates: Array  # (L,): eta sqrt(lambda_k / (N N_k)), zero where nothing is learned
+    updates: SectorUpdates  # of rates eta sqrt(lambda_k / (N N_k))
     v: Array  # (K,)
     u: Array  # (M,)
     noise: float
@@ -63,23 +65,24 @@ def new_block(sectors: int, fields: int, teachers: int, noisy: bool, lanes: int)
     return Block(bits, normals, g, proposals, noises, lengths, y, labels)
 
 
-def _written(text: str, activation: str, variant: str, lanes: int) -> Callable[..., None]:
+def _written(text: str, activation: Averages, variant: str, lanes: int) -> Callable[..., None]:
     """Compile one function of chain_code.py."""
     names = {"both": chain_draws.value_and_slope(activation), "sqrt": sqrt, "copysign": copysign, "LANES": lanes}
+    names |= {"moved": moved, "update_of": update_of, "at_rest": at_rest}
     return kernel(variant)(defined_by(text, f"{name_in(text)}, {variant}", __name__=__name__, **names))
 
 
 @functools.cache
-def step_kernels(activation: str, K: int, M: int, lanes: int) -> tuple[Callable[..., None], Callable[..., None]]:
+def step_kernels(activation: Averages, K: int, M: int, lanes: int) -> tuple[Callable[..., None], Callable[..., None]]:
     """Teachers' fields of a block, and its steps: written out where the network is small, loops otherwise.
 
-    fields(steps, g, B, scales, y);  steps(begin, end, z, g, lengths, labels, scales, rates, v, x, delta)
+    fields(steps, g, B, scales, y);  steps(begin, end, z, g, lengths, labels, scales, updates, v, x, delta)
     """
     if K + M > FIELDS_UP_TO:
         return chain_loops.teacher_fields, chain_loops.step_kernel(activation)
     variant = f"K{K}M{M}-{lanes}"
     fields = _written(fields_text(K, M, lanes), activation, variant, lanes)
-    return fields, _written(step_text(K, M, lanes), activation, f"{activation}-{variant}", lanes)
+    return fields, _written(step_text(K, M, lanes), activation, f"{activation.variant}-{variant}", lanes)
 
 
 class ReducedKernels(NamedTuple):
@@ -90,13 +93,13 @@ class ReducedKernels(NamedTuple):
 
 
 @functools.cache
-def reduced_kernels(activation: str, K: int, M: int, lanes: int) -> ReducedKernels:
+def reduced_kernels(activation: Averages, K: int, M: int, lanes: int) -> ReducedKernels:
     """Kernels draw(streams, block, chain) and advance(steps, position, streams, begun, block, chain, z) -> position.
 
     z (L * rows * lanes) is the state of chain_code.py; `position` counts the block's steps that are used up; `begun`
     keeps the streams as they were when the block was drawn.
     """
-    variant = f"{activation}-any" if K + M > FIELDS_UP_TO else f"{activation}-K{K}M{M}-{lanes}"
+    variant = f"{activation.variant}-any" if K + M > FIELDS_UP_TO else f"{activation.variant}-K{K}M{M}-{lanes}"
     fill_bits, fill_normals = chain_draws.fill_bits, chain_draws.fill_normals_flat
     try_lengths, finish_lengths = chain_draws.try_lengths, chain_draws.finish_lengths
     fill_labels = chain_draws.label_kernel(activation)
@@ -126,7 +129,7 @@ def reduced_kernels(activation: str, K: int, M: int, lanes: int) -> ReducedKerne
                 draw(streams, block, chain)
                 position = 0
             end = min(length, position + steps)
-            run(position, end, z, g, lengths, labels, chain.scales, chain.rates, chain.v, x, delta)
+            run(position, end, z, g, lengths, labels, chain.scales, chain.updates, chain.v, x, delta)
             steps -= end - position
             position = end
         return position

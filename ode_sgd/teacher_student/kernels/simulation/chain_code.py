@@ -4,7 +4,7 @@ A sector's state is the rows of [S | W], lower trapezoidal: unit i has the M coo
 then W_i0..W_ii along the residual one. With the coordinates g of the input and the length l of the rest of it,
 
     x_i = sum_k scale_k [S | W]_k,i . g_k;    error = sum_i v_i g(x_i) - label;    delta_i = v_i g'(x_i) error
-    [S | W | 0] <- [S | W | 0] - rate_k delta (g, l);    [W | w] <- [L | 0], W W^T + w w^T = L L^T
+    [S | W | 0] <- [S | W | 0] - rate_k delta (g, l)   (weight_update.py);    [W | w] <- [L | 0], W W^T + w w^T = L L^T
 
 where L comes from Householder reflections of the rows, so that it keeps its precision where rows are nearly parallel or
 vanish: a Gram matrix and its Cholesky factor would not.
@@ -19,7 +19,7 @@ class Shape:
     """Names and rows for one (K, M)."""
 
     def __init__(self, K: int, M: int, lanes: int) -> None:
-        self.K, self.M, self.d, self.lanes = K, M, K + M, lanes
+        self.K, self.M, self.d, self.width = K, M, K + M, lanes
         self.rows = state_rows(K, M)
 
     def row(self, i: int, c: int) -> int:
@@ -40,16 +40,16 @@ def _sum(terms: list[str]) -> str:
 
 
 def _dots(shape: Shape) -> list[str]:
-    lines = [f"g{c} = g[at + {c * shape.lanes} + lane]" for c in range(shape.d)]
+    lines = [f"g{c} = g[at + {c * shape.width} + lane]" for c in range(shape.d)]
     for i in range(shape.K):
-        terms = [f"z[here + {shape.row(i, c) * shape.lanes} + lane] * g{c}" for c in range(shape.M + i + 1)]
+        terms = [f"z[here + {shape.row(i, c) * shape.width} + lane] * g{c}" for c in range(shape.M + i + 1)]
         lines.append(f"{_field(shape, 'x', i)} += scale * ({_sum(terms)})")
     return lines
 
 
 def _field(shape: Shape, name: str, i: int) -> str:
     """A number of every lane: in an array, or in a register where there is one lane."""
-    return f"{name}[{i * shape.lanes} + lane]" if shape.lanes > 1 else f"{name}_{i}"
+    return f"{name}[{i * shape.width} + lane]" if shape.width > 1 else f"{name}_{i}"
 
 
 def _errors(shape: Shape) -> list[str]:
@@ -61,18 +61,20 @@ def _errors(shape: Shape) -> list[str]:
 
 def _update(shape: Shape) -> list[str]:
     K, M, d = shape.K, shape.M, shape.d
-    lines = [f"g{c} = g[at + {c * shape.lanes} + lane]" for c in range(d)]
+    lines = [f"g{c} = g[at + {c * shape.width} + lane]" for c in range(d)]
     lines.append(f"g{d} = lengths[out + lane]")
     for i in range(K):
-        lines.append(f"e{i} = rate * {_field(shape, 'delta', i)}")
-        lines += [f"z[here + {shape.row(i, c) * shape.lanes} + lane] -= e{i} * g{c}" for c in range(M)]
+        lines.append(f"e{i} = update.rate * {_field(shape, 'delta', i)}")
+        for c in range(M):
+            place = f"z[here + {shape.row(i, c) * shape.width} + lane]"
+            lines.append(f"{place} = moved({place}, update, e{i}, g{c})")
         for j in range(K + 1):
-            old = f"z[here + {shape.row(i, M + j) * shape.lanes} + lane] " if j <= i else ""
-            lines.append(f"w{i}_{j} = {old}- e{i} * g{M + j}")
+            old = f"z[here + {shape.row(i, M + j) * shape.width} + lane]" if j <= i else "0.0"
+            lines.append(f"w{i}_{j} = moved({old}, update, e{i}, g{M + j})")
     for i in range(K):
         lines += _reflect(shape, i)
     lines += [
-        f"z[here + {shape.row(i, M + j) * shape.lanes} + lane] = w{i}_{j}" for i in range(K) for j in range(i + 1)
+        f"z[here + {shape.row(i, M + j) * shape.width} + lane] = w{i}_{j}" for i in range(K) for j in range(i + 1)
     ]
     return lines
 
@@ -98,7 +100,7 @@ def _reflect(shape: Shape, i: int) -> list[str]:
 
 
 def _loop(shape: Shape, lines: list[str]) -> list[str]:
-    if shape.lanes == 1:
+    if shape.width == 1:
         return ["lane = 0", *lines]
     return ["for lane in range(LANES):", *_indent(lines)]
 
@@ -128,7 +130,7 @@ def fields_text(K: int, M: int, lanes: int) -> str:
 
 
 def step_text(K: int, M: int, lanes: int) -> str:
-    """Source of steps(begin, end, z, g, lengths, labels, scales, rates, v, x, delta). Equation: (6.4)."""
+    """Source of steps(begin, end, z, g, lengths, labels, scales, updates, v, x, delta). Equation: (6.4)."""
     shape = Shape(K, M, lanes)
     lines = [f"{_field(shape, 'x', i)} = 0.0" for i in range(K)]
     step = _loop(shape, lines)
@@ -141,11 +143,11 @@ def step_text(K: int, M: int, lanes: int) -> str:
     step += [
         "for k in range(L):",
         f"    here, at, out = k * {shape.rows * lanes}, (t * L + k) * {shape.d * lanes}, (t * L + k) * LANES",
-        "    rate = rates[k]",
-        "    if rate == 0.0:",
+        "    update = update_of(updates, k)",
+        "    if at_rest(update):",
         "        continue",  # reflecting W would do nothing but round it
         *_indent(_loop(shape, _update(shape))),
     ]
     body = ["L = scales.size", "for t in range(begin, end):", *_indent(step)]
-    head = "def steps(begin, end, z, g, lengths, labels, scales, rates, v, x, delta):"
+    head = "def steps(begin, end, z, g, lengths, labels, scales, updates, v, x, delta):"
     return "\n".join([head, *_indent(body)]) + "\n"

@@ -8,8 +8,16 @@ import numpy as np
 
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.compile.kernel import kernel
+from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.simulation.chain_code import TINY
 from ode_sgd.teacher_student.kernels.simulation.chain_draws import value_and_slope
+from ode_sgd.teacher_student.kernels.simulation.weight_update import (
+    SectorUpdates,
+    WeightUpdate,
+    at_rest,
+    moved,
+    update_of,
+)
 
 
 @kernel()
@@ -52,7 +60,7 @@ def add_fields(z: Array, here: int, g: Array, at: int, scale: float, M: int, lan
 
 @kernel()
 def move(
-    z: Array, here: int, g: Array, at: int, length: float, rate: float, M: int, lane: int, W: Array, e: Array
+    z: Array, here: int, g: Array, at: int, length: float, update: WeightUpdate, M: int, lane: int, W: Array, e: Array
 ) -> None:
     """[S | W | 0] -= e (g, length) for one lane of one sector; W (K, K + 1) takes the residual part.
 
@@ -61,13 +69,13 @@ def move(
     K, lanes = W.shape[0], e.size // W.shape[0]
     row = here + lane
     for i in range(K):
-        step = rate * e[i * lanes + lane]
+        step = update.rate * e[i * lanes + lane]
         for c in range(M):
-            z[row + c * lanes] -= step * g[at + c * lanes + lane]
+            z[row + c * lanes] = moved(z[row + c * lanes], update, step, g[at + c * lanes + lane])
         for j in range(K):
             old = z[row + (M + j) * lanes] if j <= i else 0.0
-            W[i, j] = old - step * g[at + (M + j) * lanes + lane]
-        W[i, K] = -step * length
+            W[i, j] = moved(old, update, step, g[at + (M + j) * lanes + lane])
+        W[i, K] = moved(0.0, update, step, length)
         row += (M + i + 1) * lanes
 
 
@@ -95,11 +103,11 @@ def reflect(W: Array) -> None:
 
 
 @functools.cache
-def step_kernel(activation: str) -> Callable[..., None]:
-    """Kernel (begin, end, z, g, lengths, labels, scales, rates, v, x, delta), as the written-out one."""
+def step_kernel(activation: Averages) -> Callable[..., None]:
+    """Kernel (begin, end, z, g, lengths, labels, scales, updates, v, x, delta), as the written-out one."""
     both = value_and_slope(activation)
 
-    @kernel(activation)
+    @kernel(activation.variant)
     def set_deltas(t: int, labels: Array, v: Array, x: Array, delta: Array) -> None:
         K = v.size
         lanes = x.size // K
@@ -111,10 +119,10 @@ def step_kernel(activation: str) -> Callable[..., None]:
             for i in range(K):
                 delta[i * lanes + lane] = v[i] * delta[i * lanes + lane] * error
 
-    @kernel(activation)
+    @kernel(activation.variant)
     def steps(
-        begin: int, end: int, z: Array, g: Array, lengths: Array, labels: Array, scales: Array, rates: Array, v: Array,
-        x: Array, delta: Array,
+        begin: int, end: int, z: Array, g: Array, lengths: Array, labels: Array, scales: Array, updates: SectorUpdates,
+        v: Array, x: Array, delta: Array,
     ) -> None:  # fmt: skip
         """Take the steps from `begin` to `end`. Equation: (6.4)."""
         L, K = scales.size, v.size
@@ -130,12 +138,13 @@ def step_kernel(activation: str) -> Callable[..., None]:
                 add_fields(z, k * rows * lanes, g, (t * L + k) * d * lanes, scales[k], M, lanes, x)
             set_deltas(t, labels, v, x, delta)
             for k in range(L):
-                if rates[k] == 0.0:
+                update = update_of(updates, k)
+                if at_rest(update):
                     continue
                 here, at = k * rows * lanes, (t * L + k) * d * lanes
                 for lane in range(lanes):
                     length = lengths[(t * L + k) * lanes + lane]
-                    move(z, here, g, at, length, rates[k], M, lane, W, delta)
+                    move(z, here, g, at, length, update, M, lane, W, delta)
                     reflect(W)
                     row = here + lane
                     for i in range(K):

@@ -18,9 +18,10 @@ import numpy as np
 from ode_sgd.core.arrays import Array, Bits, Indices
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.random_lanes import fill_normals, fill_normals_float32
-from ode_sgd.teacher_student.kernels.averages import load
+from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.sectors.generated_block import shape_variant
 from ode_sgd.teacher_student.kernels.simulation.weight_pass import dot, move, weight_pass
+from ode_sgd.teacher_student.kernels.simulation.weight_update import WeightUpdate, without_step
 
 LANES = 64
 TILE = 8 * LANES  # normals drawn at once
@@ -53,19 +54,19 @@ NORMALS = tuple(_DRAW)
 
 
 @functools.cache
-def explicit_steps(activation: str, normals: str, K: int, M: int) -> Callable[..., None]:
-    """Kernel (source, steps, J, B, amplitude, a, learning_rate, noise, learned, xi, tile) that updates J.
+def explicit_steps(activation: Averages, normals: str, K: int, M: int) -> Callable[..., None]:
+    """Kernel (source, steps, J, B, amplitude, a, update, noise, learned, xi, tile) that updates J.
 
     `source` is the Generator of "pcg64", else the lanes' state (4, LANES). amplitude (N,) holds the inputs' standard
     deviations; xi (N,), finite, and tile (TILE,), of the normals' type, are scratch. A step takes N normals, then one
     for its label noise if there is any; lanes are drawn by whole pairs of rows, and what is left of them is dropped.
     """
-    averages: Any = load(activation)
+    averages: Any = activation.functions
     value, slope = averages.value, averages.slope
     draw: Any = _DRAW[normals]
     one_pass: Any = weight_pass(K, M)
 
-    @kernel(f"{activation}-{normals}-{shape_variant(K, M)}")
+    @kernel(f"{activation.variant}-{normals}-{shape_variant(K, M)}")
     def advance(
         source: Any,
         steps: int,
@@ -73,7 +74,7 @@ def explicit_steps(activation: str, normals: str, K: int, M: int) -> Callable[..
         B: Array,
         amplitude: Array,
         a: Array,
-        learning_rate: float,
+        update: WeightUpdate,
         noise: float,
         learned: int,
         xi: Array,
@@ -83,7 +84,8 @@ def explicit_steps(activation: str, normals: str, K: int, M: int) -> Callable[..
         K, N = J.shape
         rows = tile.reshape(TILE // LANES, LANES)
         fields, factors, still = np.empty(a.size), np.zeros(K), np.zeros(K)
-        drawn = N + 1 if noise > 0.0 else N
+        drawn, nothing = N + 1 if noise > 0.0 else N, without_step(update)
+        last = nothing
         for _ in range(steps):
             fields[:] = 0.0
             for begin in range(0, drawn, TILE):
@@ -91,17 +93,18 @@ def explicit_steps(activation: str, normals: str, K: int, M: int) -> Callable[..
                 end = min(begin + TILE, N)
                 split = min(max(begin, learned), end)
                 if begin < split:
-                    one_pass(J, B, factors, xi, amplitude, tile, begin, split, fields)
+                    one_pass(J, B, last, factors, xi, amplitude, tile, begin, split, fields)
                 if split < end:
-                    one_pass(J, B, still, xi, amplitude, tile[split - begin :], split, end, fields)
+                    one_pass(J, B, nothing, still, xi, amplitude, tile[split - begin :], split, end, fields)
             error = -noise * tile[N % TILE] if noise > 0.0 else 0.0
             for c in range(a.size):
                 fields[c] /= sqrt(N)
                 error += a[c] * value(fields[c])
             for i in range(K):
-                factors[i] = learning_rate / sqrt(N) * a[i] * slope(fields[i]) * error
+                factors[i] = update.rate * a[i] * slope(fields[i]) * error
+            last = update
         for i in range(K):
-            move(J[i, :learned], factors[i], xi)
+            move(J[i, :learned], last, factors[i], xi)
 
     return advance
 

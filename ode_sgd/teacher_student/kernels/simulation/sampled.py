@@ -13,20 +13,21 @@ import numpy as np
 from ode_sgd.core.arrays import Array, Bits
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.random_lanes import next_bits, normal_pair, unit_interval
-from ode_sgd.teacher_student.kernels.averages import load
+from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.simulation.weight_pass import dot, move
+from ode_sgd.teacher_student.kernels.simulation.weight_update import WeightUpdate
 
 
 @functools.cache
-def sampled_steps(activation: str) -> Callable[..., None]:
-    """Kernel (state, steps, J, B, inputs, a, learning_rate, noise, learned) that updates J.
+def sampled_steps(activation: Averages) -> Callable[..., None]:
+    """Kernel (state, steps, J, B, inputs, a, update, noise, learned) that updates J.
 
     state (4, 1) is the random stream, inputs (samples, N) the rows to draw from.
     """
-    averages: Any = load(activation)
+    averages: Any = activation.functions
     value, slope = averages.value, averages.slope
 
-    @kernel(activation)
+    @kernel(activation.variant)
     def advance(
         state: Bits,
         steps: int,
@@ -34,7 +35,7 @@ def sampled_steps(activation: str) -> Callable[..., None]:
         B: Array,
         inputs: Array,
         a: Array,
-        learning_rate: float,
+        update: WeightUpdate,
         noise: float,
         learned: int,
     ) -> None:
@@ -51,6 +52,6 @@ def sampled_steps(activation: str) -> Callable[..., None]:
             for n in range(B.shape[0]):
                 error += a[K + n] * value(dot(B[n], xi) / sqrt(N))
             for i in range(K):
-                move(J[i, :learned], learning_rate / sqrt(N) * a[i] * slope(x[i]) * error, xi)
+                move(J[i, :learned], update, update.rate * a[i] * slope(x[i]) * error, xi)
 
     return advance

@@ -1,0 +1,81 @@
+"""The methods of integration as objects: what each is called, what it takes, and how it solves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ode_sgd.core import check
+from ode_sgd.core.arrays import Array
+from ode_sgd.teacher_student.integration import nodes as on_nodes
+from ode_sgd.teacher_student.integration import rosenbrock
+from ode_sgd.teacher_student.integration.sector_system import SectorSystem
+from ode_sgd.teacher_student.integration.solution import Request, Solution
+from ode_sgd.teacher_student.model.problem import Problem
+
+
+class IntegrationMethod(Protocol):
+    """One way to solve the ODE of the order parameters."""
+
+    @property
+    def name(self) -> str:
+        """As in `integrate`."""
+
+    @property
+    def in_batches(self) -> bool:
+        """Whether `integrate_batch` computes what it does."""
+
+    def accepts(self, problem: Problem, *, nodes: bool) -> str:
+        """Why it does not take this problem, with nodes in place of its spectrum or without; empty where it does."""
+
+    def solve(
+        self, system: SectorSystem, state: Array, request: Request, progress: Callable[[float], None]
+    ) -> Solution:
+        """Integrate the state (p, L) from alpha[0] = 0 through all output times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rodas5P:
+    """Our own Rosenbrock method: L-stable, linear in L, on the spectrum or on nodes."""
+
+    name: str = "rodas5p"
+    in_batches: bool = True
+
+    def accepts(self, problem: Problem, *, nodes: bool) -> str:
+        """It takes every problem."""
+        return ""
+
+    def solve(
+        self, system: SectorSystem, state: Array, request: Request, progress: Callable[[float], None]
+    ) -> Solution:
+        """As `IntegrationMethod.solve`."""
+        solve = rosenbrock.solve if request.nodes is None else on_nodes.on_nodes
+        return solve(system, state, request, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class SciPyMethod:
+    """One of SciPy's, for cross-checks."""
+
+    name: str
+    in_batches: bool = False
+
+    def accepts(self, problem: Problem, *, nodes: bool) -> str:
+        """It takes every problem, on its whole spectrum."""
+        return f"method = {self.name!r} takes the whole spectrum" if nodes else ""
+
+    def solve(
+        self, system: SectorSystem, state: Array, request: Request, progress: Callable[[float], None]
+    ) -> Solution:
+        """As `IntegrationMethod.solve`."""
+        from ode_sgd.teacher_student.integration import scipy_methods  # loads scipy.integrate: a third of a second
+
+        return scipy_methods.solve(system, state, request, self.name, progress)
+
+
+_ALL: tuple[IntegrationMethod, ...] = (Rodas5P(), SciPyMethod("DOP853"), SciPyMethod("LSODA"))
+METHODS = {method.name: method for method in _ALL}
+
+
+def method_named(name: str) -> IntegrationMethod:
+    """The method of that name, or an error that lists all."""
+    return METHODS[check.choice("method", name, tuple(METHODS))]
