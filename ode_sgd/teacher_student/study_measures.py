@@ -14,8 +14,14 @@ from ode_sgd.analysis.power_law import fit_power_law
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.measure import BELOW, FOUND, Found, Measure, Measured
 from ode_sgd.teacher_student.findings.escape import fit_escape
+from ode_sgd.teacher_student.findings.half_height import (
+    NO_THEORY,
+    HalfHeight,
+    HalfHeightSearch,
+    left_saddle,
+    search_half_height,
+)
 from ode_sgd.teacher_student.findings.half_height import OUTCOMES as HALF_OUTCOMES
-from ode_sgd.teacher_student.findings.half_height import HalfHeight, HalfHeightSearch, left_saddle, search_half_height
 from ode_sgd.teacher_student.findings.saddle_of_run import start_of_theory
 from ode_sgd.teacher_student.study_columns import CATALOGUE
 from ode_sgd.teacher_student.theory.escape import escape_rate
@@ -78,7 +84,7 @@ def _half_height(run: Observed) -> Found:
 
 def _saddle(run: Observed) -> Found:
     half = run.half
-    return (NO_SADDLE, ()) if half is None else (FOUND, (half.height, half.within))
+    return (run.halves.outcome, ()) if half is None else (FOUND, (half.height, half.within))
 
 
 def _escape(run: Observed) -> Found:
@@ -114,9 +120,9 @@ def _passage(run: Observed) -> Plateau | None:
 
 def _exponent(run: Observed) -> Found:
     """After the last plateau and half of the saddle's height: before that, a power law is that of the start."""
-    after = left_saddle(run.ode, run.halves)
+    after = left_saddle(run.ode, run.halves, run.plateaus)
     if np.isnan(after):
-        return "not_left", ()
+        return (NO_THEORY if run.halves.outcome == NO_THEORY else "not_left"), ()
     fit = fit_power_law(run.ode, after=after, plateaus=run.plateaus)
     return ("no_window", ()) if fit is None else (FOUND, (fit.exponent, fit.error, *fit.window))
 
@@ -133,7 +139,7 @@ def _floor(run: Observed) -> Found:
 
 def _theory(run: Observed) -> Found:
     if run.half is None:
-        return NO_SADDLE, ()
+        return run.halves.outcome, ()
     try:
         return FOUND, (escape_rate(run.ode.problem, start_of_theory(run.ode), run.half.branch),)
     except InvalidProblem:
@@ -147,14 +153,17 @@ def _measure(name: str, outcomes: tuple[str, ...], found: Callable[[Observed], F
     return Measure(name=name, columns=CATALOGUE[name], outcomes=outcomes, measure=measure)
 
 
-THEORY = _measure("theory_escape", (FOUND, NO_SADDLE), _theory)  # only if asked for: it takes as long as all others
+THEORY = _measure(
+    "theory_escape", (FOUND, NO_SADDLE, NO_THEORY), _theory
+)  # only if asked for: it takes as long as all others
+# Words that came later stand at the end: codes of the others stay what they are.
 MEASURES = (
     _measure("final_error", (FOUND, BELOW), _final),
-    _measure("half_height", (*HALF_OUTCOMES, EARLY), _half_height),
-    _measure("saddle", (FOUND, NO_SADDLE), _saddle),
+    _measure("half_height", (*HALF_OUTCOMES[:-1], EARLY, NO_THEORY), _half_height),
+    _measure("saddle", (FOUND, NO_SADDLE, NO_THEORY), _saddle),
     _measure("plateau", (*OUTCOMES, FEW_TIMES), _plateau),
-    _measure("escape", (FOUND, "not_left", "not_passed", "no_window", "one_student", NO_SADDLE), _escape),
-    _measure("exponent", (FOUND, "no_window", "not_left"), _exponent),
+    _measure("escape", (FOUND, "not_left", "not_passed", "no_window", "one_student", NO_SADDLE, NO_THEORY), _escape),
+    _measure("exponent", (FOUND, "no_window", "not_left", NO_THEORY), _exponent),
     _measure("floor", (FOUND, "or_plateau", "moving", BELOW, EARLY), _floor),
 )
 

@@ -6,6 +6,7 @@ from ode_sgd.analysis.plateau import longest
 from ode_sgd.core import check
 from ode_sgd.core.errors import AnalysisError
 from ode_sgd.teacher_student.findings.findings import Findings
+from ode_sgd.teacher_student.findings.half_height import NO_THEORY
 
 
 def describe(found: Findings) -> str:
@@ -60,7 +61,8 @@ def _saddle(found: Findings) -> str:
     """How the run passes the height of theory's saddle, whether it rests there long enough for a plateau or not."""
     half = found.half_height.half_height
     if half is None:
-        return _line("saddle", f"none: {found.half_height.reason}", None)
+        known = "not known" if found.half_height.outcome == NO_THEORY else "none"
+        return _line("saddle", f"{known}: {found.half_height.reason}", None)
     height = f"{half.height:.5g}{_which_saddle(found)}"
     if np.isnan(half.entered):
         text = f"eps_g is never within 10 % of the theoretical height {height}"
@@ -100,14 +102,18 @@ def _exponent(found: Findings) -> str:
         )
         text = number
         if found.transient:
-            text = (
-                "no power law after the saddle; during the initial transient, before specialisation, the exponent is "
-            )
-            text += number
+            text = _where_transient(found) + number
         elif found.crossover is not None:
             text += f", exponential from {found.crossover.alpha:.3g}"
     theory = None if law is None else f"{law.exponent:.4g} on {law.window[0]:.3g} to {law.window[1]:.3g}"
     return _line("exponent", text, theory)
+
+
+def _where_transient(found: Findings) -> str:
+    """What a power law is one of that is not known to be a law of learning."""
+    if found.half_height.outcome != NO_THEORY:
+        return "no power law after the saddle; during the initial transient, before specialisation, the exponent is "
+    return "no power law after specialisation or a plateau; perhaps of the initial transient, the exponent is "
 
 
 def _floors(found: Findings) -> str:

@@ -38,7 +38,8 @@ class Findings:
     power_law : PowerLawFit or None
     transient : bool
         True where no power law was found after the half-height time: the one reported then belongs to the initial
-        descent, and is no law of learning.
+        descent, and is no law of learning. Where theory does not know the saddle (weight decay) the time since which
+        every student follows a teacher of its own takes its place, or the end of the last plateau.
     crossover : Crossover or None
     final_level : float or None
         The level on which eps_g ends, where it moved by less than 1 % over the last third of alpha (simulations: by
@@ -113,7 +114,7 @@ def findings(trajectory: Trajectory) -> Findings:
     half = search_half_height(trajectory)
     branch = BRANCHES[0] if half.half_height is None else half.half_height.branch
     escape = _escape(trajectory, plateau)
-    half_time = left_saddle(trajectory, half)
+    half_time = left_saddle(trajectory, half, plateaus)
     power_law = fit_power_law(trajectory, after=half_time) if half_time >= 0.0 else None
     transient = power_law is None and half_time != 0.0
     if transient:

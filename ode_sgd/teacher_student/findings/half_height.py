@@ -5,15 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from ode_sgd.analysis.floor import end_level
+from ode_sgd.analysis.plateau import PlateauSearch
 from ode_sgd.analysis.plateau_search import BAND, END, crossing
 from ode_sgd.analysis.selection import FOUND
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import AnalysisError, InvalidProblem
+from ode_sgd.teacher_student.findings.specialisation import specialisation
+from ode_sgd.teacher_student.theory.plain_sgd import NotPlainSGD
 from ode_sgd.teacher_student.theory.saddle import saddle_of_run
 from ode_sgd.teacher_student.trajectory import Trajectory
 
-OUTCOMES = (FOUND, "not_reached", "no_saddle", "not_passed")
+NO_THEORY = "no_theory"
+OUTCOMES = (FOUND, "not_reached", "no_saddle", "not_passed", NO_THEORY)
 STILL_THERE = 0.02  # a floor within this fraction of the height is the saddle itself, not yet left (both known to 1 %)
 
 
@@ -76,8 +80,9 @@ class HalfHeightSearch:
     reason : str
         In words; empty where there is a time.
     outcome : str
-        "found" (a time), "not_reached", "no_saddle", or "not_passed": the run does not come to the saddle. Of replicas
-        what most of those without a time have.
+        "found" (a time), "not_reached", "no_saddle" (the problem has none), "not_passed" (the run does not come to the
+        saddle), or "no_theory": the problem may have a saddle, but its height is not known. Of replicas what most of
+        those without a time have.
     """
 
     half_height: HalfHeight | None
@@ -102,7 +107,8 @@ def half_height(trajectory: Trajectory) -> HalfHeight | None:
     -------
     HalfHeight or None
         None where the problem has no symmetric saddle (one student, students of unequal weights, linear activation,
-        sectors that do not learn); `search_half_height` says why.
+        sectors that do not learn), and where theory does not give its height (weight decay); `search_half_height` says
+        why.
 
     Raises
     ------
@@ -130,6 +136,8 @@ def search_half_height(trajectory: Trajectory) -> HalfHeightSearch:
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     try:
         branch, height = saddle_of_run(trajectory)
+    except NotPlainSGD as error:
+        return HalfHeightSearch(None, error.reason, NO_THEORY)
     except InvalidProblem as error:
         return HalfHeightSearch(None, str(error), "no_saddle")
     if height <= trajectory.resolution:
@@ -138,16 +146,33 @@ def search_half_height(trajectory: Trajectory) -> HalfHeightSearch:
     return _passage(trajectory, height, branch)
 
 
-def left_saddle(trajectory: Trajectory, search: HalfHeightSearch) -> float:
+def left_saddle(trajectory: Trajectory, search: HalfHeightSearch, plateaus: PlateauSearch | None) -> float:
     """The alpha from which a power law is one of learning: the half-height time; NaN where the saddle is not left.
 
-    0 where there is no saddle, and for a run that begins beyond it.
+    0 where there is no saddle, and for a run that begins beyond it. Where theory does not know the saddle, the students
+    tell: see `_parted`.
     """
+    if search.outcome == NO_THEORY:
+        return _parted(trajectory, plateaus)
     half = search.half_height
     if half is None:
         return 0.0
     last = float(np.median(trajectory.generalization_error[..., -1]))
     return 0.0 if search.outcome == "not_passed" and last < half.height else half.time
+
+
+def _parted(trajectory: Trajectory, plateaus: PlateauSearch | None) -> float:
+    """The alpha since which every student follows a teacher of its own, and the last plateau has ended.
+
+    Either will do; NaN without both, since any power law may then be that of the descent to the saddle. Over replicas
+    the mean of those in which the students have parted.
+    """
+    found = specialisation(trajectory)
+    teacher, since = np.atleast_2d(found.teacher), np.atleast_2d(found.alpha)
+    own = (teacher >= 0).all(axis=1) & (np.diff(np.sort(teacher, axis=1), axis=1) > 0).all(axis=1)
+    times = [_mean_of_most(np.where(own, since.max(axis=1), np.nan))]
+    times += [plateau.end for plateau in (plateaus.plateaus if plateaus is not None else ())]
+    return max((time for time in times if not np.isnan(time)), default=float("nan"))
 
 
 def _passage(trajectory: Trajectory, height: float, branch: str) -> HalfHeightSearch:

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from ode_sgd.analysis.plots import curves
 from ode_sgd.core import check
 from ode_sgd.core.run import Run
+from ode_sgd.teacher_student.findings.saddle_of_run import where_it_exists
 from ode_sgd.teacher_student.theory.power_laws import asymptotic_exponent
 from ode_sgd.teacher_student.trajectory import Trajectory
 
@@ -29,7 +30,7 @@ def plot_local_exponent(axes: Axes, trajectories: Sequence[Run], width: float = 
     """
     curves.plot_local_exponent(axes, trajectories, width)
     first = trajectories[0]
-    law = asymptotic_exponent(first.problem) if isinstance(first, Trajectory) else None
+    law = where_it_exists(lambda: asymptotic_exponent(first.problem)) if isinstance(first, Trajectory) else None
     if law is not None:
         name = rf"$\beta/(1+\beta)$ = {law.exponent:.3g}"
         axes.plot(law.window, [law.exponent] * 2, color="black", lw=3.0, alpha=0.35, label=name)

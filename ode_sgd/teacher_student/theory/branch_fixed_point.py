@@ -142,8 +142,10 @@ def own_parts_grow(identical: SymmetricFixedPoint, Delta: float) -> bool:
 
 
 def require_symmetry(problem: Problem) -> None:
-    """Raise InvalidProblem where students are not alike, or the dynamics does not keep them so."""
-    require_plain_sgd(problem)
+    """Raise InvalidProblem where students are not alike, or the dynamics does not keep them so.
+
+    NotPlainSGD only where nothing else speaks against a saddle.
+    """
     v = problem.v
     idle = (problem.learning == 0.0) & (problem.spectrum.eigenvalues > 0.0)
     for wrong, reason in (
@@ -165,3 +167,4 @@ def require_symmetry(problem: Problem) -> None:
     ):
         if wrong:
             raise InvalidProblem(f"there is no symmetric saddle for {reason}")
+    require_plain_sgd(problem)

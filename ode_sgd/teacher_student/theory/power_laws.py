@@ -20,6 +20,7 @@ from ode_sgd.core.spectrum import Spectrum
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.theory.linear_network import require_linear
+from ode_sgd.teacher_student.theory.plain_sgd import require_plain_sgd
 from ode_sgd.teacher_student.theory.window_ends import (
     DISCRETE,
     FEEDBACK,
@@ -240,6 +241,11 @@ def asymptotic_exponent(problem: Problem, tolerance: float = 0.02) -> PowerLaw |
     PowerLaw or None
         None where there is no such law or its window is closed.
 
+    Raises
+    ------
+    InvalidProblem
+        For a tolerance outside its range, and for a rule that is not plain SGD (weight decay).
+
     Notes
     -----
     Equation: (9.1). Source: Worschech & Rosenow, ICLR 2025.
@@ -252,8 +258,9 @@ def asymptotic_exponent(problem: Problem, tolerance: float = 0.02) -> PowerLaw |
     """
     check.instance("problem", problem, Problem)
     beta, tolerance = power_law_exponent(problem.spectrum), _checked(tolerance)
-    if beta is None or problem.update_rule.further_terms:
+    if beta is None:
         return None
+    require_plain_sgd(problem)
     linear = problem.g.is_linear
     window = linear_time_window(problem, tolerance) if linear else _specialised_window(problem, beta, tolerance)
     return None if window is None else PowerLaw(linear_time_exponent(beta), window)
