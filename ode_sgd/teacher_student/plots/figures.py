@@ -65,8 +65,16 @@ def _error_with_plateau(axes: Axes, trajectories: Sequence[Trajectory]) -> Plate
 
 
 def _title(figure: Figure, problem: Problem) -> None:
-    figure.suptitle(
-        f"{problem.activation}, $K$ = {problem.student_units}, $M$ = {problem.teacher_units}, "
-        rf"$L$ = {problem.spectrum.distinct}, $\eta$ = {problem.learning_rate:g}",
-        fontsize="medium",
-    )
+    """What a problem has, and of what it may do without only what it does have."""
+    named = [
+        str(problem.activation),
+        f"$K$ = {problem.student_units}",
+        f"$M$ = {problem.teacher_units}",
+        f"$L$ = {problem.spectrum.distinct}",
+        rf"$\eta$ = {problem.learning_rate:g}",
+        rf"$\sigma$ = {problem.label_noise:g}" if problem.label_noise else "",
+        problem.update_rule.further_terms.replace("_", " "),
+        "" if problem.update_rule.has_steps else "gradient flow",
+        "" if problem.trainable is None else f"{problem.trainable} sectors learn",
+    ]
+    figure.suptitle(", ".join(entry for entry in named if entry), fontsize="medium")
