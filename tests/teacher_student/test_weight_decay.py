@@ -267,11 +267,32 @@ def test_theory_that_does_not_hold_says_why(name):
 
 def test_theory_from_a_start_does_not_hold_either():
     linear, erf = problem(activation="linear"), problem()
+    spectrum = Spectrum.power_law(50, 1.0)
     for call in (
         lambda: theory.linear_error(linear, start(linear), TIMES),
         lambda: theory.linear_order_parameters(linear, start(linear), TIMES),
         lambda: theory.escape_time(erf, start(erf)),
+        lambda: theory.asymptotic_exponent(problem(spectrum=spectrum, label_noise=0.0)),
+        lambda: theory.asymptotic_exponent(problem(spectrum=spectrum, activation="linear")),
     ):
         with pytest.raises(InvalidProblem, match=r"weight_decay = 0\.3"):
             call()
-    assert theory.asymptotic_exponent(problem(spectrum=Spectrum.power_law(50, 1.0), label_noise=0.0)) is None
+
+
+@pytest.mark.parametrize("given", ["auto", "explicit", "reduced", "inputs"])
+def test_steps_that_make_weights_grow_are_refused(given):
+    """1 - eta kappa / N below -1: every replica would diverge, while the ODE is fine."""
+    rows = np.random.default_rng(0).standard_normal((300, 12))
+    one = problem(1, 1, spectrum=Spectrum.from_data(rows), learning_rate=1.0, weight_decay=30.0)
+    first = OrderParameters.random(one, 12, 1.0, seed=0)
+    how = {"inputs": rows} if given == "inputs" else {"dimension": 12, "method": given}
+    with pytest.raises(InvalidProblem, match=r"weight_decay = 30 .* N = 12 .* a dimension of at least 30"):
+        simulate(one, first, [0.0, 2.0], seed=0, **how)
+    assert integrate(one, first, TIMES).status == "complete"
+    assert simulate(replace(one, weight_decay=23.0), first, [0.0, 0.5], dimension=12, seed=0, method="explicit")
+
+
+def test_a_study_says_so_too():
+    given = {**STUDY, "problem": {**STUDY["problem"], "weight_decay": 1e3}, "simulation": {"dimension": 20}}
+    with pytest.raises(ode_sgd.StudyError, match=r"\[simulation\] weight_decay = 1000 .* a dimension of at least 500"):
+        ode_sgd.Sweep(given, {"start.seed": [1]})

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
@@ -27,6 +29,24 @@ def without_steps(problem: Problem) -> str:
     return "gradient_flow = True has no SGD; simulate the problem at a small learning_rate instead"
 
 
+def unstable_steps(problem: Problem, sizes: Sizes) -> str:
+    """Why a step of N inputs, which takes eta kappa / N of the weights, makes them grow; empty where it does not."""
+    N, rule = int(sizes.sum()), problem.update_rule
+    if rule.weight_update(N).kept >= -1.0:
+        return ""
+    lost = rule.learning_rate * rule.weight_decay
+    return (
+        f"weight_decay = {rule.weight_decay:g} at learning_rate = {rule.learning_rate:g} takes {lost / N:.3g} times "
+        f"the weights from themselves in a step of N = {N} inputs, and beyond 2 times they grow; give a dimension "
+        f"of at least {np.ceil(lost):.6g}, or a lower weight_decay"
+    )
+
+
+def _refused(problem: Problem, sizes: Sizes) -> str:
+    """What no method takes, in words."""
+    return without_steps(problem) or unstable_steps(problem, sizes)
+
+
 @dataclass(frozen=True, slots=True)
 class Chain:
     """The Markov chain of the sector overlaps."""
@@ -37,7 +57,7 @@ class Chain:
 
     def accepts(self, problem: Problem, sizes: Sizes) -> str:
         """It needs room for the frame of all students and teachers in every sector."""
-        return without_steps(problem) or too_small(problem, sizes)
+        return _refused(problem, sizes) or too_small(problem, sizes)
 
     def together(self, request: Request, replicas: int, workers: int) -> int:
         """As many as fill vector lanes."""
@@ -63,8 +83,8 @@ class Explicit:
     widths: tuple[int, ...] = LANES[:1]
 
     def accepts(self, problem: Problem, sizes: Sizes) -> str:
-        """Every problem that has steps."""
-        return without_steps(problem)
+        """Every problem that has steps which do not make weights grow by themselves."""
+        return _refused(problem, sizes)
 
     def together(self, request: Request, replicas: int, workers: int) -> int:
         """As many as end within some 10 ms, but no idle thread."""
@@ -89,8 +109,8 @@ class Sampled:
     widths: tuple[int, ...] = LANES[:1]
 
     def accepts(self, problem: Problem, sizes: Sizes) -> str:
-        """Every problem that has steps."""
-        return without_steps(problem)
+        """Every problem that has steps which do not make weights grow by themselves."""
+        return _refused(problem, sizes)
 
     def together(self, request: Request, replicas: int, workers: int) -> int:
         """As many as end within some 10 ms, but no idle thread."""
@@ -133,14 +153,18 @@ def checked_name(name: str) -> str:
     return check.choice("method", name, NAMES)
 
 
+def accepted(method: SimulationMethod, problem: Problem, sizes: Sizes) -> SimulationMethod:
+    """The method, if it takes the problem; else an error that says why not."""
+    if refused := method.accepts(problem, sizes):
+        raise InvalidProblem(refused)
+    return method
+
+
 def chosen_method(problem: Problem, sizes: Sizes, name: str) -> SimulationMethod:
     """The method of that name, for sector dimensions (L,); for "auto" the cheapest. An error where it cannot run."""
     if checked_name(name) != AUTO:
-        method = METHODS[name]
-        if refused := method.accepts(problem, sizes):
-            raise InvalidProblem(refused)
-        return method
-    if refused := without_steps(problem):
+        return accepted(METHODS[name], problem, sizes)
+    if refused := _refused(problem, sizes):
         raise InvalidProblem(refused)
     units = problem.student_units + problem.teacher_units
     # Nanoseconds a step, roughly as measured: for a lane of the one, for all inputs of the other.

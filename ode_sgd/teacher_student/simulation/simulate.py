@@ -19,7 +19,14 @@ from ode_sgd.teacher_student.integration.sector_system import shape_of
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters, no_start
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.simulation.memory import check_memory
-from ode_sgd.teacher_student.simulation.methods import AUTO, Sampled, checked_name, chosen_method, without_steps
+from ode_sgd.teacher_student.simulation.methods import (
+    AUTO,
+    Sampled,
+    accepted,
+    checked_name,
+    chosen_method,
+    without_steps,
+)
 from ode_sgd.teacher_student.simulation.replicas import Group, Records, run_all
 from ode_sgd.teacher_student.simulation.request import Checkpoint, Request, Start, State, drawn_starts
 from ode_sgd.teacher_student.trajectory import Sectors, Trajectory, error_curve
@@ -177,7 +184,7 @@ def _request(
         steps=nearest_steps(alpha, dimension),
         orders=check.orders(moments),
         keep_sectors=check.boolean("sectors", sectors),
-        method=Sampled(rows) if rows is not None else chosen_method(problem, sizes, method),
+        method=accepted(Sampled(rows), problem, sizes) if rows is not None else chosen_method(problem, sizes, method),
     )
 
 
