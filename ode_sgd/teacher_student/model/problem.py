@@ -100,6 +100,8 @@ class Problem:
     # Options younger than the schema of files: nothing is written of one that has its default, so that files and
     # identities of problems that do without it stay what they were.
     LATER: ClassVar[frozenset[str]] = frozenset({"weight_decay"})
+    # What the second layers, as numbers, say in the canonical form. Every other field is in it by itself.
+    RESOLVED: ClassVar[frozenset[str]] = frozenset({"student_units", "teacher_units", "output"})
 
     def __post_init__(self) -> None:
         check.instance("spectrum", self.spectrum, Spectrum)
@@ -205,17 +207,14 @@ class Problem:
     @property
     def canonical(self) -> dict[str, Any]:
         """What defines the dynamics, in plain numbers, with presets resolved: equal for equal problems."""
-        return {
+        return {name: value for name, value in self.stored.items() if name not in self.RESOLVED} | {
             "eigenvalues": self.spectrum.eigenvalues.tolist(),
             "weights": self.spectrum.weights.tolist(),
             "student_weights": self.v.tolist(),
             "teacher_weights": self.u.tolist(),
             "activation": self.g.identity,
-            "learning_rate": self.learning_rate,
-            "label_noise": self.label_noise,
-            "gradient_flow": self.gradient_flow,
             "trainable": self.trainable or self.spectrum.distinct,
-        } | ({"weight_decay": self.weight_decay} if self.weight_decay else {})
+        }
 
     @property
     def identity(self) -> str:

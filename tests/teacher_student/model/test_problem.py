@@ -1,6 +1,6 @@
 """Problems: what is accepted, what is refused and how, and what makes two of them the same."""
 
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, fields, replace
 
 import numpy as np
 import pytest
@@ -229,3 +229,41 @@ def test_identity_is_a_stable_sha256():
 
 def test_negative_zero_is_zero():
     assert problem(label_noise=-0.0).identity == problem(label_noise=0.0).identity
+
+
+@pytest.mark.parametrize(
+    ("changes", "digest"),
+    [
+        ({}, "9288e5a7e96613d2edf58756c2e0372fb2a260a118680bd1c2958e773181239f"),
+        (
+            {"activation": "linear", "output": "mean_field", "student_units": 3},
+            "50c2f3befd548099a2a50385f6b64a9ed29f99f0d8d1ef51b64bdc7a55f565ca",
+        ),
+        (
+            {"student_weights": [1.0, -0.5], "teacher_weights": (2.0, 1.0), "label_noise": 0.3},
+            "4ffca9237dbea5e8660fdc0461e10fb87389d7af1720db96f969b90bcbb5bf08",
+        ),
+        (
+            {"gradient_flow": True, "trainable": 2},
+            "9550e2f1056bd65e7a76127691bdf67ce5795909571ba9f903bfa18ed5999c3d",
+        ),
+        ({"weight_decay": 0.05}, "324e0d0ef13df056e712aa5bd8a30f8b4cb5136bd64e5142aae299803eb221f5"),
+    ],
+)
+def test_identities_stay_what_they_are(changes, digest):
+    """Stored runs and folders of sweeps are found by them."""
+    spectrum = Spectrum([1.8, 1.0, 0.5, 0.0], [0.25, 0.3, 0.25, 0.2])
+    given = {"spectrum": spectrum, "student_units": 2, "teacher_units": 2, "learning_rate": 0.1, **changes}
+    assert Problem(**given).identity == digest
+
+
+def test_every_field_is_in_the_identity():
+    """Each by itself, or by what it says of the second layers: two different dynamics never share one."""
+    names = {entry.name for entry in fields(Problem)} - {"spectrum"} - Problem.RESOLVED
+    every = Problem(**{**base_of_identity(), **dict.fromkeys(Problem.LATER, 0.1)})
+    assert names <= set(every.canonical)
+    assert {"eigenvalues", "weights", "student_weights", "teacher_weights"} <= set(every.canonical)
+
+
+def base_of_identity():
+    return {"spectrum": Spectrum.isotropic(), "student_units": 2, "teacher_units": 2, "learning_rate": 0.1}
