@@ -1,1 +1,1 @@
-"""What trajectories mean: agreement of theory and simulation, figures, tables."""
+"""What is measured on runs: plateaus, power laws, floors, agreement of theory and simulation; figures and tables."""
