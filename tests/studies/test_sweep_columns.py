@@ -346,7 +346,7 @@ def test_what_compare_says_is_kept_with_the_run(tmp_path, monkeypatch, together,
 )
 def test_the_page_on_files_has_every_outcome(measure):
     """And no word that is none."""
-    page = (Path(__file__).parents[2] / "docs" / "files.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "files.md").read_text()
     (row,) = re.findall(rf"^\| `{measure.outcome_column}` \| (.*) \|$", page, re.MULTILINE)
     told = [re.sub(r" \(.*", "", part).strip() for part in re.split("[;,:]", re.sub(r"\(.*?\)", "", row))]
     assert {word for word in told if " " not in word} == set(measure.outcomes) - {FOUND}
