@@ -60,9 +60,15 @@ def parameters(target: Callable[..., Any]) -> Values:
     return {p.name: MISSING if p.default is p.empty else None if p.name in later else p.default for p in signature}
 
 
-def with_defaults(valid: Mapping[str, Any], given: Mapping[str, Any]) -> Values:
-    """A table with all defaults filled in, as plain values; keys that have none are left out."""
+def with_defaults(target: Callable[..., Any], valid: Mapping[str, Any], given: Mapping[str, Any]) -> Values:
+    """A target's table with all defaults filled in, as plain values; keys that have none are left out.
+
+    So is an option of the target's LATER that is given its default: both ways of writing a study are the same study.
+    """
     values = dict(valid) | dict(given)
+    for option in getattr(target, "LATER", ()):
+        if values.get(option) == inspect.signature(target).parameters[option].default:
+            values.pop(option, None)
     return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items() if v is not None}
 
 

@@ -226,7 +226,7 @@ class Validation:
         """What `target` makes of a table and of other tables' parts; None where it has faults."""
         given = {key: value for key, value in self._given[name].items() if kind is None or key != "kind"}
         valid = keys_of(self.model, target)
-        self.config[name] = ({} if kind is None else {"kind": kind}) | with_defaults(valid, given)
+        self.config[name] = ({} if kind is None else {"kind": kind}) | with_defaults(target, valid, given)
         table = Table(name, given, self.faults)
         values = table.known(valid, homes_of(self.model), "" if kind is None else f" of kind = {kind!r}")
         taken = {other: part for other, part in fixed.items() if other in taken_by(self.model, target)}

@@ -232,7 +232,7 @@ def test_a_signal_that_the_compiler_makes_an_error_of_is_not_lost(monkeypatch):
 def test_a_helper_takes_the_work_from_the_end(tmp_path, monkeypatch):
     done = []
     monkeypatch.setattr(warming, "works", lambda given, whole: [lambda n=n: done.append((n, given)) for n in range(3)])
-    order = {"document": None, "whole": 0, "count": 2, "number": 1, "claims": str(tmp_path)}
+    order = {"document": None, "whole": 0, "count": 2, "number": 1, "claims": str(tmp_path), "carried": []}
     assert warming.help_out(order) == 0
     assert done == [(2, None), (1, None), (0, None)]
     sweep = Sweep(tables(), AXES)
@@ -263,7 +263,15 @@ def test_a_helper_whose_command_was_killed_ends(tmp_path):
     claims = tmp_path / "claims"
     claims.mkdir()
     document = parse_study(tables()).config
-    order = {"document": document, "whole": 0, "count": 2, "number": 1, "claims": str(claims), "parent": -1}
+    order = {
+        "document": document,
+        "whole": 0,
+        "count": 2,
+        "number": 1,
+        "claims": str(claims),
+        "carried": [],
+        "parent": -1,
+    }
     done = subprocess.run(
         [sys.executable, "-m", "ode_sgd.studies.warm"],
         input=json.dumps(order),

@@ -5,11 +5,11 @@ interpreter itself from Python 3.13 on; those of pytest, IPython and the `traceb
 
 For one student and one teacher (K = M = 1) weight_pass.py of the teacher-student model writes, for a tile of weights:
 
-    def columns(J0, B0, f0, xi, amplitude, normals):
+    def columns(J0, B0, f0, update, xi, amplitude, normals):
         x0 = x1 = 0.0
         for n in range(xi.size):
             old, new = xi[n], amplitude[n] * normals[n]
-            w0 = moved(J0[n], f0, old)
+            w0 = moved(J0[n], update, f0, old)
             J0[n] = w0
             x0 += w0 * new
             x1 += B0[n] * new

@@ -227,7 +227,7 @@ class Sweep:
         if before is not None and before[0] == key:
             return before[1]
         given = table if kind is None else {other: value for other, value in table.items() if other != "kind"}
-        config = ({} if kind is None else {"kind": kind}) | with_defaults(keys_of(self.model, target), given)
+        config = ({} if kind is None else {"kind": kind}) | with_defaults(target, keys_of(self.model, target), given)
         made = target(**fixed, **given), config
         self._recent[name] = key, made
         return made

@@ -18,8 +18,9 @@ TEXT = "def quotient(x, y):\n    scale = 2.0\n    return factor * x / (scale - y
 CHAIN = """
 import traceback
 import numpy as np
+from ode_sgd import Activation
 from ode_sgd.teacher_student.kernels.simulation.chain import step_kernels
-fields, steps = step_kernels("erf", 1, 1, 1)
+fields, steps = step_kernels(Activation("erf"), 1, 1, 1)
 try:
     fields(1, np.zeros(0), np.zeros(1), np.zeros(1), np.zeros(1))
 except IndexError:
