@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,14 +21,14 @@ class Identified(Protocol):
     def identity(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class Parameters:
-    """A problem that is nothing but named numbers and texts.
+    """A problem that is nothing but named numbers and texts. Equal ones have the same identity.
 
     Parameters
     ----------
     canonical : dict
-        What defines the dynamics: texts, numbers, booleans, lists and dictionaries of them.
+        What defines the dynamics: texts, numbers, booleans, lists and dictionaries of them. The attribute gives a copy.
     identity : str
         By default the SHA-256 of `canonical`, 64 hexadecimal digits.
 
@@ -44,19 +44,28 @@ class Parameters:
     True
     """
 
-    canonical: Mapping[str, Any]
-    identity: str = ""
+    identity: str
+    _text: str = field(compare=False)  # `canonical` as JSON: what nobody can change
 
-    def __post_init__(self) -> None:
+    def __init__(self, canonical: Mapping[str, Any], identity: str = "") -> None:
         try:
-            text = json.dumps(plain(dict(self.canonical)), sort_keys=True, separators=(",", ":"))
+            text = json.dumps(plain(dict(canonical)), sort_keys=True, separators=(",", ":"))
         except (TypeError, ValueError) as error:
             raise InvalidProblem(
                 f"parameters cannot be written as JSON ({error}); give a dictionary of texts, numbers, booleans and "
                 "lists"
             ) from error
-        object.__setattr__(self, "canonical", json.loads(text))
-        object.__setattr__(self, "identity", self.identity or hashlib.sha256(text.encode()).hexdigest())
+        object.__setattr__(self, "identity", identity or hashlib.sha256(text.encode()).hexdigest())
+        object.__setattr__(self, "_text", text)
+
+    def __repr__(self) -> str:
+        return f"Parameters({self.canonical}, {self.identity!r})"
+
+    @property
+    def canonical(self) -> dict[str, Any]:
+        """What was given, as plain values."""
+        given: dict[str, Any] = json.loads(self._text)
+        return given
 
 
 @dataclass(frozen=True, slots=True, eq=False)
