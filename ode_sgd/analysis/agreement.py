@@ -20,7 +20,7 @@ from ode_sgd.analysis.quantities import (
     common_times,
     group_of,
 )
-from ode_sgd.core import check
+from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import ComparisonError
 from ode_sgd.core.run import Run, Wording
@@ -96,6 +96,11 @@ class Agreement:
     outcome: str
     extrapolation: Extrapolation | None = None
     wording: Wording = Run.wording
+
+    __setstate__ = frozen.restore_frozen
+
+    def __post_init__(self) -> None:
+        frozen.seal_fields(self)
 
     @property
     def agrees(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ode_sgd.core import check
+from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import no_numbers, plain, real, shown
@@ -75,7 +75,8 @@ class Observable:
     Parameters
     ----------
     values : array_like
-        One axis for each of `dimensions`, and before them, in a simulation, one for the replicas.
+        One axis for each of `dimensions`, and before them, in a simulation, one for the replicas. Kept read-only, as a
+        copy unless the array is read-only already.
     dimensions : tuple of str
         Names of the axes; the time's comes first, where it is one of them.
     long_name : str
@@ -101,13 +102,14 @@ class Observable:
     long_name: str = ""
     units: str = "1"
 
-    __setstate__ = check.restore_frozen
+    __setstate__ = frozen.restore_frozen
 
     def __post_init__(self) -> None:
         values: Any = self.values
         dimensions: Any = self.dimensions
         if not (type(values) is np.ndarray and values.dtype == np.float64):  # which cannot be masked
-            object.__setattr__(self, "values", values := numbers("an array of a run", values))
+            values = numbers("an array of a run", values)
+        object.__setattr__(self, "values", values := frozen.own(values))
         if isinstance(dimensions, str):
             raise InvalidProblem(
                 f"dimensions = {shown(dimensions)} is a text; give a tuple of names, such as ('alpha',)"
@@ -119,7 +121,6 @@ class Observable:
                 f"an observable has shape {values.shape}, but the dimensions ({', '.join(dimensions)}); give one axis "
                 "each, and where there are replicas one before them"
             )
-        values.setflags(write=False)
 
     @property
     def has_replicas(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ode_sgd.core import frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.measure import Measure
@@ -284,9 +285,8 @@ class TeacherStudent(Model):
                 order: (np.zeros((*lead, n, K, K)), np.zeros((*lead, n, K, M)), np.zeros((M, M)))
                 for order in integration.moments
             }
-            return Trajectory(
-                problem=problem, alpha=alpha, generalization_error=np.zeros((*lead, n)), moments=moments, method=""
-            )
+            errors, moments = frozen.sealed((np.zeros((*lead, n)), moments))  # zeros take memory once they are copied
+            return Trajectory(problem=problem, alpha=alpha, generalization_error=errors, moments=moments, method="")
 
         alpha, times = self.times(tables)
         runs = [like(alpha, ())]

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.core import check
+from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import is_real, scalar, shown
@@ -31,6 +31,12 @@ class Sectors:
     q: Array
     r: Array
     t: Array
+
+    __setstate__ = frozen.restore_frozen
+
+    def __post_init__(self) -> None:
+        for name in ("q", "r", "t"):
+            object.__setattr__(self, name, frozen.own(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -90,6 +96,8 @@ class Trajectory(Run):
     error_name: str = field(init=False, default=named.ERROR)
     model: str = field(init=False, default=MODEL)
 
+    __setstate__ = frozen.restore_frozen
+
     wording: ClassVar[Wording] = Wording(
         noun="trajectory",
         theory="ODE",
@@ -107,13 +115,16 @@ class Trajectory(Run):
     )
 
     def __post_init__(self) -> None:
-        for values in (self.alpha, self.generalization_error):
+        for name in ("alpha", "generalization_error"):
+            values = getattr(self, name)
             check.refuse_masked("an array of a trajectory", values)
-            values.setflags(write=False)
+            object.__setattr__(self, name, frozen.own(values))
         sectors = self.sectors
         parts = None if sectors is None else (sectors.q, sectors.r, sectors.t)
+        observables = named.overlaps(self.moments, parts)
+        object.__setattr__(self, "moments", named.moments_in(observables, self.moments))
         object.__setattr__(self, "error", self.generalization_error)
-        object.__setattr__(self, "observables", named.overlaps(self.moments, parts))
+        object.__setattr__(self, "observables", observables)
 
     def moment(self, order: int) -> tuple[Array, Array, Array]:
         """Q (.., n, K, K), R (.., n, K, M) and T of one order: sum_k w_k lambda_k^order of the sector overlaps.
