@@ -291,6 +291,11 @@ class Run:
         return float(self.dimension or np.inf)
 
     @property
+    def inputs_fix_dimension(self) -> bool:
+        """Whether the inputs of a simulation are given data, so that no other N can be had."""
+        return False
+
+    @property
     def can_have_plateaus(self) -> bool:
         """Whether the error of the model can rest on a level and fall on."""
         return True

@@ -22,6 +22,7 @@ from ode_sgd.teacher_student.model.pairing import field_correlation, followed_te
 from ode_sgd.teacher_student.model.problem import Networks, Problem
 
 MODEL = "teacher_student"
+SAMPLED = "sampled"  # the method whose inputs are rows of data
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,6 +210,11 @@ class Trajectory(Run):
     def effective_dimension(self) -> float:
         """The directions that the inputs fill: N mu_1^2 / mu_2."""
         return self.problem.spectrum.effective_dimension(self.dimension or 0)
+
+    @property
+    def inputs_fix_dimension(self) -> bool:
+        """Rows of data have their N."""
+        return self.method == SAMPLED
 
     @property
     def can_have_plateaus(self) -> bool:

@@ -93,6 +93,24 @@ def test_replicas_that_end_on_the_other_side_are_counted():
     assert "replicas end in different outcomes" in found.verdict
 
 
+class OfData(ode_sgd.Run):
+    """A run whose inputs are rows of data."""
+
+    __slots__ = ()
+    inputs_fix_dimension = True
+
+
+def test_where_data_fix_the_dimension_no_other_one_is_advised():
+    sgd = simulation(dimension=10)
+    noise = np.where(TIMES > 1.0, np.random.default_rng(1).standard_normal(sgd.error.shape), 0.0)
+    noisy = replace(sgd, error=sgd.error * np.exp(2.0 * noise) / np.exp(2.0 * noise).mean(axis=0))
+    of_data = OfData(**{field.name: getattr(noisy, field.name) for field in fields(noisy)})
+    for one, told in ((noisy, False), (of_data, True)):
+        found = ode_sgd.compare(theory(), one)
+        assert found.outcome == "undecided"
+        assert ("the data fix N" in found.verdict) == told
+
+
 def test_its_table():
     lines = table(theory(), simulation()).splitlines()
     assert lines[0] == f"Parameters {PROBLEM.identity[:12]}"
