@@ -67,7 +67,8 @@ class Trajectory(Run):
     resolution : float
         Absolute rounding level of eps_g, below which its values mean nothing. On nodes of a spectrum a hundredth of the
         eps_g above which rounding is below 10 rtol of it (1e-6 where rtol is finer than 1e-7); with SciPy's methods
-        rtol times the terms of eps_g.
+        rtol times the terms of eps_g. At least the activation's `accuracy` times those terms, except below their
+        rounding.
     stats : dict
         steps, rejected, right_hand_sides, seconds, and compiling (the seconds before that which went into compiling
         kernels, once for a shape), as far as the method has them.
@@ -228,19 +229,23 @@ class Trajectory(Run):
         return bool(np.mean((self.outcome_at(-1) >= 0).any(axis=-1)) > 0.5)
 
 
-def error_curve(problem: Networks, C: Array) -> tuple[Array, float]:
-    """eps_g (n,) of field covariances C (n, d, d), never negative, and the level of its rounding. Equation: (5.5)."""
+def error_curve(problem: Networks, C: Array, larger: float = 1.0) -> tuple[Array, float]:
+    """eps_g (n,) of field covariances C (n, d, d), never negative, and its resolution. Equation: (5.5).
+
+    That is the level of rounding, times how much `larger` the error of C is; or, where it is more, what the
+    activation's averages leave.
+    """
     errors, terms = np.empty(len(C)), np.empty(len(C))
     kernels = coefficient_kernels(problem.g)
     kernels.generalization_errors(np.ascontiguousarray(C), problem.signed_weights, errors, terms)
-    return np.maximum(errors, 0.0), 4.0 * float(np.finfo(float).eps) * float(terms.max(initial=0.0))
+    relative = max(4.0 * float(np.finfo(float).eps) * larger, problem.g.accuracy)
+    return np.maximum(errors, 0.0), relative * float(terms.max(initial=0.0))
 
 
 def errors_of(problem: Networks, T: Array, solution: Solution) -> tuple[Array, float]:
-    """eps_g (n,) along a solution with the T (M, M) of order one, and the level of its rounding."""
+    """eps_g (n,) along a solution with the T (M, M) of order one, and its resolution."""
     Q, R = layout.unpack(solution.rows[:, solution.order_one], problem.student_units, problem.teacher_units)
-    errors, resolution = error_curve(problem, layout.covariance(Q, R, T))
-    resolution *= solution.cancelled * solution.blurred
+    errors, resolution = error_curve(problem, layout.covariance(Q, R, T), solution.cancelled * solution.blurred)
     if solution.errors is not None and solution.errors.size:
         errors[-solution.errors.size :] = np.maximum(solution.errors, 0.0)
         resolution = SMALLEST * float(np.trace(T))  # the difference form keeps its relative precision down to there

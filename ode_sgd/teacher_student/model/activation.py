@@ -219,7 +219,9 @@ class Activation:
 
     @property
     def accuracy(self) -> float:
-        """Relative error of its averages; 0 where it is that of rounding."""
+        """Relative error of its averages; 0 where it is that of rounding. A run's `resolution` says what it leaves of eps_g,
+        and an `rtol` below it bounds the error of the steps alone.
+        """
         return float(self._states("ACCURACY") or 0.0)
 
 
