@@ -181,12 +181,14 @@ class TeacherStudent(Model):
 
         return measures_of(columns)
 
-    def figure(self, theory: Run | None, simulation: Run | None, *, analysis: bool = False) -> "Figure":
-        """eps_g beside Q and R, or the four panels of the analysis."""
+    def figure(self, theory: Run | None, simulation: Run | None, *, analysis: bool = False) -> "Figure | None":
+        """eps_g beside Q and R, or the four panels of the analysis; None of runs that are no trajectories."""
+        if not isinstance(simulation if theory is None else theory, Trajectory):
+            return None
         from ode_sgd.teacher_student.plots import figures  # brings matplotlib, which no run needs
 
         draw = figures.analysis_figure if analysis else figures.run_figure
-        return draw(_trajectory(theory), _trajectory(simulation))
+        return draw(theory, simulation)  # type: ignore[arg-type]  # it refuses others
 
     def template(self) -> str:
         """A study with a comment at every key."""
@@ -376,9 +378,3 @@ class TeacherStudent(Model):
         from ode_sgd.teacher_student.study_kernels import of_sweep
 
         return of_sweep(self, tables, whole=whole, look=look)
-
-
-def _trajectory(run: Run | None) -> Trajectory | None:
-    """A run of this model, which is none other."""
-    assert run is None or isinstance(run, Trajectory)
-    return run

@@ -8,6 +8,7 @@ import pytest
 import ode_sgd
 from ode_sgd import ComparisonError, plots
 from ode_sgd.analysis.report import deviations, table
+from ode_sgd.core import registry
 from tests.analysis.any_run import PROBLEM, TIMES, run, simulation, theory
 
 
@@ -133,6 +134,33 @@ def test_its_figures(tmp_path):
     drawn = plots.agreement_figure(ode_sgd.compare(theory(), simulation()))
     assert drawn.axes[0].get_xlabel() == "t"
     assert {text.get_text() for text in drawn.axes[0].get_legend().get_texts()} == {"energy", "x"}
+
+
+class Decay(ode_sgd.Model):
+    """A model with a figure of its own, which begins with that of every run."""
+
+    name = "decay"
+    tables = {"decay": dict}  # noqa: RUF012
+
+    def theory(self, tables, progress):
+        raise AssertionError
+
+    def figure(self, theory, simulation, *, analysis=False):
+        if simulation is None:
+            return None
+        figure = plots.run_figure(theory, simulation)
+        figure.suptitle("analysis of a decay" if analysis else "a decay")
+        return figure
+
+
+def test_a_registered_model_draws_its_own_figures(monkeypatch):
+    monkeypatch.setitem(registry.MODELS, "decay", f"{__name__}:Decay")
+    ode, sgd = theory(model="decay"), simulation(model="decay")
+    assert plots.run_figure(ode, sgd).get_suptitle() == "a decay"
+    assert plots.run_figure(None, sgd).get_suptitle() == "a decay"
+    assert plots.analysis_figure(ode, sgd).get_suptitle() == "analysis of a decay"
+    assert len(plots.analysis_figure(ode).axes) == 3  # the model leaves these to the package
+    assert plots.run_figure(theory(model="other"), simulation(model="other")).get_suptitle().startswith("other ")
 
 
 def test_what_is_of_overlaps_refuses_it():
