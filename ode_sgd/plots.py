@@ -1,7 +1,10 @@
 """Figures. Functions take and return Axes, so that they fit into any figure of yours; no pyplot.
 
-`run_figure` and `analysis_figure` draw a run of any model; of a Trajectory they show theory and overlaps besides.
+`run_figure` and `analysis_figure` draw a run of any model, as the registered model of its name has it; of a Trajectory
+they show theory and overlaps besides.
 """
+
+from contextvars import ContextVar
 
 from matplotlib.figure import Figure
 
@@ -17,10 +20,9 @@ from ode_sgd.analysis.plots import (
     plot_plateau,
     save_figure,
 )
+from ode_sgd.core.registry import MODELS, find_model, registered
 from ode_sgd.core.run import Run
-from ode_sgd.teacher_student.plots import figures as student_figures
 from ode_sgd.teacher_student.plots import plot_local_exponent, plot_matrices, plot_overlaps
-from ode_sgd.teacher_student.trajectory import Trajectory
 
 __all__ = [
     "COLOURS",
@@ -39,6 +41,9 @@ __all__ = [
     "save_figure",
 ]
 
+# Models whose own figures are being drawn: these may begin with what is drawn of every run.
+_BEING_DRAWN: ContextVar[frozenset[str]] = ContextVar("_BEING_DRAWN", default=frozenset())
+
 
 def run_figure(ode: Run | None, sgd: Run | None = None) -> Figure:
     """The error beside the observables, of a Trajectory Q and R: theory, simulation, or both; the plateau shaded.
@@ -53,9 +58,7 @@ def run_figure(ode: Run | None, sgd: Run | None = None) -> Figure:
     >>> figure = ode_sgd.plots.run_figure(ode, sgd)
     >>> figure.savefig("run.pdf")
     """
-    if isinstance(ode or sgd, Trajectory):
-        return student_figures.run_figure(ode, sgd)  # type: ignore[arg-type]
-    return figures.run_figure(ode, sgd)
+    return _of_its_model(ode, sgd, analysis=False) or figures.run_figure(ode, sgd)
 
 
 def analysis_figure(ode: Run | None, sgd: Run | None = None) -> Figure:
@@ -74,6 +77,17 @@ def analysis_figure(ode: Run | None, sgd: Run | None = None) -> Figure:
     >>> figure = ode_sgd.plots.analysis_figure(ode, sgd)
     >>> figure.savefig("analysis.png")
     """
-    if isinstance(ode or sgd, Trajectory):
-        return student_figures.analysis_figure(ode, sgd)  # type: ignore[arg-type]
-    return figures.analysis_figure(ode, sgd)
+    return _of_its_model(ode, sgd, analysis=True) or figures.analysis_figure(ode, sgd)
+
+
+def _of_its_model(ode: Run | None, sgd: Run | None, *, analysis: bool) -> Figure | None:
+    """The figure that the registered model of the first run has, if any."""
+    first, under_way = sgd if ode is None else ode, _BEING_DRAWN.get()
+    name = first.model if isinstance(first, Run) else ""
+    if not name or name in under_way or not (name in MODELS or name in registered()):
+        return None
+    mark = _BEING_DRAWN.set(under_way | {name})
+    try:
+        return find_model(name).figure(ode, sgd, analysis=analysis)
+    finally:
+        _BEING_DRAWN.reset(mark)

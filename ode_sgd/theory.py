@@ -1,6 +1,47 @@
-"""`from ode_sgd.theory import plateau_height`: the theory of the teacher-student model under its public name."""
+"""`from ode_sgd.theory import plateau_height`: the theory of the teacher-student model under its public name.
 
-import importlib
-import sys
+Names load on first use.
+"""
 
-sys.modules[__name__] = importlib.import_module("ode_sgd.teacher_student.theory")
+from typing import TYPE_CHECKING, Any
+
+from ode_sgd.teacher_student import theory as _model
+
+__all__ = [*_model.__all__]  # noqa: PLE0604
+
+# ruff: noqa: PLC0414 (names that are exported again, as in an __init__.py)
+if TYPE_CHECKING:
+    from ode_sgd.teacher_student.theory import EscapeLaw as EscapeLaw
+    from ode_sgd.teacher_student.theory import EscapeTime as EscapeTime
+    from ode_sgd.teacher_student.theory import LinearModes as LinearModes
+    from ode_sgd.teacher_student.theory import LinearSolution as LinearSolution
+    from ode_sgd.teacher_student.theory import PowerLaw as PowerLaw
+    from ode_sgd.teacher_student.theory import Saddle as Saddle
+    from ode_sgd.teacher_student.theory import asymptotic_exponent as asymptotic_exponent
+    from ode_sgd.teacher_student.theory import critical_learning_rate as critical_learning_rate
+    from ode_sgd.teacher_student.theory import escape_law as escape_law
+    from ode_sgd.teacher_student.theory import escape_rate as escape_rate
+    from ode_sgd.teacher_student.theory import escape_time as escape_time
+    from ode_sgd.teacher_student.theory import linear_error as linear_error
+    from ode_sgd.teacher_student.theory import linear_feature_exponent as linear_feature_exponent
+    from ode_sgd.teacher_student.theory import linear_feature_window as linear_feature_window
+    from ode_sgd.teacher_student.theory import linear_modes as linear_modes
+    from ode_sgd.teacher_student.theory import linear_order_parameters as linear_order_parameters
+    from ode_sgd.teacher_student.theory import linear_time_exponent as linear_time_exponent
+    from ode_sgd.teacher_student.theory import linear_time_window as linear_time_window
+    from ode_sgd.teacher_student.theory import noise_floor as noise_floor
+    from ode_sgd.teacher_student.theory import plateau_height as plateau_height
+    from ode_sgd.teacher_student.theory import power_law_exponent as power_law_exponent
+    from ode_sgd.teacher_student.theory import symmetric_saddle as symmetric_saddle
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'ode_sgd.theory' has no attribute {name!r}")
+    value = getattr(_model, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

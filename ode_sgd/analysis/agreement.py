@@ -20,7 +20,7 @@ from ode_sgd.analysis.quantities import (
     common_times,
     group_of,
 )
-from ode_sgd.core import check
+from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import ComparisonError
 from ode_sgd.core.run import Run, Wording
@@ -65,6 +65,8 @@ class Agreement:
         How far eps_g deviates beyond chance and what is allowed for, and when: the times that decide.
     wording : Wording
         How to speak of runs of this model.
+    inputs_fix_dimension : bool
+        Whether the simulation's inputs are given data, so that no other N can be had.
     outcome : str
         "disagree": rms > 2 or worst beyond worst_allowed; with several N also where the extrapolation disagrees.
         "undecided": not so, but eps_g by itself deviates by more than chance and the bias allowed for, which counts
@@ -96,6 +98,12 @@ class Agreement:
     outcome: str
     extrapolation: Extrapolation | None = None
     wording: Wording = Run.wording
+    inputs_fix_dimension: bool = False
+
+    __setstate__ = frozen.restore_frozen
+
+    def __post_init__(self) -> None:
+        frozen.seal_fields(self)
 
     @property
     def agrees(self) -> bool:
@@ -137,7 +145,7 @@ class Agreement:
                 dimension=self.dimension,
                 replicas=self.replicas,
                 scores=len(self.z) * self.alpha.size,
-                sampled=self.method == "sampled",
+                sampled=self.inputs_fix_dimension,
             )
         if self.otherwise_paired and not unclear:
             text += (
@@ -286,6 +294,7 @@ def _compare(ode: Run, sgd: Run) -> Agreement:
         evidence=evidence,
         outcome=_outcome(scored, evidence, paired, ode.error_name),
         wording=sgd.words(),
+        inputs_fix_dimension=sgd.inputs_fix_dimension,
     )
 
 

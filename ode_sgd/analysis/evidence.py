@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from ode_sgd.analysis.quantities import FALSE_ALARM, RMS_LIMIT
+from ode_sgd.core import frozen
 from ode_sgd.core.arrays import Array
 
 LOOSE = 0.25  # an allowance of more than this fraction of eps_g lets anything pass
@@ -76,6 +77,11 @@ class Evidence:
     excess: Array
     hidden: Array
     weight: Array
+
+    __setstate__ = frozen.restore_frozen
+
+    def __post_init__(self) -> None:
+        frozen.seal_fields(self)
 
     @property
     def resolved(self) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from ode_sgd.analysis.quantities import (
     largest_start,
     starts_apart,
 )
-from ode_sgd.core import check
+from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import ComparisonError
 from ode_sgd.core.run import Run, Wording
@@ -72,6 +72,11 @@ class Extrapolation:
     worst_allowed: float
     chi_square: float | None
     wording: Wording = Run.wording
+
+    __setstate__ = frozen.restore_frozen
+
+    def __post_init__(self) -> None:
+        frozen.seal_fields(self)
 
     @property
     def agrees(self) -> bool:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ode_sgd.core import frozen
+
 FOUND = "found"
 OTHERS = "others"
 
@@ -30,6 +32,12 @@ class Selection:
     has: NDArray[np.bool_]
     codes: NDArray[np.int64]
     words: tuple[str, ...]
+
+    __setstate__ = frozen.restore_frozen
+
+    def __post_init__(self) -> None:
+        for name in ("has", "codes"):
+            object.__setattr__(self, name, frozen.own(getattr(self, name)))
 
     @property
     def runs(self) -> int:

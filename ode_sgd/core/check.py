@@ -3,7 +3,6 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,6 @@ underflow_is_zero = np.errstate(under="ignore")
 SMALLEST, LARGEST = 1e-50, 1e50
 LONGEST, LONGEST_PATH = 255, 4095  # bytes of one part of a file's name, and of all
 SHORTEST = 1e-280  # last output time; its grid begins 1e4 times earlier, where the inverse of a step is still a number
-
-
-def restore_frozen(value: Any, state: Sequence[Any]) -> None:
-    """`__setstate__` of a frozen dataclass with slots: copies and pickles have read-only arrays too."""
-    for field, content in zip(fields(value), state, strict=True):
-        if isinstance(content, np.ndarray):
-            content.flags.writeable = False
-        object.__setattr__(value, field.name, content)
 
 
 def _as_array(value: Any) -> Any:

@@ -1,5 +1,7 @@
 """Everything the package raises on purpose. Each message says what was given, what is allowed and what to do next."""
 
+from typing import Any
+
 
 class OdeSgdError(Exception):
     """Base of the package's errors.
@@ -92,6 +94,10 @@ class StudyError(OdeSgdError, ValueError):
         self.source, self.faults = source, list(faults)
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         super().__init__(f"{source}: {count}\n" + "\n".join(f"  {fault}" for fault in faults))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are made of what it was made of, not of its message."""
+        return type(self), (self.source, self.faults), vars(self)
 
 
 class StorageError(OdeSgdError, OSError):

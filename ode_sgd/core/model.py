@@ -178,7 +178,10 @@ class Model:
         return None
 
     def figure(self, theory: Run | None, simulation: Run | None, *, analysis: bool = False) -> "Figure | None":
-        """The figure of a study, or of its analysis; None: the error and the observables of both over time."""
+        """The figure of a study, or of its analysis; None: the error and the observables of both over time.
+
+        `ode_sgd.plots.run_figure` shows it, too, and called from here draws what it does without it.
+        """
         return None
 
     def template(self) -> str:

@@ -3,12 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
-from ode_sgd.core import check
+from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import no_numbers, plain, real, shown
@@ -21,14 +21,14 @@ class Identified(Protocol):
     def identity(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class Parameters:
-    """A problem that is nothing but named numbers and texts.
+    """A problem that is nothing but named numbers and texts. Equal ones have the same identity.
 
     Parameters
     ----------
     canonical : dict
-        What defines the dynamics: texts, numbers, booleans, lists and dictionaries of them.
+        What defines the dynamics: texts, numbers, booleans, lists and dictionaries of them. The attribute gives a copy.
     identity : str
         By default the SHA-256 of `canonical`, 64 hexadecimal digits.
 
@@ -44,19 +44,28 @@ class Parameters:
     True
     """
 
-    canonical: Mapping[str, Any]
-    identity: str = ""
+    identity: str
+    _text: str = field(compare=False)  # `canonical` as JSON: what nobody can change
 
-    def __post_init__(self) -> None:
+    def __init__(self, canonical: Mapping[str, Any], identity: str = "") -> None:
         try:
-            text = json.dumps(plain(dict(self.canonical)), sort_keys=True, separators=(",", ":"))
+            text = json.dumps(plain(dict(canonical)), sort_keys=True, separators=(",", ":"))
         except (TypeError, ValueError) as error:
             raise InvalidProblem(
                 f"parameters cannot be written as JSON ({error}); give a dictionary of texts, numbers, booleans and "
                 "lists"
             ) from error
-        object.__setattr__(self, "canonical", json.loads(text))
-        object.__setattr__(self, "identity", self.identity or hashlib.sha256(text.encode()).hexdigest())
+        object.__setattr__(self, "identity", identity or hashlib.sha256(text.encode()).hexdigest())
+        object.__setattr__(self, "_text", text)
+
+    def __repr__(self) -> str:
+        return f"Parameters({self.canonical}, {self.identity!r})"
+
+    @property
+    def canonical(self) -> dict[str, Any]:
+        """What was given, as plain values."""
+        given: dict[str, Any] = json.loads(self._text)
+        return given
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +75,8 @@ class Observable:
     Parameters
     ----------
     values : array_like
-        One axis for each of `dimensions`, and before them, in a simulation, one for the replicas.
+        One axis for each of `dimensions`, and before them, in a simulation, one for the replicas. Kept read-only, as a
+        copy unless the array is read-only already.
     dimensions : tuple of str
         Names of the axes; the time's comes first, where it is one of them.
     long_name : str
@@ -92,13 +102,14 @@ class Observable:
     long_name: str = ""
     units: str = "1"
 
-    __setstate__ = check.restore_frozen
+    __setstate__ = frozen.restore_frozen
 
     def __post_init__(self) -> None:
         values: Any = self.values
         dimensions: Any = self.dimensions
         if not (type(values) is np.ndarray and values.dtype == np.float64):  # which cannot be masked
-            object.__setattr__(self, "values", values := numbers("an array of a run", values))
+            values = numbers("an array of a run", values)
+        object.__setattr__(self, "values", values := frozen.own(values))
         if isinstance(dimensions, str):
             raise InvalidProblem(
                 f"dimensions = {shown(dimensions)} is a text; give a tuple of names, such as ('alpha',)"
@@ -110,7 +121,6 @@ class Observable:
                 f"an observable has shape {values.shape}, but the dimensions ({', '.join(dimensions)}); give one axis "
                 "each, and where there are replicas one before them"
             )
-        values.setflags(write=False)
 
     @property
     def has_replicas(self) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.core import check
+from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem, OdeSgdError
 from ode_sgd.core.given import shown
@@ -83,6 +83,8 @@ class Run:
 
     Notes
     -----
+    Arrays are kept read-only, as copies unless they are read-only already.
+
     A class below it may override everything from `compared` on: what analysis asks of a run of its model.
 
     Examples
@@ -109,7 +111,7 @@ class Run:
     error_name: str = "error"
     model: str = ""
 
-    __setstate__ = check.restore_frozen
+    __setstate__ = frozen.restore_frozen
 
     wording: ClassVar[Wording] = Wording()
 
@@ -120,9 +122,7 @@ class Run:
                 "or an object with one"
             )
         for name in ("alpha", "error"):
-            values = numbers(name, getattr(self, name))
-            values.setflags(write=False)
-            object.__setattr__(self, name, values)
+            object.__setattr__(self, name, frozen.own(numbers(name, getattr(self, name))))
         object.__setattr__(self, "observables", dict(self.observables))
         for name, observable in self.observables.items():
             check.instance(f"observables[{name!r}]", observable, Observable)
@@ -197,13 +197,16 @@ class Run:
         if count is None:
             raise InvalidProblem(f"this {self.wording.noun} has no replica axis; only simulations have one")
 
+        def reduced(values: Array) -> Array:
+            return frozen.sealed(np.asarray(reduce(values)))
+
         def over_replicas(observable: Observable) -> Observable:
             values = observable.values
             every = values if observable.has_replicas else np.broadcast_to(values, (count, *values.shape))
-            return replace(observable, values=np.asarray(reduce(every)))
+            return replace(observable, values=reduced(every))
 
         return self.with_values(
-            reduce(self.error), {name: over_replicas(observable) for name, observable in self.observables.items()}
+            reduced(self.error), {name: over_replicas(observable) for name, observable in self.observables.items()}
         )
 
     def with_values(self, error: Array, observables: Mapping[str, Observable]) -> Self:
@@ -286,6 +289,11 @@ class Run:
     def effective_dimension(self) -> float:
         """What the bias of a simulation's mean falls as one over: the directions that its inputs fill."""
         return float(self.dimension or np.inf)
+
+    @property
+    def inputs_fix_dimension(self) -> bool:
+        """Whether the inputs of a simulation are given data, so that no other N can be had."""
+        return False
 
     @property
     def can_have_plateaus(self) -> bool:

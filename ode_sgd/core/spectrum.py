@@ -7,7 +7,7 @@ from math import lcm
 
 import numpy as np
 
-from ode_sgd.core import check, inputs, rounding
+from ode_sgd.core import check, frozen, inputs, rounding
 from ode_sgd.core.arrays import Array, ArrayLike, Indices
 from ode_sgd.core.errors import InvalidProblem
 
@@ -70,7 +70,7 @@ class Spectrum:
             return NotImplemented
         return np.array_equal(self.eigenvalues, other.eigenvalues) and np.array_equal(self.weights, other.weights)
 
-    __setstate__ = check.restore_frozen
+    __setstate__ = frozen.restore_frozen
 
     def __hash__(self) -> int:
         return hash((self.eigenvalues.tobytes(), self.weights.tobytes()))

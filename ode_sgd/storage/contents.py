@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ode_sgd.core import frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import StorageError
 from ode_sgd.core.run import Observable, Parameters, Run
@@ -122,7 +123,7 @@ def fault_of(contents: Contents, group: str, run: Run) -> str:
 
 
 def _contiguous(entry: Observable) -> Observable:
-    return replace(entry, values=np.ascontiguousarray(entry.values, dtype=np.float64))
+    return replace(entry, values=frozen.sealed(np.ascontiguousarray(entry.values, dtype=np.float64)))
 
 
 def _whole(value: Any) -> int | str:

@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ode_sgd.core import check
+from ode_sgd.core import check, frozen
 from ode_sgd.core.errors import StorageError
 from ode_sgd.core.run import Observable, Run
 from ode_sgd.storage import contents, files, provenance, schema, seal
@@ -302,7 +302,7 @@ def _read(file: Any, source: Path) -> Contents:
     _check_datasets(datasets, held, entries, source)
     for name, variables in datasets.items():
         held.variables[name] = {
-            key: Observable(_array(data), *told)
+            key: Observable(frozen.sealed(_array(data)), *told)
             for key, data in variables.items()
             if (told := entries[name](key)) is not None
         }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ode_sgd.core import frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.measure import Measure
@@ -180,12 +181,14 @@ class TeacherStudent(Model):
 
         return measures_of(columns)
 
-    def figure(self, theory: Run | None, simulation: Run | None, *, analysis: bool = False) -> "Figure":
-        """eps_g beside Q and R, or the four panels of the analysis."""
+    def figure(self, theory: Run | None, simulation: Run | None, *, analysis: bool = False) -> "Figure | None":
+        """eps_g beside Q and R, or the four panels of the analysis; None of runs that are no trajectories."""
+        if not isinstance(simulation if theory is None else theory, Trajectory):
+            return None
         from ode_sgd.teacher_student.plots import figures  # brings matplotlib, which no run needs
 
         draw = figures.analysis_figure if analysis else figures.run_figure
-        return draw(_trajectory(theory), _trajectory(simulation))
+        return draw(theory, simulation)  # type: ignore[arg-type]  # it refuses others
 
     def template(self) -> str:
         """A study with a comment at every key."""
@@ -284,9 +287,8 @@ class TeacherStudent(Model):
                 order: (np.zeros((*lead, n, K, K)), np.zeros((*lead, n, K, M)), np.zeros((M, M)))
                 for order in integration.moments
             }
-            return Trajectory(
-                problem=problem, alpha=alpha, generalization_error=np.zeros((*lead, n)), moments=moments, method=""
-            )
+            errors, moments = frozen.sealed((np.zeros((*lead, n)), moments))  # zeros take memory once they are copied
+            return Trajectory(problem=problem, alpha=alpha, generalization_error=errors, moments=moments, method="")
 
         alpha, times = self.times(tables)
         runs = [like(alpha, ())]
@@ -376,9 +378,3 @@ class TeacherStudent(Model):
         from ode_sgd.teacher_student.study_kernels import of_sweep
 
         return of_sweep(self, tables, whole=whole, look=look)
-
-
-def _trajectory(run: Run | None) -> Trajectory | None:
-    """A run of this model, which is none other."""
-    assert run is None or isinstance(run, Trajectory)
-    return run

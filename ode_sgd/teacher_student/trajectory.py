@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.core import check
+from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import is_real, scalar, shown
@@ -22,6 +22,7 @@ from ode_sgd.teacher_student.model.pairing import field_correlation, followed_te
 from ode_sgd.teacher_student.model.problem import Networks, Problem
 
 MODEL = "teacher_student"
+SAMPLED = "sampled"  # the method whose inputs are rows of data
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +32,12 @@ class Sectors:
     q: Array
     r: Array
     t: Array
+
+    __setstate__ = frozen.restore_frozen
+
+    def __post_init__(self) -> None:
+        for name in ("q", "r", "t"):
+            object.__setattr__(self, name, frozen.own(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -60,7 +67,8 @@ class Trajectory(Run):
     resolution : float
         Absolute rounding level of eps_g, below which its values mean nothing. On nodes of a spectrum a hundredth of the
         eps_g above which rounding is below 10 rtol of it (1e-6 where rtol is finer than 1e-7); with SciPy's methods
-        rtol times the terms of eps_g.
+        rtol times the terms of eps_g. At least the activation's `accuracy` times those terms, except below their
+        rounding.
     stats : dict
         steps, rejected, right_hand_sides, seconds, and compiling (the seconds before that which went into compiling
         kernels, once for a shape), as far as the method has them.
@@ -90,6 +98,8 @@ class Trajectory(Run):
     error_name: str = field(init=False, default=named.ERROR)
     model: str = field(init=False, default=MODEL)
 
+    __setstate__ = frozen.restore_frozen
+
     wording: ClassVar[Wording] = Wording(
         noun="trajectory",
         theory="ODE",
@@ -107,13 +117,16 @@ class Trajectory(Run):
     )
 
     def __post_init__(self) -> None:
-        for values in (self.alpha, self.generalization_error):
+        for name in ("alpha", "generalization_error"):
+            values = getattr(self, name)
             check.refuse_masked("an array of a trajectory", values)
-            values.setflags(write=False)
+            object.__setattr__(self, name, frozen.own(values))
         sectors = self.sectors
         parts = None if sectors is None else (sectors.q, sectors.r, sectors.t)
+        observables = named.overlaps(self.moments, parts)
+        object.__setattr__(self, "moments", named.moments_in(observables, self.moments))
         object.__setattr__(self, "error", self.generalization_error)
-        object.__setattr__(self, "observables", named.overlaps(self.moments, parts))
+        object.__setattr__(self, "observables", observables)
 
     def moment(self, order: int) -> tuple[Array, Array, Array]:
         """Q (.., n, K, K), R (.., n, K, M) and T of one order: sum_k w_k lambda_k^order of the sector overlaps.
@@ -200,6 +213,11 @@ class Trajectory(Run):
         return self.problem.spectrum.effective_dimension(self.dimension or 0)
 
     @property
+    def inputs_fix_dimension(self) -> bool:
+        """Rows of data have their N."""
+        return self.method == SAMPLED
+
+    @property
     def can_have_plateaus(self) -> bool:
         """Networks of constant slope, such as linear ones, have none."""
         return not self.problem.g.has_constant_slope
@@ -211,19 +229,23 @@ class Trajectory(Run):
         return bool(np.mean((self.outcome_at(-1) >= 0).any(axis=-1)) > 0.5)
 
 
-def error_curve(problem: Networks, C: Array) -> tuple[Array, float]:
-    """eps_g (n,) of field covariances C (n, d, d), never negative, and the level of its rounding. Equation: (5.5)."""
+def error_curve(problem: Networks, C: Array, larger: float = 1.0) -> tuple[Array, float]:
+    """eps_g (n,) of field covariances C (n, d, d), never negative, and its resolution. Equation: (5.5).
+
+    That is the level of rounding, times how much `larger` the error of C is; or, where it is more, what the
+    activation's averages leave.
+    """
     errors, terms = np.empty(len(C)), np.empty(len(C))
     kernels = coefficient_kernels(problem.g)
     kernels.generalization_errors(np.ascontiguousarray(C), problem.signed_weights, errors, terms)
-    return np.maximum(errors, 0.0), 4.0 * float(np.finfo(float).eps) * float(terms.max(initial=0.0))
+    relative = max(4.0 * float(np.finfo(float).eps) * larger, problem.g.accuracy)
+    return np.maximum(errors, 0.0), relative * float(terms.max(initial=0.0))
 
 
 def errors_of(problem: Networks, T: Array, solution: Solution) -> tuple[Array, float]:
-    """eps_g (n,) along a solution with the T (M, M) of order one, and the level of its rounding."""
+    """eps_g (n,) along a solution with the T (M, M) of order one, and its resolution."""
     Q, R = layout.unpack(solution.rows[:, solution.order_one], problem.student_units, problem.teacher_units)
-    errors, resolution = error_curve(problem, layout.covariance(Q, R, T))
-    resolution *= solution.cancelled * solution.blurred
+    errors, resolution = error_curve(problem, layout.covariance(Q, R, T), solution.cancelled * solution.blurred)
     if solution.errors is not None and solution.errors.size:
         errors[-solution.errors.size :] = np.maximum(solution.errors, 0.0)
         resolution = SMALLEST * float(np.trace(T))  # the difference form keeps its relative precision down to there

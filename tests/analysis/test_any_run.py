@@ -8,6 +8,7 @@ import pytest
 import ode_sgd
 from ode_sgd import ComparisonError, plots
 from ode_sgd.analysis.report import deviations, table
+from ode_sgd.core import registry
 from tests.analysis.any_run import PROBLEM, TIMES, run, simulation, theory
 
 
@@ -93,6 +94,24 @@ def test_replicas_that_end_on_the_other_side_are_counted():
     assert "replicas end in different outcomes" in found.verdict
 
 
+class OfData(ode_sgd.Run):
+    """A run whose inputs are rows of data."""
+
+    __slots__ = ()
+    inputs_fix_dimension = True
+
+
+def test_where_data_fix_the_dimension_no_other_one_is_advised():
+    sgd = simulation(dimension=10)
+    noise = np.where(TIMES > 1.0, np.random.default_rng(1).standard_normal(sgd.error.shape), 0.0)
+    noisy = replace(sgd, error=sgd.error * np.exp(2.0 * noise) / np.exp(2.0 * noise).mean(axis=0))
+    of_data = OfData(**{field.name: getattr(noisy, field.name) for field in fields(noisy)})
+    for one, told in ((noisy, False), (of_data, True)):
+        found = ode_sgd.compare(theory(), one)
+        assert found.outcome == "undecided"
+        assert ("the data fix N" in found.verdict) == told
+
+
 def test_its_table():
     lines = table(theory(), simulation()).splitlines()
     assert lines[0] == f"Parameters {PROBLEM.identity[:12]}"
@@ -115,6 +134,33 @@ def test_its_figures(tmp_path):
     drawn = plots.agreement_figure(ode_sgd.compare(theory(), simulation()))
     assert drawn.axes[0].get_xlabel() == "t"
     assert {text.get_text() for text in drawn.axes[0].get_legend().get_texts()} == {"energy", "x"}
+
+
+class Decay(ode_sgd.Model):
+    """A model with a figure of its own, which begins with that of every run."""
+
+    name = "decay"
+    tables = {"decay": dict}  # noqa: RUF012
+
+    def theory(self, tables, progress):
+        raise AssertionError
+
+    def figure(self, theory, simulation, *, analysis=False):
+        if simulation is None:
+            return None
+        figure = plots.run_figure(theory, simulation)
+        figure.suptitle("analysis of a decay" if analysis else "a decay")
+        return figure
+
+
+def test_a_registered_model_draws_its_own_figures(monkeypatch):
+    monkeypatch.setitem(registry.MODELS, "decay", f"{__name__}:Decay")
+    ode, sgd = theory(model="decay"), simulation(model="decay")
+    assert plots.run_figure(ode, sgd).get_suptitle() == "a decay"
+    assert plots.run_figure(None, sgd).get_suptitle() == "a decay"
+    assert plots.analysis_figure(ode, sgd).get_suptitle() == "analysis of a decay"
+    assert len(plots.analysis_figure(ode).axes) == 3  # the model leaves these to the package
+    assert plots.run_figure(theory(model="other"), simulation(model="other")).get_suptitle().startswith("other ")
 
 
 def test_what_is_of_overlaps_refuses_it():

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 import ode_sgd
 from ode_sgd import plots
+from tests.analysis.any_run import theory
 
 
 def test_theory_is_a_line_and_simulation_points_with_errors(pair):
@@ -54,6 +55,10 @@ def test_bad_input(pair, tmp_path):
         plots.save_figure(plots.run_figure(*pair), tmp_path / "nowhere" / "run.png", pair[0].problem)
     with pytest.raises(ode_sgd.InvalidProblem, match="nothing to plot"):
         plots.run_figure(None)
+    with pytest.raises(ode_sgd.InvalidProblem, match=r"a run to plot is a Run; give an ode_sgd\.Trajectory"):
+        plots.run_figure(pair[0], theory())
+    assert len(plots.run_figure(theory(), pair[1]).axes) == 2
+    assert len(plots.analysis_figure(theory(model="teacher_student")).axes) == 3
 
 
 def test_nothing_is_cut_off(pair):

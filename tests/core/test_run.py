@@ -1,5 +1,6 @@
 """A run of any model: built by hand, averaged over replicas, and what analysis asks of it."""
 
+import copy
 import pickle
 from dataclasses import FrozenInstanceError, replace
 
@@ -114,6 +115,27 @@ def test_parameters_are_identified_by_their_values():
     assert Parameters({}, "own").identity == "own"
     with pytest.raises(InvalidProblem, match="cannot be written as JSON"):
         Parameters({"a": object()})
+
+
+def test_parameters_cannot_be_changed():
+    given = {"a": 1, "b": [1.0, 2.0], "c": {"d": 1}}
+    one = Parameters(given)
+    given["a"] = one.canonical["a"] = 2
+    one.canonical["b"].append(3.0)
+    one.canonical["c"]["d"] = 2
+    assert one.canonical == {"a": 1, "b": [1.0, 2.0], "c": {"d": 1}}
+    for name in ("canonical", "identity"):
+        with pytest.raises((AttributeError, TypeError)):
+            setattr(one, name, {})
+    for copied in (copy.copy(one), copy.deepcopy(one), pickle.loads(pickle.dumps(one))):
+        assert (copied.canonical, copied.identity) == (one.canonical, one.identity)
+    assert "'b': [1.0, 2.0]" in repr(one)
+
+
+def test_parameters_are_equal_by_identity():
+    one, other = Parameters({"a": 1, "b": [2]}), Parameters({"b": [2], "a": 1})
+    assert one == other
+    assert len({one, other, Parameters({"a": 2}), Parameters({"a": 1, "b": [2]}, "own")}) == 3
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,29 @@ def test_the_ode(method):
     assert_twins(*runs)
 
 
+def test_the_stated_accuracy_is_that_of_the_error(tmp_path, monkeypatch):
+    """A run's resolution is as much larger as the averages' error exceeds rounding."""
+    rough = tmp_path / "rough.py"
+    rough.write_text(TEXT + "\nACCURACY = 1e-6\n")
+    assert ode_sgd.Activation.from_file(rough).accuracy == 1e-6
+    problem = twins(student_weights=[1.0, 0.8])[1]
+    start, alpha = ode_sgd.OrderParameters.random(problem, 40, seed=3), np.linspace(0.0, 1.0, 3)
+
+    def resolutions():
+        plan = {"dimension": 40, "replicas": 2, "seed": 1}
+        runs = [ode_sgd.integrate(problem, start, alpha, method=method) for method in ("rodas5p", "DOP853")]
+        return np.array([run.resolution for run in (*runs, ode_sgd.simulate(problem, start, alpha, **plan))])
+
+    exact, worse = resolutions(), []
+    for accuracy in (1e-6, 1e-20):
+        monkeypatch.setattr(ode_sgd.Activation, "accuracy", accuracy)
+        worse.append(resolutions())
+    rounding = exact[0] / (4.0 * np.finfo(float).eps)
+    np.testing.assert_allclose(worse[0][:2], 1e-6 * rounding, rtol=1e-8)
+    np.testing.assert_allclose(worse[0][2], 1e-6 * rounding, rtol=0.5)  # its terms are of other networks
+    np.testing.assert_array_equal(worse[1], exact)
+
+
 def test_the_ode_far_below_rounding():
     """By the file's averages of differences."""
     mine, erf = twins(learning_rate=1.0)

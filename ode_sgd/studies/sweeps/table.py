@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ode_sgd.analysis.selection import Selection
+from ode_sgd.core import frozen
 from ode_sgd.core.errors import StorageError
 from ode_sgd.core.measure import NO_FILE, Measure, Measured
 from ode_sgd.core.run import Observable, Run
@@ -164,12 +165,13 @@ def run_of(study: Study, columns: Mapping[str, Column], row: int, prefix: str = 
     model, other = study.model, study.model.prefix
     time = f"{prefix}{model.time_name}"
     times, reached = columns[time].values, int(columns[f"{prefix}reached"].values[row])
-    variables = {model.time_name: Observable(np.array(times[:reached]), (model.time_name,))}
+    variables = {model.time_name: Observable(frozen.sealed(np.array(times[:reached])), (model.time_name,))}
     for name, column in columns.items():
         if len(column.dimensions) > 1 and name.startswith(other) == bool(prefix):
             until = tuple(slice(0, reached) if d == time else slice(None) for d in column.dimensions[1:])
             inner = tuple(d.removeprefix(prefix) for d in column.dimensions[1:] if d != f"{prefix}replica")
-            variables[name.removeprefix(prefix)] = Observable(np.array(column.values[row][until]), inner)
+            values = frozen.sealed(np.array(column.values[row][until]))
+            variables[name.removeprefix(prefix)] = Observable(values, inner)
     status = STATUS[int(columns["status"].values[row])]
     attributes = {
         "status": "complete" if reached == times.size else status,

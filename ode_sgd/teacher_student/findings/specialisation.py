@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.core import check
+from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import AnalysisError
 from ode_sgd.teacher_student.model.pairing import field_correlation, followed_teacher
@@ -35,6 +35,11 @@ class Specialisation:
     correlation: Array
     teacher: NDArray[np.int64]
     alpha: Array
+
+    __setstate__ = frozen.restore_frozen
+
+    def __post_init__(self) -> None:
+        frozen.seal_fields(self)
 
 
 @check.underflow_is_zero

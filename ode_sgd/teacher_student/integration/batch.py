@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ode_sgd.core.arrays import Array
-from ode_sgd.teacher_student.integration.rosenbrock import Run
+from ode_sgd.teacher_student.integration.rosenbrock import UnfinishedRun
 from ode_sgd.teacher_student.kernels.integration import rosenbrock as kernels
 from ode_sgd.teacher_student.kernels.integration import step_control
 from ode_sgd.teacher_student.kernels.integration.batch import Batch, Constants
@@ -13,7 +13,7 @@ from ode_sgd.teacher_student.kernels.sectors import layout
 from ode_sgd.teacher_student.kernels.sectors.blocks import LANES, to_blocks
 
 
-def batch_of(runs: Sequence[Run], lanes: int = LANES) -> Batch:
+def batch_of(runs: Sequence[UnfinishedRun], lanes: int = LANES) -> Batch:
     """The arrays of all runs behind one another; sectors in blocks of LANES as in the runs, or of one."""
     single = lanes != LANES
     return Batch(
@@ -36,7 +36,7 @@ def _by_sector(values: Sequence[Array]) -> Array:
     return np.ascontiguousarray(np.stack(values).swapaxes(-1, -2))
 
 
-def _of_single_sectors(runs: Sequence[Run]) -> Constants:
+def _of_single_sectors(runs: Sequence[UnfinishedRun]) -> Constants:
     systems, upper = [run.system for run in runs], layout.upper(runs[0].system.teacher_units)
     return Constants(
         factors=_by_sector([system.factors for system in systems]),
@@ -48,7 +48,7 @@ def _of_single_sectors(runs: Sequence[Run]) -> Constants:
     )
 
 
-def _of_blocks(runs: Sequence[Run]) -> Constants:
+def _of_blocks(runs: Sequence[UnfinishedRun]) -> Constants:
     factors, variance, t, T, a, noise_variance = zip(*(run.constants for run in runs), strict=True)
     return Constants(
         factors=np.stack(factors),
@@ -60,7 +60,7 @@ def _of_blocks(runs: Sequence[Run]) -> Constants:
     )
 
 
-def take_back(runs: Sequence[Run], batch: Batch) -> None:
+def take_back(runs: Sequence[UnfinishedRun], batch: Batch) -> None:
     """Hand every run what the kernels have made of it in the batch; one that still ran has been interrupted."""
     whole = batch.y.shape[1:] == runs[0].y.shape
     for number, run in enumerate(runs):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.core import check
+from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.compile import news
 from ode_sgd.core.errors import InvalidProblem
@@ -180,12 +180,12 @@ def trajectory_of(
     errors, resolution = errors_of(problem, moments[1][2], solution)
     kept = None
     if solution.sectors is not None:
-        kept = Sectors(*layout.unpack(solution.sectors.transpose(0, 2, 1), K, M), start.t)
+        kept = Sectors(*frozen.sealed(layout.unpack(solution.sectors.transpose(0, 2, 1), K, M)), start.t)
     return Trajectory(
         problem=problem,
         alpha=solution.alpha,
-        generalization_error=errors,
-        moments=moments,
+        generalization_error=frozen.sealed(errors),
+        moments=frozen.sealed(moments),
         sectors=kept,
         final=None
         if solution.state is None

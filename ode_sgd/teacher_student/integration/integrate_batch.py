@@ -13,7 +13,7 @@ from ode_sgd.core.kernels.vector_type import WIDTH
 from ode_sgd.teacher_student.integration import many_side_by_side, rosenbrock
 from ode_sgd.teacher_student.integration.batch import batch_of, take_back
 from ode_sgd.teacher_student.integration.integrate import checked_tolerance, request_of, trajectory_of
-from ode_sgd.teacher_student.integration.rosenbrock import Run
+from ode_sgd.teacher_student.integration.rosenbrock import UnfinishedRun
 from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system, shape_of
 from ode_sgd.teacher_student.integration.solution import Request
 from ode_sgd.teacher_student.kernels.integration import step_control
@@ -172,7 +172,7 @@ def _on_threads(
             raise
 
 
-def _advance(runs: Sequence[Run], side_by_side: bool, stop: threading.Event) -> None:
+def _advance(runs: Sequence[UnfinishedRun], side_by_side: bool, stop: threading.Event) -> None:
     """Advance all runs to their ends, or until students specialise, in overlaps."""
     for alike in _by_form(runs):
         if side_by_side:
@@ -181,15 +181,15 @@ def _advance(runs: Sequence[Run], side_by_side: bool, stop: threading.Event) -> 
             _advance_alike(alike, stop)
 
 
-def _by_form(runs: Sequence[Run]) -> Iterable[list[Run]]:
+def _by_form(runs: Sequence[UnfinishedRun]) -> Iterable[list[UnfinishedRun]]:
     """Runs that the same kernels advance: a run's numbers must not depend on which others are there."""
-    groups: dict[Any, list[Run]] = {}
+    groups: dict[Any, list[UnfinishedRun]] = {}
     for run in runs:
         groups.setdefault(run.form, []).append(run)
     return groups.values()
 
 
-def _specialise(runs: Sequence[Run], stop: threading.Event) -> None:
+def _specialise(runs: Sequence[UnfinishedRun], stop: threading.Event) -> None:
     """Advance runs that got so far to their ends, in differences where that is possible."""
     for run in runs:
         run.specialise()
@@ -202,7 +202,7 @@ def _specialise(runs: Sequence[Run], stop: threading.Event) -> None:
                 run.interrupted = True
 
 
-def _advance_alike(runs: Sequence[Run], stop: threading.Event) -> None:
+def _advance_alike(runs: Sequence[UnfinishedRun], stop: threading.Event) -> None:
     """Advance runs of the same form to their ends, or until `stop` is set."""
     lead, batch = runs[0], batch_of(runs)
     space = rosenbrock.work_space(lead.system)  # not a run's own: all write into it

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numba
 
 from ode_sgd.teacher_student.integration.batch import batch_of, take_back
-from ode_sgd.teacher_student.integration.rosenbrock import Run
+from ode_sgd.teacher_student.integration.rosenbrock import UnfinishedRun
 from ode_sgd.teacher_student.kernels.integration.many_side_by_side import advance_side_by_side, lane_space
 from ode_sgd.teacher_student.kernels.sectors.generated_block import FIELDS_UP_TO
 from ode_sgd.teacher_student.model.problem import Problem
@@ -25,7 +25,7 @@ def suits(problem: Problem, keep_sectors: bool) -> bool:
     )
 
 
-def advance(runs: Sequence[Run], attempts: int, stop: threading.Event) -> None:
+def advance(runs: Sequence[UnfinishedRun], attempts: int, stop: threading.Event) -> None:
     """Advance all runs, of one shape, to their ends or until `stop` is set, `attempts` steps a call."""
     lead, batch = runs[0], batch_of(runs, lanes=1)
     (K, M), L = lead.system.units, lead.system.sectors

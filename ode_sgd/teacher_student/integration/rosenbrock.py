@@ -96,7 +96,7 @@ def first_step(system: SectorSystem, C: Array, rtol: float) -> float:
 
 
 @dataclass(kw_only=True)
-class Run:
+class UnfinishedRun:
     """One integration under way."""
 
     system: SectorSystem
@@ -171,7 +171,7 @@ class Run:
             self.space[0].z[:, self.y.shape[1] :] = of_t
 
 
-def begin(system: SectorSystem, state: Array, request: Request) -> Run:
+def begin(system: SectorSystem, state: Array, request: Request) -> UnfinishedRun:
     """An integration of the state (p, L) at its start."""
     alpha, weights = request.alpha, request.weights
     y = blocks.to_blocks(state)
@@ -184,7 +184,7 @@ def begin(system: SectorSystem, state: Array, request: Request) -> Run:
     # (measured, L = 1e4 and 1e6): differences that small have lost rtol.
     floor = min(1e-2, 3e-16 * system.stiffness / request.rtol) if near_teacher.possible(system) else 0.0
     limit = divergence_limit(system, C)
-    return Run(
+    return UnfinishedRun(
         system=system,
         request=request,
         start=state,
@@ -216,7 +216,7 @@ def solve(system: SectorSystem, state: Array, request: Request, progress: Callab
     return finish(run)
 
 
-def finish(run: Run) -> Solution:
+def finish(run: UnfinishedRun) -> Solution:
     """What an ended integration hands back."""
     weights, frozen = run.request.weights, run.system.frozen
     reached = int(run.control.counts[step_control.NEXT])
@@ -249,7 +249,7 @@ def finish(run: Run) -> Solution:
     return solution
 
 
-def _ending(run: Run, at: float, state: Array) -> tuple[str, str]:
+def _ending(run: UnfinishedRun, at: float, state: Array) -> tuple[str, str]:
     """Status and message; `at` is the time reached, `state` (p, L) that of then."""
     code = run.code
     if run.interrupted:
@@ -269,7 +269,7 @@ def _ending(run: Run, at: float, state: Array) -> tuple[str, str]:
     return "complete", ""
 
 
-def _possible(run: Run, state: Array) -> bool:
+def _possible(run: UnfinishedRun, state: Array) -> bool:
     """Whether the fields' covariance C of a state in overlaps is positive semidefinite, up to the tolerance."""
     C = run.system.covariance(state)
     if not np.isfinite(C).all():

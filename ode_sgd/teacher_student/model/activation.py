@@ -219,7 +219,10 @@ class Activation:
 
     @property
     def accuracy(self) -> float:
-        """Relative error of its averages; 0 where it is that of rounding."""
+        """Relative error of its averages; 0 where it is that of rounding.
+
+        The `resolution` of a run says what it leaves of eps_g; an `rtol` below it bounds the error of the steps alone.
+        """
         return float(self._states("ACCURACY") or 0.0)
 
 

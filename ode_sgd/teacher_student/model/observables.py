@@ -1,7 +1,7 @@
 """The overlaps of a run as observables: the one place where "Q_1" and "sector_q" are spelled."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 import numpy as np
@@ -89,6 +89,15 @@ def moments_of(arrays: Mapping[str, Array]) -> Moments:
     found = (match for match in map(_MOMENT_NAME.fullmatch, arrays) if match)
     orders = sorted(int(match[2]) for match in found if match[1] == LETTERS[0])
     return {order: _parts(arrays, moment_names(order)) for order in orders}
+
+
+def moments_in(observables: Mapping[str, Observable], orders: Iterable[int]) -> Moments:
+    """The moments of these orders among the observables of a run."""
+    found: Moments = {}
+    for order in sorted(orders):
+        first, second, third = moment_names(order)
+        found[order] = observables[first].values, observables[second].values, observables[third].values
+    return found
 
 
 def sectors_of(arrays: Mapping[str, Array]) -> Parts | None:

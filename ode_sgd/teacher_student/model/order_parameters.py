@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.core import check
+from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidStart
 from ode_sgd.core.spectrum import Spectrum
@@ -50,7 +50,7 @@ class OrderParameters:
     r: Array
     t: Array
 
-    __setstate__ = check.restore_frozen
+    __setstate__ = frozen.restore_frozen
 
     @check.underflow_is_zero
     def __post_init__(self) -> None:

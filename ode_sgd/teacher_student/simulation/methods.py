@@ -16,6 +16,7 @@ from ode_sgd.teacher_student.simulation.chain import LANES, ReducedNetworks, too
 from ode_sgd.teacher_student.simulation.explicit import CHUNK_WORK, ExplicitNetworks, step_work
 from ode_sgd.teacher_student.simulation.request import Engine, Request, SimulationMethod
 from ode_sgd.teacher_student.simulation.sampled import SampledNetworks
+from ode_sgd.teacher_student.trajectory import SAMPLED
 
 AUTO = "auto"
 MOST = 128  # replicas in a group whose weights are in memory
@@ -104,7 +105,7 @@ class Sampled:
     """Weight vectors in memory, and rows of `inputs` (samples, N) in the eigenbasis."""
 
     inputs: Array
-    name: str = "sampled"
+    name: str = SAMPLED
     stream: int = 4
     widths: tuple[int, ...] = LANES[:1]
 

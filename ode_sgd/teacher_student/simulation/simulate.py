@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.core import allowance, check
+from ode_sgd.core import allowance, check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.compile import news
 from ode_sgd.core.compile.cache_folder import source_digest
@@ -341,12 +341,13 @@ def _collect(request: Request, records: Records, alpha: Array, interrupted: bool
         resolution = RESOLVED * teacher  # whatever is small is free of cancellation
     kept_sectors = None
     if request.keep_sectors:
-        kept_sectors = Sectors(records.sectors_q[kept, :count], records.sectors_r[kept, :count], t[0] if common else t)
+        parts = records.sectors_q[kept, :count], records.sectors_r[kept, :count], t[0] if common else t
+        kept_sectors = Sectors(*frozen.sealed(parts))
     return {
         "problem": problem,
         "alpha": alpha[:count],
-        "generalization_error": errors,
-        "moments": moments,
+        "generalization_error": frozen.sealed(errors),
+        "moments": frozen.sealed(moments),
         "sectors": kept_sectors,
         "final": _final_states(request, records, kept, count),
         "status": status,

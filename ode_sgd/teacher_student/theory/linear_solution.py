@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.core import check
+from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import is_real, scalar, shown
@@ -89,13 +89,10 @@ class LinearSolution:
     generalization_error: Array
     moments: dict[int, tuple[Array, Array, Array]]
 
+    __setstate__ = frozen.restore_frozen
+
     def __post_init__(self) -> None:
-        for values in (
-            self.alpha,
-            self.generalization_error,
-            *(part for parts in self.moments.values() for part in parts),
-        ):
-            values.setflags(write=False)
+        frozen.seal_fields(self)
 
     def moment(self, order: int) -> tuple[Array, Array, Array]:
         """Q (n, K, K), R (n, K, M) and T (M, M) of one order."""

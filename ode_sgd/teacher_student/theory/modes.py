@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.core import check
+from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.teacher_student.model.problem import Problem
@@ -58,9 +58,10 @@ class LinearModes:
     strengths: Array
     _equation: secular.Secular | None
 
+    __setstate__ = frozen.restore_frozen
+
     def __post_init__(self) -> None:
-        for values in (self.eigenvalues, self.weights, self.rates, self.strengths):
-            values.setflags(write=False)
+        frozen.seal_fields(self)
 
     @check.underflow_is_zero
     def vectors(self) -> Array:

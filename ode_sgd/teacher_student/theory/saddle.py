@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ode_sgd.core import check
+from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
@@ -49,6 +49,11 @@ class Saddle:
     R: Array
     T: Array
     residual: float
+
+    __setstate__ = frozen.restore_frozen
+
+    def __post_init__(self) -> None:
+        frozen.seal_fields(self)
 
 
 @check.underflow_is_zero

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ode_sgd.core import frozen
 from ode_sgd.core.arrays import Array
 
 BLOCK = 2**17  # entries of one block of differences: 1 MiB, a processor's nearest caches
@@ -45,6 +46,11 @@ class Secular:
     vector: Array
     origins: Any
     offsets: Array
+
+    __setstate__ = frozen.restore_frozen
+
+    def __post_init__(self) -> None:
+        frozen.seal_fields(self)
 
     @property
     def eigenvalues(self) -> Array:
