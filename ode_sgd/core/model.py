@@ -94,6 +94,9 @@ class Model:
         Names of arrays of a run, for messages.
     columns : mapping
         Name -> description of the numbers that `measures` finds.
+    source_digest : str
+        SHA-256 of the file that the class was read from, where it was given by file; otherwise empty. It is set when
+        the file is run, and is part of the identity of sweeps and of their runs.
 
     Examples
     --------
@@ -121,6 +124,7 @@ class Model:
     file_keys: Collection[str] = ()
     arrays: Sequence[str] = ()
     columns: ClassVar[Mapping[str, str]] = {"final_error": "error of the theory at the last time reached"}
+    source_digest: str = ""
 
     # What is computed.
 

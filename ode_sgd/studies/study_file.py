@@ -34,12 +34,15 @@ class Study:
         What was made of its tables; each is an attribute too, None where the study does not have it.
     location : str
         The model as a study file in any folder would name it; empty for the usual one.
+    model_digest : str
+        SHA-256 of the model's file, where it is given by one.
     """
 
     source: str
     model: Model
     tables: Tables
     location: str = ""
+    model_digest: str = ""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -103,7 +106,8 @@ def parse_study(
     tables = validation.tables()
     if validation.faults:
         raise StudyError(source, validation.faults)
-    return Study(source=source, model=model, tables=tables, location=data.get(MODEL, ""))
+    location, digest = data.get(MODEL, ""), model.source_digest
+    return Study(source=source, model=model, tables=tables, location=location, model_digest=digest)
 
 
 def default_name(path: Path) -> str:

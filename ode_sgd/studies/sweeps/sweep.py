@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ class Sweep:
         That the study names.
     tables : dict
         Of the study, without [sweep] and [collect].
+    model_digest : str
+        SHA-256 of the model's file, where the study names one; of a sweep's folder: when the sweep was begun.
     choice : Choice
         The table [collect].
     source : str
@@ -127,6 +130,7 @@ class Sweep:
     def _make(self, tables: Values, source: str, faults: list[str]) -> None:
         tables, before = with_location(tables, Path(source).parent), len(faults)
         self.model = chosen_model(tables, faults)
+        self.model_digest = self.model.source_digest
         tables = located_values(tables, self.model, Path(source).parent, faults)
         if len(faults) > before:  # what can be varied is not known
             raise StudyError(source, faults)
@@ -197,7 +201,7 @@ class Sweep:
         try:
             return self.direct(tables)
         except (OdeSgdError, ValueError, TypeError, KeyError):  # what is wrong is said best where all faults are found
-            return parse_study(tables, f"run {run}", model=self.model)
+            return replace(parse_study(tables, f"run {run}", model=self.model), model_digest=self.model_digest)
 
     def direct(self, tables: dict[str, Values]) -> Study:
         """As `parse_study`, of tables known to hold valid keys only: a sweep makes many thousands."""
@@ -210,7 +214,13 @@ class Sweep:
             elif name not in model.optional:
                 raise KeyError(name)
         config = {name: dict(configs[name]) for name in model.tables if name in configs}
-        return Study(source=self.source, model=model, tables=Tables(parts, config), location=self.tables.get(MODEL, ""))
+        return Study(
+            source=self.source,
+            model=model,
+            tables=Tables(parts, config),
+            location=self.tables.get(MODEL, ""),
+            model_digest=self.model_digest,
+        )
 
     def _made(self, name: str, table: Values, parts: Mapping[str, Any]) -> tuple[Any, Values]:
         """The object of a table, and the table with its defaults.
@@ -236,7 +246,8 @@ class Sweep:
     def canonical(self) -> dict[str, Any]:
         """What the sweep's numbers depend on, with all defaults filled in: equal for equal sweeps."""
         study = self.study(0)
-        first = canonical(dict(study.tables.config)) | ({MODEL: self.model.name} if study.location else {})
+        named = f"{self.model.name}@{self.model_digest}" if self.model_digest else self.model.name
+        first = canonical(dict(study.tables.config)) | ({MODEL: named} if study.location else {})
         axes = [[list(axis.names), canonical(axis.values)] for axis in self.axes]
         return {"schema": SCHEMA, "study": first, "axes": axes}
 
@@ -278,14 +289,18 @@ class Sweep:
         return {**self.tables, SWEEP: axes} | ({COLLECT: chosen} if chosen else {})
 
     @classmethod
-    def of_document(cls, document: Mapping[str, Any], source: str, model: Model | None = None) -> "Sweep":
+    def of_document(
+        cls, document: Mapping[str, Any], source: str, model: Model | None = None, digest: str | None = None
+    ) -> "Sweep":
         """The sweep of a `document`, which was looked at for faults when it was made.
 
-        Without `model` the document's is taken, which may run a file.
+        Without `model` the document's is taken, which may run a file. `digest` is that of the model's file when the
+        sweep was begun; None: as the file is now.
         """
         self = object.__new__(cls)
         faults: list[str] = []
         self.model = model or chosen_model(document, faults)
+        self.model_digest = self.model.source_digest if digest is None else digest
         self._lay_out(located_values(document, self.model, None, faults), source, faults)
         self.choice = self.read_choice(document.get(COLLECT, {}), None, faults)
         if faults:
@@ -320,8 +335,12 @@ def _argument_faults(study: Any, axes: Any, groups: list[Any]) -> list[str]:
 
 
 def run_identity(study: Study, values: Mapping[str, Any]) -> str:
-    """SHA-256 of what a run's numbers depend on: problem, start, solver settings, seeds, and the schema of all that."""
+    """SHA-256 of what a run's numbers depend on: problem, start, solver settings, seeds, the file of a user's model,
+    and the schema of all that.
+    """
     facts = {"schema": SCHEMA} | canonical(dict(study.model.facts(study.tables)))
+    if study.model_digest:
+        facts |= {"model_digest": study.model_digest}
     return _digest(facts | ({REPLICA: values[REPLICA]} if REPLICA in values else {}))
 
 

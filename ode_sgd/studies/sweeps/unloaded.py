@@ -40,6 +40,7 @@ def facts_of(model: Model, location: str, simulates: bool) -> dict[str, Any]:
     keys: list[str] | None = None if model.shape_keys is None else sorted(model.shape_keys)
     known: dict[str, Any] = {
         "name": model.name,
+        "digest": model.source_digest,
         "labels": list(model.labels),
         "shape_keys": keys,
         "keys": list(model.keys()),
@@ -55,6 +56,11 @@ def stored_model(manifest: Mapping[str, Any]) -> Model:
     if location is None or not names_code(location):
         return find_model() if location is None else find_model(location)
     return UnloadedModel(location, {name: table for name, table in document.items() if name != MODEL}, manifest[FACTS])
+
+
+def stored_digest(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of the file of a folder's model when the sweep was begun; empty for models that are not given by file."""
+    return str(manifest.get(FACTS, {}).get("digest", ""))
 
 
 def check_loaded(model: Model) -> None:

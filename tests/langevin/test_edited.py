@@ -1,0 +1,81 @@
+"""A sweep is of the file of its model as it was when the sweep was begun."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import ode_sgd
+from ode_sgd.cli.main import main
+from ode_sgd.core import registry
+from ode_sgd.core.errors import StorageError
+from ode_sgd.storage.stack import read_stack
+from ode_sgd.storage.sweep_folder import SweepFolder
+from ode_sgd.studies.sweeps import dispatch
+
+STUDY = """model = "models/langevin.py:Langevin"
+
+[chain]
+modes = 20
+temperature = 0.1
+
+[times]
+last = 10.0
+
+[sweep]
+chain.stiffness = [0.5, 1.0]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A user's folder: the model below it, and a sweep of it."""
+    (tmp_path / "models").mkdir()
+    shutil.copy(Path(__file__).parent / "langevin.py", tmp_path / "models")
+    (tmp_path / "scan.toml").write_text(STUDY)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def edit(before, after):
+    """Change the model's file, as if by a user between two commands."""
+    path = Path("models/langevin.py")
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, after))
+    registry._from_file.cache_clear()
+    registry._module_of.cache_clear()
+    dispatch._known.cache_clear()
+
+
+@pytest.mark.parametrize("together", ["1", "2"])
+def test_a_sweep_does_not_go_on_with_another_version_of_its_model(folder, capsys, together):
+    command = ["sweep", "run", "scan.toml", "--quiet", "--runs-per-file", together]
+    assert main(command) == main(command) == 0
+    before = ode_sgd.Sweep.read("scan.toml").identity
+    edit("decay + chain", "0.5 * decay + chain")
+    assert ode_sgd.Sweep.read("scan.toml").identity != before
+    capsys.readouterr()
+    assert main(command) == 2
+    told = capsys.readouterr().err
+    assert "holds another sweep (the file of the model has changed since the sweep was begun); give another" in told
+    assert main([*command, "-o", "other.sweep"]) == 0
+    one, other = (load_first(name, together) for name in ("scan.sweep", "other.sweep"))
+    assert one != other
+    assert main(["sweep", "collect", "scan.toml"]) == 0  # what is there is measured by the model as it is now
+    edit("0.5 * decay + chain", "decay + chain")
+    assert main(command) == 0
+
+
+def load_first(name, together):
+    """The identity of the first run of a sweep."""
+    if together == "1":
+        return ode_sgd.load(f"{name}/runs/000/run-00000000.h5").config["sweep"]["identity"]
+    return read_stack(Path(f"{name}/runs/000/batch-00000000.h5"))[0]["identity"].values[0]
+
+
+def test_a_worker_does_not_compute_with_another_version(folder):
+    ode_sgd.run_sweep(ode_sgd.Sweep.read("scan.toml"), "out")
+    edit("decay + chain", "0.5 * decay + chain")
+    with pytest.raises(StorageError, match="out: the file of the model has changed since the sweep was begun"):
+        dispatch._known("out", str(folder / "models/langevin.py:Langevin"))
+    assert len(SweepFolder("out").manifest()["model"]["digest"]) == 64
