@@ -19,8 +19,9 @@ from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import shown
 from ode_sgd.core.model import Model
 
-DEFAULT = "teacher_student"  # the model of a study file that names none
+DEFAULT = "teacher_student"  # the model of study files and files of results that name none
 MODELS = {DEFAULT: "ode_sgd.teacher_student.study_model:TeacherStudent"}
+FORMATS = {DEFAULT: "ode_sgd.teacher_student.file_format:TrajectoryFormat"}  # of those with files of their own kind
 GROUP = "ode_sgd.models"  # entry points of other distributions
 FILE = re.compile(r"(.+\.py)\s*:\s*(\w+)")
 MODULE = re.compile(r"([A-Za-z_][\w.]*)\s*:\s*(\w+)")
@@ -86,7 +87,12 @@ def _registered(name: str) -> Model:
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(known))}"
         raise InvalidProblem(f"model = {shown(name)}: unknown model ({hint}); {FORMS}")
     module, _, of_module = known[name].partition(":")
-    return _from_module(module.strip(), of_module.split("[")[0].strip(), f"the model {name!r}")
+    model = _from_module(module.strip(), of_module.split("[")[0].strip(), f"the model {name!r}")
+    if model.name != name:  # files hold its own name, and would not find it again
+        raise InvalidProblem(
+            f"the model {name!r}: {known[name]} calls itself {model.name!r}; register it under the name that it has"
+        )
+    return model
 
 
 @cache

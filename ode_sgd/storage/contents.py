@@ -10,9 +10,10 @@ import numpy as np
 
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import StorageError
+from ode_sgd.core.registry import DEFAULT
 from ode_sgd.core.run import Observable, Parameters, Run
 from ode_sgd.storage import schema
-from ode_sgd.storage.run_format import STANDARD, RunFormat, Value, format_of, misshapen
+from ode_sgd.storage.run_format import RunFormat, Value, format_of, misshapen
 from ode_sgd.storage.schema import MC, ODE, ROOT
 
 
@@ -26,7 +27,7 @@ class Contents:
     @property
     def format(self) -> RunFormat:
         """How runs of the file's model lie in it."""
-        return format_of(str(self.attributes[ROOT].get(schema.MODEL_ATTRIBUTE, STANDARD)))
+        return format_of(str(self.attributes[ROOT].get(schema.MODEL_ATTRIBUTE, DEFAULT)))
 
     def digest(self) -> str:
         """SHA-256 of everything that a reader uses, 64 hexadecimal digits.
@@ -164,7 +165,7 @@ def decode(contents: Contents) -> tuple[dict[str, Run], dict[str, Any] | None]:
             problem = Parameters(fields[group], str(root["problem_identity"]))
             attributes = _fields(contents.attributes[group]) | {
                 "problem": problem,
-                "model": root.get("model", STANDARD),
+                "model": root.get("model", DEFAULT),
             }
             own = contents.format.ordered(contents.attributes[group], variables)
             runs[group] = contents.format.restore(attributes, contents.variables[ROOT] | own)

@@ -11,6 +11,7 @@ from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import is_real, scalar, shown
+from ode_sgd.core.registry import DEFAULT
 from ode_sgd.core.run import Observable, Run, Wording, component
 from ode_sgd.teacher_student.integration.solution import Solution
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
@@ -20,8 +21,6 @@ from ode_sgd.teacher_student.model import observables as named
 from ode_sgd.teacher_student.model.observables import Final, Moments
 from ode_sgd.teacher_student.model.pairing import field_correlation, followed_teacher
 from ode_sgd.teacher_student.model.problem import Networks, Problem
-
-MODEL = "teacher_student"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +87,7 @@ class Trajectory(Run):
     observables: Mapping[str, Observable] = field(init=False)
     time_name: str = field(init=False, default=named.TIME)
     error_name: str = field(init=False, default=named.ERROR)
-    model: str = field(init=False, default=MODEL)
+    model: str = field(init=False, default=DEFAULT)
 
     wording: ClassVar[Wording] = Wording(
         noun="trajectory",
