@@ -170,6 +170,9 @@ def _request(
         start.check_fits(problem)
     elif not callable(start):
         raise InvalidStart(f"start {no_start(start)}; give OrderParameters or a function seed -> OrderParameters")
+    chosen = chosen_method(problem, sizes, method) if rows is None else Sampled(rows)
+    if refused := chosen.accepts(problem, sizes):
+        raise InvalidProblem(refused)
     return Request(
         problem=problem,
         start=start,
@@ -177,7 +180,7 @@ def _request(
         steps=nearest_steps(alpha, dimension),
         orders=check.orders(moments),
         keep_sectors=check.boolean("sectors", sectors),
-        method=Sampled(rows) if rows is not None else chosen_method(problem, sizes, method),
+        method=chosen,
     )
 
 
