@@ -124,7 +124,7 @@ def add_commands(commands: Any) -> None:
         "--columns", metavar="A,B", help="measure these only, of all columns and the file's own quantities"
     )
     collect.add_argument("-o", "--output", type=Path, metavar="OUT.h5", help="default: collected.h5 in the folder")
-    collect.add_argument("--no-moments", action="store_true", help="keep eps_g and the summary of each run only")
+    collect.add_argument("--no-moments", action="store_true", help="keep the error and the summary of each run only")
 
     plot = add_command(parts, "plot", _plot, "draw a collected sweep", EXAMPLES["plot"])
     plot.add_argument("file", type=Path, metavar="FOLDER|OUT.h5")

@@ -91,6 +91,8 @@ class Trajectory(Run):
 
     wording: ClassVar[Wording] = Wording(
         noun="trajectory",
+        nouns="trajectories",
+        problem="Problem",
         theory="ODE",
         simulation="SGD",
         time_label=r"time  $\alpha$ = steps / $N$  (dimensionless)",
@@ -99,6 +101,8 @@ class Trajectory(Run):
         symbols={named.TIME: r"$\alpha$", named.ERROR: r"$\epsilon_g$", "Q": r"$Q_{ij}$", "R": r"$R_{in}$"},
         state="overlaps",
         start="OrderParameters",
+        calls=("integrate(...)", "simulate(...)"),
+        anew="run the simulation first and pass integrate(..., alpha=sgd.alpha)",
         differ="replicas pair students and teachers in different ways",
         otherwise="paired students and teachers otherwise than",
         briefly="paired them otherwise than",
