@@ -334,7 +334,8 @@ def _one_of(model: Model, name: str) -> Callable[[Any], tuple[str, tuple[float, 
     def measure(measured: Any) -> tuple[str, tuple[float, ...]]:
         try:
             value = measured.shared("measures", model.measures).get(name)
-        except Exception:  # of a user's model, on a run that ended early: others have their numbers
+        except Exception as error:  # of a user's model, on a run that ended early: others have their numbers
+            measured.note(f"measures of the model {model.name} raised {type(error).__name__}: {error}")
             return RAISED, ()
         return (NONE, ()) if value is None or not np.isfinite(value) else (FOUND, (float(value),))
 

@@ -79,3 +79,26 @@ def test_a_worker_does_not_compute_with_another_version(folder):
     with pytest.raises(StorageError, match="out: the file of the model has changed since the sweep was begun"):
         dispatch._known("out", str(folder / "models/langevin.py:Langevin"))
     assert len(SweepFolder("out").manifest()["model"]["digest"]) == 64
+
+
+def test_collect_takes_a_model(folder, capsys):
+    ode_sgd.run_sweep(ode_sgd.Sweep.read("scan.toml"), "out")
+    model = ["--model", "models/langevin.py:Langevin"]
+    assert main(["sweep", "collect", "out"]) == main(["sweep", "collect", "out", "--columns", "half_time"]) == 2
+    assert "or the model: --model MODEL" in capsys.readouterr().err
+    assert main(["sweep", "collect", "out", *model]) == 0
+    assert main(["sweep", "collect", "out", *model, "--columns", "half_time"]) == 0
+    assert main(["sweep", "collect", "out", *model, "--file", "scan.toml"]) == 0
+    assert main(["sweep", "collect", "out", "--model", "teacher_student"]) == 2
+    assert "holds a sweep of the model langevin, not of teacher_student" in capsys.readouterr().err
+
+
+def test_collect_tells_what_measures_raise(folder, capsys):
+    ode_sgd.run_sweep(ode_sgd.Sweep.read("scan.toml"), "out")
+    edit("        below = np", "        raise ValueError(f'no half in {run.alpha.size}')\n        below = np")
+    assert main(["sweep", "collect", "out", "--file", "scan.toml"]) == 0
+    told = "ode-sgd: measures of the model langevin raised ValueError: no half in 41"
+    assert capsys.readouterr().err.splitlines().count(told) == 1
+    found = ode_sgd.collect_sweep("out", model="models/langevin.py:Langevin")
+    assert found.notes == (told.removeprefix("ode-sgd: "),)
+    assert {selection.count for selection in found.selections} == {0}

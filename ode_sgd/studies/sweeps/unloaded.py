@@ -68,6 +68,6 @@ def check_loaded(model: Model) -> None:
     if isinstance(model, UnloadedModel):
         told = (
             f"its model is {model.location}, which is run only if you give the sweep file that names it: `ode-sgd "
-            "sweep collect FOLDER --file SWEEP.toml`, or collect_sweep(folder, model=...)"
+            "sweep collect FOLDER --file SWEEP.toml`; or the model: --model MODEL, collect_sweep(folder, model=...)"
         )
         raise StudyError("the folder", [told])
