@@ -143,6 +143,8 @@ class Model:
         """
         return None
 
+    # How its runs lie in files.
+
     def restore(self, attributes: Mapping[str, Any], variables: Mapping[str, Any]) -> Run:
         """The run that was stored: `attributes` are what `Run` takes besides arrays, `variables` its Observables.
 
