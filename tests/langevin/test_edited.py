@@ -1,5 +1,7 @@
 """A sweep is of the file of its model as it was when the sweep was begun."""
 
+import io
+import json
 import shutil
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from ode_sgd.core import registry
 from ode_sgd.core.errors import StorageError
 from ode_sgd.storage.stack import read_stack
 from ode_sgd.storage.sweep_folder import SweepFolder
+from ode_sgd.studies import warm
+from ode_sgd.studies.execution import run_study
 from ode_sgd.studies.sweeps import dispatch
 
 STUDY = """model = "models/langevin.py:Langevin"
@@ -102,3 +106,38 @@ def test_collect_tells_what_measures_raise(folder, capsys):
     found = ode_sgd.collect_sweep("out", model="models/langevin.py:Langevin")
     assert found.notes == (told.removeprefix("ode-sgd: "),)
     assert {selection.count for selection in found.selections} == {0}
+
+
+def test_results_name_the_model_as_the_study_file_does(folder, monkeypatch):
+    """Not where it lay on the machine that computed them; and they are computed from any folder."""
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    sweep = ode_sgd.Sweep.read("../scan.toml")
+    for together in (1, 2):
+        ode_sgd.run_sweep(sweep, f"out{together}", runs_per_file=together)
+        ode_sgd.collect_sweep(f"out{together}", model=str(folder / "models/langevin.py:Langevin"))
+        assert ode_sgd.Sweep.read("../scan.toml").identity == SweepFolder(f"out{together}").manifest()["identity"]
+    run_study(sweep.study(0), "run.h5", draw=False)
+    assert ode_sgd.load("run.h5").config["model"] == "models/langevin.py:Langevin"
+    assert SweepFolder("out1").manifest()["sweep"]["model"] == "models/langevin.py:Langevin"
+    files = [path for path in Path().rglob("*") if path.is_file()]
+    assert len(files) > 6
+    assert not [path for path in files if str(folder).encode() in path.read_bytes()]
+
+
+def test_helpers_find_the_model_from_another_folder(folder, monkeypatch):
+    sent = []
+
+    class Process:
+        def __init__(self, *arguments, **options):
+            self.stdin = io.StringIO()
+            self.stdin.close = lambda: sent.append(json.loads(self.stdin.getvalue()))
+
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    sweep = ode_sgd.Sweep.read("../scan.toml")
+    helpers = [warm._Helpers(given, 2, 0) for given in (sweep, sweep.study(0))]
+    monkeypatch.setattr(warm.subprocess, "Popen", Process)
+    for each in helpers:
+        each._start(1)
+    assert [order["document"]["model"] for order in sent] == [f"{folder}/elsewhere/../models/langevin.py:Langevin"] * 2

@@ -25,7 +25,7 @@ from ode_sgd.studies.sweeps.partition import Item
 from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.sweeps.task import ATTEMPTS, TaskResult, do_together
 from ode_sgd.studies.sweeps.unloaded import stored_digest
-from ode_sgd.studies.validation import MODEL, carried_for
+from ode_sgd.studies.validation import carried_for
 
 AHEAD = 4  # items a worker that the scheduler knows of: enough to keep it busy, few enough to hold 1e5 runs
 DEATHS = 2  # workers that may die with an item before dask gives it up
@@ -104,7 +104,7 @@ def _fed(
     """Keep workers supplied."""
     done: queue.SimpleQueue[tuple[Any, list[TaskResult] | BaseException]] = queue.SimpleQueue()
     under_way: dict[Any, tuple[tuple[Item, ...], int, float]] = {}
-    location, carried = sweep.tables.get(MODEL, DEFAULT), carried_for(sweep.document(), sweep.model)
+    location, carried = sweep.location or DEFAULT, carried_for(sweep.document(), sweep.model)
     loaded = [carried] if carried else []  # most have nothing
 
     def ended(future: Any) -> None:  # on a thread of dask's

@@ -128,6 +128,7 @@ class Sweep:
         return self
 
     def _make(self, tables: Values, source: str, faults: list[str]) -> None:
+        as_given = tables.get(MODEL)
         tables, before = with_location(tables, Path(source).parent), len(faults)
         self.model = chosen_model(tables, faults)
         self.model_digest = self.model.source_digest
@@ -136,15 +137,18 @@ class Sweep:
             raise StudyError(source, faults)
         if SWEEP not in tables:
             faults.append(f"[sweep] is missing; it names the keys to vary, such as {example(self.model)}")
-        self._lay_out(tables, source, faults)
+        self._lay_out(tables, source, faults, as_given)
         self.choice = self.read_choice(tables.get(COLLECT, {}), Path(source).parent, faults)
         Faults(self, faults).look()
         if faults:
             raise StudyError(source, faults)
 
-    def _lay_out(self, tables: Mapping[str, Any], source: str, faults: list[str]) -> None:
+    def _lay_out(
+        self, tables: Mapping[str, Any], source: str, faults: list[str], model_as_given: str | None = None
+    ) -> None:
         """The study's tables and the axes."""
         self.source = source
+        self._model_as_given = model_as_given or tables.get(MODEL, "")
         self.tables: dict[str, Any] = {name: value for name, value in tables.items() if name not in (SWEEP, COLLECT)}
         self.axes = read_axes(tables[SWEEP], self.model, faults) if SWEEP in tables else ()
         self.shape = tuple(len(axis) for axis in self.axes)
@@ -166,6 +170,11 @@ class Sweep:
     def read_choice(self, table: Any, folder: Path | None, faults: list[str]) -> Choice:
         """A table [collect] for this sweep; `folder` is that of its file, None for no look at the files it names."""
         return read_choice(table, folder, self.model, column_names(self.names).values(), faults)
+
+    @property
+    def location(self) -> str:
+        """The model as a study file in any folder would name it; empty for the usual one."""
+        return str(self.tables.get(MODEL, ""))
 
     @property
     def simulates(self) -> bool:
@@ -201,7 +210,8 @@ class Sweep:
         try:
             return self.direct(tables)
         except (OdeSgdError, ValueError, TypeError, KeyError):  # what is wrong is said best where all faults are found
-            return replace(parse_study(tables, f"run {run}", model=self.model), model_digest=self.model_digest)
+            found = parse_study(tables, f"run {run}", model=self.model)
+            return replace(found, model_as_given=self._model_as_given, model_digest=self.model_digest)
 
     def direct(self, tables: dict[str, Values]) -> Study:
         """As `parse_study`, of tables known to hold valid keys only: a sweep makes many thousands."""
@@ -218,7 +228,8 @@ class Sweep:
             source=self.source,
             model=model,
             tables=Tables(parts, config),
-            location=self.tables.get(MODEL, ""),
+            location=self.location,
+            model_as_given=self._model_as_given,
             model_digest=self.model_digest,
         )
 
@@ -277,7 +288,10 @@ class Sweep:
         return runs
 
     def document(self) -> dict[str, Any]:
-        """Plain values from which `Sweep(document)` makes the same sweep."""
+        """Plain values from which `Sweep(document)` makes the same sweep.
+
+        A path to the model counts from the study file's folder; results do not say where that is.
+        """
         groups = [list(axis.names) for axis in self.axes if len(axis.names) > 1]
         axes: dict[str, Any] = {"zip": groups, "replicas": 1}
         for axis in self.axes:
@@ -286,7 +300,8 @@ class Sweep:
             else:
                 axes |= {name: [entry[n] for entry in axis.values] for n, name in enumerate(axis.names)}
         chosen = self.choice.document
-        return {**self.tables, SWEEP: axes} | ({COLLECT: chosen} if chosen else {})
+        model = {MODEL: self._model_as_given} if self.location else {}
+        return {**self.tables, **model, SWEEP: axes} | ({COLLECT: chosen} if chosen else {})
 
     @classmethod
     def of_document(
