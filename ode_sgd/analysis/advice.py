@@ -42,7 +42,8 @@ def what_would_tell(evidence: Evidence, *, dimension: int, replicas: int, scores
         target, rougher = np.array([LOOSE]), 2.0 * noise[rows] / LOOSE
     else:
         return ""
-    text += f"{_of_error(share[row])} and the standard error {_of_error(noise[row])}"
+    symbol = evidence.wording.error_symbol
+    text += f"{_of_error(share[row], symbol)} and the standard error {_of_error(noise[row], symbol)}"
     wider = max(1.0, float((share[rows] / target).max()))
     more = max(1.0, min(float(rougher.max()), FEASIBLE) ** 2)
     if max(wider, more) > FEASIBLE:
@@ -61,7 +62,8 @@ def _earlier(evidence: Evidence) -> str:
     wrong = ~evidence.tight | (evidence.weight > 0.0) | (evidence.error > LOOSE * evidence.size)
     last = int(np.argmax(wrong)) - 1
     if last < 0:
-        return "no feasible simulation would decide: eps_g is too small a part of its scale at all of these times"
+        symbol = evidence.wording.error_symbol
+        return f"no feasible simulation would decide: {symbol} is too small a part of its scale at all of these times"
     return (
         "no feasible simulation would decide that late: "
         f"compare up to alpha = {evidence.alpha[last]:.4g}, where the comparison is tight"
@@ -72,5 +74,5 @@ def _standard_errors(number: float) -> str:
     return f"over {MOST:.0f} standard errors" if number >= MOST else f"{number:.1f} standard errors"
 
 
-def _of_error(share: float) -> str:
-    return f"over {MANY:.0f} times eps_g" if share > MANY else f"{share:.2g} of eps_g"
+def _of_error(share: float, symbol: str) -> str:
+    return f"over {MANY:.0f} times {symbol}" if share > MANY else f"{share:.2g} of {symbol}"

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import stdtrit  # the quantile of Student's t, without the second that scipy.stats takes to load
 
 from ode_sgd.analysis.advice import what_would_tell
-from ode_sgd.analysis.evidence import MIXED, Evidence, Ratio, weigh
+from ode_sgd.analysis.evidence import MIXED, Evidence, weigh
 from ode_sgd.analysis.extrapolation import Extrapolation, extrapolate
 from ode_sgd.analysis.quantities import (
     AGREE,
@@ -137,7 +137,7 @@ class Agreement:
             f"{self.worst.z:+.2f} ({self.worst.quantity} at alpha = {self.worst.alpha:.4g}; allowed "
             f"{self.worst_allowed:.2f}), {self.replicas} replicas{self._bias()}; largest error ratio "
             f"{self.wording.simulation}/{self.wording.theory} "
-            f"{self._largest()} at alpha = {self.ratio_alpha:.4g}"
+            f"{self.evidence.largest} at alpha = {self.ratio_alpha:.4g}"
         )
         if self.outcome == UNDECIDED:
             text += what_would_tell(
@@ -155,9 +155,6 @@ class Agreement:
         if self.mixed:
             text += f"; {self.wording.remedy}"
         return text if self.extrapolation is None else f"{text}\n{self.extrapolation.verdict}"
-
-    def _largest(self) -> Ratio:
-        return replace(self.evidence.largest, sides=(self.wording.theory, self.wording.simulation))
 
     def _words(self) -> str:
         return WORDS[self.outcome].format(f"{self.wording.theory} and {self.wording.simulation}")
@@ -291,7 +288,7 @@ def _compare(ode: Run, sgd: Run) -> Agreement:
         effective_dimension=effective,
         largest=largest,
         otherwise_paired=paired,
-        evidence=evidence,
+        evidence=replace(evidence, wording=sgd.words()),
         outcome=_outcome(scored, evidence, paired, ode.error_name),
         wording=sgd.words(),
         inputs_fix_dimension=sgd.inputs_fix_dimension,

@@ -22,9 +22,10 @@ class Curve:
     floor: float
     fluctuates: bool
     left: bool  # whether it is known not to end on a plateau
+    symbol: str  # what messages call it
 
     @classmethod
-    def of(cls, alpha: Array, error: Array, *, resolution: float, fluctuates: bool, left: bool) -> "Curve":
+    def of(cls, alpha: Array, error: Array, *, resolution: float, fluctuates: bool, left: bool, symbol: str) -> "Curve":
         """A curve that comes down to its resolution has no floor, and what comes after is left out."""
         usable = error > resolution
         last = error.size if usable.all() else int(np.argmin(usable))
@@ -38,6 +39,7 @@ class Curve:
             floor=floor,
             fluctuates=fluctuates,
             left=left,
+            symbol=symbol,
         )
 
     def height(self, stay: Stay) -> float:

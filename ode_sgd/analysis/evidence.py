@@ -9,6 +9,7 @@ from scipy.special import ndtri, stdtrit
 from ode_sgd.analysis.quantities import FALSE_ALARM, RMS_LIMIT
 from ode_sgd.core import frozen
 from ode_sgd.core.arrays import Array
+from ode_sgd.core.run import Run, Wording
 
 LOOSE = 0.25  # an allowance of more than this fraction of eps_g lets anything pass
 MIXED = 0.05  # share of replicas that end in another pairing, above which their mean mixes two outcomes
@@ -31,7 +32,7 @@ class Ratio:
     error: float
     alpha: float
     bound: str = ""
-    sides: tuple[str, str] = ("ODE", "SGD")
+    sides: tuple[str, str] = (Run.wording.theory, Run.wording.simulation)
 
     def __str__(self) -> str:
         if self.bound:
@@ -64,6 +65,8 @@ class Evidence:
         by, as many times more as `widening` says of so few replicas.
     weight : (n,)
         Share of each time in what says more than chance, excess^2 where excess > 2 and `beyond` finds it; normalised.
+    wording : Wording
+        How the run speaks of itself.
     """
 
     alpha: Array
@@ -77,6 +80,7 @@ class Evidence:
     excess: Array
     hidden: Array
     weight: Array
+    wording: Wording = Run.wording
 
     __setstate__ = frozen.restore_frozen
 
@@ -115,19 +119,23 @@ class Evidence:
         with np.errstate(divide="ignore", invalid="ignore"):
             distance = np.abs(np.log([ratio.value for ratio in ratios]))
         if np.isnan(distance).all():
-            return Ratio(value=np.nan, error=np.nan, alpha=np.nan)
+            return self._ratio(np.nan, np.nan, np.nan)
         return ratios[int(np.nanargmax(distance))]
 
     def ratio_at(self, row: int) -> Ratio:
         """The ratio at one time, or its bound."""
         theory, mean, alpha = float(self.theory[row]), float(self.mean[row]), float(self.alpha[row])
         if theory > self.resolution and mean > self.resolution:
-            return Ratio(value=mean / theory, error=float(self.error[row]) / theory, alpha=alpha)
+            return self._ratio(mean / theory, float(self.error[row]) / theory, alpha)
         if mean > self.resolution:
             value = mean / self.resolution if self.resolution else np.inf
-            return Ratio(value=value, error=np.nan, alpha=alpha, bound=">")
+            return self._ratio(value, np.nan, alpha, ">")
         value = self.resolution / theory if theory > self.resolution else np.nan
-        return Ratio(value=value, error=np.nan, alpha=alpha, bound="<")
+        return self._ratio(value, np.nan, alpha, "<")
+
+    def _ratio(self, value: float, error: float, alpha: float, bound: str = "") -> Ratio:
+        sides = self.wording.theory, self.wording.simulation
+        return Ratio(value=value, error=error, alpha=alpha, bound=bound, sides=sides)
 
     @property
     def noisy(self) -> tuple[int, str]:
@@ -140,7 +148,8 @@ class Evidence:
         if share[-1] > LOOSE:
             return int(rows[-1]), f"at the end, alpha = {self.alpha[rows[-1]]:.4g}"
         row = rows[np.argmax(share)]
-        return int(row), f"chance hides a quarter of eps_g over most of ln(alpha); at alpha = {self.alpha[row]:.4g}"
+        hidden = f"chance hides a quarter of {self.wording.error_symbol} over most of ln(alpha)"
+        return int(row), f"{hidden}; at alpha = {self.alpha[row]:.4g}"
 
     def is_noise(self, error: Array) -> bool:
         """Whether an error exceeds a quarter of eps_g at the last time or over more than half of ln(alpha).

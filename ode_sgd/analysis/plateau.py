@@ -166,7 +166,13 @@ def find_plateaus(trajectory: Run) -> PlateauSearch:
 def _search(trajectory: Run) -> PlateauSearch:
     """By what the curves look like, and by whether there is anything left to leave."""
     alpha, error = trajectory.alpha, trajectory.error
-    make = partial(Curve.of, alpha, resolution=trajectory.resolution, left=trajectory.has_left_plateau())
+    make = partial(
+        Curve.of,
+        alpha,
+        resolution=trajectory.resolution,
+        left=trajectory.has_left_plateau(),
+        symbol=trajectory.words().error_symbol,
+    )
     if trajectory.replicas is None:
         return _search_stays(make(error, fluctuates=trajectory.is_simulation))[0]
     if not trajectory.own_starts:
@@ -182,7 +188,8 @@ def longest(search: PlateauSearch) -> Plateau | None:
 def _search_stays(curve: Curve) -> tuple[PlateauSearch, list[Stay]]:
     """The plateaus of one curve, and the stays behind them. Equation: (10.1)."""
     if curve.alpha.size < FEWEST_TIMES:
-        return PlateauSearch((), "eps_g is above its resolution at fewer than four output times", "unresolved"), []
+        told = f"{curve.symbol} is above its resolution at fewer than four output times"
+        return PlateauSearch((), told, "unresolved"), []
     found = find_stays(curve.alpha, curve.above)
     steady = [stay for stay in found if not curve.restless(stay)]
     stays = distinct([stay for stay in steady if stay.drift <= FLAT])
@@ -255,7 +262,7 @@ def _why_none(curve: Curve, found: list[Stay], steady: list[Stay]) -> tuple[str,
     nearest = min(steady or found, key=lambda stay: stay.drift, default=None)
     if nearest is not None:
         stays = (
-            f"from alpha = {nearest.start:.4g} to {nearest.leave:.4g} eps_g stays within {BAND:.0%} of "
+            f"from alpha = {nearest.start:.4g} to {nearest.leave:.4g} {curve.symbol} stays within {BAND:.0%} of "
             f"{curve.height(nearest):.3g}{counted} and "
         )
         if steady:
@@ -270,7 +277,7 @@ def _why_none(curve: Curve, found: list[Stay], steady: list[Stay]) -> tuple[str,
     since = curve.near_its_end_since(BAND)
     if since < 0.5 * curve.alpha[-1] and not curve.left:
         return (
-            f"eps_g ends within {BAND:.0%} of {np.exp(curve.logarithm[-1]):.3g}, where it is since alpha = "
+            f"{curve.symbol} ends within {BAND:.0%} of {np.exp(curve.logarithm[-1]):.3g}, where it is since alpha = "
             f"{since:.4g}, and rested on no higher level before"
             + ("" if curve.floor else " (it still moves by more than 1 % over the last third of alpha)")
             + f": a plateau not yet left, or {'a floor' if curve.floor else 'no rest yet'}"
@@ -279,7 +286,7 @@ def _why_none(curve: Curve, found: list[Stay], steady: list[Stay]) -> tuple[str,
     return (
         f"no stay within {BAND:.0%} of a height{counted} lasts {PERSISTENCE:g} times as long as the fastest fall by "
         "the same factor after it"
-        + ("; eps_g has not come to rest at its end: a later last alpha may tell" if unsettled else "")
+        + (f"; {curve.symbol} has not come to rest at its end: a later last alpha may tell" if unsettled else "")
     ), "too_short"
 
 

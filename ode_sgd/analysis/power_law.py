@@ -190,7 +190,8 @@ def fit_power_law(
         if not given:
             return None
         raise AnalysisError(
-            f"window = ({low:g}, {high:g}) holds {int(inside.sum())} output times with eps_g above its resolution "
+            f"window = ({low:g}, {high:g}) holds {int(inside.sum())} output times with "
+            f"{trajectory.words().error_symbol} above its resolution "
             f"({trajectory.resolution:.1e}); it needs at least 4: widen it, or give more output times"
         )
     return _fit(trajectory, inside)

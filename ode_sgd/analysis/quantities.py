@@ -36,22 +36,26 @@ def common_times(ode: Run, sgd: Run) -> NDArray[np.int64]:
     check_run("sgd", sgd, ComparisonError)
     words = sgd.words()
     if ode.is_simulation or sgd.replicas is None:
-        raise ComparisonError("give the ODE first and the simulation second: compare(integrate(...), simulate(...))")
+        raise ComparisonError(
+            f"give the {words.theory} first and the simulation second: compare({', '.join(words.calls)})"
+        )
     if ode.problem.identity != sgd.problem.identity:
-        raise ComparisonError("the two trajectories are of different problems; run both with the same Problem")
+        raise ComparisonError(
+            f"the two {words.nouns} are of different problems; run both with the same {words.problem}"
+        )
     if sgd.replicas < 4:
         raise ComparisonError(f"{sgd.replicas} replicas say too little about their spread; simulate at least 4")
     if sgd.alpha.size < 2:
         raise ComparisonError("the simulation holds its start only; give it a later output time")
     if sgd.own_starts:
-        raise ComparisonError(f"every replica has a start of its own; give simulate one common {words.start}")
+        call = words.calls[1].removesuffix("(...)")
+        raise ComparisonError(f"every replica has a start of its own; give {call} one common {words.start}")
     rows = np.minimum(np.searchsorted(ode.alpha, sgd.alpha), ode.alpha.size - 1)
     missing = ode.alpha[rows] != sgd.alpha
     if missing.any():
         raise ComparisonError(
-            f"{int(missing.sum())} of {sgd.alpha.size} times of the simulation are not among the ODE's, the first "
-            f"alpha = {sgd.alpha[np.argmax(missing)]:.10g}; run the simulation first and pass integrate(..., "
-            "alpha=sgd.alpha), or a union that contains them"
+            f"{int(missing.sum())} of {sgd.alpha.size} times of the simulation are not among the {words.theory}'s, "
+            f"the first alpha = {sgd.alpha[np.argmax(missing)]:.10g}; {words.anew}, or a union that contains them"
         )
     if starts_apart(sgd, ode) > SAME_START * max(1.0, largest_start(ode)):
         raise ComparisonError(f"the two do not start from the same {words.state}; pass the same {words.start} to both")

@@ -224,7 +224,7 @@ def _pair(path: Path) -> "tuple[Run, Run]":
     stored = load(path)
     if stored.ode is None or stored.sgd is None:
         raise ComparisonError(
-            f"{path} holds {'no ODE' if stored.ode is None else 'no simulation'}; "
+            f"{path} holds no {_lead(stored).words().theory if stored.ode is None else 'simulation'}; "
             "run a study that has both, with a table [simulation]"
         )
     return stored.ode, stored.sgd

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ode_sgd.studies.sweeps.sweep import Sweep
 
 GOES_ON = "interrupted; the same command goes on"
+OF_FOLDER = 'the folder\'s model, where it names a file: "path/file.py:Class" or "module:Class"'
 NAMED = 10  # failed runs that are written out
 ENDING = ".sweep"
 
@@ -124,7 +125,8 @@ def add_commands(commands: Any) -> None:
         "--columns", metavar="A,B", help="measure these only, of all columns and the file's own quantities"
     )
     collect.add_argument("-o", "--output", type=Path, metavar="OUT.h5", help="default: collected.h5 in the folder")
-    collect.add_argument("--no-moments", action="store_true", help="keep eps_g and the summary of each run only")
+    collect.add_argument("--model", metavar="MODEL", help=OF_FOLDER)
+    collect.add_argument("--no-moments", action="store_true", help="keep the error and the summary of each run only")
 
     plot = add_command(parts, "plot", _plot, "draw a collected sweep", EXAMPLES["plot"])
     plot.add_argument("file", type=Path, metavar="FOLDER|OUT.h5")
@@ -247,6 +249,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _collect(arguments: argparse.Namespace) -> int:
+    from ode_sgd.core.registry import find_model
     from ode_sgd.storage.files import is_same
     from ode_sgd.studies.progress import SweepProgress
     from ode_sgd.studies.sweeps.collect import asked_for, collect_sweep, model_of_file
@@ -255,8 +258,8 @@ def _collect(arguments: argparse.Namespace) -> int:
     file = arguments.file or (arguments.folder if arguments.folder != folder else None)
     if arguments.output is not None and file is not None and is_same(arguments.output, file):
         raise StorageError(f"{arguments.output} is the sweep file; give another name")
-    columns, quantities = asked_for(folder, file, arguments.columns)
-    model = None if file is None else model_of_file(file)
+    model = find_model(arguments.model) if arguments.model is not None else model_of_file(file) if file else None
+    columns, quantities = asked_for(folder, file, arguments.columns, model)
     progress = SweepProgress("collecting")
     try:
         found = collect_sweep(

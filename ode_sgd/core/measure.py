@@ -24,10 +24,15 @@ class Measured:
     theory : Run
     judge : callable
         What the comparison with its simulation comes to.
+    note : callable
+        Takes in words what a user's model raised.
     """
 
-    def __init__(self, theory: Run, judge: Callable[[], Any]) -> None:
+    def __init__(
+        self, theory: Run, judge: Callable[[], Any], note: Callable[[str], object] = lambda text: None
+    ) -> None:
         self.theory = theory
+        self.note = note
         self._judge = judge
         self._shared: dict[str, Any] = {}
 

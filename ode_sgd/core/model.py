@@ -94,6 +94,9 @@ class Model:
         Names of arrays of a run, for messages.
     columns : mapping
         Name -> description of the numbers that `measures` finds.
+    source_digest : str
+        SHA-256 of the file that the class was read from, where it was given by file; otherwise empty. It is set when
+        the file is run, and is part of the identity of sweeps and of their runs.
 
     Examples
     --------
@@ -121,6 +124,7 @@ class Model:
     file_keys: Collection[str] = ()
     arrays: Sequence[str] = ()
     columns: ClassVar[Mapping[str, str]] = {"final_error": "error of the theory at the last time reached"}
+    source_digest: str = ""
 
     # What is computed.
 
@@ -138,6 +142,8 @@ class Model:
         `checkpoint` is a Checkpoint (`read`, `write`) in which the run may leave what it needs to go on, or None.
         """
         return None
+
+    # How its runs lie in files.
 
     def restore(self, attributes: Mapping[str, Any], variables: Mapping[str, Any]) -> Run:
         """The run that was stored: `attributes` are what `Run` takes besides arrays, `variables` its Observables.
@@ -333,7 +339,8 @@ def _one_of(model: Model, name: str) -> Callable[[Any], tuple[str, tuple[float, 
     def measure(measured: Any) -> tuple[str, tuple[float, ...]]:
         try:
             value = measured.shared("measures", model.measures).get(name)
-        except Exception:  # of a user's model, on a run that ended early: others have their numbers
+        except Exception as error:  # of a user's model, on a run that ended early: others have their numbers
+            measured.note(f"measures of the model {model.name} raised {type(error).__name__}: {error}")
             return RAISED, ()
         return (NONE, ()) if value is None or not np.isfinite(value) else (FOUND, (float(value),))
 

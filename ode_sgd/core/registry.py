@@ -4,6 +4,7 @@ A name is one of the package's own or an entry point of the group `ode_sgd.model
 asked for.
 """
 
+import hashlib
 import importlib
 import importlib.util
 import re
@@ -18,8 +19,9 @@ from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import shown
 from ode_sgd.core.model import Model
 
-DEFAULT = "teacher_student"  # the model of a study file that names none
+DEFAULT = "teacher_student"  # the model of study files and files of results that name none
 MODELS = {DEFAULT: "ode_sgd.teacher_student.study_model:TeacherStudent"}
+FORMATS = {DEFAULT: "ode_sgd.teacher_student.file_format:TrajectoryFormat"}  # of those with files of their own kind
 GROUP = "ode_sgd.models"  # entry points of other distributions
 FILE = re.compile(r"(.+\.py)\s*:\s*(\w+)")
 MODULE = re.compile(r"([A-Za-z_][\w.]*)\s*:\s*(\w+)")
@@ -85,7 +87,12 @@ def _registered(name: str) -> Model:
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(known))}"
         raise InvalidProblem(f"model = {shown(name)}: unknown model ({hint}); {FORMS}")
     module, _, of_module = known[name].partition(":")
-    return _from_module(module.strip(), of_module.split("[")[0].strip(), f"the model {name!r}")
+    model = _from_module(module.strip(), of_module.split("[")[0].strip(), f"the model {name!r}")
+    if model.name != name:  # files hold its own name, and would not find it again
+        raise InvalidProblem(
+            f"the model {name!r}: {known[name]} calls itself {model.name!r}; register it under the name that it has"
+        )
+    return model
 
 
 @cache
@@ -102,26 +109,32 @@ def _from_file(path: Path, name: str) -> Model:
     """The model of a class in a file, which is run once in a process."""
     if not path.is_file():
         raise InvalidProblem(f"model: {path} does not exist; paths count from the study file's folder")
-    holder = _module_of(path)
-    return _made(getattr(holder, name, None), name, str(path), vars(holder))
+    holder, digest = _module_of(path)
+    model = _made(getattr(holder, name, None), name, str(path), vars(holder))
+    object.__setattr__(model, "source_digest", digest)
+    return model
 
 
 @cache
-def _module_of(path: Path) -> Any:
-    """What a file of Python gives when it is run; it is among the modules, where dataclasses look up annotations."""
+def _module_of(path: Path) -> tuple[Any, str]:
+    """What a file of Python gives when it is run, and its SHA-256.
+
+    It is among the modules, where dataclasses look up annotations.
+    """
     module = f"ode_sgd_model_{re.sub(r'[^0-9A-Za-z_]', '_', str(path.with_suffix('')))}"
     spec = importlib.util.spec_from_file_location(module, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
     holder = importlib.util.module_from_spec(spec)
     sys.modules[module] = holder
     try:
-        spec.loader.exec_module(holder)
+        source = path.read_bytes()  # once: the digest is that of what is run
+        exec(compile(source, path, "exec", dont_inherit=True), vars(holder))
     except BaseException as error:
         del sys.modules[module]
         if isinstance(error, Exception | SystemExit):
             raise InvalidProblem(f"model: {path} raised {type(error).__name__}: {error}; mend it") from error
         raise
-    return holder
+    return holder, hashlib.sha256(source).hexdigest()
 
 
 def _made(found: Any, name: str, place: str, names: Mapping[str, Any]) -> Model:

@@ -26,6 +26,8 @@ class Wording(NamedTuple):
     """How messages, tables and figures speak of a model's runs; what is empty is called as in files."""
 
     noun: str = "run"
+    nouns: str = "runs"
+    problem: str = "problem"  # what runs must have in common to be compared
     theory: str = "theory"
     simulation: str = "simulation"
     time_label: str = ""  # of an axis
@@ -34,9 +36,12 @@ class Wording(NamedTuple):
     symbols: Mapping[str, str] = {}  # of observables, in figures
     state: str = "state"  # what two runs must have in common at first ...
     start: str = "start"  # ... and what is given for it
+    # How the two are computed, in remedies:
+    calls: tuple[str, str] = ("theory", "simulation")
+    anew: str = "compute the theory at the simulation's times"
     # Of replicas that end in another outcome than theory:
     differ: str = "replicas end in different outcomes"
-    otherwise: str = "ended otherwise than"  # "3 of 8 replicas ended otherwise than the ODE"
+    otherwise: str = "ended otherwise than"  # "3 of 8 replicas ended otherwise than the theory"
     briefly: str = "ended otherwise than"  # the same once it has been said what differs
     remedy: str = "draw a start from which all end alike"
 

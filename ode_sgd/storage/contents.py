@@ -11,9 +11,10 @@ import numpy as np
 from ode_sgd.core import frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import StorageError
+from ode_sgd.core.registry import DEFAULT
 from ode_sgd.core.run import Observable, Parameters, Run
 from ode_sgd.storage import schema
-from ode_sgd.storage.run_format import STANDARD, RunFormat, Value, format_of, misshapen
+from ode_sgd.storage.run_format import RunFormat, Value, format_of, misshapen
 from ode_sgd.storage.schema import MC, ODE, ROOT
 
 
@@ -27,7 +28,7 @@ class Contents:
     @property
     def format(self) -> RunFormat:
         """How runs of the file's model lie in it."""
-        return format_of(str(self.attributes[ROOT].get(schema.MODEL_ATTRIBUTE, STANDARD)))
+        return format_of(str(self.attributes[ROOT].get(schema.MODEL_ATTRIBUTE, DEFAULT)))
 
     def digest(self) -> str:
         """SHA-256 of everything that a reader uses, 64 hexadecimal digits.
@@ -54,23 +55,26 @@ def sort_out(runs: Sequence[Run]) -> dict[str, Run]:
     result: dict[str, Run] = {}
     for run in runs:
         if not isinstance(run, Run):
-            raise StorageError(f"cannot save a {type(run).__name__}; give what integrate or simulate returned")
+            raise StorageError(
+                f"cannot save a {type(run).__name__}; give what theory or simulation of a model returned"
+            )
         group = ODE if run.replicas is None else MC
         if group == ODE and run.is_simulation:
             raise StorageError(
                 "this is a mean or standard error of a simulation; save the simulation itself, and take them after load"
             )
         if group in result:
-            kind = "ODE trajectories" if group == ODE else "simulations"
+            words = run.words()
+            kind = f"{words.theory} {words.nouns}" if group == ODE else "simulations"
             raise StorageError(f"two {kind} given; a file holds at most one: save the other to a file of its own")
         result[group] = run
     if not result:
-        raise StorageError("nothing to save; give an ODE trajectory, a simulation, or both")
+        raise StorageError("nothing to save; give a run of theory, a simulation, or both")
     first, *others = result.values()
     for other in others:
         if other.problem.identity != first.problem.identity:
             raise StorageError(
-                f"the two trajectories belong to different problems ({first.problem.identity[:12]} and "
+                f"the two {first.words().nouns} belong to different problems ({first.problem.identity[:12]} and "
                 f"{other.problem.identity[:12]}); a file holds one problem: save them to two files"
             )
         if other.model != first.model:
@@ -104,7 +108,8 @@ def encode(runs: Mapping[str, Run], config: Mapping[str, Any] | None, provenance
         fault = fault_of(contents, group, run)
         if fault:  # a run put together by hand
             raise StorageError(
-                f"the trajectory for /{group} is of no run: {fault}; save what integrate or simulate returned"
+                f"the {run.words().noun} for /{group} is of no run: {fault}; save what "
+                f"{' or '.join(call.removesuffix('(...)') for call in run.words().calls)} returned"
             )
     root[schema.DIGEST_ATTRIBUTE] = contents.digest()
     root[schema.STATUS_ATTRIBUTE] = root.pop(schema.STATUS_ATTRIBUTE)  # to the end: written last
@@ -165,7 +170,7 @@ def decode(contents: Contents) -> tuple[dict[str, Run], dict[str, Any] | None]:
             problem = Parameters(fields[group], str(root["problem_identity"]))
             attributes = _fields(contents.attributes[group]) | {
                 "problem": problem,
-                "model": root.get("model", STANDARD),
+                "model": root.get("model", DEFAULT),
             }
             own = contents.format.ordered(contents.attributes[group], variables)
             runs[group] = contents.format.restore(attributes, contents.variables[ROOT] | own)

@@ -155,6 +155,8 @@ def load(path: str | os.PathLike[str]) -> StoredRun:
     root = held.attributes[ROOT]
     try:
         trajectories, config = contents.decode(held)
+    except StorageError as error:
+        raise StorageError(f"{source}: {error}") from error
     except (ValueError, TypeError, KeyError) as error:
         raise StorageError(
             f"{source} is intact but holds what this ode_sgd cannot express ({error}); "

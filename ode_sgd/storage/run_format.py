@@ -11,15 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ode_sgd.core.errors import StorageError
-from ode_sgd.core.registry import MODELS, find_model, registered
+from ode_sgd.core.registry import FORMATS, MODELS, find_model, registered
 from ode_sgd.core.run import Identified, Observable, Run, restored
 
 Value = str | int | float
 Entry = tuple[tuple[str, ...], str, str]  # dimensions, a leading `replica` apart, long name and units
 Entries = Callable[[str], Entry | None]
 
-STANDARD = "teacher_student"  # of files that name no model
-FORMATS = {STANDARD: "ode_sgd.teacher_student.file_format:TrajectoryFormat"}
 FINAL = "final_"  # before the names of the last state
 REPLICA = "replica"
 
@@ -119,6 +117,9 @@ class RunFormat:
                 return find_model(name).restore(attributes, variables)
             except NotImplementedError:
                 pass
+            except Exception as error:  # another's code may raise anything
+                told = f"{type(error).__name__}: {error}"
+                raise StorageError(f"the model {name} makes no run of what the file holds ({told})") from error
         return restored(attributes, variables)
 
 

@@ -34,17 +34,26 @@ class Study:
         What was made of its tables; each is an attribute too, None where the study does not have it.
     location : str
         The model as a study file in any folder would name it; empty for the usual one.
+    model_as_given : str
+        The same as its own study file names it, where paths count from that file's folder.
+    model_digest : str
+        SHA-256 of the model's file, where it is given by one.
     """
 
     source: str
     model: Model
     tables: Tables
     location: str = ""
+    model_as_given: str = ""
+    model_digest: str = ""
 
     @property
     def config(self) -> dict[str, Any]:
-        """The tables as plain values, with all defaults filled in, and the model where it is not the usual one."""
-        return ({MODEL: self.location} if self.location else {}) | dict(self.tables.config)
+        """The tables as plain values, with all defaults filled in, and the model where it is not the usual one.
+
+        The model is named as in the study file: results do not say where that lay.
+        """
+        return ({MODEL: self.model_as_given or self.location} if self.location else {}) | dict(self.tables.config)
 
     def __getattr__(self, name: str) -> Any:
         """What was made of a table."""
@@ -93,7 +102,7 @@ def parse_study(
 
     The path to a model's file counts from `folder`, None for the current one; it is not looked at if `model` is given.
     """
-    found = list(faults)
+    found, as_given = list(faults), data.get(MODEL, "")
     before = len(found)
     data = with_location(data, folder)
     model = model or chosen_model(data, found)
@@ -103,7 +112,14 @@ def parse_study(
     tables = validation.tables()
     if validation.faults:
         raise StudyError(source, validation.faults)
-    return Study(source=source, model=model, tables=tables, location=data.get(MODEL, ""))
+    return Study(
+        source=source,
+        model=model,
+        tables=tables,
+        location=data.get(MODEL, ""),
+        model_as_given=as_given,
+        model_digest=model.source_digest,
+    )
 
 
 def default_name(path: Path) -> str:

@@ -29,7 +29,7 @@ from ode_sgd.core.model import Model
 from ode_sgd.core.registry import find_model
 from ode_sgd.studies.study_file import Study, load_tables, parse_study, read_study
 from ode_sgd.studies.sweeps.sweep import Sweep
-from ode_sgd.studies.validation import carried_for
+from ode_sgd.studies.validation import MODEL, carried_for
 
 NAMED = 4  # shapes that are named one by one
 MOST = 8  # processes: there are not that many kernels
@@ -212,6 +212,8 @@ class _Helpers:
         """One that hears neither Ctrl-C nor the hangup of a terminal. What fails there is done here."""
         given = self._given
         document = given.document() if isinstance(given, Sweep) else given.config if given is not None else None
+        if given is not None and document is not None and given.location:  # from wherever a helper looks
+            document = {**document, MODEL: given.location}
         order = {
             "document": document,
             "whole": self._whole,

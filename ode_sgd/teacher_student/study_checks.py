@@ -6,6 +6,7 @@ import numpy as np
 
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.teacher_student.integration.integrate import checked_nodes
+from ode_sgd.teacher_student.integration.methods import require_accepts
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.simulation.methods import chosen_method
 from ode_sgd.teacher_student.study_tables import Integration, RandomStart, Simulation, TypicalStart
@@ -15,6 +16,7 @@ def integration_faults(problem: Problem, integration: Integration) -> list[str]:
     """Where spectrum and integration contradict each other."""
     nodes = None if integration.nodes == "whole" else integration.nodes
     try:
+        require_accepts(integration.method, problem)
         checked_nodes(problem, nodes, integration.sectors, integration.method, integration.rtol)
         for order in integration.moments:
             problem.spectrum.powers(order)

@@ -13,6 +13,7 @@ from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.measure import Measure
 from ode_sgd.core.model import Model, Progress, Tables, Target, Values
+from ode_sgd.core.registry import DEFAULT
 from ode_sgd.core.run import Observable, Run
 from ode_sgd.core.spectrum import Spectrum
 from ode_sgd.storage.checkpoint import Checkpoint
@@ -30,7 +31,7 @@ from ode_sgd.teacher_student.simulation.simulate import check_simulation, simula
 from ode_sgd.teacher_student.study_checks import integration_faults, simulation_faults
 from ode_sgd.teacher_student.study_columns import COLUMNS
 from ode_sgd.teacher_student.study_tables import Integration, RandomStart, Simulation, TypicalStart, parts_of
-from ode_sgd.teacher_student.trajectory import MODEL, Trajectory
+from ode_sgd.teacher_student.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +54,7 @@ SAME_SHAPE = frozenset(
 class TeacherStudent(Model):
     """Online SGD of a two-layer network that learns from another one: its ODE, and the SGD itself."""
 
-    name = MODEL
+    name = DEFAULT
     tables: ClassVar[Mapping[str, Target | Mapping[str, Target]]] = {
         "spectrum": {
             "power_law": Spectrum.power_law,

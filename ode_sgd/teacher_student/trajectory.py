@@ -11,6 +11,7 @@ from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import is_real, scalar, shown
+from ode_sgd.core.registry import DEFAULT
 from ode_sgd.core.run import Observable, Run, Wording, component
 from ode_sgd.teacher_student.integration.solution import Solution
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
@@ -21,7 +22,6 @@ from ode_sgd.teacher_student.model.observables import Final, Moments
 from ode_sgd.teacher_student.model.pairing import field_correlation, followed_teacher
 from ode_sgd.teacher_student.model.problem import Networks, Problem
 
-MODEL = "teacher_student"
 SAMPLED = "sampled"  # the method whose inputs are rows of data
 
 
@@ -96,12 +96,14 @@ class Trajectory(Run):
     observables: Mapping[str, Observable] = field(init=False)
     time_name: str = field(init=False, default=named.TIME)
     error_name: str = field(init=False, default=named.ERROR)
-    model: str = field(init=False, default=MODEL)
+    model: str = field(init=False, default=DEFAULT)
 
     __setstate__ = frozen.restore_frozen
 
     wording: ClassVar[Wording] = Wording(
         noun="trajectory",
+        nouns="trajectories",
+        problem="Problem",
         theory="ODE",
         simulation="SGD",
         time_label=r"time  $\alpha$ = steps / $N$  (dimensionless)",
@@ -110,6 +112,8 @@ class Trajectory(Run):
         symbols={named.TIME: r"$\alpha$", named.ERROR: r"$\epsilon_g$", "Q": r"$Q_{ij}$", "R": r"$R_{in}$"},
         state="overlaps",
         start="OrderParameters",
+        calls=("integrate(...)", "simulate(...)"),
+        anew="run the simulation first and pass integrate(..., alpha=sgd.alpha)",
         differ="replicas pair students and teachers in different ways",
         otherwise="paired students and teachers otherwise than",
         briefly="paired them otherwise than",

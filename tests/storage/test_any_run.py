@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ode_sgd
-from ode_sgd import Observable, Parameters, Run, StorageError
+from ode_sgd import InvalidProblem, Observable, Parameters, Run, StorageError
 from ode_sgd.core import registry
 from ode_sgd.core.model import Model
 from ode_sgd.core.run import restored
@@ -183,6 +183,22 @@ def test_a_registered_model_restores_its_runs(path, monkeypatch):
     found = ode_sgd.load(path)
     assert isinstance(found.ode, OscillatorRun) and isinstance(found.sgd, OscillatorRun)
     assert_same_run(replace(found.sgd), OscillatorRun(**{f.name: getattr(run(3), f.name) for f in fields(Run)}))
+
+
+def test_what_a_registered_model_raises_names_it(path, monkeypatch):
+    ode_sgd.save(path, run())
+    monkeypatch.setitem(registry.MODELS, "oscillator", f"{__name__}:Oscillator")
+    monkeypatch.setattr(Oscillator, "restore", lambda self, attributes, variables: variables["none"])
+    told = "run.h5: the model oscillator makes no run of what the file holds \\(KeyError: 'none'\\)"
+    with pytest.raises(StorageError, match=told):
+        ode_sgd.load(path)
+
+
+def test_a_model_is_registered_under_its_own_name(path, monkeypatch):
+    """A file of another name would be read as a plain run."""
+    monkeypatch.setitem(registry.MODELS, "pendulum", f"{__name__}:Oscillator")
+    with pytest.raises(InvalidProblem, match=r"the model 'pendulum': .*Oscillator calls itself 'oscillator'; register"):
+        ode_sgd.find_model("pendulum")
 
 
 @pytest.mark.parametrize("name", ["{path}:Evil", "evil:Evil", "os:system"])

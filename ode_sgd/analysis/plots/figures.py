@@ -131,7 +131,7 @@ def given(ode: Run | None, sgd: Run | None) -> list[Run]:
     """The runs to draw, theory first."""
     runs = [run for run in (ode, sgd) if run is not None]
     if not runs:
-        raise InvalidProblem("nothing to plot; give an ODE trajectory, a simulation, or both")
+        raise InvalidProblem("nothing to plot; give a run of theory, a simulation, or both")
     for run in runs:
         check_run("a run to plot", run)
     return runs

@@ -47,7 +47,7 @@ class Collected:
     selections : tuple of Selection
         For everything that was measured: which runs have it, and why the others do not.
     notes : tuple of str
-        What functions of the user raised first.
+        What functions of the user, or the measures of a user's model, raised first.
     """
 
     path: Path
@@ -156,7 +156,7 @@ def collect_sweep(
         complete=int((codes == STATUS.index("complete")).sum()),
         present=int((codes < STATUS.index("failed")).sum()),
         selections=tuple(selections),
-        notes=tuple(notes),
+        notes=(*notes, table.raised) if table.raised else tuple(notes),
     )
 
 
@@ -176,10 +176,11 @@ def model_of_file(file: Path) -> Model:
 
 
 def asked_for(
-    folder: Path, file: Path | None, columns: str | None
+    folder: Path, file: Path | None, columns: str | None, model: Model | None = None
 ) -> tuple[list[str] | None, dict[str, str | Function] | None]:
     """Columns and quantities, as `collect_sweep` takes them, of a sweep file and of names with commas between.
 
+    `model` is that of the sweep, where its study named a file or a module; None: the one that the sweep file names.
     The functions that the file names are loaded, which runs the Python files that they are in. Names choose among the
     columns that there are and the quantities of the file, or of the folder if no file is given; those that they leave
     out are not loaded.
@@ -192,7 +193,7 @@ def asked_for(
     if columns is None and file is None:
         return None, None
     faults: list[str] = []
-    sweep = stored_sweep(folder, None if file is None else model_of_file(file))[0]
+    sweep = stored_sweep(folder, model or (None if file is None else model_of_file(file)))[0]
     check_loaded(sweep.model)
     choice = sweep.choice
     if file is not None:

@@ -17,12 +17,15 @@ from typing import Any
 import dask
 from distributed import Client, KilledWorker
 
+from ode_sgd.core.errors import StorageError
 from ode_sgd.core.registry import DEFAULT, find_model
 from ode_sgd.storage.sweep_folder import LOST, RAISED, Failure, SweepFolder
+from ode_sgd.studies.sweeps.manifest import CHANGED
 from ode_sgd.studies.sweeps.partition import Item
 from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.sweeps.task import ATTEMPTS, TaskResult, do_together
-from ode_sgd.studies.validation import MODEL, carried_for
+from ode_sgd.studies.sweeps.unloaded import stored_digest
+from ode_sgd.studies.validation import carried_for
 
 AHEAD = 4  # items a worker that the scheduler knows of: enough to keep it busy, few enough to hold 1e5 runs
 DEATHS = 2  # workers that may die with an item before dask gives it up
@@ -101,7 +104,7 @@ def _fed(
     """Keep workers supplied."""
     done: queue.SimpleQueue[tuple[Any, list[TaskResult] | BaseException]] = queue.SimpleQueue()
     under_way: dict[Any, tuple[tuple[Item, ...], int, float]] = {}
-    location, carried = sweep.tables.get(MODEL, DEFAULT), carried_for(sweep.document(), sweep.model)
+    location, carried = sweep.location or DEFAULT, carried_for(sweep.document(), sweep.model)
     loaded = [carried] if carried else []  # most have nothing
 
     def ended(future: Any) -> None:  # on a thread of dask's
@@ -194,5 +197,8 @@ def _remote(folder: str, location: str, bundle: tuple[Item, ...], carried: Any =
 @functools.lru_cache(maxsize=4)
 def _known(folder: str, location: str) -> tuple[Sweep, SweepFolder]:
     """The sweep of a folder, read once in every process."""
-    place = SweepFolder(folder)
-    return Sweep.of_document(place.manifest()["sweep"], folder, find_model(location)), place
+    place, model = SweepFolder(folder), find_model(location)
+    manifest = place.manifest()
+    if model.source_digest != stored_digest(manifest):  # it was edited while the driver was at work
+        raise StorageError(f"{place.path}: {CHANGED}; begin another sweep in another folder")
+    return Sweep.of_document(manifest["sweep"], folder, model), place

@@ -8,8 +8,10 @@ from ode_sgd.core.model import Model
 from ode_sgd.storage.sweep_folder import MANIFEST, SweepFolder
 from ode_sgd.studies.sweeps.partition import Partition, known_partition
 from ode_sgd.studies.sweeps.sweep import SCHEMA, Sweep
-from ode_sgd.studies.sweeps.unloaded import facts_of, stored_model
+from ode_sgd.studies.sweeps.unloaded import facts_of, stored_digest, stored_model
 from ode_sgd.studies.validation import MODEL
+
+CHANGED = "the file of the model has changed since the sweep was begun"
 
 
 def open_folder(sweep: Sweep, folder: str | Path) -> SweepFolder:
@@ -53,7 +55,8 @@ def stored_sweep(folder: str | Path, model: Model | None = None) -> tuple[Sweep,
     manifest = place.manifest()
     try:
         _check_schema(manifest, place)
-        sweep = Sweep.of_document(manifest["sweep"], str(place.path), _known_model(manifest, model, place))
+        known = _known_model(manifest, model, place)
+        sweep = Sweep.of_document(manifest["sweep"], str(place.path), known, stored_digest(manifest))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StorageError(f"{place.path / MANIFEST} is damaged ({error}); begin the sweep anew") from error
     return sweep, place, known_partition(sweep, place)
@@ -78,6 +81,8 @@ def _difference(manifest: dict[str, Any], sweep: Sweep) -> str:
         stored = stored_model(manifest)
         if stored.name != sweep.model.name:
             return f"its model is {stored.name}, here it is {sweep.model.name}"
+        if stored_digest(manifest) != sweep.model_digest:
+            return CHANGED
         other = Sweep.of_document(manifest["sweep"], "folder", sweep.model)
         own_study, other_study = sweep.canonical["study"], other.canonical["study"]
         if sweep.canonical["axes"] != other.canonical["axes"]:

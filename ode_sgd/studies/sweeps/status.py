@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ode_sgd.core.model import Model
 from ode_sgd.studies.sweeps.agreements import WORDS, stored_agreements
 from ode_sgd.studies.sweeps.manifest import stored_sweep
 
@@ -50,7 +51,7 @@ class SweepStatus:
     seconds_left: float
     last: float | None
     agreements: Mapping[str, int] = field(default_factory=dict)
-    labels: tuple[str, str] = ("ODE", "SGD")
+    labels: tuple[str, str] = Model.labels
 
 
 def sweep_status(folder: str | Path) -> SweepStatus:
@@ -72,7 +73,16 @@ def sweep_status(folder: str | Path) -> SweepStatus:
     """
     sweep, place, partition = stored_sweep(folder)
     if partition is None:
-        return SweepStatus(runs=len(sweep), complete=0, failed=0, files=0, rate=0.0, seconds_left=np.inf, last=None)
+        return SweepStatus(
+            runs=len(sweep),
+            complete=0,
+            failed=0,
+            files=0,
+            rate=0.0,
+            seconds_left=np.inf,
+            last=None,
+            labels=sweep.model.labels,
+        )
     present = place.present()
     there, written, sizes, paths = np.zeros(len(sweep), dtype=bool), [], [], []
     for number in range(len(partition)):

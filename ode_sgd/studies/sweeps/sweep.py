@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ class Sweep:
         That the study names.
     tables : dict
         Of the study, without [sweep] and [collect].
+    model_digest : str
+        SHA-256 of the model's file, where the study names one; of a sweep's folder: when the sweep was begun.
     choice : Choice
         The table [collect].
     source : str
@@ -125,22 +128,27 @@ class Sweep:
         return self
 
     def _make(self, tables: Values, source: str, faults: list[str]) -> None:
+        as_given = tables.get(MODEL)
         tables, before = with_location(tables, Path(source).parent), len(faults)
         self.model = chosen_model(tables, faults)
+        self.model_digest = self.model.source_digest
         tables = located_values(tables, self.model, Path(source).parent, faults)
         if len(faults) > before:  # what can be varied is not known
             raise StudyError(source, faults)
         if SWEEP not in tables:
             faults.append(f"[sweep] is missing; it names the keys to vary, such as {example(self.model)}")
-        self._lay_out(tables, source, faults)
+        self._lay_out(tables, source, faults, as_given)
         self.choice = self.read_choice(tables.get(COLLECT, {}), Path(source).parent, faults)
         Faults(self, faults).look()
         if faults:
             raise StudyError(source, faults)
 
-    def _lay_out(self, tables: Mapping[str, Any], source: str, faults: list[str]) -> None:
+    def _lay_out(
+        self, tables: Mapping[str, Any], source: str, faults: list[str], model_as_given: str | None = None
+    ) -> None:
         """The study's tables and the axes."""
         self.source = source
+        self._model_as_given = model_as_given or tables.get(MODEL, "")
         self.tables: dict[str, Any] = {name: value for name, value in tables.items() if name not in (SWEEP, COLLECT)}
         self.axes = read_axes(tables[SWEEP], self.model, faults) if SWEEP in tables else ()
         self.shape = tuple(len(axis) for axis in self.axes)
@@ -162,6 +170,11 @@ class Sweep:
     def read_choice(self, table: Any, folder: Path | None, faults: list[str]) -> Choice:
         """A table [collect] for this sweep; `folder` is that of its file, None for no look at the files it names."""
         return read_choice(table, folder, self.model, column_names(self.names).values(), faults)
+
+    @property
+    def location(self) -> str:
+        """The model as a study file in any folder would name it; empty for the usual one."""
+        return str(self.tables.get(MODEL, ""))
 
     @property
     def simulates(self) -> bool:
@@ -197,7 +210,8 @@ class Sweep:
         try:
             return self.direct(tables)
         except (OdeSgdError, ValueError, TypeError, KeyError):  # what is wrong is said best where all faults are found
-            return parse_study(tables, f"run {run}", model=self.model)
+            found = parse_study(tables, f"run {run}", model=self.model)
+            return replace(found, model_as_given=self._model_as_given, model_digest=self.model_digest)
 
     def direct(self, tables: dict[str, Values]) -> Study:
         """As `parse_study`, of tables known to hold valid keys only: a sweep makes many thousands."""
@@ -210,7 +224,14 @@ class Sweep:
             elif name not in model.optional:
                 raise KeyError(name)
         config = {name: dict(configs[name]) for name in model.tables if name in configs}
-        return Study(source=self.source, model=model, tables=Tables(parts, config), location=self.tables.get(MODEL, ""))
+        return Study(
+            source=self.source,
+            model=model,
+            tables=Tables(parts, config),
+            location=self.location,
+            model_as_given=self._model_as_given,
+            model_digest=self.model_digest,
+        )
 
     def _made(self, name: str, table: Values, parts: Mapping[str, Any]) -> tuple[Any, Values]:
         """The object of a table, and the table with its defaults.
@@ -236,7 +257,8 @@ class Sweep:
     def canonical(self) -> dict[str, Any]:
         """What the sweep's numbers depend on, with all defaults filled in: equal for equal sweeps."""
         study = self.study(0)
-        first = canonical(dict(study.tables.config)) | ({MODEL: self.model.name} if study.location else {})
+        named = f"{self.model.name}@{self.model_digest}" if self.model_digest else self.model.name
+        first = canonical(dict(study.tables.config)) | ({MODEL: named} if study.location else {})
         axes = [[list(axis.names), canonical(axis.values)] for axis in self.axes]
         return {"schema": SCHEMA, "study": first, "axes": axes}
 
@@ -266,7 +288,10 @@ class Sweep:
         return runs
 
     def document(self) -> dict[str, Any]:
-        """Plain values from which `Sweep(document)` makes the same sweep."""
+        """Plain values from which `Sweep(document)` makes the same sweep.
+
+        A path to the model counts from the study file's folder; results do not say where that is.
+        """
         groups = [list(axis.names) for axis in self.axes if len(axis.names) > 1]
         axes: dict[str, Any] = {"zip": groups, "replicas": 1}
         for axis in self.axes:
@@ -275,17 +300,22 @@ class Sweep:
             else:
                 axes |= {name: [entry[n] for entry in axis.values] for n, name in enumerate(axis.names)}
         chosen = self.choice.document
-        return {**self.tables, SWEEP: axes} | ({COLLECT: chosen} if chosen else {})
+        model = {MODEL: self._model_as_given} if self.location else {}
+        return {**self.tables, **model, SWEEP: axes} | ({COLLECT: chosen} if chosen else {})
 
     @classmethod
-    def of_document(cls, document: Mapping[str, Any], source: str, model: Model | None = None) -> "Sweep":
+    def of_document(
+        cls, document: Mapping[str, Any], source: str, model: Model | None = None, digest: str | None = None
+    ) -> "Sweep":
         """The sweep of a `document`, which was looked at for faults when it was made.
 
-        Without `model` the document's is taken, which may run a file.
+        Without `model` the document's is taken, which may run a file. `digest` is that of the model's file when the
+        sweep was begun; None: as the file is now.
         """
         self = object.__new__(cls)
         faults: list[str] = []
         self.model = model or chosen_model(document, faults)
+        self.model_digest = self.model.source_digest if digest is None else digest
         self._lay_out(located_values(document, self.model, None, faults), source, faults)
         self.choice = self.read_choice(document.get(COLLECT, {}), None, faults)
         if faults:
@@ -320,8 +350,12 @@ def _argument_faults(study: Any, axes: Any, groups: list[Any]) -> list[str]:
 
 
 def run_identity(study: Study, values: Mapping[str, Any]) -> str:
-    """SHA-256 of what a run's numbers depend on: problem, start, solver settings, seeds, and the schema of all that."""
+    """SHA-256 of what a run's numbers depend on: problem, start, solver settings, seeds, the file of a user's model,
+    and the schema of all that.
+    """
     facts = {"schema": SCHEMA} | canonical(dict(study.model.facts(study.tables)))
+    if study.model_digest:
+        facts |= {"model_digest": study.model_digest}
     return _digest(facts | ({REPLICA: values[REPLICA]} if REPLICA in values else {}))
 
 

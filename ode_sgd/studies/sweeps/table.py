@@ -41,10 +41,16 @@ class Table:
     folder : SweepFolder
     partition : Partition
     measures : sequence of Measure
+
+    Attributes
+    ----------
+    raised : str
+        What a user's model raised first when a run was measured; empty if nothing.
     """
 
     def __init__(self, sweep: Sweep, folder: SweepFolder, partition: Partition, measures: Sequence[Measure]) -> None:
         self._sweep, self._folder, self._partition, self._measures = sweep, folder, partition, measures
+        self.raised = ""
         count = len(sweep)
         self.numbers: dict[str, NDArray[Any]] = {
             "status": np.full(count, STATUS.index("missing"), dtype=np.int8),
@@ -131,10 +137,13 @@ class Table:
             self._measure(study, columns, row, run)
         return columns, runs
 
+    def _note(self, text: str) -> None:
+        self.raised = self.raised or text
+
     def _measure(self, study: Study, columns: Mapping[str, Column], row: int, run: int) -> None:
         """Note all measurements of a row."""
         theory = run_of(study, columns, row)
-        measured = Measured(theory, functools.partial(_judgement, study, columns, row, theory))
+        measured = Measured(theory, functools.partial(_judgement, study, columns, row, theory), self._note)
         for measure in self._measures:
             outcome, numbers = measure.measure(measured)
             self.numbers[measure.outcome_column][run] = measure.words.index(outcome)

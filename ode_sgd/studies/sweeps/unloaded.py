@@ -40,6 +40,7 @@ def facts_of(model: Model, location: str, simulates: bool) -> dict[str, Any]:
     keys: list[str] | None = None if model.shape_keys is None else sorted(model.shape_keys)
     known: dict[str, Any] = {
         "name": model.name,
+        "digest": model.source_digest,
         "labels": list(model.labels),
         "shape_keys": keys,
         "keys": list(model.keys()),
@@ -57,11 +58,16 @@ def stored_model(manifest: Mapping[str, Any]) -> Model:
     return UnloadedModel(location, {name: table for name, table in document.items() if name != MODEL}, manifest[FACTS])
 
 
+def stored_digest(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of the file of a folder's model when the sweep was begun; empty for models that are not given by file."""
+    return str(manifest.get(FACTS, {}).get("digest", ""))
+
+
 def check_loaded(model: Model) -> None:
     """StudyError if a model is known by name only."""
     if isinstance(model, UnloadedModel):
         told = (
             f"its model is {model.location}, which is run only if you give the sweep file that names it: `ode-sgd "
-            "sweep collect FOLDER --file SWEEP.toml`, or collect_sweep(folder, model=...)"
+            "sweep collect FOLDER --file SWEEP.toml`; or the model: --model MODEL, collect_sweep(folder, model=...)"
         )
         raise StudyError("the folder", [told])

@@ -10,7 +10,7 @@ from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.compile import news
 from ode_sgd.core.errors import InvalidProblem
-from ode_sgd.teacher_student.integration.methods import method_named
+from ode_sgd.teacher_student.integration.methods import method_named, require_accepts
 from ode_sgd.teacher_student.integration.nodes import default_nodes, distinct, moving_eigenvalues
 from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system, shape_of, writable
 from ode_sgd.teacher_student.integration.solution import Request, Solution, divergence
@@ -101,6 +101,7 @@ def integrate(
     rtol = checked_tolerance(rtol)
     atol = 0.0 if atol is None else check.number("atol", atol, least=0.0)
     solver = method_named(method)
+    require_accepts(method, problem)
     nodes = checked_nodes(problem, nodes, sectors, method, rtol)
     began = time.perf_counter()
     request = request_of(problem, grid, orders, sectors, rtol, atol, nodes)

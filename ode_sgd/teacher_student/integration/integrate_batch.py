@@ -13,6 +13,7 @@ from ode_sgd.core.kernels.vector_type import WIDTH
 from ode_sgd.teacher_student.integration import many_side_by_side, rosenbrock
 from ode_sgd.teacher_student.integration.batch import batch_of, take_back
 from ode_sgd.teacher_student.integration.integrate import checked_tolerance, request_of, trajectory_of
+from ode_sgd.teacher_student.integration.methods import require_accepts
 from ode_sgd.teacher_student.integration.rosenbrock import UnfinishedRun
 from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system, shape_of
 from ode_sgd.teacher_student.integration.solution import Request
@@ -23,6 +24,7 @@ from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.trajectory import Trajectory
 
 GROUP = 128  # problems in one kernel call: enough to hide what Python does between two calls, and idle lanes at its end
+METHOD = "rodas5p"  # that of the kernels here
 ATTEMPTS = 300  # steps tried in one call; it bounds how long Ctrl-C waits
 
 
@@ -82,6 +84,8 @@ def integrate_batch(
     [0.1, 0.2]
     """
     _check_shapes(problems, starts)
+    for problem in problems:
+        require_accepts(METHOD, problem)
     clean, orders = check.times(alpha), check.orders(moments)
     rtol, sectors = checked_tolerance(rtol), check.boolean("sectors", sectors)
     atol = 0.0 if atol is None else check.number("atol", atol, least=0.0)
@@ -121,7 +125,7 @@ def _integrated(
         solutions = [rosenbrock.finish(run) for run in runs]
         seconds = (time.perf_counter() - began - watch.seconds) / len(group), watch.seconds / len(group)
         return [
-            trajectory_of(problem, start, its, solution, "rodas5p", seconds)
+            trajectory_of(problem, start, its, solution, METHOD, seconds)
             for (problem, start), its, solution in zip(group, wanted, solutions, strict=True)
         ]
 

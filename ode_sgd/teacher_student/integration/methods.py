@@ -6,6 +6,7 @@ from typing import Protocol
 
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.teacher_student.integration import nodes as on_nodes
 from ode_sgd.teacher_student.integration import rosenbrock
 from ode_sgd.teacher_student.integration.sector_system import SectorSystem
@@ -79,3 +80,11 @@ METHODS = {method.name: method for method in _ALL}
 def method_named(name: str) -> IntegrationMethod:
     """The method of that name, or an error that lists all."""
     return METHODS[check.choice("method", name, tuple(METHODS))]
+
+
+def require_accepts(name: str, problem: Problem) -> None:
+    """Raise where the method of that name does not take a problem; the error names one that does."""
+    refused = method_named(name).accepts(problem, nodes=False)
+    if refused:
+        others = [other for other, method in METHODS.items() if not method.accepts(problem, nodes=False)]
+        raise InvalidProblem(f"{refused}; {f'method = {others[0]!r} takes it' if others else 'no method takes it'}")

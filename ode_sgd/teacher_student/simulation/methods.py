@@ -154,20 +154,26 @@ def checked_name(name: str) -> str:
     return check.choice("method", name, NAMES)
 
 
-def accepted(method: SimulationMethod, problem: Problem, sizes: Sizes) -> SimulationMethod:
-    """The method, if it takes the problem; else an error that says why not."""
-    if refused := method.accepts(problem, sizes):
-        raise InvalidProblem(refused)
-    return method
-
-
 def chosen_method(problem: Problem, sizes: Sizes, name: str) -> SimulationMethod:
     """The method of that name, for sector dimensions (L,); for "auto" the cheapest. An error where it cannot run."""
     if checked_name(name) != AUTO:
-        return accepted(METHODS[name], problem, sizes)
+        if refused := METHODS[name].accepts(problem, sizes):
+            raise InvalidProblem(_with_another(refused, problem, sizes))
+        return METHODS[name]
     if refused := _refused(problem, sizes):
         raise InvalidProblem(refused)
     units = problem.student_units + problem.teacher_units
     # Nanoseconds a step, roughly as measured: for a lane of the one, for all inputs of the other.
     cheaper = sizes.size * (30 + 5 * units**2) < sizes.sum() * (1.0 + 0.15 * units)
-    return CHAIN if cheaper and not CHAIN.accepts(problem, sizes) else EXPLICIT
+    order = (CHAIN.name, EXPLICIT.name) if cheaper else (EXPLICIT.name, CHAIN.name)
+    refusals = [METHODS[one].accepts(problem, sizes) for one in order]
+    if all(refusals):
+        raise InvalidProblem(_with_another(refusals[0], problem, sizes))
+    return METHODS[order[refusals.index("")]]
+
+
+def _with_another(refused: str, problem: Problem, sizes: Sizes) -> str:
+    """Why a method does not take a problem, and one that does, unless that is said already."""
+    others = [name for name, method in METHODS.items() if not method.accepts(problem, sizes)]
+    known = not others or any(f'method="{name}"' in refused for name in others)
+    return refused if known else f"{refused}; method = {others[0]!r} takes it"

@@ -22,7 +22,6 @@ from ode_sgd.teacher_student.simulation.memory import check_memory
 from ode_sgd.teacher_student.simulation.methods import (
     AUTO,
     Sampled,
-    accepted,
     checked_name,
     chosen_method,
     without_steps,
@@ -177,6 +176,9 @@ def _request(
         start.check_fits(problem)
     elif not callable(start):
         raise InvalidStart(f"start {no_start(start)}; give OrderParameters or a function seed -> OrderParameters")
+    chosen = chosen_method(problem, sizes, method) if rows is None else Sampled(rows)
+    if refused := chosen.accepts(problem, sizes):
+        raise InvalidProblem(refused)
     return Request(
         problem=problem,
         start=start,
@@ -184,7 +186,7 @@ def _request(
         steps=nearest_steps(alpha, dimension),
         orders=check.orders(moments),
         keep_sectors=check.boolean("sectors", sectors),
-        method=accepted(Sampled(rows), problem, sizes) if rows is not None else chosen_method(problem, sizes, method),
+        method=chosen,
     )
 
 
