@@ -4,6 +4,7 @@ The keys of a table are the parameters of a public name, and their ranges are th
 neither lag behind the library nor say something else.
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
@@ -67,9 +68,14 @@ def with_defaults(target: Callable[..., Any], valid: Mapping[str, Any], given: M
     """
     values = dict(valid) | dict(given)
     for option in getattr(target, "LATER", ()):
-        if values.get(option) == inspect.signature(target).parameters[option].default:
-            values.pop(option, None)
+        if option in given and given[option] == _default(target, option):
+            del values[option]
     return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items() if v is not None}
+
+
+@functools.cache
+def _default(target: Callable[..., Any], option: str) -> Any:
+    return inspect.signature(target).parameters[option].default
 
 
 class Table:

@@ -158,6 +158,22 @@ def test_a_folder_is_looked_at_without_its_code(files):
         assert "mine.py" not in done.stderr
 
 
+def test_what_needs_the_file_is_measured_with_it_or_not_at_all(files):
+    """Without it theory's saddle is not known, and no descent to the saddle passes for learning."""
+    twins = STUDY.replace("student_units = 1", "student_units = 2").replace('method = "DOP853"\n', "")
+    twins = twins.replace("alpha = [0.0, 0.5, 1.0]", "alpha = 60.0") + "[sweep]\nstart.seed = [1, 2]\n"
+    (files / "twins.toml").write_text(twins)
+    run_sweep(Sweep.read(files / "twins.toml"), "out")
+    outcomes = {}
+    for name in ("out", str(files / "twins.toml")):
+        done = python(".", "sweep", "collect", "out", *(["--file", name] if name != "out" else []), "-o", "all.h5")
+        assert done.returncode == 0, done.stderr
+        outcomes[name] = done.stdout
+    assert "half_height: 0 of 2 runs; 2 no theory" in outcomes["out"]
+    assert "exponent: 0 of 2 runs; 2 no theory" in outcomes["out"]
+    assert "no theory" not in outcomes[str(files / "twins.toml")]
+
+
 def test_a_folder_has_no_file_run(files):
     """Whatever path somebody has put into what it says of itself."""
     sweep = Sweep.read(files / "sweep.toml")

@@ -30,7 +30,7 @@ from ode_sgd.studies.sweeps.stack import STATUS
 from ode_sgd.studies.sweeps.sweep import Sweep
 from ode_sgd.studies.sweeps.table import Table
 from ode_sgd.studies.sweeps.unloaded import check_loaded
-from ode_sgd.studies.validation import SWEEP, chosen_model, with_location
+from ode_sgd.studies.validation import SWEEP, chosen_model, located_values, with_location
 
 COLLECTED = "collected.h5"
 
@@ -200,6 +200,7 @@ def asked_for(
         tables = load_tables(file)
         if not tables.keys() & {SWEEP, COLLECT}:
             faults.append("is no sweep file: it has neither a table [sweep] nor [collect]")
+        located_values(tables, sweep.model, file.parent, faults)  # loads the files of the user's that it names
         choice = sweep.read_choice(tables.get(COLLECT, {}), file.parent, faults)
         if faults:
             raise StudyError(str(file), faults)

@@ -12,6 +12,7 @@ from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import AnalysisError, InvalidProblem
 from ode_sgd.teacher_student.findings.specialisation import specialisation
+from ode_sgd.teacher_student.model.activation import ActivationNotLoaded
 from ode_sgd.teacher_student.theory.plain_sgd import NotPlainSGD
 from ode_sgd.teacher_student.theory.saddle import saddle_of_run
 from ode_sgd.teacher_student.trajectory import Trajectory
@@ -136,7 +137,7 @@ def search_half_height(trajectory: Trajectory) -> HalfHeightSearch:
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     try:
         branch, height = saddle_of_run(trajectory)
-    except NotPlainSGD as error:
+    except (NotPlainSGD, ActivationNotLoaded) as error:
         return HalfHeightSearch(None, error.reason, NO_THEORY)
     except InvalidProblem as error:
         return HalfHeightSearch(None, str(error), "no_saddle")

@@ -17,6 +17,21 @@ MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 OWN = "; an activation of your own is given by its file, such as 'mine.py'"
 
 
+class ActivationNotLoaded(InvalidProblem):
+    """A user's own activation whose functions this process does not have: a file of results runs no code."""
+
+    def __init__(self, text: str, remedy: str) -> None:
+        super().__init__(text, remedy)
+
+    @property
+    def reason(self) -> str:
+        """Why, without what to do about it."""
+        return f"activation = {self.args[0]!r} is a user's own, whose file this process has not loaded"
+
+    def __str__(self) -> str:
+        return f"{self.reason}; stored runs do not load it, so load it first: {self.args[1]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Activation:
     """An activation g, of this package or of a user's own file. Equal ones have the same name and content.
@@ -160,10 +175,7 @@ class Activation:
         if found is None:
             others = activation_file.other_digests(self.name, self.digest)
             edited = f"; the {self.name}.py that was loaded is another ({', '.join(others)})" if others else ""
-            raise InvalidProblem(
-                f"activation = {self.text!r} is a user's own, whose file this process has not loaded; give it "
-                f"first, since no stored run has it run: ode_sgd.Activation.from_file('{self.name}.py'){edited}"
-            )
+            raise ActivationNotLoaded(self.text, f"ode_sgd.Activation.from_file('{self.name}.py'){edited}")
         return found
 
     def check(self) -> None:

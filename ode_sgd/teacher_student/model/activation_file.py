@@ -131,7 +131,9 @@ def _check(module: ModuleType, path: Path) -> None:
     missing = [name for group in whole for name in group if not callable(getattr(module, name, None))]
     if missing:
         told = ", ".join(f"{name}({', '.join(SIGNATURES[name])})" for name in missing)
-        raise _fault(path, f"lacks {told}; help(ode_sgd.teacher_student.kernels.averages) says what each gives")
+        raise _fault(
+            path, f"lacks {told}; `python -m pydoc ode_sgd.teacher_student.kernels.averages` says what each gives"
+        )
     faults = [
         f"{name}{inspect.signature(function)} does not take ({', '.join(parameters)})"
         for name, parameters in SIGNATURES.items()

@@ -169,8 +169,9 @@ def one_step(cases, sizes):
         runs[-1].control.numbers[:] = 0.0, 1.0, 1.0, 0.0, 1e8
         runs[-1].control.counts[:] = 0, 0, 1, 10**6, 1
     batch = batch_of(runs, lanes=1)
-    space = many_side_by_side.lane_space(K, M, L, 2, batch.constants.factors.shape[-1])
-    many_side_by_side.advance_side_by_side(cases[0].system.g, K, M)(batch, space, alpha, 1e-300, 1e-6, 1)
+    rows = len(cases[0].system.factors)
+    advance = many_side_by_side.advance_side_by_side(cases[0].system.g, K, M, rows)
+    advance(batch, many_side_by_side.lane_space(K, M, L, 2, rows), alpha, 1e-300, 1e-6, 1)
     return batch
 
 

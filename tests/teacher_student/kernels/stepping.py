@@ -94,7 +94,7 @@ def take(case, h, count=1, fractions=()):
         np.zeros((alpha.size, 2, len(case.state))),
         np.zeros((alpha.size, *y.shape)),
     )
-    advance = kernels.rosenbrock(Activation(case.activation), case.K, case.system.T.shape[0])
+    advance = kernels.rosenbrock(Activation(case.activation), case.K, case.system.T.shape[0], len(case.system.factors))
     for number in range(count):
         control.numbers[step_control.STEP], control.counts[step_control.FORCED] = (
             h * (1.0 if number < count - 1 else 2.0),
