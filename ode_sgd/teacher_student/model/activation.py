@@ -25,11 +25,12 @@ class ActivationNotLoaded(InvalidProblem):
 
     @property
     def reason(self) -> str:
-        """Why, without what to do about it."""
-        return f"activation = {self.args[0]!r} is a user's own, whose file this process has not loaded"
+        """Why, and what to do about it: a stored run can then be asked again."""
+        told = f"activation = {self.args[0]!r} is a user's own, whose file this process has not loaded"
+        return f"{told}; stored runs do not load it, so load it first: {self.args[1]}"
 
     def __str__(self) -> str:
-        return f"{self.reason}; stored runs do not load it, so load it first: {self.args[1]}"
+        return self.reason
 
 
 @dataclass(frozen=True, slots=True)
