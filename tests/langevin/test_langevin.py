@@ -1,4 +1,4 @@
-"""A model of about 40 lines runs under the command line, is swept, stored, resumed, drawn and fitted.
+"""A model of about 60 lines runs under the command line, is swept, stored, resumed, drawn and fitted.
 
 It lies in a file of its own and touches no file of the package.
 """
