@@ -80,6 +80,15 @@ def integer(name: str, value: Any, least: int, most: int | None = 2**63 - 1) -> 
     return int(value)
 
 
+def whole(name: str, value: Any, least: int, most: int | None = 2**63 - 1) -> int:
+    """As `integer`, and also whole floats, such as 1e8: numbers of this size are written so."""
+    given = scalar(value)
+    if isinstance(given, float | np.floating) and math.isfinite(given) and float(given).is_integer():
+        refuse_masked(name, value)
+        return integer(name, int(given), least, most)
+    return integer(name, value, least, most)
+
+
 def seed(value: Any) -> int:
     """A seed of a simulation or a draw: an integer >= 0, of any size."""
     return integer("seed", value, 0, None)
@@ -131,11 +140,19 @@ def generator(seed: Any) -> np.random.Generator:
 
 
 def number(
-    name: str, value: Any, *, above: float = -math.inf, least: float = -math.inf, below: float = math.inf
+    name: str,
+    value: Any,
+    *,
+    above: float = -math.inf,
+    least: float = -math.inf,
+    below: float = math.inf,
+    allowed: str = "",
 ) -> float:
-    """A finite float with value > above, value >= least and value < below."""
-    allowed = f"a finite number > {above:g}" if above > -math.inf else f"a finite number >= {least:g}"
-    allowed += f" and < {below:g}" if below < math.inf else ""
+    """A finite float with value > above, value >= least and value < below; `allowed` is that in words, if need be."""
+    if not allowed:
+        bounds = ((">", above, -math.inf), (">=", least, -math.inf), ("<", below, math.inf))
+        told = " and ".join(f"{sign} {bound:g}" for sign, bound, none in bounds if bound != none)
+        allowed = f"a finite number {told}".rstrip()
     refuse_masked(name, value)
     value = scalar(value)
     if not is_real(value):
@@ -151,9 +168,11 @@ def number(
 
 def size(name: str, value: Any, *, zero: bool = False, error: type[OdeSgdError] = InvalidProblem) -> float:
     """A number from 1e-50 to 1e50, or, with `zero`, also 0."""
-    result = number(name, value, least=0.0) if zero else number(name, value, above=0.0)
+    allowed = f"{'0, or ' if zero else ''}a number from {SMALLEST:g} to {LARGEST:g}"
+    result = (
+        number(name, value, least=0.0, allowed=allowed) if zero else number(name, value, above=0.0, allowed=allowed)
+    )
     if not (SMALLEST <= result <= LARGEST or (zero and result == 0.0)):
-        allowed = f"{'0, or ' if zero else ''}a number from {SMALLEST:g} to {LARGEST:g}"
         raise error(f"{name} = {result:g} is outside its range; give {allowed}")
     return result
 
@@ -213,4 +232,12 @@ def times(alpha: Any) -> Array:
         raise InvalidProblem(
             f"alpha must increase strictly; alpha[{where + 1}] = {result[where + 1]:g} follows {result[where]:g}"
         )
+    return result
+
+
+def times_in_any_order(alpha: Any) -> Array:
+    """Times >= 0 of a closed form, (n,), in any order."""
+    result = array("alpha", alpha, "(n,)", 1)
+    if (result < 0.0).any():
+        raise InvalidProblem(f"alpha holds {result.min():g}; give times >= 0")
     return result

@@ -39,6 +39,19 @@ class InvalidProblem(OdeSgdError, ValueError):
     """
 
 
+class UnknownKeyword(OdeSgdError, TypeError):
+    """A keyword that a function or class does not have: a TypeError, as Python's own, that names what was meant.
+
+    Examples
+    --------
+    >>> try:
+    ...     ode_sgd.integrate(problem, start, 1.0, replicas=8)
+    ... except ode_sgd.UnknownKeyword as error:
+    ...     print(error)
+    integrate has no keyword 'replicas'; give it to simulate(replicas=...)
+    """
+
+
 class InvalidStart(OdeSgdError, ValueError):
     """Order parameters that no weights can have, or that do not fit the problem.
 
@@ -110,4 +123,14 @@ class StorageError(OdeSgdError, OSError):
     ... except ode_sgd.StorageError as error:
     ...     print(type(error).__name__)
     StorageError
+    """
+
+
+class ExplorerError(OdeSgdError, OSError):
+    """The explorer cannot be served: its port is taken, or what it needs is not installed.
+
+    Examples
+    --------
+    >>> issubclass(ode_sgd.ExplorerError, OSError)
+    True
     """

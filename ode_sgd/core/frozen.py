@@ -57,6 +57,9 @@ def _arrays(content: Any) -> Iterator[NDArray[Any]]:
     """The arrays that something is or holds, in tables and tuples."""
     if isinstance(content, np.ndarray):
         yield content
-    elif isinstance(content, Mapping | tuple):
-        for inner in content.values() if isinstance(content, Mapping) else content:
+    elif isinstance(content, tuple):
+        for inner in content:
+            yield from _arrays(inner)
+    elif isinstance(content, Mapping):
+        for inner in content.values():
             yield from _arrays(inner)

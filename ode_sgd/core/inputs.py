@@ -1,13 +1,12 @@
 """Data as inputs: centred, scaled by one factor, turned into the eigenbasis of its covariance."""
 
-import warnings
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from ode_sgd.core import check, rounding
-from ode_sgd.core.arrays import Array, ArrayLike
+from ode_sgd.core import check, notice, rounding
+from ode_sgd.core.arrays import Array, ArrayLike, Indices
 from ode_sgd.core.errors import InvalidProblem
 
 ORDINARY = 500  # powers of two between which the largest entry is taken as it is: scaling by one is exact
@@ -29,17 +28,47 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decomposition:
+    """Data in the eigenbasis of their covariance, and what turns other rows and weights into it.
+
+    Attributes
+    ----------
+    principal : Principal
+    rows : (samples, N)
+        The data.
+    vectors : (N, N)
+        An eigenvector a column, largest eigenvalue first, in an eigenspace the basis of `_turned`.
+    kept : (N,)
+        Numbers of the columns that vary.
+    mean : (N,)
+        Of these columns.
+    scale : float
+        Of the centred data, whose covariance has the mean eigenvalue 1 once they are divided by it.
+    """
+
+    principal: Principal
+    rows: Array
+    vectors: Array
+    kept: Indices
+    mean: Array
+    scale: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Centred:
     """The columns that vary, centred, with entries up to 1; eps of the numbers that were given, and the norms of what
-    these may have been rounded by, (N,), before they were centred."""
+    these may have been rounded by, (N,), before they were centred; their numbers and means, and the entries' unit."""
 
     data: Array
     precision: float
     rounded: Array
+    kept: Indices
+    mean: Array
+    unit: float
 
 
 def principal_values(X: ArrayLike) -> Principal:
-    """Eigenvalues of the sample covariance; raises as `principal_axes`."""
+    """Eigenvalues of the sample covariance; raises as `decomposed`."""
     centred = _centred(X)
     singular = np.asarray(np.linalg.svd(centred.data, compute_uv=False), np.float64)
     axes, most = None, float(centred.rounded.max())
@@ -49,8 +78,10 @@ def principal_values(X: ArrayLike) -> Principal:
     return _values(singular, axes, centred)
 
 
-def principal_axes(X: ArrayLike) -> tuple[Principal, Array]:
-    """Those eigenvalues, and the rows (samples, N) of the data in their basis, in an eigenspace that of `_turned`.
+def decomposed(X: ArrayLike, name: str = "X") -> Decomposition:
+    """Those eigenvalues, and the rows (samples, N) of the data in their basis, with the basis itself.
+
+    Errors call the data by `name`.
 
     Raises
     ------
@@ -58,28 +89,49 @@ def principal_axes(X: ArrayLike) -> tuple[Principal, Array]:
         Unless X (samples, features) is finite, with at least two rows and a column that varies. Columns that do not
         vary are dropped, with a warning that says which; N counts the others.
     """
-    centred = _centred(X)
+    centred = _centred(X, name)
+    samples, N = centred.data.shape
     left, singular, axes = np.linalg.svd(centred.data, full_matrices=False)
-    principal, rows = _values(singular, axes, centred), np.zeros(centred.data.shape)
+    principal, rows = _values(singular, axes, centred), np.zeros((samples, N))
     ends = np.cumsum(rounding.merged(principal.values, principal.levels).counts)
     cuts = [0, *ends[ends < singular.size].tolist(), singular.size]
     # Scaled before they are turned: whatever the groups, these are the data in an orthonormal basis.
-    rows[:, : singular.size] = _turned(left * np.sqrt(len(rows) * principal.values[: singular.size]), axes, cuts)
-    return principal, rows
+    scores = left * np.sqrt(samples * principal.values[: singular.size])
+    rows[:, : singular.size], spanned = _turned(scores, axes, cuts)
+    vectors = np.zeros((N, N))
+    vectors[:, : singular.size] = spanned
+    if singular.size < N:
+        vectors[:, singular.size :] = _others(spanned)
+    scale = centred.unit * float(np.sqrt(np.mean(centred.data**2)))
+    return Decomposition(
+        principal=principal, rows=rows, vectors=vectors, kept=centred.kept, mean=centred.mean, scale=scale
+    )
 
 
-def _turned(scores: Array, axes: Array, cuts: list[int]) -> Array:
-    """Coordinates (samples, n) along axes (n, N), both turned so that those of each eigenspace are one definite basis.
+def _others(spanned: Array) -> Array:
+    """An orthonormal basis (N, N - n) of what is orthogonal to orthonormal columns (N, n): nearest to fixed ones."""
+    N, n = spanned.shape
+    fixed = np.random.default_rng(1).standard_normal((N, N - n))
+    for _ in range(2):  # once leaves rounding times a condition number
+        fixed -= spanned @ (spanned.T @ fixed)
+        u, _, v = np.linalg.svd(fixed, full_matrices=False)
+        fixed = u @ v
+    return np.asarray(fixed)
+
+
+def _turned(scores: Array, axes: Array, cuts: list[int]) -> tuple[Array, Array]:
+    """Coordinates (samples, n) along axes (n, N), and these as columns (N, n), both turned inside every eigenspace.
 
     Vectors have no sign, and inside an eigenspace no direction, of their own: they would be LAPACK's. This basis is the
     orthonormal one nearest to fixed directions, V O with O the polar factor of V^T Omega.
     """
     fixed = np.random.default_rng(0).standard_normal(axes.shape[::-1])  # Omega, (N, n)
-    result = np.empty_like(scores)
+    result, vectors = np.empty_like(scores), np.empty(axes.shape[::-1])
     for begin, end in pairwise(cuts):
         u, _, v = np.linalg.svd(axes[begin:end] @ fixed[:, begin:end])
         result[:, begin:end] = scores[:, begin:end] @ (u @ v)
-    return result
+        vectors[:, begin:end] = axes[begin:end].T @ (u @ v)
+    return result, vectors
 
 
 def _values(singular: Array, axes: Array | None, centred: _Centred) -> Principal:
@@ -124,25 +176,34 @@ def _known(s: Array, noise: Array | float, centred: _Centred) -> Array:
     return np.asarray(own + given + _decomposed(s, features))
 
 
-def _centred(X: ArrayLike) -> _Centred:
-    data = check.array("X", X, "(samples, features)", 2)
+def _centred(X: ArrayLike, name: str = "X") -> _Centred:
+    data = check.array(name, X, "(samples, features)", 2)
     if data.shape[0] < 2:
-        raise InvalidProblem(f"X has {data.shape[0]} sample; give at least 2")
+        raise InvalidProblem(f"{name} has {data.shape[0]} sample; give at least 2")
     exponent = int(np.frexp(np.abs(data).max())[1])
-    if abs(exponent) > ORDINARY:  # sums and differences of larger numbers overflow, squares of smaller ones vanish
+    exponent = exponent if abs(exponent) > ORDINARY else 0
+    if exponent:  # sums and differences of larger numbers overflow, squares of smaller ones vanish
         data = np.ldexp(data, -exponent)
     # Not the variance: the mean of equal numbers rounds, and leaves a constant column a variance of 1e-33.
     varying = np.ptp(data, axis=0) > 0.0
     if not varying.any():
-        raise InvalidProblem(f"none of the {data.shape[1]} columns of X varies")
+        raise InvalidProblem(f"none of the {data.shape[1]} columns of {name} varies")
     if not varying.all():
         dropped = np.flatnonzero(~varying)
         shown = ", ".join(map(str, dropped[:10])) + (", ..." if dropped.size > 10 else "")
-        warnings.warn(f"dropped {dropped.size} of {varying.size} columns of X without variance: {shown}", stacklevel=5)
+        notice.warn(f"dropped {dropped.size} of {varying.size} columns of {name} without variance: {shown}")
     kept = data[:, varying]
-    centred = kept - kept.mean(axis=0)
+    mean = kept.mean(axis=0)
+    centred = kept - mean
     largest = np.abs(centred).max()
     centred /= largest
     precision = rounding.precision(X)
     rounded = precision * np.linalg.norm(kept / largest, axis=0)
-    return _Centred(data=np.asarray(centred), precision=precision, rounded=np.asarray(rounded))
+    return _Centred(
+        data=np.asarray(centred),
+        precision=precision,
+        rounded=np.asarray(rounded),
+        kept=np.flatnonzero(varying),
+        mean=np.ldexp(mean, exponent),
+        unit=float(np.ldexp(largest, exponent)),
+    )

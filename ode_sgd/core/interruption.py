@@ -20,6 +20,18 @@ def check_interrupted(runs: Sequence[Any]) -> None:
         raise KeyboardInterrupt
 
 
+@contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Context after which signals do what they did before: some libraries set handlers where they are imported."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+
+
 class Interruption:
     """Context in which these signals raise KeyboardInterrupt, and are remembered.
 

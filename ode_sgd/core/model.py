@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ode_sgd.core.arrays import Array
+from ode_sgd.core.control import Annotations, Control
 from ode_sgd.core.measure import FOUND, NONE, RAISED, Measure
+from ode_sgd.core.reference import Reference
 from ode_sgd.core.run import Observable, Parameters, Run, restored
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ Progress = Callable[[float], None]
 Target = Callable[..., Any]
 
 SIMULATION = "simulation"  # the table of what a study may leave out: without it there is theory alone
+
+
+CONTINUES = "continues"  # beside the parts of a study's tables, the run that its theory goes on from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +84,12 @@ class Model:
         value of the table's key `kind`. A parameter named like another table gets what was made of that table.
     optional : collection of str
         Tables that a study may leave out.
+    continues_runs : bool
+        Whether `theory` goes on from a run that is the part "continues" of the tables.
     labels : (str, str)
         What theory and simulation are called in messages, and the second one before names of columns.
+    run_class : type
+        Of its runs: `Run`, or a class below it with a `Wording` of its own, which `restore` makes again.
     time_name, error_name : str
         As its runs have them.
     error_symbol, error_label, time_label : str
@@ -94,6 +103,9 @@ class Model:
         Names of arrays of a run, for messages.
     columns : mapping
         Name -> description of the numbers that `measures` finds.
+    symbols : mapping
+        Name of a column, or of a key ("stiffness", "oscillator.stiffness") -> what stands on the axis of a figure of a
+        sweep, with its unit, such as r"stiffness  $k$  (N/m)". A name without one is written in words, without a unit.
     source_digest : str
         SHA-256 of the file that the class was read from, where it was given by file; otherwise empty. It is set when
         the file is run, and is part of the identity of sweeps and of their runs.
@@ -114,7 +126,9 @@ class Model:
     name: ClassVar[str]
     tables: ClassVar[Mapping[str, Target | Mapping[str, Target]]]
     optional: Collection[str] = (SIMULATION,)
+    continues_runs: ClassVar[bool] = False
     labels: tuple[str, str] = ("theory", "simulation")
+    run_class: type[Run] = Run
     time_name: str = "alpha"
     error_name: str = "error"
     error_symbol: str = "the error"
@@ -124,6 +138,7 @@ class Model:
     file_keys: Collection[str] = ()
     arrays: Sequence[str] = ()
     columns: ClassVar[Mapping[str, str]] = {"final_error": "error of the theory at the last time reached"}
+    symbols: ClassVar[Mapping[str, str]] = {}
     source_digest: str = ""
 
     # What is computed.
@@ -143,6 +158,10 @@ class Model:
         """
         return None
 
+    def watched_simulation(self, tables: Tables, progress: Progress, partial: Callable[[Run], object]) -> Run | None:
+        """As `simulation`, without a checkpoint; `partial` takes what there is of the run, now and then."""
+        return self.simulation(tables, progress, None)
+
     # How its runs lie in files.
 
     def restore(self, attributes: Mapping[str, Any], variables: Mapping[str, Any]) -> Run:
@@ -150,7 +169,7 @@ class Model:
 
         Time and error are among these, under the names that the run gives them.
         """
-        return restored(attributes, variables)
+        return restored(attributes, variables, self.run_class)
 
     def stacked(self, run: Run) -> Mapping[str, Observable]:
         """The observables that a file of many runs holds."""
@@ -190,6 +209,14 @@ class Model:
         """
         return None
 
+    def references(self, run: Run) -> Sequence[Reference]:
+        """The lines of theory beside a curve of the error: heights and exponents; none as it is."""
+        return ()
+
+    def findings(self, run: Run) -> Any:
+        """What `ode-sgd show --json` prints of a run: a mapping or a dataclass; as it is, its `measures`."""
+        return self.measures(run)
+
     def template(self) -> str:
         """The study file that `ode-sgd init` writes; empty: the tables with their defaults."""
         return ""
@@ -210,6 +237,24 @@ class Model:
     def installation(self) -> Mapping[str, Any]:
         """What `ode-sgd info` says of the model: plain values by name."""
         return {}
+
+    # What the explorer shows.
+
+    def controls(self) -> Mapping[str, Control]:
+        """What moves a key, by dotted name, those first that are moved most; the other keys are typed."""
+        return {}
+
+    def annotations(self, run: Run) -> Annotations:
+        """What theory says of the curves of its run; it is asked at every one, and may take some milliseconds."""
+        return Annotations()
+
+    def tables_of(self, problem: Any) -> Mapping[str, Values] | None:
+        """Tables of a study of this problem, which may lack others; None of what is no problem of this model."""
+        return None
+
+    def python_lines(self, tables: Tables) -> str:
+        """A script that computes the runs of a study by public names; empty: by its tables."""
+        return ""
 
     # How a study file is checked.
 

@@ -12,6 +12,7 @@ from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import no_numbers, plain, real, shown
+from ode_sgd.core.keywords import own_keywords
 
 
 class Identified(Protocol):
@@ -68,6 +69,7 @@ class Parameters:
         return given
 
 
+@own_keywords
 @dataclass(frozen=True, slots=True, eq=False)
 class Observable:
     """One quantity of a run.

@@ -17,10 +17,16 @@ from typing import Any
 
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import shown
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.core.model import Model
 
 DEFAULT = "teacher_student"  # the model of study files and files of results that name none
-MODELS = {DEFAULT: "ode_sgd.teacher_student.study_model:TeacherStudent"}
+MODELS = {
+    DEFAULT: "ode_sgd.teacher_student.study_model:TeacherStudent",
+    "feature_learning": "ode_sgd.scaling_laws.study_feature_learning:FeatureLearningStudy",
+    "random_features": "ode_sgd.scaling_laws.study_random_features:RandomFeaturesStudy",
+    "resource_model": "ode_sgd.scaling_laws.study_resource_model:ResourceStudy",
+}
 FORMATS = {DEFAULT: "ode_sgd.teacher_student.file_format:TrajectoryFormat"}  # of those with files of their own kind
 GROUP = "ode_sgd.models"  # entry points of other distributions
 FILE = re.compile(r"(.+\.py)\s*:\s*(\w+)")
@@ -30,6 +36,7 @@ NEEDED = ("name", "tables", "theory")
 FORMS = 'give a name, "path/file.py:Class" or "module:Class"'
 
 
+@own_keywords
 def find_model(given: str = DEFAULT, folder: str | Path | None = None) -> Model:
     """The model of a name, or of a class in a file or a module.
 
@@ -108,7 +115,8 @@ def _from_module(module: str, name: str, told: str) -> Model:
 def _from_file(path: Path, name: str) -> Model:
     """The model of a class in a file, which is run once in a process."""
     if not path.is_file():
-        raise InvalidProblem(f"model: {path} does not exist; paths count from the study file's folder")
+        places = "paths count from a study file's folder, on the command line from the current one"
+        raise InvalidProblem(f"model: {path} does not exist; {places}")
     holder, digest = _module_of(path)
     model = _made(getattr(holder, name, None), name, str(path), vars(holder))
     object.__setattr__(model, "source_digest", digest)
@@ -169,6 +177,8 @@ def _malformed(model: Any) -> str:
         return f"name = {shown(model.name)}; give a text"
     if not (isinstance(model.tables, Mapping) and model.tables):
         return f"tables = {shown(model.tables)}; give a dictionary: name of a table -> callable"
+    if not (isinstance(model.symbols, Mapping) and all(isinstance(text, str) for text in model.symbols.values())):
+        return f"symbols = {shown(model.symbols)}; give a dictionary: name of a column or key -> text"
     for table, target in model.tables.items():
         if not isinstance(table, str) or "." in table or table in TAKEN:
             return f"tables has {shown(table)}; give texts without a point, other than {', '.join(TAKEN)}"

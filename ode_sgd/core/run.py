@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.core import check, frozen
+from ode_sgd.core import check, frozen, notebook
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem, OdeSgdError
+from ode_sgd.core.exact import Exact
 from ode_sgd.core.given import shown
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.core.observable import Identified, Observable, Parameters, numbers
 
 if TYPE_CHECKING:
@@ -22,30 +24,63 @@ if TYPE_CHECKING:
 __all__ = ["Identified", "Observable", "Parameters", "Run", "Wording", "check_run", "component", "restored"]
 
 
+@own_keywords
 class Wording(NamedTuple):
-    """How messages, tables and figures speak of a model's runs; what is empty is called as in files."""
+    """How messages, tables and figures speak of a model's runs: the attribute `wording` of a class below `Run`.
+
+    Attributes
+    ----------
+    noun, nouns : str
+        One run, and several.
+    problem : str
+        What runs must have in common to be compared.
+    theory, simulation : str
+        What the two are called.
+    time_label, error_label : str
+        What stands on axes, with the units. Empty: the names that files have.
+    time_symbol, error_symbol : str
+        Time and error in messages and tables, in a few letters. Empty: the names that files have.
+    symbols : mapping
+        Name of an observable, of time or of the error -> symbol in figures.
+    state, start : str
+        What two runs must have in common at first, and what is given for it.
+    calls : (str, str)
+        How theory and simulation are computed, in remedies.
+    anew : str
+        The remedy where the theory was not computed at the simulation's times.
+    differ, otherwise, briefly, remedy : str
+        Of replicas that end in another outcome than theory, in sentences such as "3 of 8 replicas ended otherwise than
+        the theory": what happens; how these ended; the same once it has been said what differs; what to do.
+
+    Examples
+    --------
+    >>> class Decay(ode_sgd.Run):
+    ...     wording = ode_sgd.Wording(theory="exact", simulation="sampled", time_label="time  $t$  (s)")
+    >>> Decay.wording.simulation, Decay.wording.noun
+    ('sampled', 'run')
+    """
 
     noun: str = "run"
     nouns: str = "runs"
-    problem: str = "problem"  # what runs must have in common to be compared
+    problem: str = "problem"
     theory: str = "theory"
     simulation: str = "simulation"
-    time_label: str = ""  # of an axis
+    time_label: str = ""
     error_label: str = ""
-    error_symbol: str = ""  # in tables, a few letters
-    symbols: Mapping[str, str] = {}  # of observables, in figures
-    state: str = "state"  # what two runs must have in common at first ...
-    start: str = "start"  # ... and what is given for it
-    # How the two are computed, in remedies:
+    time_symbol: str = ""
+    error_symbol: str = ""
+    symbols: Mapping[str, str] = {}
+    state: str = "state"
+    start: str = "start"
     calls: tuple[str, str] = ("theory", "simulation")
     anew: str = "compute the theory at the simulation's times"
-    # Of replicas that end in another outcome than theory:
     differ: str = "replicas end in different outcomes"
-    otherwise: str = "ended otherwise than"  # "3 of 8 replicas ended otherwise than the theory"
-    briefly: str = "ended otherwise than"  # the same once it has been said what differs
+    otherwise: str = "ended otherwise than"
+    briefly: str = "ended otherwise than"
     remedy: str = "draw a start from which all end alike"
 
 
+@own_keywords
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Run:
     """A run of a model: theory without, a simulation with a leading replica axis in its arrays.
@@ -160,6 +195,9 @@ class Run:
             f"{self.time_name} = {self.alpha[-1]:g}, {self.status})"
         )
 
+    def _repr_html_(self) -> str:
+        return notebook.html(self)
+
     @property
     def replicas(self) -> int | None:
         """Number of replicas, None without that axis."""
@@ -254,6 +292,7 @@ class Run:
         words = self.wording
         return words._replace(
             time_label=words.time_label or self.time_name,
+            time_symbol=words.time_symbol or self.time_name,
             error_label=words.error_label or self.error_name,
             error_symbol=words.error_symbol or self.error_name,
         )
@@ -295,10 +334,25 @@ class Run:
         """What the bias of a simulation's mean falls as one over: the directions that its inputs fill."""
         return float(self.dimension or np.inf)
 
+    def relative_bias(self) -> Array | None:
+        """What the bias of a simulation's mean may be at each time, (n,), as a part of each quantity at that time.
+
+        None where it is one over `effective_dimension` of the largest value that a quantity has at any time.
+        """
+        return None
+
+    def exact_at(self, simulation: "Run") -> Exact | None:
+        """What theory says of the mean at the simulation's own N and times, None where only the limit is known."""
+        return None
+
     @property
     def inputs_fix_dimension(self) -> bool:
         """Whether the inputs of a simulation are given data, so that no other N can be had."""
         return False
+
+    def caution(self) -> str:
+        """Why a simulation of this size need not be near its limit, in words; empty where nothing is known of that."""
+        return ""
 
     @property
     def can_have_plateaus(self) -> bool:

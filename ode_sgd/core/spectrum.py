@@ -1,19 +1,21 @@
 """The spectrum of the data covariance: L sectors, each one eigenvalue on its own eigenspace."""
 
-import warnings
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import lcm
 
 import numpy as np
 
-from ode_sgd.core import check, frozen, inputs, rounding
+from ode_sgd.core import check, frozen, inputs, notice, rounding
 from ode_sgd.core.arrays import Array, ArrayLike, Indices
 from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.keywords import own_keywords
 
+WRITTEN = 4  # eigenvalues that are written out; of more their range says more
 LARGEST = 10**15  # dimension; beyond, N_k are no longer exact in 64-bit floats
 
 
+@own_keywords
 @dataclass(frozen=True, slots=True, eq=False)
 class Spectrum:
     """Eigenvalues of the input covariance Sigma and the share of all directions that each of them holds.
@@ -71,6 +73,14 @@ class Spectrum:
         return np.array_equal(self.eigenvalues, other.eigenvalues) and np.array_equal(self.weights, other.weights)
 
     __setstate__ = frozen.restore_frozen
+
+    def __repr__(self) -> str:
+        if self.eigenvalues.size <= WRITTEN:
+            return f"Spectrum(eigenvalues={self.eigenvalues!r}, weights={self.weights!r})"
+        low, high, zeros = self.eigenvalues.min(), self.eigenvalues.max(), int((self.eigenvalues == 0.0).sum())
+        none = f", {zeros} of them 0" if zeros else ""
+        values = f"{self.eigenvalues.size} eigenvalues from {low:.4g} to {high:.4g}{none}"
+        return f"Spectrum({values}, trace {self.moment(1):.4g} per dimension)"
 
     def __hash__(self) -> int:
         return hash((self.eigenvalues.tobytes(), self.weights.tobytes()))
@@ -177,18 +187,16 @@ class Spectrum:
         UserWarning
             For columns that were dropped, and for eigenvalues that were merged or set to 0 by their rounding.
 
+        See Also
+        --------
+        ode_sgd.principal_axes : the same spectrum, with its eigenvectors.
+
         Notes
         -----
         With fewer samples than features the directions that the samples do not span get the eigenvalue 0.
         """
         given = rounding.checked_tolerance(tolerance)
-        data = inputs.principal_values(X)
-        levels = data.levels if given is None else given * data.values[0]
-        merged = rounding.merged(data.values, levels, obeyed=given is not None)
-        if given is None:
-            merged = replace(merged, zeroed=merged.zeroed + data.unresolved)
-        _notify(merged, float(data.levels[0] / data.values[0]) if given is None else given)
-        return cls(merged.eigenvalues, merged.counts / data.values.size)
+        return of_principal(inputs.principal_values(X), given)
 
     @property
     def distinct(self) -> int:
@@ -260,14 +268,12 @@ class Spectrum:
         """
         dimension = check.integer("dimension", dimension, 1, LARGEST)
         exact = self.weights * dimension
-        whole = np.rint(exact).astype(np.int64)
-        # Weights may be given to nine digits, but no input may be won or lost by their rounding.
-        close = np.abs(exact - whole) <= np.minimum(1e-6 * np.maximum(1.0, exact), 0.05)
-        if close.all() and (whole > 0).all() and whole.sum() == dimension:
+        whole = whole_inputs(exact)
+        if whole.all() and whole.sum() == dimension:
             return whole
         raise InvalidProblem(
-            f"dimension N = {dimension} gives sector {int(np.argmin(close & (whole > 0))) + 1} of {self.distinct} "
-            f"{exact[np.argmin(close & (whole > 0))]:g} inputs, not a whole number >= 1; {self._nearest(dimension)}"
+            f"dimension N = {dimension} gives sector {int(np.argmin(whole)) + 1} of {self.distinct} "
+            f"{exact[np.argmin(whole)]:g} inputs, not a whole number >= 1; {self._nearest(dimension)}"
         )
 
     def _nearest(self, dimension: int) -> str:
@@ -280,8 +286,28 @@ class Spectrum:
         return f"the nearest that fits is {max(1, round(dimension / step)) * step}"
 
 
+def of_principal(data: inputs.Principal, given: float | None) -> Spectrum:
+    """The spectrum of decomposed data; `given` is the tolerance that was asked for, if any."""
+    levels = data.levels if given is None else given * data.values[0]
+    merged = rounding.merged(data.values, levels, obeyed=given is not None)
+    if given is None:
+        merged = replace(merged, zeroed=merged.zeroed + data.unresolved)
+    _notify(merged, float(data.levels[0] / data.values[0]) if given is None else given)
+    return Spectrum(merged.eigenvalues, merged.counts / data.values.size)
+
+
 def _notify(merged: rounding.Merged, level: float) -> None:
     """Warn, at the line that asked for a spectrum, of eigenvalues that were changed."""
-    notice = merged.notice(level)
-    if notice:
-        warnings.warn(notice, stacklevel=4)  # the decorator is one of these
+    told = merged.notice(level)
+    if told:
+        notice.warn(told)
+
+
+def whole_inputs(exact: Array) -> Indices:
+    """Numbers of inputs of sectors, (L,), as integers; 0 for those that are not whole numbers >= 1.
+
+    Weights may be given to nine digits, but no input may be won or lost by their rounding.
+    """
+    whole = np.rint(exact).astype(np.int64)
+    close = np.abs(exact - whole) <= np.minimum(1e-6 * np.maximum(1.0, exact), 0.05)
+    return np.where(close & (whole > 0), whole, 0)

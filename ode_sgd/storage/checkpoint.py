@@ -8,12 +8,14 @@ import numpy as np
 
 from ode_sgd.core import check
 from ode_sgd.core.errors import StorageError
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.storage import files, seal
 
 TEXT = "text_"  # prefix of what is no array
 BEGIN = "remove it to begin anew"
 
 
+@own_keywords
 class Checkpoint:
     """A checkpoint file for `simulate`.
 

@@ -128,7 +128,8 @@ def fault_of(contents: Contents, group: str, run: Run) -> str:
 
 
 def _contiguous(entry: Observable) -> Observable:
-    return replace(entry, values=frozen.sealed(np.ascontiguousarray(entry.values, dtype=np.float64)))
+    values = np.asarray(entry.values, dtype=np.float64, order="C")  # np.ascontiguousarray makes (1,) of a single number
+    return replace(entry, values=frozen.sealed(values))
 
 
 def _whole(value: Any) -> int | str:

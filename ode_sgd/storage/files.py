@@ -21,7 +21,7 @@ except ImportError:  # not on this platform: there, temporary files are told by 
 
 Buffer = bytes | memoryview
 HDF5 = (".h5", ".hdf5")  # endings of files of results
-FIGURES = (".png", ".pdf")
+FIGURES = (".png", ".pdf", ".svg", ".pgf")
 TEMPORARY = ".ode_sgd-"  # how the names of temporary files begin
 STALE = 3600.0  # seconds after which one of another machine is of a process that was killed
 FIGURE_STALE = 10.0  # the same of a figure, which is written at once, and not locked
@@ -65,7 +65,9 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 def check_figure(path: Path, sources: Iterable[Path]) -> None:
     """StorageError, before anything is computed, unless a figure can be written that replaces none of its sources."""
     if path.suffix.lower() not in FIGURES:
-        raise StorageError(f"{path}: a figure ends in {' or '.join(FIGURES)}, not in {path.suffix!r}")
+        raise StorageError(
+            f"{path}: a figure ends in {', '.join(FIGURES[:-1])} or {FIGURES[-1]}, not in {path.suffix!r}"
+        )
     check_writable(path)
     if any(is_same(path, source) for source in sources):
         raise StorageError(f"{path} is the file to draw; give the figure another name")

@@ -11,8 +11,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ode_sgd.core import check, frozen
+from ode_sgd.core import check, frozen, notebook
 from ode_sgd.core.errors import StorageError
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.core.run import Observable, Run
 from ode_sgd.storage import contents, files, provenance, schema, seal
 from ode_sgd.storage.contents import Contents
@@ -55,6 +56,14 @@ class StoredRun:
     attributes: dict[str, Value]
     path: Path
 
+    def __repr__(self) -> str:
+        runs = [f"\n  {name} = {run!r}" for name, run in (("ode", self.ode), ("sgd", self.sgd)) if run is not None]
+        told = ", ".join(str(self.attributes[key]) for key in ("status", "created") if key in self.attributes)
+        return f"StoredRun({self.path}: {told}" + "".join(runs) + ")"
+
+    def _repr_html_(self) -> str:
+        return notebook.html(self)
+
     @property
     def problem(self) -> Any:
         """The problem that both runs belong to."""
@@ -64,6 +73,7 @@ class StoredRun:
         return run.problem
 
 
+@own_keywords
 def save(path: str | os.PathLike[str], *trajectories: Run, config: Mapping[str, Any] | None = None) -> Path:
     """Write a run to an HDF5 file, which appears whole or not at all.
 
@@ -111,6 +121,7 @@ def image(*trajectories: Run, config: Mapping[str, Any] | None = None) -> memory
         raise StorageError(f"the run cannot be written as HDF5: {error}; nothing was changed") from error
 
 
+@own_keywords
 def load(path: str | os.PathLike[str]) -> StoredRun:
     """Read a file that `save` wrote.
 
@@ -239,17 +250,15 @@ def _write_variables(group: Any, held: Contents, name: str) -> None:
 
 
 def _write_array(group: Any, name: str, dimensions: tuple[str, ...], values: Any, told: Observable, time: str) -> Any:
-    dataset = group.create_dataset(
-        name,
-        data=values,
-        dtype=values.dtype,
-        chunks=schema.chunks(dimensions, values.shape, time),
-        shuffle=True,
-        compression="gzip",
-        compression_opts=schema.GZIP_LEVEL,
-        fletcher32=True,
-        track_order=True,
-    )
+    packed: dict[str, Any] = {
+        "chunks": schema.chunks(dimensions, values.shape, time),
+        "shuffle": True,
+        "compression": "gzip",
+        "compression_opts": schema.GZIP_LEVEL,
+        "fletcher32": True,
+    }
+    several = packed if values.ndim else {}  # HDF5 has no chunks, and no filters, of a single number
+    dataset = group.create_dataset(name, data=values, dtype=values.dtype, track_order=True, **several)
     write_attributes(dataset, {"long_name": told.long_name, "units": told.units})
     return dataset
 

@@ -30,7 +30,8 @@ TABLE_ATTRIBUTE = "table_sha256"  # in JSON, of every column of one number a run
 FACTS_ATTRIBUTE = "facts_sha256"  # in JSON, of what these mean: `FACTS` of each, and the axes under the name "/"
 FACTS = ("key", "flag_meanings", "ancillary_variables", "runs_with_value")
 COLLECT, RUN = "collect the sweep again", "remove it and run the sweep again"
-ATTRIBUTES = ("long_name", "units", "key", "flag_meanings", "ancillary_variables", "runs_with_value")
+LABEL_ATTRIBUTE = "axis_label"  # of collected columns: what stands on the axes of figures
+ATTRIBUTES = ("long_name", "units", LABEL_ATTRIBUTE, "key", "flag_meanings", "ancillary_variables", "runs_with_value")
 CHUNK_BYTES = 2**19
 SPARE = 1.1  # free space that is asked for, in sizes of the file
 

@@ -211,3 +211,9 @@ def test_a_seed_may_be_larger():
     assert check.seed(2**70 + 1) == 2**70 + 1
     with pytest.raises(ode_sgd.InvalidProblem, match="seed = -1 is too small"):
         check.seed(-1)
+
+
+def test_a_number_without_bounds_is_asked_for_without_any():
+    for bounds, allowed in (({}, "a finite number$"), ({"least": 0.0, "below": 1.0}, "a finite number >= 0 and < 1$")):
+        with pytest.raises(ode_sgd.InvalidProblem, match=allowed):
+            check.number("width", "8.5cm", **bounds)

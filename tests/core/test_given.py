@@ -12,7 +12,8 @@ from ode_sgd import OrderParameters, Problem, Spectrum
 from ode_sgd.core import given
 from ode_sgd.core.rounding import precision
 from ode_sgd.studies.sweeps.run import _shard
-from ode_sgd.teacher_student.study_tables import Integration, RandomStart, Simulation
+from ode_sgd.teacher_student.study_starts import RandomStart
+from ode_sgd.teacher_student.study_tables import Integration, Simulation
 
 pandas = pytest.importorskip("pandas", reason="comes with xarray, an extra")
 xarray = pytest.importorskip("xarray", reason="an extra")

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from ode_sgd.core.interruption import HANGUP, SIGNALS, Interruption
+from ode_sgd.core.interruption import HANGUP, SIGNALS, Interruption, handlers_kept
 
 
 @pytest.fixture(autouse=True)
@@ -119,3 +119,16 @@ def test_one_that_python_goes_on_after_is_not_lost(capsys):
             Finalised()
         with pytest.raises(KeyboardInterrupt):
             outer.check()
+
+
+def test_imports_that_set_handlers_leave_none():
+    def own(*_):
+        raise AssertionError
+
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        with handlers_kept():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.signal(signal.SIGTERM, before)

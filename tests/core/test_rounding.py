@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import ode_sgd
 from ode_sgd import InvalidProblem, Spectrum
-from ode_sgd.core.inputs import principal_axes
+from ode_sgd.core.inputs import decomposed
 
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
 SIZES = [10, 30, 100]
@@ -310,7 +310,8 @@ def test_rows_of_a_dense_spectrum_are_the_data_in_another_basis(kind, features, 
     generator = np.random.default_rng(8)
     U, V = (np.linalg.qr(generator.standard_normal((n, features)))[0] for n in (400, features))
     X = ((U - U.mean(axis=0)) * np.linspace(1.0, last, features) @ V.T).astype(kind)
-    principal, rows = principal_axes(X)
+    found = decomposed(X)
+    principal, rows = found.principal, found.rows
     centred = X.astype(float) - X.astype(float).mean(axis=0)
     centred /= np.sqrt(np.mean(centred**2))
     np.testing.assert_allclose(rows @ rows.T, centred @ centred.T, atol=1e-11)
@@ -321,7 +322,7 @@ def test_rows_of_a_dense_spectrum_are_the_data_in_another_basis(kind, features, 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_rows_of_whitened_data_are_the_data_in_another_basis(kind):
     X = whitened(300, 20, kind).astype(float)
-    rows = principal_axes(whitened(300, 20, kind))[1]
+    rows = decomposed(whitened(300, 20, kind)).rows
     centred = X - X.mean(axis=0)
     centred /= np.sqrt(np.mean(centred**2))
     np.testing.assert_allclose(rows @ rows.T, centred @ centred.T, atol=1e-12 * 20)

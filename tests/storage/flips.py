@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 import ode_sgd
+from ode_sgd.core import replica_threads
 from ode_sgd.storage.stack import read_stack, read_table
 from ode_sgd.storage.sweep_folder import Failure, SweepFolder
 from ode_sgd.studies.sweeps.plot import plot_sweep
-from ode_sgd.teacher_student.simulation import replicas
 from tests.study_text import STUDY, changed
 
 PATIENCE = 60.0  # seconds without an answer
@@ -54,9 +54,9 @@ def write_checkpoint(path):
     def stop(fraction):
         raise KeyboardInterrupt
 
-    replicas.CHECKPOINT_SECONDS, before = 0.0, replicas.CHECKPOINT_SECONDS
+    replica_threads.CHECKPOINT_SECONDS, before = 0.0, replica_threads.CHECKPOINT_SECONDS
     simulated(ode_sgd.Checkpoint(path), stop)
-    replicas.CHECKPOINT_SECONDS = before
+    replica_threads.CHECKPOINT_SECONDS = before
 
 
 def write_run(path):

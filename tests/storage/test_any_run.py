@@ -75,6 +75,16 @@ def test_round_trip(path, changes):
     assert found.attributes["model"] == changes.get("model", "oscillator")
 
 
+def test_a_single_number_is_one(path):
+    """An observable without dimension: no array of one entry, and none of its replicas."""
+    numbers = {"level": Observable(0.25, (), "where it ends", "J"), "mass": Observable(np.ones(4), (), "of each")}
+    given = run(replicas=4, observables=numbers)
+    ode_sgd.save(path, given)
+    found = ode_sgd.load(path).sgd
+    assert found.observables["level"].values.shape == () and found.observables["mass"].has_replicas
+    assert_same_run(found, given)
+
+
 def test_a_problem_of_another_class(path):
     class Problem:
         identity = "mine"

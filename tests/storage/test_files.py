@@ -193,8 +193,8 @@ def test_a_figure_does_not_replace_its_source(tmp_path):
     for name in ("data.png", "link.png"):
         with pytest.raises(StorageError, match="is the file to draw"):
             check_figure(tmp_path / name, [tmp_path / "data.png"])
-    with pytest.raises(StorageError, match=r"ends in .png or .pdf"):
-        check_figure(tmp_path / "data.svg", [])
+    with pytest.raises(StorageError, match=r"ends in .png, .pdf, .svg or .pgf, not in '.txt'"):
+        check_figure(tmp_path / "data.txt", [])
     check_figure(tmp_path / "new.PNG", [tmp_path / "data.png"])
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from . import flips
 
-FLIPS = 60  # in each kind of file
+FLIPS = 30  # in each kind of file
 ROOT = Path(__file__).parents[2]
 
 

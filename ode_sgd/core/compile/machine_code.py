@@ -221,7 +221,8 @@ class Dispatcher(CPUDispatcher):  # type: ignore[misc]
         types = tuple(self.typeof_pyval(arg) for arg in args)
         with _compiling():
             if types not in self._ways_in:  # threads come together; inserted twice, it would be slow for ever
-                if together.several() and types not in self.overloads and not self._cache.kept(types):
+                shared = together.several() and not self.inline and types not in self.overloads
+                if shared and not self._cache.kept(types):
                     handed = [call for arg in args for call in getattr(arg, "callees", ())]
                     # The first process comes to those that it is handed when it calls this one.
                     self._share([*self.calls(types), *(handed if together.helping() else [])])

@@ -21,6 +21,7 @@ from numba.core.typeconv import Conversion
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.np import arrayobj
 
+from ode_sgd.core.alignment import CACHE_LINE
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.compile.kernel import kernel
 
@@ -191,6 +192,25 @@ def _choose(condition: Any, left: Any, right: Any) -> Any:
     return lambda condition, left, right: left if condition else right
 
 
+def _allocated(context: Any, builder: Any, kind: Any, sizes: list[Any]) -> Any:
+    """Memory for an array of that type and shape, which begins with a cache line: Numba's own may begin within one."""
+    itemsize = ir.Constant(sizes[0].type, arrayobj.get_itemsize(context, kind))
+    strides = [itemsize]
+    for size in reversed(sizes):
+        strides.insert(0, builder.mul(strides[0], size))
+    owner = context.nrt.meminfo_alloc_aligned(builder, strides[0], CACHE_LINE)
+    made = arrayobj.make_array(kind)(context, builder)
+    arrayobj.populate_array(
+        made,
+        data=builder.bitcast(context.nrt.meminfo_data(builder, owner), made.data.type),
+        shape=sizes,
+        strides=strides[1:],
+        itemsize=itemsize,
+        meminfo=owner,
+    )
+    return made
+
+
 def _new(cleared: bool) -> Any:
     """np.empty and np.zeros, for elements of the kind that another array holds.
 
@@ -203,7 +223,7 @@ def _new(cleared: bool) -> Any:
         def write(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             given = zip(cgutils.unpack_tuple(builder, args[1]), shape, strict=True)
             sizes = [context.cast(builder, size, kind, types.intp) for size, kind in given]
-            made = arrayobj._empty_nd_impl(context, builder, result, sizes)
+            made = _allocated(context, builder, result, sizes)
             if cleared:
                 count = builder.mul(made.itemsize, made.nitems)
                 cgutils.memset(builder, made.data, count, 0)

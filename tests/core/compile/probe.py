@@ -64,7 +64,17 @@ def steps(activation):
     rng = np.random.default_rng(1)
     update = UpdateRule(learning_rate=0.2, second_order=True).weight_update(9)
     J, B, ends = rng.standard_normal((K, 9)), rng.standard_normal((M, 9)), np.array([3, 6, 9])
-    constants = np.sqrt(np.repeat([2.0, 1.0, 0.5], 3)), WEIGHTS, update, 0.1, 7, np.zeros(9), np.zeros(TILE)
+    constants = (
+        np.sqrt(np.repeat([2.0, 1.0, 0.5], 3)),
+        WEIGHTS,
+        update,
+        0.1,
+        7,
+        np.zeros(9),
+        np.zeros(TILE),
+        np.zeros(0),
+        0,
+    )
     sources = {"pcg64": np.random.default_rng(2), "float64": seed_lanes(np.random.SeedSequence(2), LANES)}
     with np.errstate(over="ignore"):  # plain Python warns where 64-bit integers wrap
         for kind, source in sources.items():

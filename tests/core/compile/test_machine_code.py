@@ -61,9 +61,12 @@ def output(*command, **environment):
 
 
 def test_the_budget_of_compiling(tmp_path):
-    """Measured 58, 0, 8 and 1.3 MB. What goes beyond is a kernel that is copied into its callers, or array sugar."""
+    """Measured 63, 0, 8 and 1.3 MB: kernels of schedules are compiled for problems that have some.
+
+    What goes beyond is a kernel that is copied into its callers, or array sugar.
+    """
     counts = json.loads(output("-c", BUDGET, tmp_path, ODE_SGD_CACHE_DIR=tmp_path))
-    assert 20 < counts["first"][0] <= 60
+    assert 20 < counts["first"][0] <= 65
     assert counts["again"] == [0, 0.0]
     assert 5 < counts["shape"][0] <= 9
     assert counts["bytes"] < 1_450_000

@@ -120,3 +120,14 @@ def test_a_kernel_that_another_process_compiled_is_loaded(three, tmp_path):
         threading.Timer(0.05, os.close, [file]).start()
         first.compile((float64,))
     assert not recorder.buffer
+
+
+def test_an_inline_helper_that_python_calls_is_no_shared_work(tmp_path):
+    """It has no place in the cache that others could look at."""
+
+    @kernel("of-this-test", inline=True)
+    def double(x: float) -> float:
+        return 2.0 * x
+
+    with together.one_of(2, 0, tmp_path):
+        assert double(1.5) == 3.0

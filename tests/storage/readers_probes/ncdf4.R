@@ -1,0 +1,5 @@
+suppressMessages(library(ncdf4))
+held <- nc_open(commandArgs(TRUE)[1])
+cat(sprintf("ERROR %.17g\n", tail(ncvar_get(held, "ode/generalization_error"), 1)))
+cat("SHAPE", dim(ncvar_get(held, "ode/R_1")), "\n")
+cat("LABEL", ncatt_get(held, "ode/generalization_error", "long_name")$value, "\n")
