@@ -4,12 +4,18 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import InvalidProblem, InvalidStart
+from ode_sgd.teacher_student.integration.continuation import later_times, state_of
 from ode_sgd.teacher_student.integration.integrate import checked_nodes
+from ode_sgd.teacher_student.integration.kinks import require_smooth
 from ode_sgd.teacher_student.integration.methods import require_accepts
+from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.simulation.methods import chosen_method
-from ode_sgd.teacher_student.study_tables import Integration, RandomStart, Simulation, TypicalStart
+from ode_sgd.teacher_student.study_data import data_faults
+from ode_sgd.teacher_student.study_starts import AnyStart, RandomStart
+from ode_sgd.teacher_student.study_tables import Integration, Simulation
 
 
 def integration_faults(problem: Problem, integration: Integration) -> list[str]:
@@ -20,17 +26,28 @@ def integration_faults(problem: Problem, integration: Integration) -> list[str]:
         checked_nodes(problem, nodes, integration.sectors, integration.method, integration.rtol)
         for order in integration.moments:
             problem.spectrum.powers(order)
+        problem.require_reaches(float(integration.times[-1]))
     except InvalidProblem as error:
         return [f"[integration] {error}"]
     return []
 
 
-def simulation_faults(
-    problem: Problem, start: RandomStart | TypicalStart | None, simulation: Simulation | None
-) -> list[str]:
+def require_to_begin(problem: Problem, start: OrderParameters, alpha: Array, continues: Any) -> None:
+    """Raise InvalidStart or InvalidProblem, unless the ODE can begin at the start, or where the run to be continued
+    ends."""
+    if continues is None:
+        require_smooth(problem, start)
+    else:
+        state_of(problem, None, continues)
+        later_times(alpha, continues)
+
+
+def simulation_faults(problem: Problem, start: AnyStart | None, simulation: Simulation | None) -> list[str]:
     """Where spectrum, start and simulation contradict each other."""
     faults: list[str] = []
     sizes = None
+    if simulation is not None and (found := data_faults(problem, simulation)):
+        return found  # also of the dimension, which are the columns
     if simulation is not None:
         sizes = _sizes("simulation", problem, simulation.dimension, faults)
         if sizes is not None and problem.update_rule.has_steps:
@@ -40,22 +57,20 @@ def simulation_faults(
                 faults.append(f"[simulation] {error}")
         if not problem.update_rule.has_steps:
             faults.append("[problem] gradient_flow = true has no SGD; leave out the table [simulation]")
-    drawn = None
-    if isinstance(start, RandomStart) and start.dimension is not None:
-        if simulation is not None and start.dimension == simulation.dimension:
-            return faults
-        drawn = _sizes("start", problem, start.dimension, faults)
-    if start is not None and simulation is not None and sizes is not None:
-        faults += _rank_faults(problem, start, drawn, simulation.dimension, sizes)
+    shared = isinstance(start, RandomStart) and simulation is not None and start.dimension == simulation.dimension
+    if start is None or (shared and sizes is None):  # one fault is told once
+        return faults
+    try:
+        needed = start.directions(problem)
+    except (InvalidProblem, InvalidStart) as error:
+        return [*faults, f"[start] {error}"]
+    if simulation is not None and sizes is not None:
+        faults += _rank_faults(needed, simulation.dimension, sizes)
     return faults
 
 
-def _rank_faults(
-    problem: Problem, start: RandomStart | TypicalStart, drawn: Any, dimension: int, sizes: Any
-) -> list[str]:
-    """A sector with fewer inputs than the start's overlaps (drawn with sector dimensions `drawn`) need."""
-    units = problem.student_units * (start.student_scale > 0.0) + problem.teacher_units * (start.teacher_scale > 0)
-    needed = np.minimum(np.full(np.shape(sizes), units), drawn if drawn is not None else units)
+def _rank_faults(needed: Any, dimension: int, sizes: Any) -> list[str]:
+    """A sector with fewer inputs (of `sizes`) than the start's overlaps need."""
     if not (needed > sizes).any():
         return []
     worst = int(np.argmax(needed - sizes))

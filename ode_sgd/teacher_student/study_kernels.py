@@ -11,8 +11,8 @@ from ode_sgd.core.interruption import check_interrupted
 from ode_sgd.core.model import Tables, Values
 from ode_sgd.teacher_student.integration.sector_system import shape_of
 from ode_sgd.teacher_student.simulation.chain import LANES
-from ode_sgd.teacher_student.simulation.methods import chosen_method
 from ode_sgd.teacher_student.simulation.simulate import simulate
+from ode_sgd.teacher_student.study_data import widths
 from ode_sgd.teacher_student.study_tables import Simulation
 
 if TYPE_CHECKING:
@@ -61,13 +61,10 @@ def _simulations(model: "TeacherStudent", tables: Tables, settings: Simulation |
     if settings is None:
         return []
     few = shortened(with_parts(tables, simulation=settings))
-    problem = tables["problem"]
-    sizes = problem.spectrum.sector_dimensions(settings.dimension)
-    widths = chosen_method(problem, sizes, settings.method).widths
     # Those for 16 take any group from 2 to 16 replicas, those for 32 are taken for 32 only.
     return [
         partial(_simulate, model, few, min(n, settings.replicas))
-        for n in widths
+        for n in widths(tables["problem"], settings)
         if settings.replicas >= {16: 2}.get(n, n)
     ]
 

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ode_sgd.core import frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.measure import Measure
-from ode_sgd.core.model import Model, Progress, Tables, Target, Values
+from ode_sgd.core.model import CONTINUES, Progress, Tables, Target, Values
+from ode_sgd.core.reference import Reference
 from ode_sgd.core.registry import DEFAULT
 from ode_sgd.core.run import Observable, Run
 from ode_sgd.core.spectrum import Spectrum
 from ode_sgd.storage.checkpoint import Checkpoint
+from ode_sgd.teacher_student import study_files
 from ode_sgd.teacher_student.integration import many_side_by_side
+from ode_sgd.teacher_student.integration.continuation import later_times
 from ode_sgd.teacher_student.integration.integrate import checked_nodes, integrate
 from ode_sgd.teacher_student.integration.integrate_batch import integrate_batch
 from ode_sgd.teacher_student.integration.methods import method_named
@@ -28,10 +30,15 @@ from ode_sgd.teacher_student.model import observables as named
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.simulation.simulate import check_simulation, simulate
-from ode_sgd.teacher_student.study_checks import integration_faults, simulation_faults
+from ode_sgd.teacher_student.study_checks import integration_faults, require_to_begin, simulation_faults
 from ode_sgd.teacher_student.study_columns import COLUMNS
-from ode_sgd.teacher_student.study_tables import Integration, RandomStart, Simulation, TypicalStart, parts_of
-from ode_sgd.teacher_student.trajectory import Trajectory
+from ode_sgd.teacher_student.study_data import inputs_and_start
+from ode_sgd.teacher_student.study_explorer import Explored
+from ode_sgd.teacher_student.study_files import spectrum_of
+from ode_sgd.teacher_student.study_starts import DRAWN, KINDS
+from ode_sgd.teacher_student.study_symbols import SYMBOLS
+from ode_sgd.teacher_student.study_tables import Integration, Simulation, parts_of
+from ode_sgd.teacher_student.trajectory import Trajectory, blank_trajectory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,14 +51,15 @@ ARRAY = re.compile(r"generalization_error|[QRT]_\d")  # R_11 is what a user call
 # Keys that leave the shape of a run's arrays as it is, besides seeds.
 SAME_SHAPE = frozenset(
     {"spectrum.beta", "spectrum.trace", "start.seed", "simulation.seed"}
-    | {f"start.{key}" for key in ("student_scale", "teacher_scale", "dimension")}
+    | {f"start.{key}" for key in ("student_scale", "teacher_scale", "dimension", "norm", "overlap", "file", "data")}
     | {f"problem.{key}" for key in ("learning_rate", "label_noise", "output", "gradient_flow")}
     | {"problem.trainable", "problem.weight_decay"}
+    | {"problem.batch_size", "problem.second_layer_rate", "problem.second_layer_decay"}
     | {"problem.student_weights", "problem.teacher_weights"}
 )
 
 
-class TeacherStudent(Model):
+class TeacherStudent(Explored):
     """Online SGD of a two-layer network that learns from another one: its ODE, and the SGD itself."""
 
     name = DEFAULT
@@ -60,20 +68,23 @@ class TeacherStudent(Model):
             "power_law": Spectrum.power_law,
             "isotropic": Spectrum.isotropic,
             "explicit": Spectrum,
+            "data": spectrum_of,
         },
         "problem": Problem,
-        "start": {"random": RandomStart, "typical": TypicalStart},
+        "start": KINDS,
         "integration": Integration,
         "simulation": Simulation,
     }
     labels = ("ODE", "SGD")
+    continues_runs = True
     time_name = named.TIME
     error_name = named.ERROR
     error_symbol = "eps_g"
-    file_keys = ("problem.activation",)
+    file_keys = ("problem.activation", "problem.teacher_activation", *study_files.FILES)
     error_label = named.observable(named.ERROR, np.zeros(1)).long_name
     time_label = named.DIMENSIONS[named.TIME]
     columns = COLUMNS
+    symbols = SYMBOLS
     arrays = (named.ERROR, *named.moment_names(1))
 
     def __init__(self) -> None:
@@ -85,12 +96,13 @@ class TeacherStudent(Model):
     def theory(self, tables: Tables, progress: Progress) -> Trajectory:
         """The ODE, also at the times of the simulation, to be compared there."""
         problem, _, settings, _ = parts = parts_of(tables)
-        alpha, _ = self.times(tables)
+        alpha, before = self.times(tables)[0], tables.get(CONTINUES)
         last = float(alpha[-1])
         return integrate(
             problem,
-            self.start(tables),
-            alpha,
+            self.start(tables) if before is None else None,
+            alpha if before is None else later_times(alpha, before),
+            continues=before,
             rtol=settings.rtol,
             atol=settings.atol,
             moments=settings.moments,
@@ -130,12 +142,11 @@ class TeacherStudent(Model):
 
     def simulation_arguments(self, tables: Tables) -> dict[str, Any] | None:
         """What is simulated, as `simulate` takes it; None if nothing is."""
-        problem, _, integration, settings = parts_of(tables)
+        problem, start, integration, settings = parts_of(tables)
         if settings is None:
             return None
-        return {
+        return inputs_and_start(settings, start, self.start(tables), problem) | {
             "problem": problem,
-            "start": self.start(tables),
             "alpha": settings.times(float(integration.times[-1])),
             "dimension": settings.dimension,
             "replicas": settings.replicas,
@@ -191,6 +202,19 @@ class TeacherStudent(Model):
         draw = figures.analysis_figure if analysis else figures.run_figure
         return draw(theory, simulation)  # type: ignore[arg-type]  # it refuses others
 
+    def references(self, run: Run) -> Sequence[Reference]:
+        """Theory's plateau, floor and power law."""
+        from ode_sgd.teacher_student.findings.references import references_of  # brings SciPy, which no run needs
+
+        return references_of(run) if isinstance(run, Trajectory) else ()
+
+    def findings(self, run: Run) -> Any:
+        """All of them, where there are times enough to look for any."""
+        from ode_sgd.analysis.plateau import FEWEST_TIMES
+        from ode_sgd.teacher_student.findings.findings import findings
+
+        return findings(run) if isinstance(run, Trajectory) and run.alpha.size >= FEWEST_TIMES else {}
+
     def template(self) -> str:
         """A study with a comment at every key."""
         return files("ode_sgd.teacher_student").joinpath("template.toml").read_text(encoding="utf-8")
@@ -212,7 +236,7 @@ class TeacherStudent(Model):
 
     def complete(self, table: str, given: Mapping[str, Any], parts: Mapping[str, Any]) -> Mapping[str, Any]:
         """A random start without a dimension gets the simulation's."""
-        if table != "start" or given.get("kind") != "random" or "dimension" in given:
+        if table != "start" or given.get("kind") not in DRAWN or "dimension" in given:
             return {}
         if "simulation" not in parts:
             raise InvalidProblem("[start] dimension is missing; give an integer >= 1, or a table [simulation]")
@@ -263,8 +287,8 @@ class TeacherStudent(Model):
     # How it is computed.
 
     def prepare(self, tables: Tables, checkpoint: Checkpoint | None = None) -> str:
-        """Draw the start, and see whether the simulation fits into memory; at which alpha it goes on."""
-        self.start(tables)
+        """See whether the ODE can begin, and the simulation fits into memory; at which alpha it goes on."""
+        require_to_begin(tables["problem"], self.start(tables), self.times(tables)[0], tables.get(CONTINUES))
         arguments = self.simulation_arguments(tables)
         return "" if arguments is None else check_simulation(**arguments, checkpoint=checkpoint)
 
@@ -280,21 +304,10 @@ class TeacherStudent(Model):
     def blank(self, tables: Tables) -> tuple[Run, ...]:
         """Trajectories of zeros."""
         problem, _, integration, simulation = parts_of(tables)
-        K, M = problem.student_units, problem.teacher_units
-
-        def like(alpha: Array, lead: tuple[int, ...]) -> Trajectory:
-            n = alpha.size
-            moments = {
-                order: (np.zeros((*lead, n, K, K)), np.zeros((*lead, n, K, M)), np.zeros((M, M)))
-                for order in integration.moments
-            }
-            errors, moments = frozen.sealed((np.zeros((*lead, n)), moments))  # zeros take memory once they are copied
-            return Trajectory(problem=problem, alpha=alpha, generalization_error=errors, moments=moments, method="")
-
         alpha, times = self.times(tables)
-        runs = [like(alpha, ())]
+        runs = [blank_trajectory(problem, alpha, (), integration.moments)]
         if simulation is not None and times is not None:
-            runs.append(like(times, (simulation.replicas,)))
+            runs.append(blank_trajectory(problem, times, (simulation.replicas,), integration.moments))
         return tuple(runs)
 
     def is_batched(self, tables: Tables) -> bool:
@@ -305,8 +318,11 @@ class TeacherStudent(Model):
         return checked_nodes(problem, parts.nodes, settings.sectors, settings.method, settings.rtol) is None
 
     def alone_because(self, tables: Tables) -> str:
-        """The overlaps of all sectors were asked for."""
-        return "a file of several runs holds no sectors" if parts_of(tables).integration.sectors else ""
+        """The overlaps of all sectors were asked for, or the error on rows that are held out."""
+        integration, simulation = parts_of(tables)[2:]
+        if simulation is not None and simulation.held_out is not None:
+            return "a file of several runs holds no held_out_error"
+        return "a file of several runs holds no sectors" if integration.sectors else ""
 
     def fills_lanes(self, tables: Tables) -> bool:
         """Whether several such runs take the vector lanes that one of them leaves empty."""
@@ -332,17 +348,20 @@ class TeacherStudent(Model):
         return {"problem": tables["problem"].identity, "settings": settings}
 
     def located(self, name: str, value: Any, folder: Path | None) -> Any:
-        """A user's activation by its name and digest."""
-        return activation.located(value, folder)
+        """A user's activation by its name and digest; what files of arrays hold."""
+        return (
+            study_files.located(name, value, folder) if name in study_files.FILES else activation.located(value, folder)
+        )
 
     def carried(self, values: Sequence[Any]) -> list[list[str]]:
-        """The users' activations among them."""
-        return [list(activation.carried(one)) for one in activation.of_this_process() if one.text in values]
+        """The users' activations among them, four texts each, and files of arrays, three each."""
+        own = [list(activation.carried(one)) for one in activation.of_this_process() if one.text in values]
+        return own + study_files.carried(values)
 
     def take(self, carried: Any) -> None:
-        """Load users' activations."""
+        """Load users' activations, and read files of arrays."""
         for one in carried or ():
-            activation.restored(*one)
+            (study_files.take if len(one) == 3 else activation.restored)(*one)
 
     # What is compiled beforehand.
 
@@ -356,7 +375,7 @@ class TeacherStudent(Model):
         """Of activation, units, and what computes the run."""
         problem, _, _, simulation = parts_of(tables)
         method = simulation.method if simulation is not None else ""
-        return problem.activation, problem.student_units, problem.teacher_units, method, self.is_batched(tables)
+        return problem.g, problem.student_units, problem.teacher_units, method, self.is_batched(tables)
 
     def kernels_for(self, tables: Tables) -> str:
         """Such as "erf, K = M = 2"."""

@@ -1,4 +1,4 @@
-"""The parts of a study that are not public names of their own: where it starts, what is integrated and simulated."""
+"""The parts of a study that are not public names of their own: what is integrated and simulated."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -9,58 +9,15 @@ from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.given import single
 from ode_sgd.core.model import Tables
+from ode_sgd.teacher_student import study_files
 from ode_sgd.teacher_student.integration.integrate import checked_tolerance
 from ode_sgd.teacher_student.integration.methods import method_named
-from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.simulation.methods import checked_name
 from ode_sgd.teacher_student.simulation.simulate import nearest_steps
+from ode_sgd.teacher_student.study_starts import AnyStart, keep
 
 MOST_POINTS = 10**7  # of a grid, which takes 8 bytes each
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RandomStart:
-    """Arguments of `OrderParameters.random`; a dimension of None is the simulation's."""
-
-    dimension: int | None = None
-    student_scale: float = 0.01
-    teacher_scale: float = 1.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.dimension is not None:
-            _keep(self, dimension=check.integer("dimension", self.dimension, 1))
-        _keep(
-            self,
-            student_scale=check.size("student_scale", self.student_scale, zero=True),
-            teacher_scale=check.size("teacher_scale", self.teacher_scale, zero=True),
-            seed=check.seed(self.seed),
-        )
-
-    def overlaps(self, problem: Problem) -> OrderParameters:
-        """The overlaps at alpha = 0."""
-        dimension = check.integer("dimension", self.dimension, 1)
-        return OrderParameters.random(problem, dimension, self.student_scale, self.teacher_scale, self.seed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TypicalStart:
-    """Arguments of `OrderParameters.typical`."""
-
-    student_scale: float
-    teacher_scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        _keep(
-            self,
-            student_scale=check.size("student_scale", self.student_scale, zero=True),
-            teacher_scale=check.size("teacher_scale", self.teacher_scale, zero=True),
-        )
-
-    def overlaps(self, problem: Problem) -> OrderParameters:
-        """The overlaps at alpha = 0."""
-        return OrderParameters.typical(problem, self.student_scale, self.teacher_scale)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +34,7 @@ class Integration:
 
     def __post_init__(self) -> None:
         words = isinstance(self.nodes, str)
-        _keep(
+        keep(
             self,
             alpha=_fixed(self.alpha),
             method=method_named(self.method).name,
@@ -98,7 +55,10 @@ class Integration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """Arguments of `simulate`; an alpha of None is the integration's last time, a number a grid of `points` times."""
+    """Arguments of `simulate`; an alpha of None is the integration's last time, a number a grid of `points` times.
+
+    `inputs` and `held_out` stand for files of data, see `study_files`.
+    """
 
     dimension: int
     replicas: int = 1
@@ -106,9 +66,11 @@ class Simulation:
     method: str = "auto"
     alpha: Any = None
     points: int = 60
+    inputs: str | None = None
+    held_out: str | None = None
 
     def __post_init__(self) -> None:
-        _keep(
+        keep(
             self,
             dimension=check.integer("dimension", self.dimension, 1),
             replicas=check.integer("replicas", self.replicas, 1),
@@ -117,6 +79,8 @@ class Simulation:
             alpha=None if self.alpha is None else _fixed(self.alpha),
             points=check.integer("points", self.points, 2, MOST_POINTS),
         )
+        study_files.checked_name("inputs", self.inputs, study_files.INPUTS)
+        study_files.checked_name("held_out", self.held_out, study_files.HELD_OUT)
 
     def times(self, last: float) -> Array:
         """Output times (n,), whole steps divided by N; `last` is used where alpha is None."""
@@ -133,7 +97,7 @@ class Parts(NamedTuple):
     """What the tables of a study are."""
 
     problem: Problem
-    start: RandomStart | TypicalStart
+    start: AnyStart
     integration: Integration
     simulation: Simulation | None
 
@@ -146,12 +110,6 @@ class Parts(NamedTuple):
 def parts_of(tables: Tables) -> Parts:
     """The parts of a study by their names."""
     return Parts(tables["problem"], tables["start"], tables["integration"], tables.get("simulation"))
-
-
-def _keep(part: Any, **checked: Any) -> None:
-    """Put what the checks made of its values into a frozen part of a study."""
-    for name, value in checked.items():
-        object.__setattr__(part, name, value)
 
 
 def _fixed(alpha: Any) -> Any:

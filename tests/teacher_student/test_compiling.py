@@ -54,10 +54,16 @@ def first_call(folder, work, kernels=0):
     return run.stdout.splitlines()
 
 
+@pytest.fixture(scope="module")
+def filling(tmp_path_factory):
+    """A folder of kernels, empty at first."""
+    return tmp_path_factory.mktemp("kernels")
+
+
 @pytest.mark.parametrize("work", ["integrate", "batch", "explicit", "reduced"])
-def test_all_is_compiled_for_the_problem(tmp_path, work):
-    """Also what makes a trajectory of the solution."""
-    ended, told = first_call(tmp_path, work)
+def test_all_is_compiled_for_the_problem(filling, work):
+    """Also what makes a trajectory of the solution. Each finds the kernels of those before it, and has its own."""
+    ended, told = first_call(filling, work)
     assert ended == "complete 1.0"
     assert told.split("; ")[1:] == [SHAPE]
 

@@ -119,9 +119,10 @@ def test_theory():
     assert saddles[0].generalization_error == pytest.approx(saddles[1].generalization_error, rel=1e-9)
     rates = theory.escape_rate(mine, unit), theory.escape_rate(erf, teacher)
     assert rates[0] == pytest.approx(rates[1], rel=1e-6)
-    for closed in (theory.critical_learning_rate, theory.noise_floor):
-        with pytest.raises(ode_sgd.InvalidProblem, match="activation = 'scaled_erf' has no closed form here"):
-            closed(mine)
+    limits = [theory.critical_learning_rate(one, t) / one.learning_rate for one, t in ((mine, unit), (erf, teacher))]
+    assert limits[0] == pytest.approx(limits[1], rel=1e-9)
+    with pytest.raises(ode_sgd.InvalidProblem, match="activation = 'scaled_erf': this law is one of 'erf'"):
+        theory.norm_divergence_rate(mine)
 
 
 def test_closed_forms_are_those_of_the_file(tmp_path):

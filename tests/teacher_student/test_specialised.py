@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ode_sgd import OrderParameters, Problem, Spectrum, integrate
-from ode_sgd.teacher_student.integration.rosenbrock import work_space
 from ode_sgd.teacher_student.integration.scipy_methods import flat_right_hand_side
 from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system
+from ode_sgd.teacher_student.integration.work_space import work_space
 from ode_sgd.teacher_student.kernels.integration import rosenbrock
 from ode_sgd.teacher_student.kernels.sectors import layout
 from ode_sgd.teacher_student.kernels.sectors.blocks import to_blocks

@@ -91,7 +91,7 @@ def test_means_need_replicas(ode, sgd):
 
 
 def test_a_moment_that_was_not_kept(ode):
-    with pytest.raises(InvalidProblem, match=r"moment 7 was not kept; this run has \[0, 1, 2\]"):
+    with pytest.raises(InvalidProblem, match=r"moment 7 was not kept; there are \[0, 1, 2\]; ask for it"):
         ode.moment(7)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ode_sgd import OrderParameters, Problem, Spectrum, integrate, integrate_batch, simulate
-from ode_sgd.teacher_student.integration.solution import divergence_limit
+from ode_sgd.teacher_student.integration.solution import divergence_limit, field_scale
 
 SCALES = (1e-10, 1e-4, 1e4, 1e10)
 TIMES = np.concatenate([[0.0], np.geomspace(0.1, 300.0, 12)])
@@ -83,7 +83,7 @@ def test_the_limit_of_divergence_has_no_units():
     for s in (1.0, *SCALES):
         one = problem(s, activation="linear", label_noise=30.0, student_weights=(0.01, 1.0))
         C = np.tensordot(one.spectrum.powers(1), start(one, s).gram, 1)
-        limits.append(divergence_limit(one, C))
+        limits.append(divergence_limit(field_scale(one, C)))
     np.testing.assert_allclose(limits, limits[0], rtol=1e-12)
     # Fields as large as the labels, here mostly noise: the student of weight 1 can carry them all.
     assert 1e8 * 30.0**2 < limits[0] < 2e8 * 30.0**2
@@ -120,10 +120,10 @@ def test_pure_noise_teaches_a_student_that_is_not_there_yet():
 @pytest.mark.parametrize("v", [(1.0, 1e-170), (1e-170, 1e-170), (1e-140, 1.0)])
 def test_a_negligible_student_does_not_set_the_limit_of_divergence(v):
     one = Problem(spectrum=Spectrum.isotropic(), student_units=2, teacher_units=1, learning_rate=0.3, student_weights=v)
-    limit = divergence_limit(one, np.eye(3))
+    limit = divergence_limit(field_scale(one, np.eye(3)))
     assert np.isfinite(limit) and (limit == 1e8 or max(v) < 1.0)
 
 
 def test_the_largest_labels_leave_a_limit():
     one = Problem(spectrum=Spectrum.isotropic(), student_units=1, teacher_units=1, learning_rate=0.3, label_noise=1e50)
-    assert np.isfinite(divergence_limit(one, np.eye(2)))
+    assert np.isfinite(divergence_limit(field_scale(one, np.eye(2))))

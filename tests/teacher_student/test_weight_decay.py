@@ -211,7 +211,7 @@ def test_what_has_no_variance_decays(method):
 
 @pytest.mark.parametrize("given", [-0.1, np.nan, np.inf, 1e60, 1e-60, "much", None, [0.1]])
 def test_bad_values(given):
-    with pytest.raises(InvalidProblem, match="weight_decay"):
+    with pytest.raises(InvalidProblem, match=r"weight_decay .* give 0, or a number from 1e-50 to 1e\+50"):
         problem(weight_decay=given)
 
 
@@ -286,10 +286,23 @@ def test_steps_that_make_weights_grow_are_refused(given):
     one = problem(1, 1, spectrum=Spectrum.from_data(rows), learning_rate=1.0, weight_decay=30.0)
     first = OrderParameters.random(one, 12, 1.0, seed=0)
     how = {"inputs": rows} if given == "inputs" else {"dimension": 12, "method": given}
-    with pytest.raises(InvalidProblem, match=r"weight_decay = 30 .* N = 12 .* a dimension of at least 30"):
+    with pytest.raises(
+        InvalidProblem,
+        match=r"weight_decay = 30 is too large for dimension = 12: .* = -1.5, so .* a dimension of at least 30",
+    ):
         simulate(one, first, [0.0, 2.0], seed=0, **how)
     assert integrate(one, first, TIMES).status == "complete"
     assert simulate(replace(one, weight_decay=23.0), first, [0.0, 0.5], dimension=12, seed=0, method="explicit")
+
+
+@pytest.mark.parametrize(("N", "told"), [(40, True), (4000, False)])
+def test_a_comparison_says_where_steps_are_not_small(N, told):
+    """eta kappa / N = 0.0125 at N = 40."""
+    one = replace(law(2), weight_decay=1.0)
+    first = OrderParameters.random(one, N, 0.5, seed=0)
+    sgd = simulate(one, first, [0.0, 0.5], dimension=N, replicas=4, seed=0)
+    found = ode_sgd.compare(integrate(one, first, sgd.alpha), sgd)
+    assert ("learning_rate weight_decay / dimension = 0.013 is not small" in found.verdict) is told
 
 
 def test_a_study_says_so_too():

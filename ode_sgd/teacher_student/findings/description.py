@@ -5,10 +5,12 @@ import numpy as np
 from ode_sgd.analysis.plateau import longest
 from ode_sgd.core import check
 from ode_sgd.core.errors import AnalysisError
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.teacher_student.findings.findings import Findings
 from ode_sgd.teacher_student.findings.half_height import NO_THEORY
 
 
+@own_keywords
 def describe(found: Findings) -> str:
     """The findings as a few lines of text, no trailing newline. Raises AnalysisError for anything else.
 
@@ -19,7 +21,9 @@ def describe(found: Findings) -> str:
     """
     check.instance("found", found, Findings, AnalysisError)
     lines = [_line("ended", f"early, {found.ended}", None)] if found.ended else []
-    lines += [_plateau(found), _saddle(found), _escape(found), _exponent(found), _floors(found), _students(found)]
+    lines += [_plateau(found), _saddle(found), _escape(found), _exponent(found), _floors(found)]
+    lines += [_rates(found)] if found.theory_rates is not None else []
+    lines += [_students(found)]
     return "\n".join(lines)
 
 
@@ -130,6 +134,17 @@ def _floors(found: Findings) -> str:
         if found.plateaus.outcome == "not_left":
             text += ", or a plateau that is not yet left"
     return _line("floor", text, None if found.theory_floor is None else f"{found.theory_floor:.5g}")
+
+
+def _rates(found: Findings) -> str:
+    """How far the learning rate is from critical, and from the best."""
+    limits = found.theory_rates
+    assert limits is not None
+    text = f"{limits.learning_rate / limits.critical:.4g} of theory's critical learning rate"
+    if limits.best is not None:
+        text += f", {limits.learning_rate / limits.best:.4g} of the best constant one"
+        text += f", at which eps_g falls as exp(-{limits.decay:.4g} alpha) in the end"
+    return _line("eta", text, None)
 
 
 def _students(found: Findings) -> str:

@@ -8,6 +8,7 @@ from ode_sgd.analysis.plateau import Plateau, find_plateau
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import AnalysisError
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.teacher_student.trajectory import Trajectory
 
 # Spread of the students over the size of R beyond which the growth is no longer that of the linearised flow: 2 % off
@@ -47,6 +48,7 @@ class Escape:
     growth: float
 
 
+@own_keywords
 @check.underflow_is_zero
 def asymmetry(trajectory: Trajectory) -> Array:
     """What tells the students apart: R_in - (1/K) sum_j R_jn of order one, root of its sum of squares, (.., n).
@@ -60,6 +62,7 @@ def asymmetry(trajectory: Trajectory) -> Array:
     return np.asarray(np.sqrt(np.sum(_differences(trajectory.R) ** 2, axis=(-2, -1))))
 
 
+@own_keywords
 @check.underflow_is_zero
 def fit_escape(trajectory: Trajectory, plateau: Plateau | None = None) -> Escape | None:
     """Rate at which the permutation symmetry of the students is broken, from ln of the mode against alpha.

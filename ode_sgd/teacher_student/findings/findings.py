@@ -7,17 +7,21 @@ import numpy as np
 from ode_sgd.analysis.floor import LATE, floor_of
 from ode_sgd.analysis.plateau import FEWEST_TIMES, Plateau, PlateauSearch, find_plateau, find_plateaus, longest
 from ode_sgd.analysis.power_law import Crossover, PowerLawFit, find_crossover, fit_power_law
-from ode_sgd.core import check
+from ode_sgd.core import check, notebook
 from ode_sgd.core.errors import AnalysisError
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.teacher_student.findings.escape import Escape, escape_or_reason
-from ode_sgd.teacher_student.findings.half_height import HalfHeightSearch, left_saddle, search_half_height
-from ode_sgd.teacher_student.findings.saddle_of_run import last_state, start_of_theory, where_it_exists
+from ode_sgd.teacher_student.findings.half_height import HalfHeightSearch, left_saddle, search_and_saddle
+from ode_sgd.teacher_student.findings.limits import RateLimits, floor_of_theory, rate_limits
+from ode_sgd.teacher_student.findings.saddle_of_run import start_of_theory, where_it_exists
 from ode_sgd.teacher_student.findings.specialisation import Specialisation, specialisation
-from ode_sgd.teacher_student.theory.branch_fixed_point import BRANCHES
-from ode_sgd.teacher_student.theory.escape import EscapeLaw, escape_law
-from ode_sgd.teacher_student.theory.linear_network import noise_floor
+from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.theory import branch as branches
+from ode_sgd.teacher_student.theory.branch_fixed_point import BRANCHES, SymmetricFixedPoint
+from ode_sgd.teacher_student.theory.escape import EscapeLaw, escape_rate, law_at
+from ode_sgd.teacher_student.theory.even_saddle import EvenSaddle
 from ode_sgd.teacher_student.theory.power_laws import PowerLaw, asymptotic_exponent
-from ode_sgd.teacher_student.theory.saddle import plateau_height, saddle_of_run
+from ode_sgd.teacher_student.theory.saddle import height_at, plateau_height, saddle_of_run
 from ode_sgd.teacher_student.trajectory import Trajectory
 
 
@@ -59,7 +63,10 @@ class Findings:
         Rate there, and the spread of escape times over starts.
     theory_power_law : PowerLaw or None
     theory_floor : float or None
-        `theory.noise_floor`.
+        `theory.noise_floor`, of a simulation of linear units at its N.
+    theory_rates : RateLimits or None
+        `critical`, the critical learning rate, and `best` with its `decay`, the constant rate at which eps_g falls
+        fastest in the end.
 
     Examples
     --------
@@ -85,6 +92,30 @@ class Findings:
     theory_escape: EscapeLaw | None
     theory_power_law: PowerLaw | None
     theory_floor: float | None
+    theory_rates: RateLimits | None = None
+
+    def __repr__(self) -> str:
+        plateaus = self.plateaus.plateaus
+        parts = [f"ended {self.ended}"] if self.ended else []
+        parts += [
+            f"plateau {one.start:.4g} to {one.end:.4g} at {_beside(one.height, self.theory_height)}" for one in plateaus
+        ]
+        if not plateaus:
+            parts.append("no plateau")
+        if self.half_height.half_height is not None and self.half_height.half_height.time > 0.0:
+            parts.append(f"half-height time {self.half_height.half_height.time:.4g}")
+        if self.escape is not None:
+            rate = None if self.theory_escape is None else self.theory_escape.rate
+            parts.append(f"escape rate {_beside(self.escape.rate, rate)}")
+        if self.power_law is not None and not self.transient:
+            exponent = None if self.theory_power_law is None else self.theory_power_law.exponent
+            parts.append(f"exponent {_beside(self.power_law.exponent, exponent)}")
+        if self.final_level is not None:
+            parts.append(f"floor {_beside(self.final_level, self.theory_floor)}")
+        return f"Findings({'; '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        return notebook.html(self)
 
     @property
     def rest(self) -> float | None:
@@ -92,6 +123,12 @@ class Findings:
         return self.final_level
 
 
+def _beside(measured: float, theory: float | None) -> str:
+    """A number with theory's beside it."""
+    return f"{measured:.4g}" + ("" if theory is None else f" (theory {theory:.4g})")
+
+
+@own_keywords
 @check.underflow_is_zero
 def findings(trajectory: Trajectory) -> Findings:
     """Everything that this package measures on a trajectory, theory beside it.
@@ -111,14 +148,15 @@ def findings(trajectory: Trajectory) -> Findings:
     problem, start = trajectory.problem, start_of_theory(trajectory)
     plateaus = find_plateaus(trajectory)
     plateau = longest(plateaus)
-    half = search_half_height(trajectory)
-    branch = BRANCHES[0] if half.half_height is None else half.half_height.branch
+    half, rest = search_and_saddle(trajectory)
+    branch = BRANCHES[0] if rest is None else rest.branch
     escape = _escape(trajectory, plateau)
     half_time = left_saddle(trajectory, half, plateaus)
-    power_law = fit_power_law(trajectory, after=half_time) if half_time >= 0.0 else None
+    power_law = fit_power_law(trajectory, after=half_time, plateaus=plateaus) if half_time >= 0.0 else None
+    height, escape_of_theory = _theory(problem, start, rest)
     transient = power_law is None and half_time != 0.0
     if transient:
-        power_law = fit_power_law(trajectory)
+        power_law = fit_power_law(trajectory, plateaus=plateaus)
     return Findings(
         ended=_ended(trajectory),
         plateaus=plateaus,
@@ -133,11 +171,24 @@ def findings(trajectory: Trajectory) -> Findings:
         specialisation=specialisation(trajectory),
         own_teachers=trajectory.T.ndim == 3,
         branch=branch,
-        theory_height=where_it_exists(lambda: plateau_height(problem, start, branch)),
-        theory_escape=where_it_exists(lambda: escape_law(problem, start, branch)),
+        theory_height=height,
+        theory_escape=escape_of_theory,
         theory_power_law=where_it_exists(lambda: asymptotic_exponent(problem)),
-        theory_floor=where_it_exists(lambda: noise_floor(problem, last_state(trajectory))),
+        theory_floor=floor_of_theory(trajectory),
+        theory_rates=rate_limits(trajectory),
     )
+
+
+def _theory(
+    problem: Problem, start: Trajectory | None, rest: SymmetricFixedPoint | EvenSaddle | None
+) -> tuple[float | None, EscapeLaw | None]:
+    """Height and escape of the run's saddle; of the identical one where the run has none to pass."""
+    if problem.g.is_even or isinstance(rest, EvenSaddle):
+        return (rest.height if rest else where_it_exists(lambda: plateau_height(problem, start))), None
+    saddle = rest or where_it_exists(lambda: branches.saddle(problem, start, BRANCHES[0]))
+    if saddle is None:
+        return None, None
+    return height_at(problem, start, saddle), where_it_exists(lambda: law_at(problem, start, saddle))
 
 
 def _ended(trajectory: Trajectory) -> str:
@@ -150,6 +201,10 @@ def _ended(trajectory: Trajectory) -> str:
 
 def _escape(trajectory: Trajectory, plateau: Plateau | None) -> Escape | str:
     """The rate, or why there is none."""
+    if trajectory.problem.student_units < 2 and trajectory.problem.g.is_even:
+        rate = where_it_exists(lambda: escape_rate(trajectory.problem, start_of_theory(trajectory)))
+        told = "" if rate is None else f", in theory at the rate {rate:.4g}"
+        return f"one student does not part from others, but turns to its teacher{told}"
     if trajectory.problem.student_units < 2:
         return "one student has nobody to part from"
     if plateau is None:

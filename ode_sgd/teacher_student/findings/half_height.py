@@ -11,10 +11,13 @@ from ode_sgd.analysis.selection import FOUND
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import AnalysisError, InvalidProblem
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.teacher_student.findings.specialisation import specialisation
 from ode_sgd.teacher_student.model.activation import ActivationNotLoaded
+from ode_sgd.teacher_student.theory.branch_fixed_point import SymmetricFixedPoint
+from ode_sgd.teacher_student.theory.even_saddle import EvenSaddle
 from ode_sgd.teacher_student.theory.plain_sgd import NotPlainSGD
-from ode_sgd.teacher_student.theory.saddle import saddle_of_run
+from ode_sgd.teacher_student.theory.saddle import left_by
 from ode_sgd.teacher_student.trajectory import Trajectory
 
 NO_THEORY = "no_theory"
@@ -91,6 +94,7 @@ class HalfHeightSearch:
     outcome: str
 
 
+@own_keywords
 @check.underflow_is_zero
 def half_height(trajectory: Trajectory) -> HalfHeight | None:
     """Height of the run's saddle, time near it, and when eps_g is half-way from there down to the floor.
@@ -125,6 +129,7 @@ def half_height(trajectory: Trajectory) -> HalfHeight | None:
     return search_half_height(trajectory).half_height
 
 
+@own_keywords
 @check.underflow_is_zero
 def search_half_height(trajectory: Trajectory) -> HalfHeightSearch:
     """As `half_height`, with the reason where there is no saddle or no time.
@@ -134,17 +139,23 @@ def search_half_height(trajectory: Trajectory) -> HalfHeightSearch:
     >>> ode_sgd.search_half_height(ode).outcome
     'found'
     """
+    return search_and_saddle(trajectory)[0]
+
+
+def search_and_saddle(trajectory: Trajectory) -> tuple[HalfHeightSearch, SymmetricFixedPoint | EvenSaddle | None]:
+    """As `search_half_height`, with the saddle; None where there is none to pass."""
     check.instance("trajectory", trajectory, Trajectory, AnalysisError)
     try:
-        branch, height = saddle_of_run(trajectory)
+        rest = left_by(trajectory)
     except (NotPlainSGD, ActivationNotLoaded) as error:
-        return HalfHeightSearch(None, error.reason, NO_THEORY)
+        return HalfHeightSearch(None, error.reason, NO_THEORY), None
     except InvalidProblem as error:
-        return HalfHeightSearch(None, str(error), "no_saddle")
+        return HalfHeightSearch(None, str(error), "no_saddle"), None
+    height = rest.height
     if height <= trajectory.resolution:
         reason = f"the saddle's height, {height:.3g}, is within the rounding of eps_g"
-        return HalfHeightSearch(None, reason, "no_saddle")
-    return _passage(trajectory, height, branch)
+        return HalfHeightSearch(None, reason, "no_saddle"), None
+    return _passage(trajectory, height, rest.branch), rest
 
 
 def left_saddle(trajectory: Trajectory, search: HalfHeightSearch, plateaus: PlateauSearch | None) -> float:

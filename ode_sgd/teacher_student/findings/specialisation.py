@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ode_sgd.core import check, frozen
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.errors import AnalysisError
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.teacher_student.model.pairing import field_correlation, followed_teacher
 from ode_sgd.teacher_student.trajectory import Trajectory
 
@@ -33,7 +33,7 @@ class Specialisation:
     """
 
     correlation: Array
-    teacher: NDArray[np.int64]
+    teacher: Indices
     alpha: Array
 
     __setstate__ = frozen.restore_frozen
@@ -42,6 +42,7 @@ class Specialisation:
         frozen.seal_fields(self)
 
 
+@own_keywords
 @check.underflow_is_zero
 def specialisation(trajectory: Trajectory) -> Specialisation:
     """Which student follows which teacher: the two fields' correlation is above 0.8 in modulus and is its largest.

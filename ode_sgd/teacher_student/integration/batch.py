@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ode_sgd.core.alignment import aligned_zeros
 from ode_sgd.core.arrays import Array
 from ode_sgd.teacher_student.integration.rosenbrock import UnfinishedRun
 from ode_sgd.teacher_student.kernels.integration import rosenbrock as kernels
@@ -17,7 +18,7 @@ def batch_of(runs: Sequence[UnfinishedRun], lanes: int = LANES) -> Batch:
     """The arrays of all runs behind one another; sectors in blocks of LANES as in the runs, or of one."""
     single = lanes != LANES
     return Batch(
-        y=_by_sector([run.start for run in runs]) if single else np.stack([run.y for run in runs]),
+        y=_by_sector([run.start for run in runs]) if single else _stacked([run.y for run in runs]),
         constants=_of_single_sectors(runs) if single else _of_blocks(runs),
         numbers=np.stack([run.control.numbers for run in runs]),
         counts=np.stack([run.control.counts for run in runs]),
@@ -29,6 +30,11 @@ def batch_of(runs: Sequence[UnfinishedRun], lanes: int = LANES) -> Batch:
         sectors=np.stack([run.outputs.sectors for run in runs]),
         codes=np.full(len(runs), step_control.RUNNING),
     )
+
+
+def _stacked(values: Sequence[Array]) -> Array:
+    """Blocks of all runs: those of every one begin with a cache line."""
+    return np.stack(values, out=aligned_zeros(len(values), *values[0].shape))
 
 
 def _by_sector(values: Sequence[Array]) -> Array:
@@ -45,18 +51,22 @@ def _of_single_sectors(runs: Sequence[UnfinishedRun]) -> Constants:
         T=np.stack([system.T for system in systems]),
         a=np.stack([system.signed_weights for system in systems]),
         noise_variance=np.array([system.noise_variance for system in systems]),
+        schedules=np.stack([system.schedules for system in systems]),
+        second=np.zeros((len(systems), 2)),
     )
 
 
 def _of_blocks(runs: Sequence[UnfinishedRun]) -> Constants:
-    factors, variance, t, T, a, noise_variance = zip(*(run.constants for run in runs), strict=True)
+    factors, variance, t, T, a, noise_variance, schedules, second = zip(*(run.constants for run in runs), strict=True)
     return Constants(
-        factors=np.stack(factors),
-        variance=np.stack(variance),
+        factors=_stacked(factors),
+        variance=_stacked(variance),
         t=np.stack(t),
         T=np.stack(T),
         a=np.stack(a),
         noise_variance=np.array(noise_variance),
+        schedules=np.stack(schedules),
+        second=np.stack(second),
     )
 
 
@@ -69,3 +79,5 @@ def take_back(runs: Sequence[UnfinishedRun], batch: Batch) -> None:
         run.y = batch.y[number] if whole else to_blocks(batch.y[number].T)
         run.control = kernels.Control(batch.numbers[number], batch.counts[number])
         run.outputs = run.outputs._replace(rows=batch.rows[number], sectors=batch.sectors[number])
+        if run.system.rule.trains_second_layer:
+            run.constants.a[:] = batch.constants.a[number]

@@ -1,7 +1,6 @@
 """The ODE of the order parameters."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,16 @@ from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.compile import news
 from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.keywords import own_keywords
+from ode_sgd.core.progress import Progress, reporting
+from ode_sgd.teacher_student.integration import copies
+from ode_sgd.teacher_student.integration.continuation import joined, state_of, times_from
+from ode_sgd.teacher_student.integration.kinks import require_smooth
 from ode_sgd.teacher_student.integration.methods import method_named, require_accepts
-from ode_sgd.teacher_student.integration.nodes import default_nodes, distinct, moving_eigenvalues
+from ode_sgd.teacher_student.integration.nodes import default_nodes, moving_eigenvalues
+from ode_sgd.teacher_student.integration.rule_nodes import error_of_nodes, require_resolved
 from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system, shape_of, writable
+from ode_sgd.teacher_student.integration.sectors_in_order import distinct
 from ode_sgd.teacher_student.integration.solution import Request, Solution, divergence
 from ode_sgd.teacher_student.kernels.sectors import layout
 from ode_sgd.teacher_student.model.observables import Moments
@@ -25,10 +31,11 @@ WHOLE = 'nodes=None ("whole" in a study file)'
 LONG_ENOUGH = 200  # eigenvalues below which the whole spectrum costs no more than finding nodes for it
 
 
+@own_keywords
 @check.underflow_is_zero
 def integrate(
     problem: Problem,
-    start: OrderParameters,
+    start: OrderParameters | None,
     alpha: Any,
     *,
     rtol: float = 1e-6,
@@ -37,15 +44,16 @@ def integrate(
     sectors: bool = False,
     nodes: int | str | None = "auto",
     method: str = "rodas5p",
-    progress: Callable[[float], None] | None = None,
+    continues: Trajectory | None = None,
+    progress: Progress = None,
 ) -> Trajectory:
     """Integrate the ODE of the order parameters, exact for N -> infinity.
 
     Parameters
     ----------
     problem : Problem
-    start : OrderParameters
-        Overlaps at alpha = 0.
+    start : OrderParameters or None
+        Overlaps at alpha = 0; None where the run `continues` another.
     alpha : float or array_like, shape (n,)
         Output times (steps / N), strictly increasing from 0; or the last one, for 0 and 400 log-spaced times.
     rtol : float
@@ -65,13 +73,17 @@ def integrate(
     nodes : int, "auto" or None
         Number of nodes, >= 2, of the Gauss rule in log lambda that replaces the spectrum (docs/theory/numerics.md,
         section 5); None keeps every eigenvalue. "auto" replaces spectra of more than 200 eigenvalues, unless `sectors`
-        are asked for, and adds nodes until a fifth fewer change eps_g by less than 2 rtol at every output time.
+        are asked for, and adds nodes until a fifth fewer change eps_g by less than 2 rtol at every output time; of more
+        than 4000 eigenvalues until the nodes sum all exponentials in alpha that the start consists of, (5.4a) there.
         `trajectory.stats` counts the nodes and the eigenvalues that they replaced.
     method : str
         "rodas5p": L-stable, order 5, linear in L, with dense output. For cross-checks SciPy's "DOP853" (explicit) or
         "LSODA" (switches to a dense implicit method).
-    progress : callable or None
-        Called with alpha as it grows.
+    continues : Trajectory or None
+        A trajectory of the same problem from whose `final` the run goes on, at alpha[-1] of that. Its `alpha` are then
+        later times of the whole alpha, of which schedules are functions, and what is returned holds both runs.
+    progress : callable, True or None
+        Called with alpha as it grows. True draws a bar.
 
     Returns
     -------
@@ -92,25 +104,33 @@ def integrate(
     >>> run = ode_sgd.integrate(problem, start, [0.0, 100.0, 240.0])
     >>> run.generalization_error.round(3).tolist()
     [0.428, 0.008, 0.001]
+    >>> ode_sgd.integrate(problem, None, [300.0], continues=run).alpha.tolist()
+    [0.0, 100.0, 240.0, 300.0]
     """
     check.instance("problem", problem, Problem)
+    begin = 0.0
+    if continues is not None:
+        start, begin = state_of(problem, start, continues), float(continues.alpha[-1])
     require_start("start", start)
+    assert start is not None  # for the type checker
     start.check_fits(problem)
+    require_smooth(problem, start)
     sectors = check.boolean("sectors", sectors)
-    grid, orders = check.times(alpha), check.orders(moments)
+    grid, orders = check.times(alpha) if continues is None else times_from(begin, alpha), check.orders(moments)
+    problem.require_reaches(float(grid[-1]))
     rtol = checked_tolerance(rtol)
     atol = 0.0 if atol is None else check.number("atol", atol, least=0.0)
     solver = method_named(method)
     require_accepts(method, problem)
+    require_resolved(problem, rtol)
     nodes = checked_nodes(problem, nodes, sectors, method, rtol)
     began = time.perf_counter()
     request = request_of(problem, grid, orders, sectors, rtol, atol, nodes)
-    with news.watched(shape_of(problem)) as kernels:
-        solution = solver.solve(
-            sector_system(problem, start), initial_state(start), request, progress or (lambda alpha: None)
-        )
+    with reporting(progress, "ODE", grid[-1]) as report, news.watched(shape_of(problem)) as kernels:
+        solution = solver.solve(sector_system(problem, start, rtol), first_state(problem, start), request, report)
         seconds = time.perf_counter() - began - kernels.seconds, kernels.seconds
-        return trajectory_of(problem, start, request, solution, method, seconds)
+        run = trajectory_of(problem, start, request, solution, method, seconds)
+    return run if continues is None else joined(continues, run)
 
 
 def checked_tolerance(rtol: Any) -> float:
@@ -164,6 +184,12 @@ def request_of(
     )
 
 
+def _accuracy(problem: Problem, rtol: float) -> dict[str, float]:
+    """What sums of terms in place of an activation leave of errors in averages, where there are such."""
+    found = problem.g.within(rtol).terms_accuracy
+    return {"accuracy": found} if found else {}
+
+
 def trajectory_of(
     problem: Problem,
     start: OrderParameters,
@@ -173,27 +199,60 @@ def trajectory_of(
     seconds: tuple[float, float],
 ) -> Trajectory:
     """The trajectory of a solution; seconds without and of compiling."""
-    K, M = problem.student_units, problem.teacher_units
     moments: Moments = {}
     teachers = np.tensordot(request.weights, start.t, axes=1)
     for number, order in enumerate(request.orders):
-        moments[order] = *layout.unpack(solution.rows[:, number], K, M), teachers[number]
-    errors, resolution = errors_of(problem, moments[1][2], solution)
+        moments[order] = *deployed_overlaps(problem, solution.rows[:, number]), teachers[number]
+    errors, resolution = errors_of(problem, moments[1], solution)
     kept = None
     if solution.sectors is not None:
-        kept = Sectors(*frozen.sealed(layout.unpack(solution.sectors.transpose(0, 2, 1), K, M)), start.t)
+        kept = Sectors(*frozen.sealed(deployed_overlaps(problem, solution.sectors.transpose(0, 2, 1))), start.t)
     return Trajectory(
         problem=problem,
         alpha=solution.alpha,
         generalization_error=frozen.sealed(errors),
         moments=frozen.sealed(moments),
         sectors=kept,
-        final=None
-        if solution.state is None
-        else OrderParameters.from_solution(*layout.unpack(solution.state.T, K, M), start.t),
+        student_weights=None if solution.second_layer is None else frozen.sealed(solution.second_layer),
+        copies=_all_copies(problem, solution.rows[:, request.order_one]),
+        final=_final(problem, start, solution),
         method=method,
         status=solution.status,
         message=divergence(problem, solution.ended) if solution.status == "diverged" else solution.message,
         resolution=resolution,
-        stats=solution.stats | {"seconds": seconds[0], "compiling": seconds[1]},
+        stats=solution.stats
+        | _accuracy(problem, request.rtol)
+        | error_of_nodes(problem, moments[1])
+        | {"seconds": seconds[0], "compiling": seconds[1]},
     )
+
+
+def _final(problem: Problem, start: OrderParameters, solution: Solution) -> OrderParameters | None:
+    """The last state, with its second layer where that is trained; None of a run on nodes."""
+    if solution.state is None:
+        return None
+    second = None if solution.second_layer is None else solution.second_layer[-1]
+    last = solution.state.T
+    return OrderParameters.from_solution(*deployed_overlaps(problem, last), start.t, second, _all_copies(problem, last))
+
+
+def first_state(problem: Problem, start: OrderParameters) -> Array:
+    """State (rows, L) of a start."""
+    held = problem.update_rule.copies
+    return initial_state(start) if held is None else writable(copies.first_state(held, start))
+
+
+def deployed_overlaps(problem: Problem, rows: Array) -> tuple[Array, Array]:
+    """Overlaps (.., K, K) and (.., K, M) of the weights that a user keeps, from rows (.., rows) of a state."""
+    K, M, held = problem.student_units, problem.teacher_units, problem.update_rule.copies
+    if held is None:
+        return layout.unpack(rows, K, M)
+    return copies.deployed(held, *copies.overlaps(held, rows, K, M))
+
+
+def _all_copies(problem: Problem, rows: Array) -> Array | None:
+    """Overlaps (.., R K, R K + M) of all copies with each other and with the teachers; None without memory."""
+    held = problem.update_rule.copies
+    if held is None:
+        return None
+    return np.concatenate(copies.overlaps(held, rows, problem.student_units, problem.teacher_units), axis=-1)

@@ -6,17 +6,23 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any
 
+import numpy as np
+
 from ode_sgd.core import allowance, check
 from ode_sgd.core.compile import ending, news
 from ode_sgd.core.errors import InvalidProblem, InvalidStart
 from ode_sgd.core.kernels.vector_type import WIDTH
+from ode_sgd.core.keywords import own_keywords
+from ode_sgd.core.progress import Progress, reporting
 from ode_sgd.teacher_student.integration import many_side_by_side, rosenbrock
 from ode_sgd.teacher_student.integration.batch import batch_of, take_back
-from ode_sgd.teacher_student.integration.integrate import checked_tolerance, request_of, trajectory_of
+from ode_sgd.teacher_student.integration.integrate import checked_tolerance, first_state, request_of, trajectory_of
+from ode_sgd.teacher_student.integration.kinks import require_smooth
 from ode_sgd.teacher_student.integration.methods import require_accepts
 from ode_sgd.teacher_student.integration.rosenbrock import UnfinishedRun
-from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system, shape_of
+from ode_sgd.teacher_student.integration.sector_system import sector_system, shape_of
 from ode_sgd.teacher_student.integration.solution import Request
+from ode_sgd.teacher_student.integration.work_space import work_space
 from ode_sgd.teacher_student.kernels.integration import step_control
 from ode_sgd.teacher_student.kernels.integration.many_in_turn import advance_in_turn
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters, require_start
@@ -28,6 +34,7 @@ METHOD = "rodas5p"  # that of the kernels here
 ATTEMPTS = 300  # steps tried in one call; it bounds how long Ctrl-C waits
 
 
+@own_keywords
 @check.underflow_is_zero
 def integrate_batch(
     problems: Sequence[Problem],
@@ -39,7 +46,7 @@ def integrate_batch(
     moments: Any = (0, 1, 2),
     sectors: bool = False,
     threads: int | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = None,
 ) -> list[Trajectory]:
     """Integrate many problems of one shape, as `integrate` does, without Python between the steps or the problems.
 
@@ -52,8 +59,8 @@ def integrate_batch(
         As for `integrate`, the same for all. The whole spectrum is used (`nodes=None`).
     threads : int or None
         Threads that share the problems; None is one for every processor that this process may use.
-    progress : callable or None
-        Called with the fraction of problems done.
+    progress : callable, True or None
+        Called with the fraction of problems done. True draws a bar.
 
     Returns
     -------
@@ -71,10 +78,10 @@ def integrate_batch(
 
     Notes
     -----
-    Up to K + M = 6 and 200 eigenvalues, without `sectors`, eight problems run side by side in the lanes of a vector
-    until their students have specialised. Sums are taken in another order there: against `integrate` eps_g differs by
-    about 1e-10 of itself at rtol = 1e-6, since step control amplifies rounding. In all other cases it is the same to
-    the last bit.
+    Up to K + M = 6 and 200 eigenvalues, without `sectors` and schedules, eight problems run side by side in the lanes
+    of a vector until their students have specialised. Sums are taken in another order there: against `integrate` eps_g
+    differs by about 1e-10 of itself at rtol = 1e-6, since step control amplifies rounding. In all other cases it is the
+    same to the last bit.
 
     Examples
     --------
@@ -84,9 +91,10 @@ def integrate_batch(
     [0.1, 0.2]
     """
     _check_shapes(problems, starts)
+    clean, orders = check.times(alpha), check.orders(moments)
     for problem in problems:
         require_accepts(METHOD, problem)
-    clean, orders = check.times(alpha), check.orders(moments)
+        problem.require_reaches(float(clean[-1]))
     rtol, sectors = checked_tolerance(rtol), check.boolean("sectors", sectors)
     atol = 0.0 if atol is None else check.number("atol", atol, least=0.0)
     pairs = list(zip(problems, starts, strict=True))
@@ -102,7 +110,8 @@ def integrate_batch(
     def work(first: int) -> None:
         results[first : first + size] = _integrated(pairs[first : first + size], request, stop)
 
-    _on_threads(work, range(0, len(pairs), size), workers, stop, progress or (lambda fraction: None))
+    with reporting(progress, "ODEs") as report:
+        _on_threads(work, range(0, len(pairs), size), workers, stop, report)
     return [result for result in results if result is not None]
 
 
@@ -117,7 +126,7 @@ def _integrated(
     with news.watched(shape_of(group[0][0])) as watch:
         with ending.ended_by(stop.is_set):  # nothing is lost: what is compiled here no step has been taken by
             runs = [
-                rosenbrock.begin(sector_system(problem, start), initial_state(start), its)
+                rosenbrock.begin(sector_system(problem, start, its.rtol), first_state(problem, start), its)
                 for (problem, start), its in zip(group, wanted, strict=True)
             ]
             _advance(runs, many_side_by_side.suits(group[0][0], wanted[0].keep_sectors), stop)
@@ -139,6 +148,7 @@ def _check_shapes(problems: Sequence[Problem], starts: Sequence[OrderParameters]
         check.instance(f"problems[{number}]", problem, Problem)
         require_start(f"starts[{number}]", start)
         start.check_fits(problem)
+        require_smooth(problem, start)
         if _shape(problem) != _shape(problems[0]):
             raise InvalidProblem(
                 f"problems[{number}] has (activation, K, M, L) = {_shape(problem)}, but problems[0] has "
@@ -179,17 +189,37 @@ def _on_threads(
 def _advance(runs: Sequence[UnfinishedRun], side_by_side: bool, stop: threading.Event) -> None:
     """Advance all runs to their ends, or until students specialise, in overlaps."""
     for alike in _by_form(runs):
-        if side_by_side:
+        if alike[0].system.copies is not None or alike[0].system.memory.size:
+            _advance_one_by_one(alike, stop)
+            continue
+        plain = not alike[0].system.schedules.size and not alike[0].system.rule.trains_second_layer
+        if side_by_side and plain:
             many_side_by_side.advance(alike, ATTEMPTS, stop)
         else:
             _advance_alike(alike, stop)
+
+
+def _advance_one_by_one(runs: Sequence[UnfinishedRun], stop: threading.Event) -> None:
+    """Advance runs to their ends, or until `stop` is set."""
+
+    def look(alpha: float) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+
+    for run in runs:
+        try:
+            look(0.0)
+            run.advance(look)
+        except KeyboardInterrupt:
+            run.interrupted = True
 
 
 def _by_form(runs: Sequence[UnfinishedRun]) -> Iterable[list[UnfinishedRun]]:
     """Runs that the same kernels advance: a run's numbers must not depend on which others are there."""
     groups: dict[Any, list[UnfinishedRun]] = {}
     for run in runs:
-        groups.setdefault(run.form, []).append(run)
+        alike = run.form, run.system.schedules.size, run.system.memory.size, run.system.copies is None
+        groups.setdefault(alike, []).append(run)
     return groups.values()
 
 
@@ -209,8 +239,14 @@ def _specialise(runs: Sequence[UnfinishedRun], stop: threading.Event) -> None:
 def _advance_alike(runs: Sequence[UnfinishedRun], stop: threading.Event) -> None:
     """Advance runs of the same form to their ends, or until `stop` is set."""
     lead, batch = runs[0], batch_of(runs)
-    space = rosenbrock.work_space(lead.system)  # not a run's own: all write into it
+    space = work_space(lead.system)  # not a run's own: all write into it
     advance = advance_in_turn(*lead.form)
     while (batch.codes == step_control.RUNNING).any() and not stop.is_set():
         advance(batch, *space, lead.request.alpha, *lead.tolerances, ATTEMPTS)
+        for number in np.flatnonzero(batch.codes == step_control.JUMPED).tolist():
+            runs[number].begin_anew(batch.y[number], batch.numbers[number])
+            batch.codes[number] = step_control.RUNNING
+        for number in np.flatnonzero(batch.codes == step_control.AT_REST).tolist():
+            if runs[number].sets_out_again(step_control.AT_REST):
+                batch.codes[number] = step_control.RUNNING
     take_back(runs, batch)

@@ -11,7 +11,10 @@ from ode_sgd.teacher_student.integration import nodes as on_nodes
 from ode_sgd.teacher_student.integration import rosenbrock
 from ode_sgd.teacher_student.integration.sector_system import SectorSystem
 from ode_sgd.teacher_student.integration.solution import Request, Solution
+from ode_sgd.teacher_student.model.optimizers.adaptive import Adaptive
+from ode_sgd.teacher_student.model.optimizers.combinations import ADAPTIVE, LINEAR_MEMORY, without_optimizer
 from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.model.rule_averages import RuleAverages
 
 
 class IntegrationMethod(Protocol):
@@ -40,10 +43,21 @@ class Rodas5P:
 
     name: str = "rodas5p"
     in_batches: bool = True
+    optimizers: frozenset[str] = LINEAR_MEMORY  # those that it takes
 
     def accepts(self, problem: Problem, *, nodes: bool) -> str:
-        """It takes every problem."""
-        return ""
+        """It takes every problem whose sectors have the eigenvectors of D in common."""
+        if problem.rule is not None and not RuleAverages.of(problem).symmetric:
+            return (
+                f"method = {self.name!r} does not take rule = {str(problem.rule)!r}, whose delta follows no gradient: "
+                "its D is not symmetric"
+            )
+        if problem.spherical:
+            return f"method = {self.name!r} does not take spherical = True"
+        if isinstance(problem.optimizer, Adaptive):
+            reason = problem.optimizer.unstructured(problem)
+            return reason and f"method = {self.name!r} does not take optimizer = {problem.optimizer}: {reason}"
+        return without_optimizer(self.name, self.optimizers, problem.optimizer)
 
     def solve(
         self, system: SectorSystem, state: Array, request: Request, progress: Callable[[float], None]
@@ -59,10 +73,13 @@ class SciPyMethod:
 
     name: str
     in_batches: bool = False
+    optimizers: frozenset[str] = LINEAR_MEMORY | ADAPTIVE  # those that it takes
 
     def accepts(self, problem: Problem, *, nodes: bool) -> str:
         """It takes every problem, on its whole spectrum."""
-        return f"method = {self.name!r} takes the whole spectrum" if nodes else ""
+        if nodes:
+            return f"method = {self.name!r} takes the whole spectrum"
+        return without_optimizer(self.name, self.optimizers, problem.optimizer)
 
     def solve(
         self, system: SectorSystem, state: Array, request: Request, progress: Callable[[float], None]

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
+from ode_sgd.core.schedule import largest
 from ode_sgd.teacher_student.integration.sector_system import SectorSystem
 from ode_sgd.teacher_student.integration.solution import Solution
+from ode_sgd.teacher_student.kernels.coefficients.matrix_form import has_matrix_form
 from ode_sgd.teacher_student.kernels.coefficients.near_teacher import difference_error
 from ode_sgd.teacher_student.kernels.sectors import layout
 from ode_sgd.teacher_student.model.problem import Networks
@@ -17,16 +18,20 @@ from ode_sgd.teacher_student.model.problem import Networks
 class Matching:
     """Student i has become teacher order[i]."""
 
-    order: NDArray[np.int64]
+    order: Indices
 
 
 def possible(system: SectorSystem) -> bool:
     """Whether the error can vanish with every student on its own teacher."""
     return (
         system.g.has_near_teacher_form
+        and not has_matrix_form(system.g, *system.units)
         and system.student_units == system.teacher_units
-        and system.label_noise == 0.0
+        and largest(system.label_noise) == 0.0
         and system.rule.lets_the_error_vanish
+        and system.copies is None
+        and not system.memory.size
+        and not system.rule.trains_second_layer  # the form is that of v = u, which would have to move along
         and bool(np.all(system.learning[system.eigenvalues > 0.0] > 0.0))
     )
 

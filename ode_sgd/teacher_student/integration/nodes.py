@@ -6,39 +6,31 @@ of nodes: with ell_j the Lagrange polynomials of the nodes,
 
     w'_j = sum_k w_k ell_j(u_k),   c'_j = (1 / w'_j) sum_k w_k ell_j(u_k) c_k(0),   lambda'_j = exp(x_j).
 
-The nodes are those of the Gauss rule of the measure that spreads evenly over u, found by Lanczos' process. Spectra too
-long for that are first interpolated on Chebyshev nodes of short panels. Source: docs/theory/numerics.md section 5.
+The nodes are those of the Gauss rule of the measure that spreads evenly over u, found by Lanczos' process. Source:
+docs/theory/numerics.md section 5.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from math import sqrt
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ode_sgd.core.arrays import Array
-from ode_sgd.teacher_student.integration import rosenbrock
+from ode_sgd.teacher_student.integration import node_count, rosenbrock
 from ode_sgd.teacher_student.integration.sector_system import SectorSystem
+from ode_sgd.teacher_student.integration.sectors_in_order import LONG, Spectral, read
 from ode_sgd.teacher_student.integration.solution import Request, Solution
+from ode_sgd.teacher_student.kernels.sectors.layout import row_count
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.trajectory import errors_of
 
-LONG = 4000  # eigenvalues from which panels come first
-PANEL = np.log(2.0)  # width of a panel in u
-PANEL_NODES = 16  # interpolation error at the rounding of doubles for exp(-2 eta lambda alpha) at any alpha
 NODES_AT_LEAST = 8
 # Rounding of the sums over nodes is noise of eps_g. A run on nodes states as its resolution not that level alone, but a
 # hundredth of the eps_g from which on it is below 10 rtol, or 1e-6 where rtol is finer than FINEST.
+SUMMED = 5.0  # times rtol to which exponentials are summed; of eps_g that leaves a twentieth or less (measured)
 CHECKED, FINEST = 1e-3, 1e-7
-
-
-class Spectral(NamedTuple):
-    """A weighted set of sectors: u (L,), weights (L,), overlaps (rows, L) of any kind that enter linearly."""
-
-    u: Array
-    weights: Array
-    overlaps: Array
 
 
 @dataclass(frozen=True)
@@ -64,31 +56,54 @@ def default_nodes(moving: Array, rtol: float) -> int:
     return max(NODES_AT_LEAST, int(np.ceil(decades * (1.0 - np.log10(rtol)))))
 
 
-def distinct(values: Array) -> int:
-    """How many values there are that differ by more than rounding."""
-    return _clusters(values)[1].size
-
-
 class SpectrumNodes:
-    """A spectrum ready to be stood for by any number of nodes, up to the one given here."""
+    """A spectrum ready to be stood for by any number of nodes."""
 
-    def __init__(self, system: SectorSystem, state: Array, orders: tuple[int, ...], most: int) -> None:
-        self._system, self._orders, moves = system, orders, system.coupled
-        overlaps = np.concatenate([state, system.t[np.triu_indices(system.teacher_units)]])
-        merged = _merge(system.eigenvalues[moves], system.weights[moves], overlaps[:, moves])
-        self.eigenvalues = merged.u.size
-        self._rule = _Gauss(merged if merged.u.size <= LONG else _panels(merged), most)
+    def __init__(self, system: SectorSystem, state: Array, orders: tuple[int, ...]) -> None:
+        self.system, self.state, self._orders, moves = system, state, orders, system.coupled
+        blocks, long = (state, system.t[np.triu_indices(system.teacher_units)]), system.sectors > LONG
+        self._blocks = blocks if long else (np.concatenate(blocks),)
+        which = slice(None) if long and moves.all() else moves  # no copy of a long spectrum
+        self._sectors, self.eigenvalues = read(
+            system.eigenvalues[which], system.weights[which], [block[:, which] for block in self._blocks]
+        )
+        self._rule = _Gauss(self._sectors)
         self._rows = len(state)
         # Sectors that move by themselves have no variance and move alike: one stands for them.
-        alone, still = ~moves & ~system.frozen, ~moves & system.frozen
+        rest = np.flatnonzero(~moves)
+        frozen = system.frozen[rest]
+        alone, still = rest[~frozen], rest[frozen]
         self._alone = float(system.weights[alone].sum())
-        self._mean_alone = overlaps[:, alone] @ (system.weights[alone] / (self._alone or 1.0))
+        self._mean_alone = self._sum(alone, system.weights[alone] / (self._alone or 1.0))
         # Of order one nothing is left out of the recorded sums: they are C.
-        shares = [(system.weights * system.eigenvalues**order)[still] * (order != 1) for order in orders]
+        shares = [system.weights[still] * system.eigenvalues[still] ** order * (order != 1) for order in orders]
         self._constant = np.stack([state[:, still] @ share for share in shares])
-        self._moving = overlaps[:, moves] @ system.variance[moves]
-        self._still_variance = float(system.variance[~moves].sum())
-        self._still = overlaps[:, ~moves] @ system.variance[~moves]
+        self._moving = self._sum(which, system.variance[which])
+        self._still_variance = float(system.variance[rest].sum())
+        self._still = self._sum(rest, system.variance[rest])
+
+    def _sum(self, which: Any, weights: Array) -> Array:
+        """Of all overlaps over some sectors, (rows,)."""
+        return np.concatenate([block[:, which] @ weights for block in self._blocks])
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the spectrum is so long that it was interpolated on panels."""
+        return self.eigenvalues > LONG
+
+    def enough(self, first: int, rtol: float) -> int:
+        """The number of nodes, from the first on in steps of a quarter, that sums every exponential to SUMMED rtol.
+
+        Errors are relative to the sums of the terms' sizes. 0 where it would take half of all there is.
+        """
+        s, count = node_count.exponents(self._sectors.u), first
+        sums, sizes = node_count.exponential_sums(*self._sectors, s)
+        while 2 * count < self._sectors.u.size:
+            found, _ = node_count.exponential_sums(*self._rule.project(count), s)
+            if (np.abs(found - sums) <= SUMMED * rtol * sizes).all():
+                return count
+            count = int(1.25 * count)
+        return 0
 
     def on(self, nodes: int) -> OnNodes:
         """The system on that many nodes; sectors with variance that do not move become one, of eigenvalue 1.
@@ -103,7 +118,7 @@ class SpectrumNodes:
         values, learns = np.exp(u), np.ones(u.size)
         variance = weights * values
         overlaps = overlaps + ((self._moving - overlaps @ variance) / variance.sum())[:, None]
-        M = self._system.teacher_units
+        M = self.system.teacher_units
         upper = np.triu_indices(M)
         norms = self._rows + np.flatnonzero(upper[0] == upper[1])  # rows of t_nn
         present = np.abs(self._moving[norms]) > 0.0
@@ -120,13 +135,13 @@ class SpectrumNodes:
         t[upper] = t[upper[1], upper[0]] = overlaps[self._rows :]
         return OnNodes(
             system=replace(
-                self._system,
+                self.system,
                 t=t,
                 eigenvalues=values,
                 weights=weights,
                 learning=learns,
                 variance=weights * values,
-                factors=self._system.rule.factors(values, learns),
+                factors=self.system.rule.factors(values, learns),
             ),
             state=np.ascontiguousarray(overlaps[: self._rows]),
             weights=np.stack([weights * values**order * (learns if order != 1 else 1.0) for order in self._orders]),
@@ -136,14 +151,34 @@ class SpectrumNodes:
 
 
 def on_nodes(system: SectorSystem, state: Array, request: Request, progress: Callable[[float], None]) -> Solution:
-    """Integrate on `request.nodes` nodes, or for "auto" on more and more, until eps_g changes by less than 2 rtol."""
+    """Integrate on `request.nodes` nodes, or for "auto" on as many as it takes."""
     nodes = request.nodes
     first = nodes if isinstance(nodes, int) else default_nodes(system.eigenvalues[system.coupled], request.rtol)
-    spectrum_nodes = SpectrumNodes(system, state, request.orders, first)
+    spectrum_nodes = SpectrumNodes(system, state, request.orders)
     if isinstance(nodes, int):
         return _on(spectrum_nodes, nodes, request, progress)
-    end = float(request.alpha[-1])
-    before, count = _on(spectrum_nodes, int(0.8 * first), request, lambda alpha: progress(0.5 * alpha)), first
+    if spectrum_nodes.is_long:
+        return _on_enough(spectrum_nodes, first, request, progress)
+    before = _on(spectrum_nodes, int(0.8 * first), request, lambda alpha: progress(0.5 * alpha))
+    return _on_more_and_more(spectrum_nodes, before, first, request, progress)
+
+
+def _on_enough(
+    spectrum_nodes: SpectrumNodes, first: int, request: Request, progress: Callable[[float], None]
+) -> Solution:
+    """Integrate once, on nodes that sum every exponential; and on more, to compare, where the run went beyond those."""
+    count, end = spectrum_nodes.enough(int(1.25 * first), request.rtol), float(request.alpha[-1])
+    solution = _on(spectrum_nodes, count or first, request, lambda alpha: progress((1.0 if count else 0.5) * alpha))
+    if count and solution.status == "complete" and node_count.slowest_is_left(spectrum_nodes.system, solution, end):
+        return solution
+    return _on_more_and_more(spectrum_nodes, solution, int(1.25 * (count or first)), request, progress)
+
+
+def _on_more_and_more(
+    spectrum_nodes: SpectrumNodes, before: Solution, count: int, request: Request, progress: Callable[[float], None]
+) -> Solution:
+    """Integrate on more and more nodes than `before`, until eps_g changes by less than 2 rtol."""
+    end, system = float(request.alpha[-1]), spectrum_nodes.system
 
     def later(alpha: float) -> None:
         progress(0.5 * (end + alpha))
@@ -157,10 +192,9 @@ def on_nodes(system: SectorSystem, state: Array, request: Request, progress: Cal
         if complete and _change(system, before, solution) <= 2.0 * request.rtol:
             return solution
         before, count = solution, int(1.25 * count)
-        spectrum_nodes = SpectrumNodes(system, state, request.orders, count)
     if before.status in ("interrupted", "diverged"):
         return before
-    return rosenbrock.solve(system, state, request, later)
+    return rosenbrock.solve(system, spectrum_nodes.state, request, later)
 
 
 def _on(spectrum_nodes: SpectrumNodes, count: int, request: Request, progress: Callable[[float], None]) -> Solution:
@@ -179,43 +213,44 @@ def _on(spectrum_nodes: SpectrumNodes, count: int, request: Request, progress: C
 
 def _change(system: SectorSystem, before: Solution, after: Solution) -> float:
     """Largest relative change of eps_g over the output times where it is resolved."""
-    (old, level), (new, _) = (errors_of(system, system.T, solution) for solution in (before, after))
+    p = row_count(*system.units)  # of two copies the one where the gradient is taken
+    first, second = ((*system.unpack(one.rows[:, one.order_one, :p]), system.T) for one in (before, after))
+    (old, level), (new, _) = errors_of(system, first, before), errors_of(system, second, after)
     count = min(old.size, new.size)
     resolved = new[:count] > 100.0 * level
     return float(np.max(np.abs(old[:count] / np.where(resolved, new[:count], 1.0) - 1.0)[resolved], initial=0.0))
 
 
-def _merge(values: Array, weights: Array, overlaps: Array) -> Spectral:
-    """Equal eigenvalues joined, in increasing order."""
-    order, begins = _clusters(values)
-    weights = weights[order]
-    total = np.add.reduceat(weights, begins)
-    joined = np.add.reduceat(weights * overlaps[:, order], begins, axis=1) / total
-    return Spectral(np.log(values[order][begins]), total, joined)
-
-
-def _clusters(values: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The order in which values increase, and where in it each cluster of values begins that are equal to rounding."""
-    order = np.argsort(values, kind="stable")
-    ascending = values[order]
-    begins = np.ones(values.size, bool)
-    begins[1:] = np.diff(ascending) > 1e-13 * ascending[1:]
-    return order, np.flatnonzero(begins)
-
-
 class _Gauss:
     """Gauss rules of the measure spread evenly over u, from one run of Lanczos' process."""
 
-    def __init__(self, sectors: Spectral, most: int) -> None:
+    def __init__(self, sectors: Spectral) -> None:
         self._sectors = sectors
         u = sectors.u
         gaps = np.gradient(u)
         self._root = np.sqrt(gaps / gaps.sum())
-        self._basis, self._diagonal, self._off = _lanczos(u, self._root, min(most, u.size))
+        self._basis, self._diagonal, self._off = np.zeros((0, u.size)), np.zeros(0), np.zeros(0)
+        self._projected = 0, sectors  # the latest
+
+    def _allow(self, most: int) -> None:
+        """Go on with Lanczos' process until there are rules of up to so many nodes."""
+        u, have = self._sectors.u, self._diagonal.size
+        n = max(have, most)
+        basis, diagonal, off = np.zeros((n, u.size)), np.zeros(n), np.zeros(n - 1)
+        basis[:have], diagonal[:have], off[: max(0, have - 1)] = self._basis, self._diagonal, self._off
+        _lanczos(u, self._root, have, basis, diagonal, off)
+        self._basis, self._diagonal, self._off = basis, diagonal, off
 
     def project(self, nodes: int) -> Spectral:
-        """The sectors projected onto the rule of that many nodes. Equation: (5.4)."""
-        n = min(nodes, self._diagonal.size)
+        """The sectors projected onto the rule of that many nodes."""
+        if nodes != self._projected[0]:
+            self._projected = nodes, self._project(nodes)
+        return self._projected[1]
+
+    def _project(self, nodes: int) -> Spectral:
+        """Equation: (5.4)."""
+        n = min(nodes, self._sectors.u.size)
+        self._allow(n)
         off = self._off[: n - 1]
         x, V = np.linalg.eigh(np.diag(self._diagonal[:n]) + np.diag(off, 1) + np.diag(off, -1))
         # ell_j at every u_k is V_0j sum_i V_ij basis_i(k) / root_k: the sign of an eigenvector cancels.
@@ -231,56 +266,23 @@ class _Gauss:
         return shares
 
 
-def _lanczos(u: Array, start: Array, n: int) -> tuple[Array, Array, Array]:
-    """Orthonormal basis (n, L), diagonal and off-diagonal of diag(u) in it; reorthogonalised as often as it takes."""
-    basis, diagonal, off = np.zeros((n, u.size)), np.zeros(n), np.zeros(n - 1)
-    vector = start
-    for j in range(n):
-        basis[j] = vector
-        vector = u * vector
-        diagonal[j] = vector @ basis[j]
-        if j == n - 1:
-            break
-        vector -= diagonal[j] * basis[j]
+def _lanczos(u: Array, start: Array, have: int, basis: Array, diagonal: Array, off: Array) -> None:
+    """Orthonormal basis (n, L), diagonal and off-diagonal of diag(u) in it, of which the first `have` are there.
+
+    Reorthogonalised as often as it takes.
+    """
+    for j in range(have, len(basis)):
+        vector = start
         if j:
-            vector -= off[j - 1] * basis[j - 1]
-        before, off[j] = np.inf, np.linalg.norm(vector)
-        while off[j] < 0.7 * before:  # rounding is orthogonal enough once a pass no longer shortens the vector
-            vector -= (basis[: j + 1] @ vector) @ basis[: j + 1]
-            before, off[j] = off[j], np.linalg.norm(vector)
-        vector /= off[j]
-    return basis, diagonal, off
-
-
-def _project(sectors: Spectral, x: Array, lagrange: Array) -> Spectral:
-    """w'_j and c'_j at the nodes x, from the Lagrange polynomials (n, L) at every u_k. Equation: (5.4)."""
-    weights = lagrange @ sectors.weights
-    overlaps = (sectors.overlaps * sectors.weights) @ lagrange.T / weights
-    return Spectral(x, weights, overlaps)
-
-
-def _panels(sectors: Spectral) -> Spectral:
-    """Sectors interpolated on Chebyshev nodes, panel by panel; panels with few sectors stay as they are."""
-    u = sectors.u
-    edges = np.linspace(u[0], u[-1], int(np.ceil((u[-1] - u[0]) / PANEL)) + 1)
-    cuts = np.searchsorted(u, edges[1:-1])
-    angles = np.pi * (np.arange(PANEL_NODES) + 0.5) / PANEL_NODES
-    parts = []
-    for begin, end, low, high in zip([0, *cuts], [*cuts, u.size], edges[:-1], edges[1:], strict=True):
-        part = Spectral(u[begin:end], sectors.weights[begin:end], sectors.overlaps[:, begin:end])
-        if end - begin > 2 * PANEL_NODES:
-            x = 0.5 * (low + high) - 0.5 * (high - low) * np.cos(angles)
-            part = _project(part, x, _barycentric(x, np.sin(angles) * (-1.0) ** np.arange(PANEL_NODES), part.u))
-        parts.append(part)
-    return Spectral(*(np.concatenate(pieces, axis=-1) for pieces in zip(*parts, strict=True)))
-
-
-def _barycentric(x: Array, factors: Array, u: Array) -> Array:
-    """Lagrange polynomials (n, L) of the nodes x at u."""
-    distance = u[None, :] - x[:, None]
-    hit = distance == 0.0
-    distance[hit] = 1.0
-    terms = factors[:, None] / distance
-    terms[:, hit.any(axis=0)] = hit[:, hit.any(axis=0)]
-    result: Array = terms / terms.sum(axis=0)
-    return result
+            vector = u * basis[j - 1]
+            vector -= diagonal[j - 1] * basis[j - 1]
+            if j > 1:
+                vector -= off[j - 2] * basis[j - 2]
+            before, norm = np.inf, sqrt(vector @ vector)
+            while norm < 0.7 * before:  # rounding is orthogonal enough once a pass no longer shortens the vector
+                vector -= (basis[:j] @ vector) @ basis[:j]
+                before, norm = norm, sqrt(vector @ vector)
+            off[j - 1] = norm
+            vector /= norm
+        basis[j] = vector
+        diagonal[j] = (u * vector) @ basis[j]

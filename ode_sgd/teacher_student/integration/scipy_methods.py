@@ -13,10 +13,23 @@ import numpy as np
 from scipy.integrate import DOP853, LSODA, OdeSolver
 
 from ode_sgd.core.arrays import Array
+from ode_sgd.core.kernels.schedule_value import schedule_value
+from ode_sgd.teacher_student.integration import copies
+from ode_sgd.teacher_student.integration.adaptive_drift import AdaptiveDrift
 from ode_sgd.teacher_student.integration.sector_system import SectorSystem
-from ode_sgd.teacher_student.integration.solution import INTERRUPTED, Request, Solution, divergence_limit
+from ode_sgd.teacher_student.integration.solution import (
+    COLLAPSED,
+    INTERRUPTED,
+    Request,
+    Solution,
+    divergence_limit,
+    field_scale,
+)
 from ode_sgd.teacher_student.kernels.averages import Averages
-from ode_sgd.teacher_student.kernels.sectors.drift import right_hand_side
+from ode_sgd.teacher_student.kernels.coefficients.second_layer import second_layer_kernels
+from ode_sgd.teacher_student.kernels.paces import SECOND_LAYER_RATE
+from ode_sgd.teacher_student.kernels.sectors.drift import keep_lengths, right_hand_side
+from ode_sgd.teacher_student.model.optimizers.adaptive import Adaptive
 
 METHODS: dict[str, type[OdeSolver]] = {"DOP853": DOP853, "LSODA": LSODA}
 # Their tolerance, in units of that of eps_g: they bound the error that each step adds to the overlaps, of which eps_g
@@ -28,17 +41,45 @@ ATOL_PART = 1e-2  # of that: default absolute tolerance, in units of a typical o
 
 
 def flat_right_hand_side(
-    activation: Averages, system: SectorSystem, shape: tuple[int, ...]
+    activation: Averages, system: SectorSystem, shape: tuple[int, ...], piece: Array | None = None
 ) -> Callable[[float, Array], Array]:
-    """f(alpha, y) for SciPy, y the flattened state (p L,) of that shape."""
-    evaluate, arrays = right_hand_side(activation), system.arrays
+    """f(alpha, y) for SciPy, y the flattened state (p L,) of that shape, and v (K,) after it where that is trained.
+
+    Within a piece of the schedules, if any. What an adaptive optimiser keeps follows the state in place of v.
+    """
+    if isinstance(system.rule.optimizer, Adaptive):
+        return AdaptiveDrift(system, system.rule.optimizer, shape)
+    if system.copies is not None:
+        return copies.right_hand_side(system, piece)
+    evaluate, arrays, spherical = right_hand_side(activation), system.arrays, system.rule.spherical
+    weights, size = np.array(system.weights), shape[0] * shape[1]
+
+    def overlaps(state: Array, at: tuple[Any, ...], out: Array) -> None:
+        evaluate(state, *at, out)
+        if spherical:
+            keep_lengths(state, weights, *system.units, out)
 
     def function(alpha: float, y: Array) -> Array:
         out = np.empty(shape)
-        evaluate(y.reshape(shape), *arrays, out)
+        overlaps(y.reshape(shape), arrays if piece is None else system.arrays_at(piece, alpha), out)
         return out.reshape(-1)
 
-    return function
+    rule, K = system.rule, system.student_units
+    if not rule.trains_second_layer:  # of which there are no averages for two activations
+        return function
+    drift = second_layer_kernels(activation).drift
+
+    def with_second_layer(alpha: float, y: Array) -> Array:
+        out, state, h, rate = np.empty(shape), y[:size].reshape(shape), np.empty(K), rule.second_layer_rate
+        t, T, a, *rest = arrays if piece is None else system.arrays_at(piece, alpha)
+        signed = np.concatenate([y[size:], a[K:]])
+        overlaps(state, (t, T, signed, *rest), out)
+        if piece is not None:
+            rate *= schedule_value(piece, SECOND_LAYER_RATE, alpha)
+        drift(system.covariance(state), signed, rate, rule.second_layer_decay, h)
+        return np.concatenate([out.reshape(-1), h])
+
+    return with_second_layer
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a state `beyond` all numbers ends the run
@@ -50,20 +91,23 @@ def solve(
     progress: Callable[[float], None],
 ) -> Solution:
     """Integrate from alpha[0] = 0 to every output time; KeyboardInterrupt keeps what was reached."""
-    function = flat_right_hand_side(system.g, system, state.shape)
+    function, timetable = flat_right_hand_side(system.g, system, state.shape), system.rule.timetable
+    grid = np.union1d(request.alpha, system.breaks(float(request.alpha[-1])))
+    wanted = set(request.alpha.tolist())
     rtol, C = max(TIGHTER[method] * request.rtol, TIGHTEST), system.covariance(state)
     options: dict[str, Any] = {"rtol": rtol, "atol": request.atol or ATOL_PART * rtol * _overlap_scale(system, C)}
-    limit = divergence_limit(system, C)
-
-    def beyond(y: Array) -> bool:
-        return not np.abs(y.reshape(state.shape) @ system.variance).max() < limit  # also for NaN
-
+    beyond = _limits(system, state.shape, divergence_limit(field_scale(system, C)))
     size: float | None = None  # the step size, carried from one interval to the next
-    y, states = state.reshape(-1), [state]
+    moving = system.moving_weights
+    below = system.beside
+    y, states, second = np.append(state.reshape(-1), below), [state], [below]
     status, message, ended = "complete", "", 0.0
     stats = {"steps": 0.0, "right_hand_sides": 0.0}
     try:
-        for begin, end in pairwise(request.alpha):
+        for begin, end in pairwise(grid.tolist()):
+            if timetable:
+                function = flat_right_hand_side(system.g, system, state.shape, timetable.piece(begin))
+                size = None if timetable.jumps_at(begin) else size
             first = None if size is None else min(size, end - begin)
             solver = METHODS[method](function, begin, y, end, first_step=first, **options)
             leg = _advance(solver, end, beyond)
@@ -75,7 +119,9 @@ def solve(
                 status, message = leg.status, leg.message
                 break
             y = solver.y
-            states.append(y.reshape(state.shape).copy())
+            if end in wanted:
+                states.append(y[: state.size].reshape(state.shape).copy())
+                second.append(y[state.size :].copy())
             progress(end)
     except KeyboardInterrupt:
         status, message = "interrupted", INTERRUPTED
@@ -87,13 +133,19 @@ def solve(
         rows=rows,
         state=kept[-1],
         sectors=sectors,
+        second_layer=np.stack(second) if moving else None,
         order_one=request.order_one,
         ended=ended,
         blurred=request.rtol / ROUNDING_UNIT,  # these hold the error of the overlaps, not that of eps_g
         status=status,
         message=message,
-        stats=stats,
+        stats=stats | _told(function, kept[-1], second[-1]),
     )
+
+
+def _told(function: Callable[..., Array], state: Array, memory: Array) -> dict[str, float]:
+    """What a run with an adaptive optimiser says at its end; nothing of others."""
+    return function.told(np.append(state.reshape(-1), memory)) if isinstance(function, AdaptiveDrift) else {}
 
 
 @dataclass
@@ -113,13 +165,27 @@ def _overlap_scale(system: SectorSystem, C: Array) -> float:
     return size / (float(system.variance.sum()) or 1.0)
 
 
-def _advance(solver: OdeSolver, end: float, beyond: Callable[[Array], bool]) -> _Leg:
+def _limits(system: SectorSystem, shape: tuple[int, ...], limit: float) -> Callable[..., bool]:
+    """Function (y, part=1) that says whether the overlaps exceed a part of the limit, or v is no number."""
+    size = shape[0] * shape[1]
+
+    def beyond(y: Array, part: float = 1.0) -> bool:
+        overlaps = y[:size].reshape(shape) @ system.variance
+        return not np.abs(overlaps).max() < part * limit or not np.isfinite(y[size:]).all()  # also for NaN
+
+    return beyond
+
+
+def _advance(solver: OdeSolver, end: float, beyond: Callable[..., bool]) -> _Leg:
     """Step to the end of the interval, or until the overlaps are `beyond` what comes back."""
     leg = _Leg()
     while solver.status == "running":
         leg.ended = before = solver.t
         fault = solver.step()
         leg.steps += 1
+        if solver.status == "failed" and beyond(solver.y, COLLAPSED):
+            leg.status = "diverged"
+            return leg
         if solver.status == "failed":
             leg.status = "step_size"
             leg.message = (

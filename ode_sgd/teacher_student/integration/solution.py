@@ -7,6 +7,7 @@ import numpy as np
 
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.schedule import largest
 from ode_sgd.teacher_student.model.problem import Networks, Problem
 from ode_sgd.teacher_student.theory.linear_network import critical_learning_rate
 
@@ -31,6 +32,8 @@ class Solution:
         alpha of the last step.
     cancelled : float
         By which the terms of the rows, sums over sectors or nodes, exceed the sums themselves: their rounding does too.
+    second_layer : (n, K) or None
+        v at the output times, where it is trained.
     errors : (m,) or None
         eps_g of the last m output times, where the method followed it below the rounding of the overlaps.
     blurred : float
@@ -43,6 +46,7 @@ class Solution:
     sectors: Array | None
     order_one: int
     ended: float
+    second_layer: Array | None = None
     errors: Array | None = None
     cancelled: float = 1.0
     status: str = "complete"
@@ -84,6 +88,8 @@ class Request:
 
 
 OVERFLOW = 1e8  # overlaps beyond what a problem asks for by this factor are not coming back
+# Part of the limit of divergence from which a step size that collapses does so at a divergence in finite time.
+COLLAPSED = 1e-5
 LARGEST = 1e100  # field: its square, and what is 1e8 times that, are numbers
 INTERRUPTED = "interrupted by the user; the trajectory holds all output times reached before"
 
@@ -95,16 +101,16 @@ def field_scale(networks: Networks, C: Array) -> float:
     noise, E[label^2] / max v_i^2. Neither depends on the units of inputs, weights and learning rate.
     """
     teacher = np.sqrt(np.maximum(np.diagonal(C)[networks.student_units :], 0.0))
-    label = min(hypot(float(np.abs(networks.u) @ teacher), networks.label_noise), LARGEST)
+    label = min(hypot(float(np.abs(networks.u) @ teacher), largest(networks.label_noise)), LARGEST)
     own = float(np.abs(networks.v).max())
     needed = label / max(own, label / LARGEST) if own > 0.0 and label > 0.0 else 0.0
     return max(float(np.abs(C).max()), needed**2)
 
 
-def divergence_limit(networks: Networks, C: Array) -> float:
-    """Size of the fields' covariance from which a run counts as diverged: far beyond `field_scale`, and beyond one,
+def divergence_limit(scale: float) -> float:
+    """Size of the fields' covariance from which a run counts as diverged: far beyond its `field_scale`, and beyond one,
     at which activations bend."""
-    return OVERFLOW * max(1.0, field_scale(networks, C))
+    return OVERFLOW * max(1.0, scale)
 
 
 def divergence(problem: Problem, alpha: float) -> str:
@@ -112,13 +118,17 @@ def divergence(problem: Problem, alpha: float) -> str:
     said = f"the overlaps diverged after alpha = {alpha:.6g}"
     if problem.gradient_flow:
         return f"{said}, which gradient flow cannot: lower rtol"
+    return f"{said}: {too_large(problem)}"
+
+
+def too_large(problem: Problem) -> str:
+    """What a problem diverges for, and the remedy."""
     try:
         critical = critical_learning_rate(problem)
     except InvalidProblem:
         critical = float("inf")
-    if problem.learning_rate > critical:
-        return (
-            f"{said}: learning_rate = {problem.learning_rate:g} is beyond critical ({critical:.6g}); choose a "
-            "smaller one"
-        )
-    return f"{said}: learning_rate = {problem.learning_rate:g} is too large; choose a smaller one"
+    if problem.timetable:
+        return f"learning_rate = {problem.learning_rate} is too large; choose a smaller one"
+    if problem.learning_rate > critical:  # type: ignore[operator]  # a number here
+        return f"learning_rate = {problem.learning_rate:g} is beyond critical ({critical:.6g}); choose a smaller one"
+    return f"learning_rate = {problem.learning_rate:g} is too large; choose a smaller one"

@@ -3,13 +3,16 @@
 import importlib.util
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from ode_sgd.core import check
 from ode_sgd.core.errors import InvalidProblem, StorageError
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.teacher_student.kernels import averages
+from ode_sgd.teacher_student.kernels.coefficients.mixtures import Level, Mixture
 from ode_sgd.teacher_student.model import activation_check, activation_file
 
 KNOWN = re.compile(r"(.+)@([0-9a-f]{16})", re.DOTALL)  # text of a user's activation: name and digest
@@ -20,19 +23,21 @@ OWN = "; an activation of your own is given by its file, such as 'mine.py'"
 class ActivationNotLoaded(InvalidProblem):
     """A user's own activation whose functions this process does not have: a file of results runs no code."""
 
-    def __init__(self, text: str, remedy: str) -> None:
-        super().__init__(text, remedy)
+    def __init__(self, text: str, remedy: str, file: str) -> None:
+        super().__init__(text, remedy, file)
 
     @property
     def reason(self) -> str:
         """Why, and what to do about it: a stored run can then be asked again."""
         told = f"activation = {self.args[0]!r} is a user's own, whose file this process has not loaded"
-        return f"{told}; stored runs do not load it, so load it first: {self.args[1]}"
+        remedy = f"load it first: {self.args[1]}, or --activation {self.args[2]} on the command line"
+        return f"{told}; stored runs do not load it, so {remedy}"
 
     def __str__(self) -> str:
         return self.reason
 
 
+@own_keywords
 @dataclass(frozen=True, slots=True)
 class Activation:
     """An activation g, of this package or of a user's own file. Equal ones have the same name and content.
@@ -103,8 +108,7 @@ class Activation:
         try:
             return cls(check.choice("activation", name, averages.available()))
         except InvalidProblem as error:
-            meant = "(did you mean" in str(error)
-            raise InvalidProblem(f"{error}{'' if meant else OWN}") from None
+            raise InvalidProblem(f"{error}{OWN}") from None
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
@@ -170,13 +174,12 @@ class Activation:
         InvalidProblem
             If it is a user's own that this process has not loaded.
         """
-        if not self.digest:
-            return averages.load(self.name)
-        found = activation_file.loaded(self.name, self.digest)
+        found = self._file
         if found is None:
             others = activation_file.other_digests(self.name, self.digest)
             edited = f"; the {self.name}.py that was loaded is another ({', '.join(others)})" if others else ""
-            raise ActivationNotLoaded(self.text, f"ode_sgd.Activation.from_file('{self.name}.py'){edited}")
+            file = f"{self.name}.py"
+            raise ActivationNotLoaded(self.text, f"ode_sgd.Activation.from_file('{file}')", f"{file}{edited}")
         return found
 
     def check(self) -> None:
@@ -196,9 +199,17 @@ class Activation:
 
     def _states(self, name: str) -> Any:
         """What the file states, None where it does not or is not loaded."""
-        if self.digest and activation_file.loaded(self.name, self.digest) is None:
-            return None
-        return getattr(self.functions, name, None)
+        return getattr(self._file, name, None)
+
+    def _states_all(self, names: Iterable[str]) -> bool:
+        """Whether the file states all of these."""
+        file = self._file
+        return all(getattr(file, name, None) for name in names)
+
+    @property
+    def _file(self) -> Any:
+        """The functions, None where they are not loaded."""
+        return activation_file.loaded(self.name, self.digest) if self.digest else averages.load(self.name)
 
     @property
     def in_lanes(self) -> bool:
@@ -211,6 +222,11 @@ class Activation:
         return bool(self._states("CONSTANT_SLOPE"))
 
     @property
+    def is_even(self) -> bool:
+        """Whether g(-x) = g(x), so that overlaps with the teachers never grow from zero."""
+        return bool(self._states("EVEN"))
+
+    @property
     def is_linear(self) -> bool:
         """Whether g(x) = x, of which nearly everything is known exactly."""
         return bool(self._states("IDENTITY"))
@@ -218,17 +234,58 @@ class Activation:
     @property
     def has_near_teacher_form(self) -> bool:
         """Whether it has averages of differences, for errors far below rounding."""
-        return all(self._states(name) for name in averages.DIFFERENCES)
+        return self._states_all(averages.DIFFERENCES)
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The sums of error functions that stand for it, by tolerance from the coarsest; empty where there are none."""
+        return tuple(self._states("MIXTURES") or ())
+
+    @property
+    def mixture(self) -> Mixture | None:
+        """Terms of which its coefficients are made; None where its averages are closed forms of its own."""
+        finest = self.levels[-1].terms if self.levels else None
+        if finest is None or len(finest.scales) == 1:
+            return None
+        return Mixture(finest, finest, (finest, finest))
+
+    def within(self, rtol: float) -> Any:
+        """What takes its place in steps of that tolerance: itself, or fewer terms (model/activation_pair.py)."""
+        if self.mixture is None:
+            return self
+        from ode_sgd.teacher_student.model.activation_pair import ActivationPair
+
+        return ActivationPair(student=self, teacher=self).within(rtol)
+
+    @property
+    def terms_accuracy(self) -> float:
+        """What its sum of error functions leaves of errors in its averages, as a fraction; 0 where it has none."""
+        return 0.0 if self.mixture is None else self.levels[-1].accuracy
 
     @property
     def has_pair_sums(self) -> bool:
         """Whether it has sums over all pairs of fields, for large networks."""
-        return all(self._states(name) for name in averages.PAIR_SUMS)
+        return self._states_all(averages.PAIR_SUMS)
+
+    @property
+    def has_matrix_form(self) -> bool:
+        """Whether the coefficients of large networks are products of matrices."""
+        return self._states_all(averages.MATRIX_FORM)
+
+    @property
+    def has_whole_coefficients(self) -> bool:
+        """Whether it has A, G and their derivatives as a whole, for averages that share their work."""
+        return self._states_all(averages.WHOLE)
+
+    @property
+    def has_kink(self) -> bool:
+        """Whether g' jumps at 0, so that nothing has a derivative where a student is zero or two are parallel."""
+        return bool(self._states("KINK"))
 
     @property
     def has_plateau_forms(self) -> bool:
         """Whether it has closed forms of the symmetric plateau."""
-        return all(self._states(name) for name in activation_file.PLATEAU)
+        return self._states_all(activation_file.PLATEAU)
 
     @property
     def accuracy(self) -> float:

@@ -19,13 +19,16 @@ import numpy as np
 
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import cut
-from ode_sgd.teacher_student.kernels.averages import DIFFERENCES, FUNCTIONS, OPTIONAL, PAIR_SUMS
+from ode_sgd.teacher_student.kernels.averages import DIFFERENCES, FUNCTIONS, OPTIONAL, PAIR_SUMS, WHOLE
+from ode_sgd.teacher_student.kernels.coefficients.mixtures import Level, Mixture
 from ode_sgd.teacher_student.model.activation_check import contradictions
 
 PLATEAU = {"plateau_height": ("K",), "plateau_escape_rate": ("K",)}  # called by Python
-GROUPS = (PAIR_SUMS, DIFFERENCES, PLATEAU)
-SIGNATURES = FUNCTIONS | OPTIONAL | PAIR_SUMS | DIFFERENCES | PLATEAU
-STATEMENTS = ("IN_LANES", "CONSTANT_SLOPE", "IDENTITY")
+GROUPS = (PAIR_SUMS, WHOLE, DIFFERENCES, PLATEAU)
+SIGNATURES = FUNCTIONS | OPTIONAL | PAIR_SUMS | WHOLE | DIFFERENCES | PLATEAU
+STATEMENTS = ("IN_LANES", "CONSTANT_SLOPE", "IDENTITY", "KINK")
+GIVEN = ("value", "slope")  # what a file has that is fitted
+FITTED = "fitted"
 DIGITS = 16  # of a digest
 LONGEST = 40  # letters of a name in symbols and in names of files
 
@@ -69,9 +72,11 @@ def load_source(source: str, path: Path, name: str) -> str:
     if (name, source) not in _DIGESTS:
         module = _run(source, path, name)
         _check(module, path)
+        levels = _fitted(module, path)
         called = list(_called(module))
         digest = _digest(source, called, path)
         _compile(module, called, digest)
+        _complete(module, levels, digest)
         _LOADED[name, digest] = _File(module, source, path)
         _DIGESTS[name, source] = digest
     return _DIGESTS[name, source]
@@ -127,7 +132,8 @@ def _run(source: str, path: Path, name: str) -> ModuleType:
 
 def _check(module: ModuleType, path: Path) -> None:
     """Raise InvalidProblem for functions that are missing, of other parameters, or that contradict each other."""
-    whole = [FUNCTIONS, *(group for group in GROUPS if any(hasattr(module, name) for name in group))]
+    needed = FUNCTIONS if _supplies_averages(module, path) else {name: FUNCTIONS[name] for name in GIVEN}
+    whole = [needed, *(group for group in GROUPS if any(hasattr(module, name) for name in group))]
     missing = [name for group in whole for name in group if not callable(getattr(module, name, None))]
     if missing:
         told = ", ".join(f"{name}({', '.join(SIGNATURES[name])})" for name in missing)
@@ -158,6 +164,41 @@ def _check(module: ModuleType, path: Path) -> None:
         raise _fault(path, f"is no activation: {'; '.join(faults)}")
 
 
+def _supplies_averages(module: ModuleType, path: Path) -> bool:
+    """Whether a file has averages of its own, as it does unless it says otherwise."""
+    stated = getattr(module, "AVERAGES", None)
+    own = [name for name in FUNCTIONS if name not in GIVEN and hasattr(module, name)]
+    if stated is None:
+        return True
+    if stated != FITTED:
+        raise _fault(path, f"states AVERAGES = {stated!r}; {FITTED!r} is what there is, or leave it out")
+    if own:
+        raise _fault(path, f"states AVERAGES = {FITTED!r} and has {', '.join(own)}; take one or the other out")
+    return False
+
+
+def _fitted(module: ModuleType, path: Path) -> tuple[Level, ...]:
+    """The sums of error functions in place of averages, where the file asks for them."""
+    if getattr(module, "AVERAGES", None) != FITTED:
+        return ()
+    from ode_sgd.teacher_student.model.activation_fit import levels_of  # brings a part of SciPy
+
+    levels, fault = levels_of(module)
+    if fault:
+        raise _fault(path, f"is no sum of error functions: {fault}; supply the averages of {', '.join(FUNCTIONS)}")
+    return levels
+
+
+def _complete(module: ModuleType, levels: tuple[Level, ...], digest: str) -> None:
+    """Put averages of the finest sum into a module that has none."""
+    if levels:
+        from ode_sgd.teacher_student.kernels.coefficients.mixture_averages import mixture_averages  # brings Numba
+
+        finest = levels[-1].terms
+        variant = f"{digest}-{Mixture(finest, finest, (finest, finest)).variant}"
+        vars(module).update(mixture_averages(variant, finest), MIXTURES=levels)
+
+
 def _python(value: Any) -> Any:
     """A function as it was before a compiler took it; everything else as it is."""
     return getattr(value, "py_func", value)
@@ -174,7 +215,7 @@ def _takes(function: Callable[..., Any], count: int) -> bool:
 
 def _called(module: ModuleType) -> Iterator[FunctionType]:
     """The functions of a module that kernels call, and those of it that these call."""
-    names = [*FUNCTIONS, *OPTIONAL, *PAIR_SUMS, *DIFFERENCES]
+    names = [*FUNCTIONS, *OPTIONAL, *PAIR_SUMS, *WHOLE, *DIFFERENCES]
     left = [_python(getattr(module, name)) for name in names if hasattr(module, name)]
     seen = set()
     while left:
@@ -258,4 +299,4 @@ def _options(name: str, value: Any) -> dict[str, bool]:
     if stated is not None and hasattr(value, "inline"):
         return {"sums": bool(stated["fastmath"]), "inline": value.inline, "always": stated["forceinline"]}
     sums = name in PAIR_SUMS
-    return {"sums": sums, "inline": not sums, "always": name in OPTIONAL}
+    return {"sums": sums, "inline": not sums and name not in WHOLE, "always": name in OPTIONAL}

@@ -19,6 +19,9 @@ SECTORS = ("sector_q", "sector_r", "sector_t")
 FINAL = ("final_q", "final_r", "final_t")
 
 TIME, ERROR = "alpha", "generalization_error"
+HELD_OUT = "held_out_error"
+SECOND_LAYER, FINAL_SECOND_LAYER = "student_weights", "final_student_weights"
+COPIES, FINAL_COPIES = "copies", "final_copies"
 EIGENVALUE, WEIGHT = "eigenvalue", "weight"  # of the spectrum
 
 _Q, _R, _T = ("student", "student_2"), ("student", "teacher"), ("teacher", "teacher_2")
@@ -27,6 +30,11 @@ _ENTRIES = {
     WEIGHT: (("sector",), "share w_k = N_k / N of the directions with that eigenvalue"),
     TIME: ((TIME,), "time alpha, steps / N"),
     ERROR: ((TIME,), "generalization error eps_g, noise-free"),
+    HELD_OUT: ((TIME,), "error on rows of data that are held out, noise-free"),
+    SECOND_LAYER: ((TIME, "student"), "second layer v of the student"),
+    FINAL_SECOND_LAYER: (("student",), "second layer v of the student at the last time"),
+    COPIES: ((TIME, "copy", "copy_or_teacher"), "overlaps of all copies of the weights, moment of order 1"),
+    FINAL_COPIES: (("sector", "copy", "copy_or_teacher"), "overlaps of all copies of the weights at the last time"),
     "sector_q": ((TIME, "sector", *_Q), "student overlaps q_k of every sector"),
     "sector_r": ((TIME, "sector", *_R), "student-teacher overlaps r_k of every sector"),
     "sector_t": (("sector", *_T), "teacher overlaps t_k of every sector"),
@@ -47,6 +55,8 @@ DIMENSIONS = {
     "sector": "sector, one eigenvalue of the data covariance, counted from 0",
     "student": "student unit i, counted from 0",
     "student_2": "student unit j, counted from 0",
+    "copy": "unit i of copy r of the student's weights, r K + i, counted from 0",
+    "copy_or_teacher": "the same, then teacher unit n",
     "teacher": "teacher unit n, counted from 0",
     "teacher_2": "teacher unit m, counted from 0",
 }
@@ -74,13 +84,25 @@ def moment_names(order: int) -> tuple[str, str, str]:
     return f"Q_{order}", f"R_{order}", f"T_{order}"
 
 
-def overlaps(moments: Moments, sectors: Parts | None) -> dict[str, Observable]:
-    """Moments in the order of their orders, then what every sector holds, as observables."""
+def overlaps(
+    moments: Moments,
+    sectors: Parts | None,
+    held_out: Array | None = None,
+    second_layer: Array | None = None,
+    copies: Array | None = None,
+) -> dict[str, Observable]:
+    """Moments by order, what every sector holds, then the error on other rows, second layer and copies."""
     arrays: dict[str, Array] = {}
     for order, parts in sorted(moments.items()):
         arrays |= zip(moment_names(order), parts, strict=True)
     if sectors is not None:
         arrays |= zip(SECTORS, sectors, strict=True)
+    if held_out is not None:
+        arrays[HELD_OUT] = held_out
+    if second_layer is not None:
+        arrays[SECOND_LAYER] = second_layer
+    if copies is not None:
+        arrays[COPIES] = copies
     return {name: observable(name, values) for name, values in arrays.items()}
 
 
@@ -109,22 +131,31 @@ def final_arrays(final: Final) -> dict[str, Array]:
     """The last state, or those of all replicas, as arrays by name; a teacher that all share is there once."""
     if not final:
         return {}
+    states = (final,) if isinstance(final, OrderParameters) else final
+    q, r, t = (np.stack([getattr(state, part) for state in states]) for part in "qrt")
+    shared = all(state.t.tobytes() == states[0].t.tobytes() for state in states)
+    arrays = dict(zip(FINAL, (q, r, states[0].t if shared else t), strict=True))
+    second = [state.student_weights for state in states if state.student_weights is not None]
+    if len(second) == len(states):
+        arrays[FINAL_SECOND_LAYER] = np.stack(second)
+    copies = [state.copies for state in states if state.copies is not None]
+    if len(copies) == len(states):
+        arrays[FINAL_COPIES] = np.stack(copies)
     if isinstance(final, OrderParameters):
-        return dict(zip(FINAL, (final.q, final.r, final.t), strict=True))
-    q, r, t = (np.stack([getattr(state, part) for state in final]) for part in "qrt")
-    shared = all(state.t.tobytes() == final[0].t.tobytes() for state in final)
-    return dict(zip(FINAL, (q, r, final[0].t if shared else t), strict=True))
+        return arrays | {name: values[0] for name, values in arrays.items() if name != FINAL[2]}
+    return arrays
 
 
 def final_of(arrays: Mapping[str, Array]) -> Final:
     """The last state among arrays by name, or those of all replicas."""
     if FINAL[0] not in arrays:
         return None
-    q, r, t = _parts(arrays, FINAL)
+    (q, r, t), v, copies = _parts(arrays, FINAL), arrays.get(FINAL_SECOND_LAYER), arrays.get(FINAL_COPIES)
     if q.ndim == 3:
-        return OrderParameters.from_solution(q, r, t)
+        return OrderParameters.from_solution(q, r, t, v, copies)
     teachers = np.broadcast_to(t, (len(q), *t.shape[-3:]))
-    return tuple(OrderParameters.from_solution(*state) for state in zip(q, r, teachers, strict=True))
+    second, others = ([None] * len(q) if part is None else part for part in (v, copies))
+    return tuple(OrderParameters.from_solution(*state) for state in zip(q, r, teachers, second, others, strict=True))
 
 
 def _parts(arrays: Mapping[str, Array], names: tuple[str, str, str]) -> Parts:

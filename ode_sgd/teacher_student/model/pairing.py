@@ -1,9 +1,8 @@
 """Which student follows which teacher, from the overlaps at one time."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 
 SETTLED = 0.8  # correlation of a student's field with a teacher's from which the one counts as following the other
 
@@ -15,7 +14,7 @@ def field_correlation(Q: Array, R: Array, T: Array) -> Array:
     return np.asarray(np.divide(R, size, out=np.zeros_like(R), where=size > 0.0))
 
 
-def followed_teacher(correlation: Array) -> NDArray[np.int64]:
+def followed_teacher(correlation: Array) -> Indices:
     """The teacher that every student follows, (.., K), or -1, from correlations (.., K, M)."""
     strength = np.abs(correlation)
     return np.where(strength.max(axis=-1) > SETTLED, strength.argmax(axis=-1), -1)

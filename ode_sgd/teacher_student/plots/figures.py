@@ -73,7 +73,7 @@ def _title(figure: Figure, problem: Problem) -> None:
         f"$L$ = {problem.spectrum.distinct}",
         rf"$\eta$ = {problem.learning_rate:g}",
         rf"$\sigma$ = {problem.label_noise:g}" if problem.label_noise else "",
-        problem.update_rule.further_terms.replace("_", " "),
+        problem.update_rule.added_terms.replace("_", " "),
         "" if problem.update_rule.has_steps else "gradient flow",
         "" if problem.trainable is None else f"{problem.trainable} sectors learn",
     ]

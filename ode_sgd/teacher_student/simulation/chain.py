@@ -3,24 +3,22 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ode_sgd.core.alignment import aligned
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem, InvalidStart
+from ode_sgd.core.schedule import largest
 from ode_sgd.core.seeds import Seeds, words
-from ode_sgd.teacher_student.integration import near_teacher
 from ode_sgd.teacher_student.integration.sector_system import writable
-from ode_sgd.teacher_student.kernels.coefficients.near_teacher import difference_error
 from ode_sgd.teacher_student.kernels.simulation import chain, chain_draws
 from ode_sgd.teacher_student.kernels.simulation.chain import Chain
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.model.starts import Sizes
-from ode_sgd.teacher_student.simulation import chain_coordinates
+from ode_sgd.teacher_student.simulation import chain_coordinates, chain_overlaps
 
 LANES = (1, 16, 32)  # replicas that kernels are compiled for; LLVM does not vectorise fewer than 16
 CHUNK_NANOSECONDS = 2e7
-NEAR = 1e-2  # variance of x - y over 1 + that of y, below which errors come from the differences, which are more exact
 
 
 class ReducedNetworks:
@@ -72,12 +70,13 @@ class ReducedNetworks:
         self._B = np.array([frame.B for frame in placed])
         self._z = self._in_lanes(np.array([frame.z for frame in placed]))
         self._streams = self._in_lanes(words(seeds, 4)).reshape(4, self._width)
-        self._begun = self._streams.copy()
+        self._begun = aligned(self._streams)
         self._chain = self._new_chain(sizes)
         L = problem.spectrum.distinct
         self._position = chain_draws.block_steps(L)  # of a block that nothing is left of
-        self._block = chain.new_block(L, K + M, M, problem.label_noise > 0.0, self._width)
-        self._kernels = chain.reduced_kernels(problem.g, K, M, self._width)
+        self._taken, self._scheduled = 0, bool(problem.timetable)
+        self._block = chain.new_block(L, K + M, M, largest(problem.label_noise) > 0.0, self._width, self._scheduled)
+        self._kernels = chain.reduced_kernels(problem.g, K, M, self._width, self._scheduled)
         self.chunk = max(1, int(CHUNK_NANOSECONDS / (self._width * L * (60 + 5 * (K + M) ** 2))))
 
     def _new_chain(self, sizes: Sizes) -> Chain:
@@ -94,16 +93,19 @@ class ReducedNetworks:
             updates=problem.update_rule.sector_updates(spectrum.eigenvalues, sizes, problem.learning),
             v=writable(problem.v),
             u=writable(problem.u),
-            noise=problem.label_noise,
+            noise=problem.update_rule.noise_unit,
             freedom=freedom,
-            twice_d=np.ascontiguousarray(twice_d),
-            c=np.ascontiguousarray(c),
+            twice_d=aligned(twice_d),
+            c=aligned(c),
+            schedules=problem.timetable.table,
+            inputs=N,
         )
 
     def _in_lanes(self, values: np.ndarray) -> np.ndarray:
         """(n, ...) -> flat with the replica last; unused lanes repeat the first."""
         filled = values[np.arange(self._width) * (np.arange(self._width) < self._replicas)]
-        return np.ascontiguousarray(filled.reshape(self._width, -1).T).reshape(-1)
+        flat: np.ndarray = aligned(filled.reshape(self._width, -1).T).reshape(-1)
+        return flat
 
     def _out_of_lanes(self, flat: np.ndarray) -> np.ndarray:
         """Flat with the lane last -> a copy (n, ..)."""
@@ -112,14 +114,13 @@ class ReducedNetworks:
     def advance(self, steps: int) -> None:
         """Take that many SGD steps."""
         self._position = self._kernels.advance(
-            steps, self._position, self._streams, self._begun, self._block, self._chain, self._z
+            steps, self._taken, self._position, self._streams, self._begun, self._block, self._chain, self._z
         )
+        self._taken += steps
 
     def overlaps(self) -> tuple[Array, Array]:
         """q (n, L, K, K) and r (n, L, K, M)."""
-        S, W = self._students()
-        q = S @ S.swapaxes(-1, -2) + W @ W.swapaxes(-1, -2)
-        return 0.5 * (q + q.swapaxes(-1, -2)), S @ self._B.swapaxes(-1, -2)
+        return chain_overlaps.overlaps(*self._students(), self._B)
 
     def _students(self) -> tuple[Array, Array]:
         problem = self._problem
@@ -127,43 +128,8 @@ class ReducedNetworks:
         return chain_coordinates.unpack(z, problem.student_units, problem.teacher_units)
 
     def errors(self) -> Array:
-        """eps_g (n,), never negative, where every student is near a teacher of its own; NaN elsewhere.
-
-        They come from S - B and W, not from the overlaps, so they do not cancel: they are good until S - B itself
-        rounds, some 1e-27 of T.
-        """
-        problem, errors = self._problem, np.full(self._replicas, np.nan)
-        if problem.teacher_units != problem.student_units or not problem.g.has_near_teacher_form:
-            return errors
-        q, r = self.overlaps()
-        S, W = self._students()
-        factor = problem.spectrum.weights * problem.spectrum.eigenvalues
-        # Replica by replica: what a matrix product rounds depends on how many it is done for.
-        for n in np.flatnonzero(self._perhaps_near(q, r, factor)):
-            errors[n] = self._error(q[n], r[n], S[n], W[n], self._B[n], factor)
-        return errors
-
-    def _perhaps_near(self, q: Array, r: Array, factor: Array) -> NDArray[np.bool_]:
-        """Which replicas `_error` might know the error of, (n,): for nearly all it is quickly seen that it does not."""
-        student = np.einsum("k,nkii->ni", factor, q)
-        teacher = np.einsum("k,nkmc,nkmc->nm", factor, self._B, self._B)
-        distance = student[:, :, None] - 2.0 * np.einsum("k,nkim->nim", factor, r) + teacher[:, None, :]
-        near: NDArray[np.bool_] = (distance < 2.0 * NEAR * (1.0 + teacher[:, None, :])).any(axis=2).all(axis=1)
-        return near
-
-    def _error(self, q: Array, r: Array, S: Array, W: Array, B: Array, factor: Array) -> float:
-        problem, K = self._problem, self._problem.student_units
-        C = _mean(factor, np.block([[q, r], [r.swapaxes(-1, -2), B @ B.swapaxes(-1, -2)]]))
-        matching = near_teacher.match(problem, C)
-        if matching is not None:
-            teachers = B[:, matching.order]
-            stacked = np.concatenate([S - teachers, teachers], axis=1)
-            near = _mean(factor, stacked @ stacked.swapaxes(-1, -2))
-            near[:K, :K] += _mean(factor, W @ W.swapaxes(-1, -2))
-            if (np.diag(near)[:K] < NEAR * (1.0 + np.diag(near)[K:])).all():
-                signed = np.concatenate([problem.v, -problem.v])
-                return max(0.0, difference_error(problem.g)(near, signed))
-        return float("nan")
+        """eps_g (n,), never negative, where every student is near a teacher of its own; NaN elsewhere."""
+        return chain_overlaps.errors(self._problem, *self._students(), self._B)
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that a later `restore` needs to go on bit for bit."""
@@ -173,7 +139,7 @@ class ReducedNetworks:
             "students": self._out_of_lanes(self._z),
             "streams": self._out_of_lanes(streams.reshape(-1)),
             "position": np.array(self._position),
-        }
+        } | ({"taken": np.array(self._taken)} if self._scheduled else {})
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Go on from a `state` of replicas with the same problem, starts and sizes.
@@ -188,26 +154,23 @@ class ReducedNetworks:
                 raise InvalidStart(f"the saved state has no {name} of shape {own.shape}: it is of another run")
         self._z[:] = self._in_lanes(np.asarray(state["students"], np.float64))
         self._streams[:] = self._in_lanes(np.asarray(state["streams"], np.uint64)).reshape(4, self._width)
-        self._position = int(state["position"])
+        self._position, self._taken = int(state["position"]), int(state.get("taken", 0))
         if self._position * self._width < self._block.labels.size:
             self._begun[:] = self._streams
-            self._kernels.draw(self._streams, self._block, self._chain)
-
-
-def _mean(factor: Array, sectors: Array) -> Array:
-    """sum_k factor_k sectors_k."""
-    return np.tensordot(factor, sectors, 1)
+            self._kernels.draw(self._streams, self._block, self._chain, self._taken - self._position)
 
 
 def too_small(problem: Problem, sizes: Sizes) -> str:
-    """Which sectors have no room for the frame of all students and teachers, in words; empty where all have."""
-    needed = problem.student_units + problem.teacher_units
+    """Which sectors have no room for the frame of all students, copies and teachers, in words; empty where all have."""
+    copies = problem.update_rule.copies
+    needed = (1 if copies is None else copies.count) * problem.student_units + problem.teacher_units
+    units = "K" if copies is None else f"{copies.count} K"
     small = np.flatnonzero(np.asarray(sizes) < needed)
     if not small.size:
         return ""
     named = ", ".join(f"{k + 1} (N_k = {sizes[k]})" for k in small[:5]) + (", ..." if small.size > 5 else "")
     return (
-        f'method="reduced" needs sectors of at least K + M = {needed} inputs, but of the {sizes.size} distinct '
+        f'method="reduced" needs sectors of at least {units} + M = {needed} inputs, but of the {sizes.size} distinct '
         f"eigenvalues {small.size} have fewer: sector {named}. Raise the dimension, or use "
         'method="explicit". If eigenvalues differ by rounding only, merge them: Spectrum.from_eigenvalues and '
         "Spectrum.from_data take a tolerance"

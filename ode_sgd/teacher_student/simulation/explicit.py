@@ -7,15 +7,24 @@ from typing import Any
 import numpy as np
 
 from ode_sgd.core import check
+from ode_sgd.core.alignment import aligned
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.seeds import Seeds, generators, lane_states
-from ode_sgd.teacher_student.kernels.simulation.explicit import LANES, NORMALS, TILE, explicit_steps, sector_grams
+from ode_sgd.teacher_student.kernels.rules.explicit_rule import explicit_rule_steps
+from ode_sgd.teacher_student.kernels.simulation.explicit import (
+    LANES,
+    NORMALS,
+    TILE,
+    explicit_steps,
+    sector_grams,
+    spherical_steps,
+)
 from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.model.rule_averages import RuleAverages
 from ode_sgd.teacher_student.model.starts import Sizes
 
 CHUNK_WORK = 24_000_000  # memory accesses and random numbers between two looks at the outside world: 5 to 20 ms
 STEP_WORK = 256  # inputs that take as long as what every step does besides
-CACHE_LINE = 64  # bytes
 
 
 class ExplicitNetworks:
@@ -38,27 +47,36 @@ class ExplicitNetworks:
     def __init__(self, problem: Problem, weights: Array, sizes: Sizes, seeds: Seeds, normals: str = "float64") -> None:
         check.choice("normals", normals, NORMALS)
         (K, M), (n, _, N) = (problem.student_units, problem.teacher_units), weights.shape
-        self.J, self.B = _aligned(weights[:, :K]), _aligned(weights[:, K:])
+        self.J, self.B = aligned(weights[:, :K]), aligned(weights[:, K:])
         self._ends = np.cumsum(sizes)
-        self._sources: Any = generators(seeds) if normals == "pcg64" else _aligned(lane_states(seeds, LANES))
+        self._sources: Any = generators(seeds) if normals == "pcg64" else aligned(lane_states(seeds, LANES))
         self._constants = (
             _amplitude(problem.spectrum.eigenvalues.tobytes(), np.asarray(sizes, np.int64).tobytes()),
             problem.signed_weights,
             problem.update_rule.weight_update(N),
-            problem.label_noise,
+            problem.update_rule.noise_unit,
             int(self._ends[problem.trainable - 1]) if problem.trainable else N,
         )
         self._scratch = (
-            _aligned(np.zeros(N)),
-            _aligned(np.zeros(TILE, np.float32 if normals == "float32" else np.float64)),
+            aligned(np.zeros(N)),
+            aligned(np.zeros(TILE, np.float32 if normals == "float32" else np.float64)),
         )
-        self._advance = explicit_steps(problem.g, normals, K, M)
+        self._taken, self._schedules = 0, problem.timetable.table
+        given: tuple[Any, ...] = normals, K, M, bool(problem.timetable)
+        if problem.rule is not None:
+            self._advance = explicit_rule_steps(RuleAverages.of(problem).of_fields, *given)
+        else:
+            steps = spherical_steps if problem.spherical else explicit_steps
+            self._advance = steps(problem.g, *given)
+        self._lengths = np.linalg.norm(self.J, axis=2) if problem.spherical else None
         self.chunk = max(1, CHUNK_WORK // (step_work(N, K + M) * n))
 
     def advance(self, steps: int) -> None:
         """Take that many SGD steps."""
-        for source, J, B in zip(self._sources, self.J, self.B, strict=True):
-            self._advance(source, steps, J, B, *self._constants, *self._scratch)
+        for n, (source, J, B) in enumerate(zip(self._sources, self.J, self.B, strict=True)):
+            lengths = () if self._lengths is None else (self._lengths[n],)
+            self._advance(*lengths, source, steps, J, B, *self._constants, *self._scratch, self._schedules, self._taken)
+        self._taken += steps
 
     def overlaps(self) -> tuple[Array, Array]:
         """q (n, L, K, K) and r (n, L, K, M)."""
@@ -70,7 +88,8 @@ class ExplicitNetworks:
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on, bit for bit: copies of the weights, and the random streams as integers."""
-        return {"J": self.J.copy(), "B": self.B.copy(), "stream": self._streams()}
+        steps = {"taken": np.array(self._taken)} if self._schedules.size else {}
+        return {"J": self.J.copy(), "B": self.B.copy(), "stream": self._streams()} | steps
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to a `state`, of these networks or of some built from the same problem, sizes and normals.
@@ -80,7 +99,7 @@ class ExplicitNetworks:
         for name, present in (("J", self.J), ("B", self.B), ("stream", self._streams())):
             if np.shape(state[name]) not in (present.shape, present.shape[len(self.J) == 1 :]):
                 raise ValueError(f"state['{name}'] has shape {np.shape(state[name])}, not {present.shape}")
-        self.J[:], self.B[:] = state["J"], state["B"]
+        self.J[:], self.B[:], self._taken = state["J"], state["B"], int(state.get("taken", 0))
         if isinstance(self._sources, list):
             for generator, stream in zip(self._sources, np.reshape(state["stream"], (-1, 4)), strict=True):
                 generator.bit_generator.state = _from_words([int(word) for word in stream])
@@ -107,19 +126,10 @@ def overlaps(J: Array, B: Array, ends: Sizes) -> tuple[Array, Array]:
     return q, r
 
 
-def _aligned(values: Any) -> Any:
-    """A copy that begins with a cache line: NumPy's own arrays often let every wide access straddle two."""
-    buffer = np.empty(values.nbytes + CACHE_LINE, np.uint8)
-    begin = -buffer.ctypes.data % CACHE_LINE
-    copy = buffer[begin : begin + values.nbytes].view(values.dtype).reshape(values.shape)
-    copy[:] = values
-    return copy
-
-
 @functools.lru_cache(maxsize=1)
 def _amplitude(eigenvalues: bytes, sizes: bytes) -> Array:
     """Standard deviation of every input, (N,): one array for all replicas of a problem."""
-    amplitude: Array = _aligned(np.repeat(np.sqrt(np.frombuffer(eigenvalues)), np.frombuffer(sizes, np.int64)))
+    amplitude: Array = aligned(np.repeat(np.sqrt(np.frombuffer(eigenvalues)), np.frombuffer(sizes, np.int64)))
     return amplitude
 
 

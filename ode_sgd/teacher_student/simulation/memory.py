@@ -12,10 +12,13 @@ def check_memory(request: Request, replicas: int, workers: int) -> None:
     problem, present = request.problem, allowance.memory()
     K, M, N = problem.student_units, problem.teacher_units, request.dimension
     pair = K * (K + M)  # numbers in an overlap Q and R
+    copies = problem.update_rule.copies
+    rows = 0 if copies is None else copies.count * K  # whose overlaps are kept beside these
     times, sectors = len(request.steps), problem.spectrum.distinct
     numbers = times * (len(request.orders) * pair + 1 + request.keep_sectors * sectors * pair) + sectors * (
         pair + M * M
     )
+    numbers += (times + sectors) * rows * (rows + M)
     records = float(replicas) * (8.0 * numbers + REPLICA)
     if records > present:
         raise InvalidProblem(
@@ -23,7 +26,7 @@ def check_memory(request: Request, replicas: int, workers: int) -> None:
             "this process may use; give fewer replicas, output times or moments"
         )
     threads = min(workers, replicas)
-    weights = request.method.bytes_per_thread(K, M, N) * threads
+    weights = request.method.bytes_per_thread(max(K, rows), M, N) * threads
     if weights and weights + records > present:
         raise InvalidProblem(
             f"dimension = {N} on {threads} threads needs {_gib(weights)} of the {_gib(present)} that "

@@ -7,14 +7,24 @@ import numpy as np
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.schedule import largest
 from ode_sgd.core.seeds import Seeds, generators
 from ode_sgd.teacher_student.model import starts as placing
+from ode_sgd.teacher_student.model.optimizers.adaptive import Adaptive
+from ode_sgd.teacher_student.model.optimizers.combinations import ADAPTIVE, LINEAR_MEMORY, without_optimizer
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.model.starts import Sizes
+from ode_sgd.teacher_student.simulation.adaptive import AdaptiveNetworks
 from ode_sgd.teacher_student.simulation.chain import LANES, ReducedNetworks, too_small
+from ode_sgd.teacher_student.simulation.chain_batches import BatchChains
+from ode_sgd.teacher_student.simulation.chain_copies import CopiesChains
+from ode_sgd.teacher_student.simulation.copies import copies_of, scaled_copies, start_of_copies, too_fast
 from ode_sgd.teacher_student.simulation.explicit import CHUNK_WORK, ExplicitNetworks, step_work
+from ode_sgd.teacher_student.simulation.explicit_batches import ExplicitBatches, SampledBatches
+from ode_sgd.teacher_student.simulation.explicit_copies import ExplicitCopies
 from ode_sgd.teacher_student.simulation.request import Engine, Request, SimulationMethod
+from ode_sgd.teacher_student.simulation.rule_batches import RuleBatches, RuleChains
 from ode_sgd.teacher_student.simulation.sampled import SampledNetworks
 from ode_sgd.teacher_student.trajectory import SAMPLED
 
@@ -31,21 +41,34 @@ def without_steps(problem: Problem) -> str:
 
 
 def unstable_steps(problem: Problem, sizes: Sizes) -> str:
-    """Why a step of N inputs, which takes eta kappa / N of the weights, makes them grow; empty where it does not."""
-    N, rule = int(sizes.sum()), problem.update_rule
-    if rule.weight_update(N).kept >= -1.0:
-        return ""
-    lost = rule.learning_rate * rule.weight_decay
-    return (
-        f"weight_decay = {rule.weight_decay:g} at learning_rate = {rule.learning_rate:g} takes {lost / N:.3g} times "
-        f"the weights from themselves in a step of N = {N} inputs, and beyond 2 times they grow; give a dimension "
-        f"of at least {np.ceil(lost):.6g}, or a lower weight_decay"
-    )
+    """Why a step of N inputs makes weights grow, of which it leaves 1 - eta kappa / N; empty where it does not."""
+    N, given = int(sizes.sum()), {**problem.timetable.quantities, "second_layer_decay": problem.kappa_v}
+    for decay, rate in (("weight_decay", "learning_rate"), ("second_layer_decay", "second_layer_rate")):
+        lost = largest(given[rate]) * largest(given[decay])
+        if 1.0 - lost / N < -1.0:
+            return (
+                f"{decay} = {given[decay]:g} is too large for dimension = {N}: each step multiplies the weights by "
+                f"1 - {rate} {decay} / dimension = {1.0 - lost / N:.3g}, so that they grow; give a dimension of at "
+                f"least {np.ceil(lost):.6g}, better many times that, or a lower {decay}"
+            )
+    return ""
 
 
 def _refused(problem: Problem, sizes: Sizes) -> str:
     """What no method takes, in words."""
-    return without_steps(problem) or unstable_steps(problem, sizes)
+    return (
+        without_steps(problem)
+        or unstable_steps(problem, sizes)
+        or too_fast(problem, int(sizes.sum()))
+        or beside_rule(problem)
+    )
+
+
+def beside_rule(problem: Problem) -> str:
+    """What simulations do not do together with a rule of one's own, in words."""
+    if problem.rule is None or not problem.spherical:
+        return ""
+    return f"rule = {str(problem.rule)!r} with spherical = True has no simulation; leave one of them out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +78,14 @@ class Chain:
     name: str = "reduced"
     stream: int = 3
     widths: tuple[int, ...] = LANES
+    optimizers: frozenset[str] = LINEAR_MEMORY  # those that it takes
 
     def accepts(self, problem: Problem, sizes: Sizes) -> str:
         """It needs room for the frame of all students and teachers in every sector."""
-        return _refused(problem, sizes) or too_small(problem, sizes)
+        if problem.spherical:
+            return f"method = {self.name!r} does not take spherical = True, whose lengths are those of real weights"
+        other = without_optimizer(self.name, self.optimizers, problem.optimizer)
+        return other or _refused(problem, sizes) or too_small(problem, sizes)
 
     def together(self, request: Request, replicas: int, workers: int) -> int:
         """As many as fill vector lanes."""
@@ -71,7 +98,13 @@ class Chain:
 
     def engine(self, request: Request, starts: list[OrderParameters], frames: Seeds, noise: Seeds) -> Engine:
         """As `SimulationMethod.engine`; it needs no frames."""
-        return ReducedNetworks(request.problem, starts, request.sizes, noise)
+        if request.problem.rule is not None:
+            return RuleChains(request.problem, starts, request.sizes, noise)
+        if request.problem.update_rule.copies is not None:
+            return CopiesChains(request.problem, starts, request.sizes, noise)
+        if request.problem.update_rule.one_input_a_step:
+            return ReducedNetworks(request.problem, starts, request.sizes, noise)
+        return BatchChains(request.problem, starts, _second_layers(request, starts), request.sizes, noise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,33 +118,51 @@ class Explicit:
 
     def accepts(self, problem: Problem, sizes: Sizes) -> str:
         """Every problem that has steps which do not make weights grow by themselves."""
-        return _refused(problem, sizes)
+        taken = LINEAR_MEMORY | ADAPTIVE if self.name == "explicit" else LINEAR_MEMORY
+        other = without_optimizer(self.name, taken, problem.optimizer)
+        return other or _refused(problem, sizes)
 
     def together(self, request: Request, replicas: int, workers: int) -> int:
         """As many as end within some 10 ms, but no idle thread."""
         return _short_group(request, replicas, workers)
 
     def bytes_per_thread(self, K: int, M: int, N: int) -> float:
-        """Of the weights, with a copy of them while they are made."""
+        """Of the weights, with a copy of them while they are made; K counts all copies of the students."""
         return 8.0 * N * (2 * (K + M) + 2)
 
     def engine(self, request: Request, starts: list[OrderParameters], frames: Seeds, noise: Seeds) -> Engine:
         """As `SimulationMethod.engine`."""
-        return ExplicitNetworks(request.problem, _weights(request, starts, frames), request.sizes, noise, self.normals)
+        weights = _weights(request, starts, frames)
+        if isinstance(request.problem.optimizer, Adaptive):
+            return AdaptiveNetworks(request.problem, weights, request.sizes, noise)
+        if request.problem.rule is not None and request.problem.batch_size > 1:
+            return RuleBatches(request.problem, weights, request.sizes, noise, self.normals)
+        if request.problem.update_rule.copies is not None:
+            return ExplicitCopies(request.problem, weights, request.sizes, noise, self.normals)
+        if request.problem.update_rule.one_input_a_step:
+            return ExplicitNetworks(request.problem, weights, request.sizes, noise, self.normals)
+        second = _second_layers(request, starts)
+        return ExplicitBatches(request.problem, weights, second, request.sizes, noise, self.normals)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sampled:
-    """Weight vectors in memory, and rows of `inputs` (samples, N) in the eigenbasis."""
+    """Weight vectors in memory, and rows of `inputs` (samples, N) in the eigenbasis; `held_out` are those not drawn."""
 
     inputs: Array
+    held_out: Array | None = None
     name: str = SAMPLED
     stream: int = 4
     widths: tuple[int, ...] = LANES[:1]
+    optimizers: frozenset[str] = frozenset()  # those that it takes
 
     def accepts(self, problem: Problem, sizes: Sizes) -> str:
         """Every problem that has steps which do not make weights grow by themselves."""
-        return _refused(problem, sizes)
+        if problem.spherical:
+            return "inputs from data do not take spherical = True"
+        if problem.rule is not None:
+            return f"inputs from data do not take rule = {str(problem.rule)!r}"
+        return without_optimizer(self.name, self.optimizers, problem.optimizer) or _refused(problem, sizes)
 
     def together(self, request: Request, replicas: int, workers: int) -> int:
         """As many as end within some 10 ms, but no idle thread."""
@@ -123,19 +174,43 @@ class Sampled:
 
     def engine(self, request: Request, starts: list[OrderParameters], frames: Seeds, noise: Seeds) -> Engine:
         """As `SimulationMethod.engine`."""
-        return SampledNetworks(request.problem, _weights(request, starts, frames), request.sizes, self.inputs, noise)
+        weights = _weights(request, starts, frames)
+        if request.problem.update_rule.one_input_a_step:
+            return SampledNetworks(request.problem, weights, request.sizes, self.inputs, noise, self.held_out)
+        second = _second_layers(request, starts)
+        return SampledBatches(request.problem, weights, second, request.sizes, self.inputs, noise, self.held_out)
 
 
 def _short_group(request: Request, replicas: int, workers: int) -> int:
     N, units = request.dimension, request.problem.student_units + request.problem.teacher_units
-    work = step_work(N, units) * max(1, int(request.steps[-1]))
+    work = step_work(N, units) * max(1, int(request.steps[-1])) * request.problem.batch_size
     most = MOST if isinstance(request.start, OrderParameters) else LANES[-1]  # nothing stops a start function
     return max(1, min(-(-replicas // workers), most, CHUNK_WORK // work, CACHED // (N * units)))
 
 
 def _weights(request: Request, starts: list[OrderParameters], frames: Seeds) -> Array:
-    grams = {id(start): start.gram for start in starts}
-    return placing.many_weights([grams[id(start)] for start in starts], request.sizes, generators(frames))
+    """Weights (n, d, N) of a group: those that were given, or such as have the overlaps of the starts.
+
+    Of an optimiser with linear memory all copies of the students come first.
+    """
+    problem = request.problem
+    K, memory = problem.student_units, problem.update_rule.copies is not None
+    if request.weights is not None:
+        weights = np.repeat(np.concatenate([request.weights.J, request.weights.B])[None], len(starts), axis=0)
+    else:
+        goes_on = {id(start): memory and start.copies is not None for start in starts}
+        whole = {id(s): start_of_copies(s) if goes_on[id(s)] else s for s in starts}
+        grams = {key: start.gram for key, start in whole.items()}
+        weights = placing.many_weights([grams[id(start)] for start in starts], request.sizes, generators(frames))
+        memory = memory and not any(goes_on.values())
+    if not memory:
+        return weights
+    return np.concatenate([scaled_copies(copies_of(problem), weights[:, :K], 1), weights[:, K:]], axis=1)
+
+
+def _second_layers(request: Request, starts: list[OrderParameters]) -> Array:
+    """v (n, K) of a group: that of a start which has one, or the problem's."""
+    return np.array([start.second_layer(request.problem) for start in starts])
 
 
 CHAIN, EXPLICIT = Chain(), Explicit("explicit", "float64")

@@ -1,24 +1,28 @@
 """Replicas of a simulation while they run: groups on threads, what they have recorded, how they go on after a stop."""
 
 import time
-import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from collections.abc import Callable
 from threading import Event, Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile import ending
-from ode_sgd.core.interruption import Interruption
 from ode_sgd.core.seeds import Children
-from ode_sgd.teacher_student.integration.solution import divergence_limit
+from ode_sgd.teacher_student.integration.solution import divergence_limit, field_scale
+from ode_sgd.teacher_student.model.order_parameters import OrderParameters
+from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.simulation.request import FRAMES, Request, State, drawn_starts
 
-CHECKPOINT_SECONDS = 60.0
+PARTIAL_SECONDS = 0.5
+
+
+def _rows_of_copies(problem: Problem) -> int:
+    """R K of an optimiser with linear memory, otherwise 0."""
+    copies = problem.update_rule.copies
+    return 0 if copies is None else copies.count * problem.student_units
 
 
 def sector_sums(factor: Array, sectors: Array) -> Array:
@@ -42,16 +46,35 @@ class Records:
         self.Q = np.zeros((len(request.orders), replicas, n, K, K))
         self.R = np.zeros((len(request.orders), replicas, n, K, M))
         self.errors = np.full((replicas, n), np.nan)  # where the method knows them better than the overlaps do
+        self.held_out = np.full((replicas, n * request.held_out), np.nan)  # errors on rows that are not drawn
         self.sectors_q = np.zeros((replicas, n * request.keep_sectors, L, K, K))
         self.sectors_r = np.zeros((replicas, n * request.keep_sectors, L, K, M))
+        rows = _rows_of_copies(problem)
+        self.copies = np.zeros((replicas, n * bool(rows), rows, rows + M))
+        self.last_copies = np.zeros((replicas, L * bool(rows), rows, rows + M))
+        self.second_layer = np.zeros((replicas, n * problem.update_rule.trains_second_layer, K))
         self.last_q, self.last_r = np.zeros((replicas, L, K, K)), np.zeros((replicas, L, K, M))
         self.t = np.zeros((replicas, L, M, M))
         self.reached = np.zeros(replicas, np.int64)
         self.diverged = np.zeros(replicas, bool)
+        self._spectrum = problem.spectrum
         self._factors = [problem.spectrum.powers(order) for order in request.orders]
 
-    def add(self, rows: NDArray[np.int64], q: Array, r: Array, errors: Array) -> None:
-        """One output time, the same for all of these replicas: q (n, L, K, K), r (n, L, K, M), errors (n,)."""
+    def add(
+        self,
+        rows: NDArray[np.int64],
+        q: Array,
+        r: Array,
+        errors: Array,
+        held_out: Array,
+        second_layer: Array,
+        copies: Array,
+    ) -> None:
+        """One output time, the same for all of these replicas: q (n, L, K, K), r (n, L, K, M), errors (n,).
+
+        `held_out` are the errors (n,) on rows that are held out, `second_layer` is v (n, K), `copies` (n, L, R K,
+        R K + M) are overlaps of all copies of the weights; empty where there is none.
+        """
         time = int(self.reached[rows[0]])
         for number, factor in enumerate(self._factors):
             self.Q[number, rows, time] = sector_sums(factor, q)
@@ -60,7 +83,28 @@ class Records:
             self.sectors_q[rows, time], self.sectors_r[rows, time] = q, r
         self.last_q[rows], self.last_r[rows] = q, r
         self.errors[rows, time] = errors
+        if self.held_out.shape[1]:
+            self.held_out[rows, time] = held_out
+        if self.second_layer.shape[1]:
+            self.second_layer[rows, time] = second_layer
+        if self.copies.shape[1]:
+            self.copies[rows, time] = sector_sums(self._spectrum.powers(1), copies)
+            self.last_copies[rows] = copies
         self.reached[rows] = time + 1
+
+    def last_states(self, kept: Indices, count: int) -> tuple[OrderParameters, ...] | None:
+        """States of some replicas at their last common time, the one before `count`.
+
+        None where they got further and their sectors were not kept.
+        """
+        if (self.reached[kept] == count).all():
+            q, r, copies = self.last_q[kept], self.last_r[kept], self.last_copies[kept]
+        elif self.sectors_q.shape[1] and not self.copies.shape[1]:
+            q, r, copies = self.sectors_q[kept, count - 1], self.sectors_r[kept, count - 1], self.last_copies[kept]
+        else:
+            return None
+        second = self.second_layer[kept, count - 1] if self.second_layer.size else None
+        return OrderParameters.from_solutions(q, r, self.t[kept], second, copies if copies.size else None)
 
     def arrays(self) -> dict[str, Any]:
         """All arrays by name, replicas on the axis that `axis` says."""
@@ -130,7 +174,7 @@ class Group:
         begins = drawn_starts(request, self._seed, replicas)
         variance = problem.spectrum.powers(1)
         limits = {
-            key: divergence_limit(problem, np.tensordot(variance, begin.gram, 1))
+            key: divergence_limit(field_scale(problem, np.tensordot(variance, begin.gram, 1)))
             for key, begin in {id(begin): begin for begin in begins}.items()
         }
         self._limits = np.array([limits[id(begin)] for begin in begins])
@@ -143,7 +187,16 @@ class Group:
         q, r, t = (np.array([getattr(begin, name) for begin in begins]) for name in "qrt")
         rows = np.arange(replicas.start, replicas.stop)
         self.records.t[rows] = t
-        self.records.add(rows, q, r, self._engine.errors())
+        self.records.add(rows, q, r, self._engine.errors(), *self._others())
+
+    def _others(self) -> tuple[Array, Array, Array]:
+        """Errors (n,) on rows that are held out, v (n, K), overlaps of copies; empty without such rows, training, .."""
+        rule, engine = self.request.problem.update_rule, self._engine
+        return (
+            engine.held_out_errors() if self.request.held_out else np.empty(0),
+            engine.v if rule.trains_second_layer else np.empty(0),
+            engine.copies() if rule.copies is not None else np.empty(0),
+        )
 
     def _record(self) -> None:
         """Keep the overlaps of the replicas that have not diverged."""
@@ -154,7 +207,8 @@ class Group:
         going = ~self.records.diverged[rows]
         kept = going & (largest < self._limits)  # NaN is not below
         if kept.any():
-            self.records.add(rows[kept], q[kept], r[kept], errors[kept])
+            others = [one[kept] if one.size else one for one in self._others()]
+            self.records.add(rows[kept], q[kept], r[kept], errors[kept], *others)
         self.records.diverged[rows[going & ~kept]] = True
 
     def snapshot(self) -> State:
@@ -176,54 +230,19 @@ class Group:
         self._saved = {key.removeprefix("engine_"): value for key, value in taken.items() if key.startswith("engine_")}
         rows = slice(self.replicas.start, self.replicas.stop)
         for name, values in self.records.arrays().items():
-            values[(slice(None),) * Records.axis(name) + (rows,)] = taken[f"record_{name}"]
+            if values.size:  # others may not be in older states
+                values[(slice(None),) * Records.axis(name) + (rows,)] = taken[f"record_{name}"]
 
 
-def run_all(
-    groups: Sequence[Group],
-    workers: int,
-    progress: Callable[[float], None],
-    keep: Callable[[], None] | None,
-) -> bool:
-    """Run all groups; True if the user interrupted. Errors of a group are raised here.
+def often(progress: Callable[[float], None], tell: Callable[[], None]) -> Callable[[float], None]:
+    """`progress`, which also calls `tell`, twice a second."""
+    said = time.monotonic()
 
-    `keep` writes a checkpoint: every minute, and after an interruption (Ctrl-C, SIGTERM, SIGHUP) or an error.
-    """
-    stop, left = Event(), iter(groups)
+    def told(fraction: float) -> None:
+        nonlocal said
+        progress(fraction)
+        if time.monotonic() - said >= PARTIAL_SECONDS:
+            tell()
+            said = time.monotonic()
 
-    def work() -> None:
-        # A task for every thread, not for every group: a pool looks through all its tasks again and again.
-        while (group := next(left, None)) is not None:
-            group.run(stop)
-
-    total = sum(int(group.request.steps[-1]) * len(group.replicas) for group in groups)
-    kept, interrupted = time.monotonic(), False
-    # Without a checkpoint SIGTERM does what it always does.
-    with Interruption() if keep is not None else nullcontext(), ThreadPoolExecutor(workers) as pool:
-        pending: set[Future[None]] = set()
-        try:
-            pending |= {pool.submit(work) for _ in range(workers)}
-            while pending:
-                finished, pending = wait(pending, timeout=0.05, return_when="FIRST_EXCEPTION")
-                for future in finished:
-                    future.result()
-                progress(sum(group.done * len(group.replicas) for group in groups) / total if total else 1.0)
-                if keep is not None and pending and time.monotonic() - kept > CHECKPOINT_SECONDS:
-                    _kept(keep)
-                    kept = time.monotonic()
-        except KeyboardInterrupt:
-            interrupted = True
-        finally:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            if keep is not None:
-                _kept(keep)
-    return interrupted
-
-
-def _kept(keep: Callable[[], None]) -> None:
-    """Write a checkpoint; that it cannot be written must not end the run that it is to save."""
-    try:
-        keep()
-    except (OSError, MemoryError) as error:  # StorageError is an OSError
-        warnings.warn(f"no checkpoint: {error}", stacklevel=2)
+    return told

@@ -10,6 +10,7 @@ from ode_sgd.core.seeds import Children, Seeds, words
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.model.starts import Sizes
+from ode_sgd.teacher_student.model.weights import Weights
 
 START, FRAMES = 0, 1  # children of a replica's seed: its start, its frames; the methods' streams follow
 
@@ -88,6 +89,12 @@ class Request:
     orders: tuple[int, ...]
     keep_sectors: bool
     method: SimulationMethod
+    weights: Weights | None = None  # those of every replica, whose overlaps `start` is
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the error on rows that are held out is wanted."""
+        return getattr(self.method, "held_out", None) is not None
 
     @property
     def dimension(self) -> int:

@@ -7,26 +7,24 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ode_sgd.core import allowance, check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.compile import news
 from ode_sgd.core.compile.cache_folder import source_digest
 from ode_sgd.core.errors import InvalidProblem, InvalidStart
-from ode_sgd.core.inputs import principal_axes
+from ode_sgd.core.keywords import own_keywords
+from ode_sgd.core.progress import Progress, reporting
+from ode_sgd.core.replica_threads import run_all
 from ode_sgd.teacher_student.integration.sector_system import shape_of
+from ode_sgd.teacher_student.integration.solution import too_large
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters, no_start
 from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.model.weights import Weights
+from ode_sgd.teacher_student.simulation.data_rows import sampled_rows
 from ode_sgd.teacher_student.simulation.memory import check_memory
-from ode_sgd.teacher_student.simulation.methods import (
-    AUTO,
-    Sampled,
-    checked_name,
-    chosen_method,
-    without_steps,
-)
-from ode_sgd.teacher_student.simulation.replicas import Group, Records, run_all
+from ode_sgd.teacher_student.simulation.methods import Sampled, checked_name, chosen_method, without_steps
+from ode_sgd.teacher_student.simulation.replicas import Group, Records, often
 from ode_sgd.teacher_student.simulation.request import Checkpoint, Request, Start, State, drawn_starts
 from ode_sgd.teacher_student.trajectory import Sectors, Trajectory, error_curve
 
@@ -34,10 +32,11 @@ RESOLVED = 1e-27  # eps_g that the chain still resolves, relative to Tr T / M
 CHECKPOINT_VERSION = 2
 
 
+@own_keywords
 @check.underflow_is_zero
 def simulate(
     problem: Problem,
-    start: Start,
+    start: Start | Weights,
     alpha: Any,
     *,
     dimension: int | None = None,
@@ -45,11 +44,13 @@ def simulate(
     seed: int,
     method: str = "auto",
     inputs: Any = None,
+    held_out: Any = None,
     moments: Any = (0, 1, 2),
     sectors: bool = False,
     threads: int | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress = None,
     checkpoint: Checkpoint | None = None,
+    partial: Callable[[Trajectory], object] | None = None,
 ) -> Trajectory:
     """Simulate one-pass SGD: every step one fresh sample, exact at finite N.
 
@@ -57,8 +58,9 @@ def simulate(
     ----------
     problem : Problem
         With `gradient_flow` it is refused: SGD has a finite learning rate.
-    start : OrderParameters, or callable seed -> OrderParameters
-        Overlaps that every replica starts from exactly, or a function that gives each replica its own.
+    start : OrderParameters, Weights, or callable seed -> OrderParameters
+        Overlaps that every replica starts from exactly, with weights of its own that have them; weights that every
+        replica starts from as they are; or a function that gives each replica its own overlaps.
     alpha : float or array_like, shape (n,)
         Output times as for `integrate`. Each becomes the nearest whole step, equal ones merged; the trajectory's
         `alpha` are those steps divided by N.
@@ -70,24 +72,31 @@ def simulate(
         >= 0. The numbers depend on it (and the method) alone, not on threads, interruptions or output times.
     method : str
         "reduced": the Markov chain of the sector overlaps, exact in law, at a cost that does not depend on N; every
-        sector needs N_k >= K + M. "explicit": weight vectors and Gaussian inputs in memory, N (K + M + 1) numbers a
-        thread; "explicit-float32" draws the inputs with 24 bits (none beyond 6.66 standard deviations) at twice the
-        speed, "explicit-pcg64" from NumPy's generator. "auto": "reduced" where it is possible and cheaper. The
-        trajectory's `method` says which ran.
+        sector needs N_k >= K + M, or 2 K + M with momentum or averages. "explicit": weight vectors and Gaussian inputs
+        in memory, N (K + M + 1) numbers a thread; "explicit-float32" draws the inputs with 24 bits (none beyond 6.66
+        standard deviations) at twice the speed, "explicit-pcg64" from NumPy's generator. "auto": "reduced" where it is
+        possible and cheaper. The trajectory's `method` says which ran.
     inputs : array_like, shape (samples, features), or None
         Real data in place of Gaussian vectors: rows drawn with replacement, centred, scaled by one factor, and turned
         into the eigenbasis of their covariance, as in `Spectrum.from_data`, which must be the problem's spectrum.
-        The trajectory's `method` is "sampled".
+        The trajectory's `method` is "sampled". For a student and a teacher in the data's own columns give as start
+        `Weights.of_data(J, B, principal_axes(inputs))`.
+    held_out : array_like, shape (rows, features), or None
+        With `inputs`: rows that are not learned from, in the same columns and units. The trajectory's `held_out_error`
+        is the mean of (1/2) (f - h)^2 over them, without label noise.
     moments, sectors
         As for `integrate`.
     threads : int or None
         Threads that share the replicas; None is one for every processor that this process may use.
-    progress : callable or None
-        Called with the fraction of steps done.
+    progress : callable, True or None
+        Called with the fraction of steps done; a KeyboardInterrupt that it raises ends the run as Ctrl-C does. True
+        draws a bar.
     checkpoint : Checkpoint or None
         Written every minute, after an interruption (Ctrl-C or, in the main thread, SIGTERM or SIGHUP), and at the end.
         If it holds a run of the same arguments, that one goes on, and ends with the numbers of an undisturbed run bit
         for bit.
+    partial : callable or None
+        Called twice a second with what an interruption would return then, but for `final`, once there is anything.
 
     Returns
     -------
@@ -113,19 +122,20 @@ def simulate(
     >>> run.generalization_error.shape, run.method
     ((4, 3), 'reduced')
     """
-    request = _request(problem, start, alpha, dimension, method, inputs, moments, sectors)
+    request = _request(problem, start, alpha, dimension, method, (inputs, held_out), moments, sectors)
     replicas, seed = check.integer("replicas", replicas, 1), check.seed(seed)
     workers = allowance.threads() if threads is None else check.integer("threads", threads, 1)
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         raise InvalidProblem(f"checkpoint is a {type(checkpoint).__name__}; give ode_sgd.Checkpoint(path)")
     check_memory(request, replicas, workers)
-    return _simulated(request, replicas, seed, workers, progress or (lambda fraction: None), checkpoint)
+    with reporting(progress, "SGD") as report:
+        return _simulated(request, replicas, seed, workers, report, checkpoint, partial)
 
 
 @check.underflow_is_zero
 def check_simulation(
     problem: Problem,
-    start: Start,
+    start: Start | Weights,
     alpha: Any,
     *,
     dimension: int | None,
@@ -135,12 +145,14 @@ def check_simulation(
     moments: Any,
     sectors: bool,
     checkpoint: Checkpoint | None,
+    inputs: Any = None,
+    held_out: Any = None,
 ) -> str:
     """Raise, before anything is computed, what `simulate` would say of these arguments and of the checkpoint.
 
     Where the checkpoint holds a run, say in words at which alpha that one goes on.
     """
-    request = _request(problem, start, alpha, dimension, method, None, moments, sectors)
+    request = _request(problem, start, alpha, dimension, method, (inputs, held_out), moments, sectors)
     check_memory(request, replicas, allowance.threads())
     saved = None if checkpoint is None else checkpoint.read()
     if saved is not None and checkpoint is not None:
@@ -157,11 +169,11 @@ def _told(saved: State, request: Request) -> str:
 
 def _request(
     problem: Problem,
-    start: Start,
+    start: Start | Weights,
     alpha: Any,
     dimension: int | None,
     method: str,
-    inputs: Any,
+    data: tuple[Any, Any],
     moments: Any,
     sectors: bool,
 ) -> Request:
@@ -170,23 +182,32 @@ def _request(
     if refused := without_steps(problem):
         raise InvalidProblem(refused)
     checked_name(method)
-    rows, dimension = _rows(problem, inputs, dimension, method)
+    sampled, dimension = sampled_rows(problem, *data, dimension, method)
     sizes = problem.spectrum.sector_dimensions(dimension)
+    weights = start if isinstance(start, Weights) else None
+    if isinstance(start, Weights):
+        start.check_fits(problem, sizes)
+        start = start.overlaps(problem.spectrum)
     if isinstance(start, OrderParameters):
         start.check_fits(problem)
     elif not callable(start):
-        raise InvalidStart(f"start {no_start(start)}; give OrderParameters or a function seed -> OrderParameters")
-    chosen = chosen_method(problem, sizes, method) if rows is None else Sampled(rows)
+        raise InvalidStart(
+            f"start {no_start(start)}; give OrderParameters, Weights or a function seed -> OrderParameters"
+        )
+    chosen = chosen_method(problem, sizes, method) if sampled is None else sampled
     if refused := chosen.accepts(problem, sizes):
         raise InvalidProblem(refused)
+    steps = nearest_steps(alpha, dimension)
+    problem.require_reaches(float(steps[-1]) / int(sizes.sum()))
     return Request(
         problem=problem,
         start=start,
         sizes=sizes,
-        steps=nearest_steps(alpha, dimension),
+        steps=steps,
         orders=check.orders(moments),
         keep_sectors=check.boolean("sectors", sectors),
         method=chosen,
+        weights=weights,
     )
 
 
@@ -198,30 +219,6 @@ def nearest_steps(alpha: Any, dimension: int) -> Any:
     return np.unique(steps.astype(np.int64))
 
 
-def _rows(problem: Problem, data: Any, dimension: int | None, method: str) -> tuple[Array | None, int]:
-    """Rows of data in the eigenbasis (None without data), and N."""
-    if data is None:
-        if dimension is None:
-            raise InvalidProblem("dimension is missing; give N, an integer >= 1, or a data matrix as inputs")
-        return None, check.integer("dimension", dimension, 1)
-    if method != AUTO:
-        raise InvalidProblem(f"method = {method!r} with inputs; leave it out, rows are drawn as they are")
-    principal, rows = principal_axes(data)
-    samples, N = rows.shape
-    if samples < N:
-        raise InvalidProblem(f"inputs have {samples} rows for {N} columns that vary; give at least as many rows")
-    if dimension is not None and check.integer("dimension", dimension, 1) != N:
-        raise InvalidProblem(f"dimension = {dimension}, but inputs have {N} columns that vary; leave it out")
-    expected = np.repeat(problem.spectrum.eigenvalues, np.rint(problem.spectrum.weights * N).astype(np.int64))
-    allowed = 1e-6 * principal.values + 1e-12 + principal.levels  # equal ones up to rounding are merged there
-    if expected.size != N or (np.abs(expected - principal.values) > allowed).any():
-        raise InvalidProblem(
-            "the inputs' spectrum is not the problem's; make it with Spectrum.from_data(inputs), whose tolerance, if "
-            "you give one, may not exceed 1e-6 here"
-        )
-    return rows, N
-
-
 def _simulated(
     request: Request,
     replicas: int,
@@ -229,6 +226,7 @@ def _simulated(
     workers: int,
     progress: Callable[[float], None],
     checkpoint: Checkpoint | None,
+    partial: Callable[[Trajectory], object] | None,
 ) -> Trajectory:
     """Run what is wanted, from its beginning or from its checkpoint."""
     began, dimension = time.perf_counter(), request.dimension
@@ -254,9 +252,21 @@ def _simulated(
             state |= {f"{number}_{name}": values for name, values in group.snapshot().items()}
         checkpoint.write(state)  # type: ignore[union-attr]
 
+    alpha, total = request.steps / dimension, int(request.steps[-1]) * replicas
+
+    def fraction() -> float:
+        return sum(group.done * len(group.replicas) for group in groups) / total if total else 1.0
+
+    def tell() -> None:
+        if partial is not None and (records.reached > 1).any():
+            arguments = _collect(request, records, alpha, interrupted=True, ended=False)
+            partial(Trajectory(**arguments, method=request.method.name, dimension=dimension, seed=seed))
+
     with news.watched(shape_of(request.problem), all_threads=True) as kernels:
-        interrupted = run_all(groups, min(len(groups), workers), progress, keep if checkpoint is not None else None)
-        arguments = _collect(request, records, request.steps / dimension, interrupted)
+        told = progress if partial is None else often(progress, tell)
+        kept = keep if checkpoint is not None else None
+        interrupted = run_all(groups, min(len(groups), workers), fraction, told, kept)
+        arguments = _collect(request, records, alpha, interrupted)
     done = sum(group.done * len(group.replicas) for group in groups)
     stats = {
         "steps": float(done),
@@ -274,20 +284,25 @@ def _identity(request: Request, replicas: int, seed: int) -> str:
         return hashlib.sha256(b"".join(np.ascontiguousarray(values).tobytes() for values in arrays)).hexdigest()
 
     (start,) = drawn_starts(request, seed, range(1))
+    weights = () if request.weights is None else (request.weights.J, request.weights.B)
+    method = request.method
+    rows = (
+        [part for part in (method.inputs, method.held_out) if part is not None] if isinstance(method, Sampled) else []
+    )
     facts = {
         "checkpoint version": CHECKPOINT_VERSION,
         "kernels": source_digest(),
         "problem": request.problem.identity,
-        "start": digest(start.q, start.r, start.t),
+        "start": digest(start.q, start.r, start.t, *weights),
         "starts": "common" if isinstance(request.start, OrderParameters) else "drawn",
         "dimension": request.dimension,
         "replicas": replicas,
         "seed": seed,
-        "method": request.method.name,
+        "method": method.name,
         "output times": digest(request.steps),
         "moments": list(request.orders),
         "sectors": request.keep_sectors,
-        "inputs": digest(request.method.inputs) if isinstance(request.method, Sampled) else None,
+        "inputs": digest(*rows) if rows else None,
     }
     return json.dumps(facts)
 
@@ -307,8 +322,10 @@ def _check_identity(identity: str, saved: State, checkpoint: Any) -> None:
         )
 
 
-def _collect(request: Request, records: Records, alpha: Array, interrupted: bool) -> dict[str, Any]:
-    """The arguments of a Trajectory from what the replicas recorded."""
+def _collect(
+    request: Request, records: Records, alpha: Array, interrupted: bool, *, ended: bool = True
+) -> dict[str, Any]:
+    """The arguments of a Trajectory from what the replicas recorded; the last states only once the run has ended."""
     problem, reached, replicas = request.problem, records.reached, records.reached.size
     status, message = "complete", ""
     kept = np.flatnonzero(reached)
@@ -325,7 +342,7 @@ def _collect(request: Request, records: Records, alpha: Array, interrupted: bool
         last = alpha[int(reached[records.diverged].min()) - 1]
         told = (
             f"{int(records.diverged.sum())} of {replicas} replicas diverged, the first after alpha = {last:g}: "
-            "lower learning_rate"
+            f"{too_large(problem)}"
         )
         status, message = (status, f"{message}; {told}") if interrupted else ("diverged", told)
     common = isinstance(request.start, OrderParameters)
@@ -335,7 +352,8 @@ def _collect(request: Request, records: Records, alpha: Array, interrupted: bool
         order: (records.Q[n, kept, :count], records.R[n, kept, :count], T[n][0] if common else T[n])
         for n, order in enumerate(request.orders)
     }
-    errors, resolution = _errors(problem, *moments[1])
+    second = records.second_layer[kept, :count] if problem.update_rule.trains_second_layer else None
+    errors, resolution = _errors(problem, *moments[1], second)
     known = records.errors[kept, :count]
     errors = np.where(np.isnan(known), errors, known)
     if not (np.isnan(known) & (errors < 1e3 * resolution)).any() and not np.isnan(known[:, -1]).any():
@@ -351,29 +369,20 @@ def _collect(request: Request, records: Records, alpha: Array, interrupted: bool
         "generalization_error": frozen.sealed(errors),
         "moments": frozen.sealed(moments),
         "sectors": kept_sectors,
-        "final": _final_states(request, records, kept, count),
+        "held_out_error": frozen.sealed(records.held_out[kept, :count]) if request.held_out else None,
+        "student_weights": None if second is None else frozen.sealed(second),
+        "copies": frozen.sealed(records.copies[kept, :count]) if records.copies.size else None,
+        "final": records.last_states(kept, count) if ended else None,
         "status": status,
         "message": message,
         "resolution": resolution,
     }
 
 
-def _errors(problem: Problem, Q: Array, R: Array, T: Array) -> tuple[Array, float]:
-    """eps_g (replica, n) from the overlaps of order one, and its resolution."""
+def _errors(problem: Problem, Q: Array, R: Array, T: Array, v: Array | None) -> tuple[Array, float]:
+    """eps_g (replica, n) from the overlaps of order one, and v where it moves; its resolution."""
     own = T if T.ndim == 2 else T[:, None]
     C = np.block([[Q, R], [R.swapaxes(-1, -2), np.broadcast_to(own, (*Q.shape[:2], *T.shape[-2:]))]])
-    errors, resolution = error_curve(problem, C.reshape(-1, *C.shape[2:]))
+    second = None if v is None else v.reshape(-1, v.shape[-1])
+    errors, resolution = error_curve(problem, C.reshape(-1, *C.shape[2:]), second_layer=second)
     return errors.reshape(C.shape[:2]), resolution
-
-
-def _final_states(
-    request: Request, records: Records, kept: NDArray[np.int64], count: int
-) -> tuple[OrderParameters, ...] | None:
-    """The states at the last common time; None where replicas got further and their sectors were not kept."""
-    if request.keep_sectors:
-        q, r = records.sectors_q[kept, count - 1], records.sectors_r[kept, count - 1]
-    elif (records.reached[kept] != count).any():
-        return None
-    else:
-        q, r = records.last_q[kept], records.last_r[kept]
-    return OrderParameters.from_solutions(q, r, records.t[kept])

@@ -3,7 +3,8 @@
 Identical students are unstable to parts of their own, at rates of order eta^2. So it is a matter of time: the branch is
 the one near whose height eps_g stays for longer until the students have parted. Where both heights are the same within
 10 %, it is told by Delta, the eigenvalue of Q on differences of students that no teacher explains, when what tells the
-students apart begins to show, at a tenth (SPREAD) of their overlaps with the teachers.
+students apart begins to show, at a tenth (SPREAD) of their overlaps with the teachers. Where g' jumps at 0, identical
+students part faster than at any rate, and it is the split one.
 """
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem, InvalidStart
+from ode_sgd.core.given import shown
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.theory.branch_fixed_point import (
@@ -26,6 +28,7 @@ from ode_sgd.teacher_student.theory.branch_fixed_point import (
     own_part,
     own_parts_grow,
     require_symmetry,
+    split_from,
 )
 from ode_sgd.teacher_student.trajectory import Trajectory
 
@@ -42,11 +45,14 @@ def saddle(problem: Problem, start: Start, branch: str | None) -> SymmetricFixed
         check.choice("branch", branch, BRANCHES)
     teacher = teacher_of(problem, start)
     require_symmetry(problem)
+    if problem.g.has_kink and branch is None:
+        branch = "split"
     if branch is not None or start is None:
         return at_rest(problem, teacher, branch or "identical")
     if isinstance(start, Trajectory):
         return _left(problem, teacher, _seen(start))
-    identical, split = at_rest(problem, teacher, "identical"), _split(problem, teacher)
+    identical = at_rest(problem, teacher, "identical")
+    split = _split(identical)
     if split is None:
         return identical
     from ode_sgd.teacher_student.theory import followed  # scipy.integrate takes a third of a second to load
@@ -68,10 +74,12 @@ def _left(problem: Problem, teacher: Teacher, run: Approach) -> SymmetricFixedPo
     The split one is found in many steps. It is not looked for where the run is at the identical one most of the time,
     and students of twice its Delta would still grow apart, which takes one.
     """
+    if problem.g.has_kink:
+        return at_rest(problem, teacher, "split")
     identical = at_rest(problem, teacher, "identical")
     if run.stay(identical.height, BAND) >= 0.5 * run.duration.sum() and own_parts_grow(identical, 2.0 * run.own):
         return identical
-    split = _split(problem, teacher)
+    split = _split(identical)
     return identical if split is None else _nearer(identical, split, run)
 
 
@@ -84,10 +92,10 @@ def _nearer(identical: SymmetricFixedPoint, split: SymmetricFixedPoint, run: App
     return split if run.stay(split.height, near) > run.stay(identical.height, near) else identical
 
 
-def _split(problem: Problem, teacher: Teacher) -> SymmetricFixedPoint | None:
+def _split(identical: SymmetricFixedPoint) -> SymmetricFixedPoint | None:
     """The split saddle; None where there is none but the identical one."""
     try:
-        split = at_rest(problem, teacher, "split")
+        split = split_from(identical)
     except InvalidProblem:
         return None
     return split if split.own_norm > 0.0 else None  # as under gradient flow: the two are one
@@ -108,8 +116,8 @@ def teacher_of(problem: Problem, start: Start) -> Teacher:
             return Teacher(T=start.T, t=None)
         return teacher_of(problem, kept)
     if not isinstance(start, OrderParameters):
-        raise InvalidProblem(f"start is {start!r}; give an ode_sgd.OrderParameters, an ode_sgd.Trajectory, or None")
-    start.check_fits(problem)
+        raise InvalidProblem(f"start is {shown(start)}; give ode_sgd.OrderParameters, an ode_sgd.Trajectory, or None")
+    start.without_copies().check_fits(problem)
     return Teacher(T=start.moments(problem.spectrum, 1)[2], t=start.t)
 
 

@@ -1,17 +1,18 @@
 """A fixed point of one branch together with the teacher that it is one for (docs/theory/plateau.md section 8)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.schedule import fixed
 from ode_sgd.teacher_student.model.problem import Problem
-from ode_sgd.teacher_student.theory import fixed_point
-from ode_sgd.teacher_student.theory.fixed_point import FixedPoint
+from ode_sgd.teacher_student.theory import symmetric_fixed_point
 from ode_sgd.teacher_student.theory.plain_sgd import require_plain_sgd
 from ode_sgd.teacher_student.theory.symmetric import SymmetricSpace
+from ode_sgd.teacher_student.theory.symmetric_fixed_point import FixedPoint
 
 BRANCHES = ("identical", "split")
 SPREAD = 0.1  # what tells students apart in R, over R: from here on they are on their way out
@@ -104,12 +105,22 @@ class SymmetricFixedPoint:
 def at_rest(problem: Problem, teacher: Teacher, branch: str) -> SymmetricFixedPoint:
     """The fixed point of one branch."""
     require_symmetry(problem)
-    trace, noise = problem.spectrum.moment(1), 0.0 if problem.gradient_flow else problem.learning_rate
+    trace, noise = problem.spectrum.moment(1), 0.0 if problem.gradient_flow else fixed(problem.learning_rate)
     space = SymmetricSpace(problem)
-    find = fixed_point.identical if branch == "identical" else fixed_point.split
-    point = find(space, teacher.T, noise * trace)
-    return SymmetricFixedPoint(
-        branch=branch, space=space, point=point, T=teacher.T, t=teacher.t, noise=noise, trace=trace
+    point = symmetric_fixed_point.identical(space, teacher.T, noise * trace)
+    identical = SymmetricFixedPoint(
+        branch="identical", space=space, point=point, T=teacher.T, t=teacher.t, noise=noise, trace=trace
+    )
+    return identical if branch == "identical" else split_from(identical)
+
+
+def split_from(identical: SymmetricFixedPoint) -> SymmetricFixedPoint:
+    """The split fixed point, which is looked for from the identical one."""
+    noise = identical.noise * identical.trace
+    return replace(
+        identical,
+        branch="split",
+        point=symmetric_fixed_point.split(identical.space, identical.T, noise, identical.point),
     )
 
 
@@ -134,7 +145,9 @@ def own_parts_grow(identical: SymmetricFixedPoint, Delta: float) -> bool:
     Delta = max(Delta, LEAST * float(identical.point.fields[-2]))
     try:
         return (
-            fixed_point.growth(identical.space, identical.T, identical.noise * identical.trace, identical.point, Delta)
+            symmetric_fixed_point.growth(
+                identical.space, identical.T, identical.noise * identical.trace, identical.point, Delta
+            )
             > 0.0
         )
     except InvalidProblem:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ode_sgd.core.schedule import fixed
 from ode_sgd.teacher_student.model.problem import Problem
 
 
@@ -29,4 +30,4 @@ def height(problem: Problem) -> float:
 def rate(problem: Problem) -> float:
     """lambda_esc = s^2 eta (mu_2 / mu_1) lambda(K), lambda(K) that of the activation's file. Equation: (8.3)."""
     spectrum, bare = problem.spectrum, float(problem.g.functions.plateau_escape_rate(problem.student_units))
-    return float(problem.v[0]) ** 2 * problem.learning_rate * spectrum.moment(2) / spectrum.moment(1) * bare
+    return float(problem.v[0]) ** 2 * fixed(problem.learning_rate) * spectrum.moment(2) / spectrum.moment(1) * bare

@@ -7,9 +7,10 @@ from scipy.special import polygamma
 
 from ode_sgd.core import check
 from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.theory import branch as branches
-from ode_sgd.teacher_student.theory import closed_forms
+from ode_sgd.teacher_student.theory import closed_forms, even_saddle
 from ode_sgd.teacher_student.theory.branch import Start
 from ode_sgd.teacher_student.theory.branch_fixed_point import SymmetricFixedPoint
 from ode_sgd.teacher_student.theory.escape_modes import clusters, linearisation
@@ -44,6 +45,7 @@ class EscapeLaw:
     growth_per_decade: float
 
 
+@own_keywords
 @check.underflow_is_zero
 def escape_rate(problem: Problem, start: Start = None, branch: str | None = None) -> float:
     """Growth rate lambda_esc of the leading mode that breaks the students' symmetry, per unit of alpha.
@@ -66,7 +68,9 @@ def escape_rate(problem: Problem, start: Start = None, branch: str | None = None
     With gradient_flow=True, erf, K = M, equal second-layer weights s, no label noise and no start:
     s^2 eta (mu_2 / mu_1) (2/pi) K / sqrt((2K-1) (2K+1)^3), mu_l = Tr Sigma^l / N. Otherwise a root of a determinant of
     size M + 2 at most. Identical students are also driven apart by noise, at rates of order eta^2: such modes are not
-    counted, though they are faster where learning rate or label noise is large.
+    counted, though they are faster where learning rate or label noise is large. At the saddle of an even activation
+    it is the growth of the overlaps with the teachers: 4 v u eta mu_2 / mu_1 T at small learning rates (phase
+    retrieval), whatever K, M and the spectrum.
     Equations: (8.3) and (8.5).
 
     Examples
@@ -76,9 +80,12 @@ def escape_rate(problem: Problem, start: Start = None, branch: str | None = None
     >>> round(ode_sgd.theory.escape_rate(problem, branch="split"), 4)
     0.0671
     """
+    if even_saddle.is_meant(problem, branch):
+        return even_saddle.growth_rate(problem, even_saddle.at_rest(problem, branches.teacher_of(problem, start)))
     return growth_rates(problem, branches.saddle(problem, start, branch), start)[0]
 
 
+@own_keywords
 @check.underflow_is_zero
 def escape_law(problem: Problem, start: Start = None, branch: str | None = None) -> EscapeLaw:
     """Spread of the escape times over random starts at finite N, and growth of their mean with N.
@@ -114,7 +121,12 @@ def escape_law(problem: Problem, start: Start = None, branch: str | None = None)
     >>> law.directions, round(law.standard_deviation, 1)
     (1, 17.7)
     """
-    rates = growth_rates(problem, branches.saddle(problem, start, branch), start)
+    return law_at(problem, start, branches.saddle(problem, start, branch))
+
+
+def law_at(problem: Problem, start: Start, rest: SymmetricFixedPoint) -> EscapeLaw:
+    """`escape_law` where the saddle is known."""
+    rates = growth_rates(problem, rest, start)
     directions = (problem.student_units - 1) * len(clusters(rates)[0])
     return EscapeLaw(
         rate=rates[0],
@@ -126,6 +138,11 @@ def escape_law(problem: Problem, start: Start = None, branch: str | None = None)
 
 def growth_rates(problem: Problem, rest: SymmetricFixedPoint, start: Start) -> list[float]:
     """Positive growth rates of one copy of the breaking modes (there are K - 1 copies), falling."""
+    if problem.g.has_kink and rest.own == 0.0:
+        raise InvalidProblem(
+            f"activation = {str(problem.g)!r} has a kink at 0: identical students part faster than at any rate; give "
+            "branch='split', on which the plateau rests"
+        )
     rates = linearisation(problem, rest).growth_rates()
     if not rates:
         raise InvalidProblem(

@@ -8,6 +8,7 @@ from scipy.optimize import brentq
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem, InvalidStart
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters, no_start
 from ode_sgd.teacher_student.model.problem import Problem
@@ -50,6 +51,7 @@ class EscapeTime:
     half_asymmetry: float
 
 
+@own_keywords
 @check.underflow_is_zero
 def escape_time(problem: Problem, start: OrderParameters, branch: str | None = None) -> EscapeTime:
     """Estimate the alpha at which eps_g falls to half the plateau's height, from the asymmetry of the start, in O(L).

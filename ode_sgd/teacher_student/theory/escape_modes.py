@@ -17,6 +17,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ode_sgd.core.arrays import Array
+from ode_sgd.core.schedule import fixed
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.theory.branch_fixed_point import SymmetricFixedPoint
@@ -167,7 +168,7 @@ def linearisation(problem: Problem, rest: SymmetricFixedPoint) -> Linearisation:
     K, M, spectrum, there = problem.student_units, problem.teacher_units, problem.spectrum, rest.point.coefficients
     return Linearisation(
         K=K,
-        rates=problem.learning_rate * spectrum.eigenvalues,
+        rates=fixed(problem.learning_rate) * spectrum.eigenvalues,
         variance=spectrum.weights * spectrum.eigenvalues,
         teacher_sum=rest.teacher_sum,
         noise=rest.noise,

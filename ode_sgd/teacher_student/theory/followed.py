@@ -16,6 +16,7 @@ from scipy.integrate import solve_ivp
 
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.schedule import fixed
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.theory.branch_fixed_point import (
@@ -113,7 +114,7 @@ class Flow:
             return np.divide(total.T, self.variance, out=total.T.copy(), where=self.variance > 0.0).T
 
         self._decay = rest.point.coefficients
-        self._rates, self._t = problem.learning_rate * binned(spectrum.eigenvalues), rest.trace * binned(start.t)
+        self._rates, self._t = fixed(problem.learning_rate) * binned(spectrum.eigenvalues), rest.trace * binned(start.t)
         sums, own = start.q.sum(axis=(1, 2)) / K, own_part(start.q)
         kinds = [start.r.mean(axis=1), sums, np.maximum(own, 0.0), *deviations(start)]
         first = [rest.trace * binned(kind) for kind in kinds]

@@ -5,60 +5,36 @@ import numpy as np
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array, Flags
 from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.schedule import fixed
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters, require_start
 from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.theory.finite_size import FiniteSize
 from ode_sgd.teacher_student.theory.plain_sgd import require_plain_sgd
 
 
-@check.underflow_is_zero
-def critical_learning_rate(problem: Problem) -> float:
-    """Learning rate beyond which a linear student diverges: eta_c = 2 / (mu_1 sum_i v_i^2), dimensionless.
+def critical_learning_rate(problem: Problem, dimension: int | None = None) -> float:
+    """Learning rate beyond which a linear student diverges; infinite where nothing moves.
 
-    mu_1 counts the sectors that learn; infinite where nothing moves. Raises InvalidProblem unless the activation is
-    linear.
-
-    Equation: (7.2).
-
-    Examples
-    --------
-    >>> round(ode_sgd.theory.critical_learning_rate(linear), 6)
-    2.0
+    Equations: (7.2) and (23.4).
     """
     require_linear(problem)
-    speed = _learning_trace(problem) * float(problem.v @ problem.v)
-    return 2.0 / speed if speed > 0.0 else float("inf")
+    squares = float(problem.v @ problem.v)
+    if not _learning_trace(problem) * squares > 0.0:
+        return float("inf")
+    if dimension is None:
+        return 2.0 / (_learning_trace(problem) * squares)
+    learning = problem.learning * problem.spectrum.eigenvalues > 0.0
+    finite = FiniteSize(dimension=checked_dimension(problem, dimension))
+    return finite.critical(problem.spectrum.eigenvalues[learning], problem.spectrum.weights[learning]) / squares
 
 
-@check.underflow_is_zero
-def noise_floor(problem: Problem, start: OrderParameters | None = None) -> float:
-    """eps_g for alpha -> infinity, dimensionless: (U + sigma^2 x) / (2 (1 - x)), x = eta / eta_c.
+def noise_floor(problem: Problem, start: OrderParameters | None = None, dimension: int | None = None) -> float:
+    """eps_g for alpha -> infinity: (U + sigma^2 x) / (2 (1 - x)), x = eta / eta_c, at finite N x = s of (23.4).
 
-    eta_c is the critical learning rate and U = sum_k w_k lambda_k e_k(0) over the sectors that do not learn: what they
-    hold for good. Under gradient flow it is U / 2.
+    U = sum_k w_k lambda_k e_k(0) is of the sectors that do not learn: what they hold for good. Under gradient flow the
+    floor is U / 2. Raises InvalidProblem unless eta is below critical, and where a start is needed.
 
-    Parameters
-    ----------
-    problem : Problem
-        With the linear activation.
-    start : OrderParameters, optional
-        Supplies U; needed only where a sector with variance does not learn.
-
-    Raises
-    ------
-    InvalidProblem
-        Unless the activation is linear and eta is below critical, or where a start is needed.
-    InvalidStart
-        If the start does not fit the problem.
-
-    Notes
-    -----
-    Equations: (7.3) and (7.6).
-
-    Examples
-    --------
-    >>> from dataclasses import replace
-    >>> round(ode_sgd.theory.noise_floor(replace(linear, label_noise=0.1)), 7)
-    2.51e-05
+    Equations: (7.3), (7.6) and (23.4).
     """
     require_linear(problem)
     held = 0.0
@@ -72,20 +48,35 @@ def noise_floor(problem: Problem, start: OrderParameters | None = None) -> float
     elif start is not None:
         require_start("start", start)
         start.check_fits(problem)
+    if dimension is not None:
+        dimension = checked_dimension(problem, dimension)
     if problem.gradient_flow:
         return 0.5 * held
-    x = problem.learning_rate / critical_learning_rate(problem)
-    if x >= 1.0:
+    critical = critical_learning_rate(problem, dimension)
+    if fixed(problem.learning_rate) >= critical:
         raise InvalidProblem(
-            f"learning_rate = {problem.learning_rate:g} is beyond critical ({critical_learning_rate(problem):g}); "
-            "the error has no floor"
+            f"learning_rate = {problem.learning_rate:g} is beyond critical ({critical:g}); the error has no floor"
         )
-    return 0.5 * (held + problem.label_noise**2 * x) / (1.0 - x)
+    x = fixed(problem.learning_rate) / critical
+    if dimension is not None:
+        learning = moves(problem)
+        x = FiniteSize(dimension=dimension).feedback(
+            effective_rate(problem), problem.spectrum.eigenvalues[learning], problem.spectrum.weights[learning]
+        )
+    return 0.5 * (held + fixed(problem.label_noise) ** 2 * x) / (1.0 - x)
+
+
+def checked_dimension(problem: Problem, dimension: int) -> int:
+    """N, for a rule that has steps. Raises InvalidProblem otherwise."""
+    dimension = check.integer("dimension", dimension, 1)
+    if problem.gradient_flow:
+        raise InvalidProblem(f"gradient_flow = True has no steps, and so no dimension = {dimension}; leave one out")
+    return dimension
 
 
 def effective_rate(problem: Problem) -> float:
     """eta' = eta sum_i v_i^2."""
-    return problem.learning_rate * float(problem.v @ problem.v)
+    return fixed(problem.learning_rate) * float(problem.v @ problem.v)
 
 
 def moves(problem: Problem) -> Flags:

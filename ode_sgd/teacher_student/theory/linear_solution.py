@@ -12,10 +12,20 @@ import numpy as np
 from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
-from ode_sgd.core.given import is_real, scalar, shown
+from ode_sgd.core.keywords import own_keywords
+from ode_sgd.core.schedule import fixed
+from ode_sgd.teacher_student.model.moments import OverlapMoments
+from ode_sgd.teacher_student.model.observables import Moments
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
-from ode_sgd.teacher_student.theory.linear_network import effective_rate, error_vector, moves, require_linear
+from ode_sgd.teacher_student.theory.finite_size import FiniteSize
+from ode_sgd.teacher_student.theory.linear_network import (
+    checked_dimension,
+    effective_rate,
+    error_vector,
+    moves,
+    require_linear,
+)
 from ode_sgd.teacher_student.theory.modes import MovingSectors
 
 BLOCK = 2**13  # exponentials at once: 64 KiB, and products too small for BLAS to spread over threads
@@ -23,8 +33,11 @@ LARGEST_EXPONENT = 690.0  # beyond exp(690) = 1e299 a growing error counts as in
 VANISHED = 745.0  # exp(-745) underflows
 
 
+@own_keywords
 @check.underflow_is_zero
-def linear_error(problem: Problem, start: OrderParameters, alpha: Any) -> Array:
+def linear_error(
+    problem: Problem, start: OrderParameters, alpha: Any, *, dimension: int | None = None, continuous: bool = False
+) -> Array:
     """eps_g (n,) of a linear network at the times alpha, in closed form, to about 1e-12 of itself however small it is
     (down to 1e-140 of its start).
 
@@ -41,6 +54,11 @@ def linear_error(problem: Problem, start: OrderParameters, alpha: Any) -> Array:
         At alpha = 0. Its own rounding is all that limits the result: e_k is a difference of overlaps.
     alpha : array_like, shape (n,)
         Times >= 0, dimensionless, in any order. Eigenvalues below 1e-100 of the largest count as 0.
+    dimension : int or None
+        N of SGD: the mean over all runs from this start, exactly, after the nearest whole number of steps. None is the
+        ODE, N -> infinity.
+    continuous : bool
+        With a dimension: steps at random times at a mean rate of N per unit of alpha, as some papers have them.
 
     Returns
     -------
@@ -50,24 +68,27 @@ def linear_error(problem: Problem, start: OrderParameters, alpha: Any) -> Array:
     Raises
     ------
     InvalidProblem
-        Unless the activation is linear, or without gradient flow for more than 30,000 distinct eigenvalues.
+        Unless the activation is linear, without gradient flow for more than 30,000 distinct eigenvalues, and for a
+        dimension with gradient flow, which has no steps.
     InvalidStart
         If the start does not fit the problem.
 
     Notes
     -----
-    Equations: (7.4) and (7.9).
+    Equations: (7.4), (7.9) and (23.2).
 
     Examples
     --------
     >>> ode_sgd.theory.linear_error(linear, small, [0.0, 10.0, 1000.0]).round(3).tolist()
     [0.505, 0.024, 0.002]
     """
-    return 0.5 * _ErrorVector(problem, start).sums(_times(alpha), (1,))[1]
+    finite = _finite(problem, dimension, continuous)
+    times = check.times_in_any_order(alpha)
+    return 0.5 * _ErrorVector(problem, start, finite).sums(times if finite is None else finite.times(times), (1,))[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LinearSolution:
+class LinearSolution(OverlapMoments):
     """Exact course of a linear network.
 
     Attributes
@@ -87,39 +108,24 @@ class LinearSolution:
 
     alpha: Array
     generalization_error: Array
-    moments: dict[int, tuple[Array, Array, Array]]
+    moments: Moments
 
     __setstate__ = frozen.restore_frozen
 
     def __post_init__(self) -> None:
         frozen.seal_fields(self)
 
-    def moment(self, order: int) -> tuple[Array, Array, Array]:
-        """Q (n, K, K), R (n, K, M) and T (M, M) of one order."""
-        order = scalar(order)
-        if not (is_real(order) and order in self.moments):
-            raise InvalidProblem(f"moment {shown(order)} was not asked for; this has {sorted(self.moments)}")
-        return self.moments[order]
 
-    @property
-    def Q(self) -> Array:  # noqa: N802
-        """Student overlaps of order one, (n, K, K)."""
-        return self.moment(1)[0]
-
-    @property
-    def R(self) -> Array:  # noqa: N802
-        """Student-teacher overlaps of order one, (n, K, M)."""
-        return self.moment(1)[1]
-
-    @property
-    def T(self) -> Array:  # noqa: N802
-        """Teacher overlaps of order one, (M, M)."""
-        return self.moment(1)[2]
-
-
+@own_keywords
 @check.underflow_is_zero
 def linear_order_parameters(
-    problem: Problem, start: OrderParameters, alpha: Any, *, moments: Sequence[int] = (0, 1, 2)
+    problem: Problem,
+    start: OrderParameters,
+    alpha: Any,
+    *,
+    moments: Sequence[int] = (0, 1, 2),
+    dimension: int | None = None,
+    continuous: bool = False,
 ) -> LinearSolution:
     """Q, R and eps_g of a linear network at the times alpha, in closed form, for any K, M and second layers.
 
@@ -132,8 +138,9 @@ def linear_order_parameters(
 
     Parameters
     ----------
-    problem, start, alpha
-        As for `linear_error`.
+    problem, start, alpha, dimension, continuous
+        As for `linear_error`; at finite N they are means over all runs, with (1 - eta' lambda_k / N)^steps in place of
+        the exponential, at the times of the nearest whole steps.
     moments : sequence of int
         Orders l >= 0 wanted of Q, R and T; 1 is always there.
 
@@ -143,7 +150,7 @@ def linear_order_parameters(
 
     Notes
     -----
-    Equations: (7.10), (7.11) and (7.12).
+    Equations: (7.10), (7.11), (7.12) and (23.3).
 
     Examples
     --------
@@ -151,8 +158,9 @@ def linear_order_parameters(
     >>> solution.R.round(2).ravel().tolist()
     [0.0, 0.99]
     """
-    error = _ErrorVector(problem, start)
-    times = _times(alpha)
+    finite = _finite(problem, dimension, continuous)
+    error = _ErrorVector(problem, start, finite)
+    times = check.times_in_any_order(alpha) if finite is None else finite.times(check.times_in_any_order(alpha))
     orders = check.orders(moments)
     sums = error.sums(times, orders)
     v, norm = problem.v, float(problem.v @ problem.v)
@@ -166,7 +174,7 @@ def linear_order_parameters(
     result = {}
     for order in orders:
         Q, R, T = start.moments(problem.spectrum, order)
-        moved = _approach(rates, course * problem.spectrum.powers(order)[:, None], times)
+        moved = _approach(rates, course * problem.spectrum.powers(order)[:, None], times, finite)
         along = np.einsum("i,nj->nij", v, moved)
         change = sums[order] - problem.spectrum.powers(order) @ error.initial
         own = np.einsum("i,j,n->nij", v, v, change / norm**2 if norm > 0.0 else 0.0 * change)
@@ -178,9 +186,9 @@ def linear_order_parameters(
 class _ErrorVector:
     """e_k of one start, and its weighted sums at any time."""
 
-    def __init__(self, problem: Problem, start: OrderParameters) -> None:
+    def __init__(self, problem: Problem, start: OrderParameters, finite: FiniteSize | None = None) -> None:
         require_linear(problem)
-        self._problem, self._moving = problem, MovingSectors.of(problem)
+        self._problem, self._moving, self._finite = problem, MovingSectors.of(problem), finite
         self.initial = error_vector(problem, start)
 
     def sums(self, alpha: Array, orders: tuple[int, ...]) -> dict[int, Array]:
@@ -192,43 +200,55 @@ class _ErrorVector:
             return {order: np.full(alpha.size, still[order]) for order in orders}
         begin = np.stack([moving.summed(powers[order]) for order in orders], axis=1)
         with np.errstate(over="ignore"):  # exp(-infinity) is zero, and exp(+infinity) is told
-            course = _decay(2.0 * effective_rate(problem) * moving.eigenvalues, begin, alpha)
+            course = _decay(*self._alone(begin), alpha)
             if not problem.gradient_flow:
                 # What the sectors hold by themselves is a lower bound, which rounding must not undercut.
                 course = np.maximum(course, self._driven(alpha, orders))
         return {order: still[order] + course[:, number] for number, order in enumerate(orders)}
 
+    def _alone(self, begin: Array) -> tuple[Array, Array]:
+        """The rates of sectors that no others feed, increasing, and `begin` (n, m) in this order."""
+        moving, rate = self._moving, effective_rate(self._problem)
+        if self._finite is None:
+            return 2.0 * rate * moving.eigenvalues, begin
+        rates = self._finite.decay(self._finite.own_rates(rate, moving.eigenvalues))
+        order = np.argsort(rates, kind="stable")
+        return rates[order], begin[order]
+
     def _driven(self, alpha: Array, orders: tuple[int, ...]) -> Array:
-        """The sums over moving sectors with the term of order eta^2, (n, orders). Equation: (7.9)."""
-        problem, moving = self._problem, self._moving
-        modes = moving.modes(problem)
+        """The sums over moving sectors with the term of order eta^2, (n, orders). Equations: (7.9) and (23.2)."""
+        problem, moving, finite = self._problem, self._moving, self._finite
+        modes = moving.modes(problem, finite)
         equation = modes._equation
         assert equation is not None
         # y = sqrt(w) e in the modes, and the readouts sqrt(w) lambda^(l-1) of sums over z_k y_k.
-        shares = np.sqrt(moving.weights)
-        amplitude = moving.summed(problem.spectrum.weights * self.initial) / shares
-        readouts = [shares * moving.eigenvalues ** float(order) for order in orders]
+        place = np.searchsorted(moving.eigenvalues, modes.eigenvalues)
+        shares = np.sqrt(modes.weights)
+        amplitude = moving.summed(problem.spectrum.weights * self.initial)[place] / shares
+        readouts = [shares * modes.eigenvalues ** float(order) for order in orders]
         projected = equation.sums(equation.vector[:, None] * np.stack([amplitude, *readouts], axis=1))
         unit = 2.0 * effective_rate(problem) * moving.eigenvalues[-1]
         overlap, readout = projected[:, 0], projected[:, 1:]
-        scale = np.sqrt(unit)  # of z over that of the equation
+        batch = 1.0 if finite is None else float(finite.batch)
+        scale = np.sqrt(unit / batch)  # of eta' sqrt(w) lambda / b over the equation's vector
         if 1 in orders:  # sum_k z_k^2 / (d_k - g) = 1 is the secular equation itself: nothing cancels
-            readout[:, orders.index(1)] = scale / effective_rate(problem)
+            readout[:, orders.index(1)] = np.sqrt(unit * batch) / effective_rate(problem)
         norms = modes.strengths / unit
         still = problem.spectrum.powers(1)[moving.place < 0] @ self.initial[moving.place < 0]
-        noise = effective_rate(problem) * scale * (still + problem.label_noise**2)
-        return _response(modes.rates, norms[:, None] * readout, overlap, noise, alpha)
+        noise = effective_rate(problem) * scale * (still + fixed(problem.label_noise) ** 2)
+        course = modes.rates if finite is None else finite.decay(modes.rates)
+        return _response(modes.rates, course, norms[:, None] * readout, overlap, noise, alpha)
 
 
-def _response(rates: Array, readout: Array, overlap: Array, noise: float, alpha: Array) -> Array:
-    """sum_j readout_j [overlap_j exp(-rate_j alpha) + noise (1 - exp(-rate_j alpha)) / rate_j], (n, orders).
+def _response(rates: Array, course: Array, readout: Array, overlap: Array, noise: float, alpha: Array) -> Array:
+    """sum_j readout_j [overlap_j exp(-course_j alpha) + noise (1 - exp(-course_j alpha)) / rate_j], (n, orders).
 
-    Equation: (7.9).
+    The course is the rate itself but for the steps of finite N. Equation: (7.9).
     """
     result = np.empty((alpha.size, readout.shape[1]))
     steady = np.where(rates == 0.0, 1.0, rates)
     for rows in _row_blocks(alpha.size, rates.size):
-        exponents = np.outer(-alpha[rows], rates)
+        exponents = np.outer(-alpha[rows], course)
         grown = exponents[:, 0] > LARGEST_EXPONENT  # the first rate is the smallest
         np.minimum(exponents, LARGEST_EXPONENT, out=exponents)
         filled = np.where(rates == 0.0, alpha[rows, None], -np.expm1(exponents) / steady)
@@ -250,9 +270,17 @@ def _decay(rates: Array, begin: Array, alpha: Array) -> Array:
     return result
 
 
-def _approach(rates: Array, end: Array, alpha: Array) -> Array:
-    """sum_k end_k (1 - exp(-rates_k alpha)) of every column of end (L, m), at every time: (n, m)."""
+def _approach(rates: Array, end: Array, alpha: Array, finite: FiniteSize | None = None) -> Array:
+    """sum_k end_k (1 - exp(-rates_k alpha)) of every column of end (L, m), at every time: (n, m).
+
+    At finite N it is the power of (23.3) in place of the exponential.
+    """
     result = np.zeros((alpha.size, end.shape[1]))
+    if finite is not None and not finite.continuous:
+        for columns in _column_blocks(rates.size):
+            for row in range(alpha.size):
+                result[row] += (1.0 - finite.shrinking(rates[columns], alpha[row : row + 1])[0]) @ end[columns]
+        return result
     with np.errstate(over="ignore"):  # expm1(-infinity) is -1
         for columns in _column_blocks(rates.size):
             for row, time in enumerate(alpha):
@@ -269,8 +297,12 @@ def _row_blocks(rows: int, columns: int) -> Iterator[slice]:
     return (slice(begin, min(begin + height, rows)) for begin in range(0, rows, height))
 
 
-def _times(alpha: Any) -> Array:
-    times = check.array("alpha", alpha, "(n,)", 1)
-    if (times < 0.0).any():
-        raise InvalidProblem(f"alpha holds {times.min():g}; give times >= 0")
-    return times
+def _finite(problem: Problem, dimension: int | None, continuous: bool) -> FiniteSize | None:
+    """N and how steps are timed; None for the ODE."""
+    require_linear(problem)
+    continuous = check.boolean("continuous", continuous)
+    if dimension is None:
+        if continuous:
+            raise InvalidProblem("continuous = True is about the steps of finite N; give a dimension as well")
+        return None
+    return FiniteSize(dimension=checked_dimension(problem, dimension), continuous=continuous)

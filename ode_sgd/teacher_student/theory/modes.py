@@ -8,16 +8,18 @@ are symmetric in y_k = sqrt(w_k) e_k: a diagonal matrix less one of rank one, so
 eigenvalue act as one, and those that do not move (not trained, without variance) add the constant U.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ode_sgd.core import check, frozen
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.theory import secular
+from ode_sgd.teacher_student.theory.finite_size import FiniteSize
 from ode_sgd.teacher_student.theory.linear_network import effective_rate, moves, require_linear
 
 MOST_EXACT = 30_000  # distinct eigenvalues: the secular equation is quadratic in them, 15 s there
@@ -94,8 +96,8 @@ class MovingSectors:
         weights = np.bincount(inverse, spectrum.weights[mask], distinct.size).astype(np.float64)
         return cls(distinct, weights, place)
 
-    def modes(self, problem: Problem) -> LinearModes:
-        """The modes, from the equation in units of the largest rate 2 eta' lambda_max. Equation: (7.7)."""
+    def modes(self, problem: Problem, finite: FiniteSize | None = None) -> LinearModes:
+        """The modes, from the equation in units of the largest rate 2 eta' lambda_max. Equations: (7.7) and (23.2)."""
         largest = self.eigenvalues[-1]
         rate, unit = effective_rate(problem), 2.0 * effective_rate(problem) * largest
         ratios = self.eigenvalues / largest
@@ -111,8 +113,16 @@ class MovingSectors:
                 "gradient_flow=True (the limit of small learning rates) or fewer"
             )
         vector = np.sqrt(0.5 * rate * largest) * np.sqrt(self.weights) * ratios
-        equation = secular.solve(ratios, np.maximum(vector, SMALLEST_VECTOR))
-        return self._modes(unit * equation.eigenvalues, unit * equation.strengths(), equation)
+        if finite is not None:
+            vector, ratios = vector / np.sqrt(finite.batch), finite.own_rates(rate, self.eigenvalues) / unit
+        order, poles = _increasing(ratios)
+        equation = secular.solve(poles, np.maximum(vector[order], SMALLEST_VECTOR))
+        modes = self._modes(unit * equation.eigenvalues, unit * equation.strengths(), equation)
+        return (
+            modes
+            if finite is None
+            else replace(modes, eigenvalues=self.eigenvalues[order], weights=self.weights[order])
+        )
 
     def _modes(self, rates: Array, strengths: Array, equation: secular.Secular | None) -> LinearModes:
         return LinearModes(
@@ -125,6 +135,18 @@ class MovingSectors:
         return np.bincount(self.place[moving], values[moving], self.eigenvalues.size).astype(np.float64)
 
 
+def _increasing(poles: Array) -> tuple[Indices, Array]:
+    """The order of poles, and these, strictly increasing: equal ones, which only finite N has, part by rounding."""
+    order = np.argsort(poles, kind="stable")
+    poles = poles[order]
+    if (np.diff(poles) > 0.0).all():
+        return order, poles
+    for k in range(1, poles.size):
+        poles[k] = max(poles[k], np.nextafter(poles[k - 1], np.inf))
+    return order, poles
+
+
+@own_keywords
 @check.underflow_is_zero
 def linear_modes(problem: Problem) -> LinearModes:
     """Exact modes of a linear network, from the secular equation 1 = sum_k z_k^2 / (2 eta' lambda_k - gamma).

@@ -13,7 +13,7 @@ class NotPlainSGD(InvalidProblem):
         return str(self.args[0])
 
     def __str__(self) -> str:
-        return f"{self.reason}; leave it out, or integrate the ODE"
+        return f"{self.reason}; give a problem without it, of numbers and not of schedules, or integrate the ODE"
 
 
 def require_plain_sgd(problem: Problem) -> None:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.keywords import own_keywords
+from ode_sgd.core.schedule import fixed
 from ode_sgd.core.spectrum import Spectrum
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
 from ode_sgd.teacher_student.model.problem import Problem
@@ -53,6 +55,7 @@ class PowerLaw:
     window: tuple[float, float]
 
 
+@own_keywords
 @check.underflow_is_zero
 def power_law_exponent(spectrum: Spectrum) -> float | None:
     """beta > 0 of a spectrum with equal weights and lambda_k = lambda_1 k^-(1+beta) to ten digits; else None.
@@ -84,6 +87,7 @@ def _levels(spectrum: Spectrum) -> tuple[Array, Array, NDArray[np.intp]]:
     return values[begins], np.add.reduceat(weights, begins), counts
 
 
+@own_keywords
 def linear_time_exponent(beta: float) -> float:
     """beta / (1 + beta): eps_g ~ alpha^-exponent of a linear network. Equation: (7.5).
 
@@ -96,6 +100,7 @@ def linear_time_exponent(beta: float) -> float:
     return beta / (1.0 + beta)
 
 
+@own_keywords
 def linear_feature_exponent(beta: float) -> float:
     """beta: the floor is ~ m^-beta with only the first m sectors learning. Equation: (7.6).
 
@@ -107,6 +112,7 @@ def linear_feature_exponent(beta: float) -> float:
     return check.number("beta", beta, above=0.0)
 
 
+@own_keywords
 @check.underflow_is_zero
 def linear_time_window(problem: Problem, tolerance: float = 0.02) -> tuple[float, float] | None:
     """Times between which the local exponent of a linear network is within that fraction of beta / (1 + beta).
@@ -153,7 +159,7 @@ def linear_time_window(problem: Problem, tolerance: float = 0.02) -> tuple[float
     require_linear(problem)
     beta, tolerance = _beta(problem.spectrum), _checked(tolerance)
     log_rate, log_x = _log_rate(problem), _log_criticality(problem)
-    noisy = problem.label_noise > 0.0 and not problem.gradient_flow
+    noisy = fixed(problem.label_noise) > 0.0 and not problem.gradient_flow
     if noisy or log_rate == -inf or log_x >= 0.0:
         return None
     values, _, counts = _levels(problem.spectrum)
@@ -167,6 +173,7 @@ def linear_time_window(problem: Problem, tolerance: float = 0.02) -> tuple[float
     return open_window(begin - log_rate - log(values[0]), end - log_rate - log(values[m - 1]))
 
 
+@own_keywords
 @check.underflow_is_zero
 def linear_feature_window(problem: Problem, tolerance: float = 0.02) -> tuple[float, float] | None:
     """Numbers of trained sectors m between which the floor's local exponent is within that fraction of beta.
@@ -219,16 +226,17 @@ def linear_feature_window(problem: Problem, tolerance: float = 0.02) -> tuple[fl
     return None if window is None else open_between(float(np.ceil(window[0])), float(np.floor(window[1])))
 
 
+@own_keywords
 @check.underflow_is_zero
 def asymptotic_exponent(problem: Problem, tolerance: float = 0.02) -> PowerLaw | None:
     """The law eps_g ~ alpha^(-beta / (1 + beta)) and its window, where the spectrum is a power law that shows one.
 
     For linear networks the window is that of `linear_time_window`. Any other activation has the law once the students
-    have specialised, for K = M, the same second layers, all sectors learning and no label noise. Its window then comes
-    from the decay rates of small deviations from the teacher, eta lambda_k l_i with l the eigenvalues of D (K, K), the
-    students' columns of A in (3.3), at J = B and T = I: the smallest at the beginning and the largest at the end, with
-    the margins of the linear law. That is an estimate: it leaves out how long the plateau lasts, the coupling of the
-    sectors through C, and all effects of a finite learning rate.
+    have specialised, for K = M, the same second layers and activations, all sectors learning and no label noise. Its
+    window then comes from the decay rates of small deviations from the teacher, eta lambda_k l_i with l the eigenvalues
+    of D (K, K), the students' columns of A in (3.3), at J = B and T = I: the smallest at the beginning and the largest
+    at the end, with the margins of the linear law. That is an estimate: it leaves out how long the plateau lasts, the
+    coupling of the sectors through C, and all effects of a finite learning rate.
 
     Parameters
     ----------
@@ -267,10 +275,9 @@ def asymptotic_exponent(problem: Problem, tolerance: float = 0.02) -> PowerLaw |
 
 
 def _specialised_window(problem: Problem, beta: float, tolerance: float) -> tuple[float, float] | None:
-    realisable = problem.student_units == problem.teacher_units and np.array_equal(
-        np.sort(problem.v), np.sort(problem.u)
-    )
-    noisy = problem.label_noise > 0.0 and not problem.gradient_flow
+    alike = problem.student_units == problem.teacher_units and problem.teacher_like_student
+    realisable = alike and np.array_equal(np.sort(problem.v), np.sort(problem.u))
+    noisy = fixed(problem.label_noise) > 0.0 and not problem.gradient_flow
     if not realisable or noisy or (problem.learning == 0.0).any():
         return None
     largest = float(np.abs(problem.v).max())
@@ -283,7 +290,7 @@ def _specialised_window(problem: Problem, beta: float, tolerance: float) -> tupl
     speeds = np.linalg.eigvalsh(A[:, :K])
     if not speeds[0] > 0.0:
         return None
-    unit = log(2.0) + log(problem.learning_rate) + 2.0 * log(largest)
+    unit = log(2.0) + log(fixed(problem.learning_rate)) + 2.0 * log(largest)
     values = problem.spectrum.eigenvalues
     begin = log_first_continuous(beta, tolerance) - log(speeds[0]) - log(values[0])
     end = log_last_unending(beta, tolerance, 1.0) - log(speeds[-1]) - log(values[-1])
@@ -303,7 +310,7 @@ def _log_rate(problem: Problem) -> float:
     if largest == 0.0:
         return -inf
     squares = float(np.sum((problem.v / largest) ** 2))
-    return log(2.0) + log(problem.learning_rate) + 2.0 * log(largest) + log(squares)
+    return log(2.0) + log(fixed(problem.learning_rate)) + 2.0 * log(largest) + log(squares)
 
 
 def _log_criticality(problem: Problem) -> float:

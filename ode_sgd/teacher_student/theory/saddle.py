@@ -1,15 +1,16 @@
 """The symmetric saddle: where the plateau lies (docs/theory/plateau.md section 8)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.theory import branch as branches
-from ode_sgd.teacher_student.theory import closed_forms
+from ode_sgd.teacher_student.theory import closed_forms, even_saddle, momentum_saddle
 from ode_sgd.teacher_student.theory.branch import Start
 from ode_sgd.teacher_student.theory.branch_fixed_point import SymmetricFixedPoint
 from ode_sgd.teacher_student.trajectory import Trajectory
@@ -24,7 +25,7 @@ class Saddle:
     problem : Problem
         What it is a fixed point of, at that learning rate.
     branch : str
-        "identical" or "split".
+        "identical", "split", or "orthogonal" for even activations.
     order_parameters : OrderParameters
         Overlaps of all L sectors; where lambda_k = 0, which nothing ever moves, they are filled in like the others.
     generalization_error : float
@@ -56,6 +57,7 @@ class Saddle:
         frozen.seal_fields(self)
 
 
+@own_keywords
 @check.underflow_is_zero
 def symmetric_saddle(problem: Problem, start: Start = None, branch: str | None = None) -> Saddle:
     """The fixed point on which the plateau rests, at the problem's learning rate, for any spectrum and activation.
@@ -63,7 +65,8 @@ def symmetric_saddle(problem: Problem, start: Start = None, branch: str | None =
     Parameters
     ----------
     problem : Problem
-        K >= 2 students with equal second-layer weights; any teacher.
+        K >= 2 students with equal second-layer weights; any teacher. With `HeavyBall` the fixed point is that of plain
+        SGD, at any friction, with velocities beside it; the run that chooses a branch is then that of plain SGD.
     start : OrderParameters, Trajectory or None
         Supplies the teacher's overlaps t_k, and, where no branch is named, the students that choose it; None is an
         orthonormal teacher, t_k = I / mu_1 (T = I), and identical students.
@@ -73,7 +76,9 @@ def symmetric_saddle(problem: Problem, start: Start = None, branch: str | None =
         gradient flow. None: the one near whose height the run is for longer until students part; where both heights
         are the same within 10 %, the one whose parts are nearer to those that the students have when their rows of R
         differ by a tenth. A Trajectory shows that; for an OrderParameters the flow of the students' mean and of small
-        differences is followed until then, which takes up to a second.
+        differences is followed until then, which takes up to a second. For an even activation (quadratic) None is
+        "orthogonal", for K = 1 as well: students without any overlap with the teachers, which none of them ever finds
+        by itself. Source: docs/theory/plateau.md (8.8).
 
     Raises
     ------
@@ -94,6 +99,12 @@ def symmetric_saddle(problem: Problem, start: Start = None, branch: str | None =
     >>> saddle.branch, saddle.R.round(2).tolist()
     ('identical', [[0.41, 0.41], [0.41, 0.41]])
     """
+    if momentum_saddle.is_meant(problem):
+        plain = symmetric_saddle(*momentum_saddle.without(problem, start), branch)
+        state = momentum_saddle.with_velocities(problem, plain.order_parameters)
+        return replace(plain, problem=problem, order_parameters=state)
+    if even_saddle.is_meant(problem, branch):
+        return _orthogonal(problem, even_saddle.at_rest(problem, branches.teacher_of(problem, start)))
     return _at(problem, branches.saddle(problem, start, branch))
 
 
@@ -102,8 +113,17 @@ def saddle_of_run(trajectory: Trajectory) -> tuple[str, float]:
 
     Replicas with teachers of their own are held against an orthonormal one. Raises InvalidProblem as there.
     """
-    rest = branches.saddle_of_run(trajectory)
+    rest = left_by(trajectory)
     return rest.branch, rest.height
+
+
+def left_by(trajectory: Trajectory) -> SymmetricFixedPoint | even_saddle.EvenSaddle:
+    """The saddle itself that a run leaves; that of an even activation where it has one."""
+    problem = trajectory.problem
+    if problem.g.is_even:
+        teacher = branches.teacher_of(problem, trajectory if trajectory.T.ndim == 2 else None)
+        return even_saddle.at_rest(problem, teacher)
+    return branches.saddle_of_run(trajectory)
 
 
 def _at(problem: Problem, rest: SymmetricFixedPoint) -> Saddle:
@@ -126,6 +146,23 @@ def _at(problem: Problem, rest: SymmetricFixedPoint) -> Saddle:
     )
 
 
+def _orthogonal(problem: Problem, rest: even_saddle.EvenSaddle) -> Saddle:
+    """All sectors of the saddle of an even activation."""
+    K, M, L = problem.student_units, problem.teacher_units, problem.spectrum.distinct
+    q = np.tile(rest.s / problem.spectrum.moment(1) * np.eye(K), (L, 1, 1))
+    return Saddle(
+        problem=problem,
+        branch=even_saddle.BRANCH,
+        order_parameters=OrderParameters.from_solution(q, np.zeros((L, K, M)), rest.t),
+        generalization_error=rest.height,
+        Q=rest.s * np.eye(K),
+        R=np.zeros((K, M)),
+        T=rest.T,
+        residual=rest.residual,
+    )
+
+
+@own_keywords
 @check.underflow_is_zero
 def plateau_height(problem: Problem, start: Start = None, branch: str | None = None) -> float:
     """eps_g at `symmetric_saddle`, at the problem's learning rate; dimensionless.
@@ -138,7 +175,13 @@ def plateau_height(problem: Problem, start: Start = None, branch: str | None = N
     >>> round(ode_sgd.theory.plateau_height(problem), 4), round(ode_sgd.theory.plateau_height(problem, start), 4)
     (0.0147, 0.0106)
     """
-    rest = branches.saddle(problem, start, branch)
-    if closed_forms.exist(problem, start):
-        return closed_forms.height(problem)
-    return rest.height
+    if momentum_saddle.is_meant(problem):
+        return plateau_height(*momentum_saddle.without(problem, start), branch)
+    if even_saddle.is_meant(problem, branch):
+        return even_saddle.at_rest(problem, branches.teacher_of(problem, start)).height
+    return height_at(problem, start, branches.saddle(problem, start, branch))
+
+
+def height_at(problem: Problem, start: Start, rest: SymmetricFixedPoint) -> float:
+    """`plateau_height` where the saddle is known."""
+    return closed_forms.height(problem) if closed_forms.exist(problem, start) else rest.height

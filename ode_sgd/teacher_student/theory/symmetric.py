@@ -16,6 +16,7 @@ import numpy as np
 
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.schedule import fixed
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
 from ode_sgd.teacher_student.kernels.coefficients.linearised import linearised_coefficients
 from ode_sgd.teacher_student.kernels.sectors.layout import overlap_index, row_count
@@ -46,7 +47,8 @@ class SymmetricSpace:
     def __init__(self, problem: Problem) -> None:
         K, M = problem.student_units, problem.teacher_units
         self.K, self.M = K, M
-        self._a, self._noise_variance = problem.signed_weights, problem.label_noise**2
+        self.has_kink = problem.g.has_kink
+        self._a, self._noise_variance = problem.signed_weights, fixed(problem.label_noise) ** 2
         self._index = overlap_index(K, M)
         self._columns = row_count(K, M) + M * (M + 1) // 2
         self._linearise = linearised_coefficients(problem.g)
@@ -77,10 +79,14 @@ class SymmetricSpace:
 
     def covariance(self, fields: Array, T: Array) -> Array:
         """C (d, d) of the fields (R, S, Delta)."""
-        K, (S, Delta) = self.K, fields[-2:]
-        Q = Delta * np.eye(K) + (S - Delta) / K
-        R = np.tile(fields[:-2], (K, 1))
-        return np.block([[Q, R], [R.T, T]])
+        K, S, Delta = self.K, float(fields[-2]), float(fields[-1])
+        C = np.empty((K + self.M, K + self.M))
+        C[:K, :K] = (S - Delta) / K
+        C[range(K), range(K)] += Delta
+        C[:K, K:] = fields[:-2]
+        C[K:, :K] = fields[:-2, None]
+        C[K:, K:] = T
+        return C
 
     def error(self, fields: Array, T: Array) -> float:
         """eps_g at the fields."""
@@ -89,10 +95,11 @@ class SymmetricSpace:
     def coefficients(self, fields: Array, T: Array) -> Coefficients:
         """A, G and their derivatives at the fields."""
         K, M = self.K, self.M
-        A, G = np.empty((K, K + M)), np.empty((K, K))
-        JA, JG = np.empty((A.size, self._columns)), np.empty((K * (K + 1) // 2, self._columns))
+        room, derivatives = np.empty(K * (2 * K + M)), np.empty((self._averaging.shape[1], self._columns))
+        A, G = room[: K * (K + M)].reshape(K, K + M), room[K * (K + M) :].reshape(K, K)
+        JA, JG = derivatives[: A.size], derivatives[A.size :]
         self._linearise(self.covariance(fields, T), self._a, self._noise_variance, self._index, A, G, JA, JG)
-        if not all(np.isfinite(part).all() for part in (A, G, JA, JG)):
+        if not (np.isfinite(room).all() and np.isfinite(derivatives).all()):
             raise InvalidProblem(
                 f"no saddle can be computed for fields as large as these (T = {np.diag(T).max():.3g}, label_noise = "
                 f"{self._noise_variance**0.5:.3g}); scale eigenvalues, teacher and noise down"
@@ -103,8 +110,8 @@ class SymmetricSpace:
             D_Delta=float(values[1]),
             E=values[2:-2],
             G=values[-2:],
-            slope=self._averaging @ (np.concatenate([JA, JG]) @ self._symmetric),
-            breaking=self._differing @ (np.concatenate([JA, JG]) @ self._breaking),
+            slope=self._averaging @ (derivatives @ self._symmetric),
+            breaking=self._differing @ (derivatives @ self._breaking),
         )
 
     def _matrix(self, take: Callable[[Array, Array], Array]) -> Array:

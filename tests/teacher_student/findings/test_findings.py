@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import ode_sgd
+from ode_sgd.analysis import plateau as plateau_search
+from ode_sgd.teacher_student.theory import symmetric_fixed_point
 from tests.analysis.curves import trajectory
 
 
@@ -30,7 +32,7 @@ def test_plateau_escape_and_students_of_a_committee():
     assert found.theory_height == pytest.approx(plateau.height, rel=0.01)
     assert found.theory_escape.rate == pytest.approx(found.escape.rate, rel=0.02) and found.escape_reason == ""
     assert sorted(found.specialisation.teacher.tolist()) == [0, 1]
-    assert found.rest is None and found.theory_floor is None and found.theory_power_law is None
+    assert found.rest is None and found.theory_floor == 0.0 and found.theory_power_law is None
     text = ode_sgd.describe(found)
     for part in (
         "plateau",
@@ -41,6 +43,45 @@ def test_plateau_escape_and_students_of_a_committee():
     ):
         assert part in text
     assert "\n\n" not in text and not text.endswith("\n")
+
+
+def test_the_learning_rate_is_held_against_critical_and_best():
+    found = ode_sgd.findings(run(eta=0.4, last=50.0))
+    limits, problem = found.theory_rates, run(eta=0.4, last=50.0).problem
+    start = run(eta=0.4, last=50.0).final
+    assert limits.critical == ode_sgd.theory.critical_learning_rate(problem, start)
+    assert (limits.best, limits.decay) == ode_sgd.theory.optimal_learning_rate(problem, start)
+    parts = [f"{0.4 / rate:.4g}" for rate in (limits.critical, limits.best)]
+    told = f"eta       {parts[0]} of theory's critical learning rate, {parts[1]} of"
+    assert told in ode_sgd.describe(found)
+
+
+def test_the_floor_of_too_few_students_is_where_the_run_goes():
+    """Of K < M theory has no floor by itself: it follows the flow from where the run is."""
+    problem = ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.isotropic(), student_units=1, teacher_units=2, learning_rate=0.1, label_noise=0.1
+    )
+    start = ode_sgd.OrderParameters.orthonormal(problem, 100, 0.5, seed=1)
+    found = ode_sgd.findings(ode_sgd.integrate(problem, start, 3000.0))
+    assert found.theory_floor == pytest.approx(0.03032369817, rel=1e-8)
+    assert found.final_level == pytest.approx(found.theory_floor, rel=1e-4)
+    assert found.theory_rates is None
+
+
+def test_the_floor_of_linear_simulations_is_that_of_their_dimension():
+    problem = ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.isotropic(),
+        student_units=1,
+        teacher_units=1,
+        learning_rate=0.5,
+        label_noise=0.3,
+        activation="linear",
+    )
+    start = ode_sgd.OrderParameters.typical(problem, 0.5)
+    sgd = ode_sgd.simulate(problem, start, np.linspace(0.0, 20.0, 21), dimension=20, replicas=4, seed=1)
+    found = ode_sgd.findings(sgd)
+    assert found.theory_floor == pytest.approx(0.01551724138, rel=1e-9)
+    assert found.theory_rates.critical == pytest.approx(2.0 / 1.1, rel=1e-12)  # 2 / (1 + 2/N)
 
 
 def test_wide_starts_are_held_against_the_split_saddle():
@@ -203,3 +244,19 @@ def always(R):
     alpha = np.linspace(0.0, 3000.0, 1501)
     error = 0.02 * (1.0 + 4.0 * np.exp(-alpha / 10.0)) / (1.0 + np.exp(0.02 * (alpha - 1000.0)))
     return trajectory(alpha, error, R=np.broadcast_to(R, (alpha.size, 2, 2)))
+
+
+def test_what_takes_long_is_asked_for_once(monkeypatch):
+    """The curve is searched once, and each of the two fixed points found once: most of the time that findings take."""
+    asked = []
+
+    def counted(owner, name):
+        original = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *given: asked.append(name) or original(*given))
+
+    counted(plateau_search, "find_stays")
+    counted(symmetric_fixed_point, "identical")
+    counted(symmetric_fixed_point, "split")
+    ode = run(eta=1.0, scale=0.3, last=1000.0, dimension=10**4, seed=175)  # its branch takes both to be told
+    assert ode_sgd.findings(ode).branch == "split"
+    assert sorted(asked) == ["find_stays", "identical", "split"]

@@ -158,7 +158,7 @@ def test_the_split_saddle_is_not_looked_for_where_students_are_alike(monkeypatch
     own = problem(eta=0.2, distinct=4)
     start = ode_sgd.OrderParameters.random(own, 4000, student_scale=0.01, seed=3)
     passed = ode_sgd.integrate(own, start, 600.0)
-    monkeypatch.setattr("ode_sgd.teacher_student.theory.fixed_point.split", None)
+    monkeypatch.setattr("ode_sgd.teacher_student.theory.symmetric_fixed_point.split", None)
     assert ode_sgd.half_height(passed).branch == "identical"
 
 

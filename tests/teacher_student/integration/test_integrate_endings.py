@@ -1,9 +1,11 @@
 """Integrations that end before the last output time."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from ode_sgd import Problem, integrate
+from ode_sgd import OrderParameters, Problem, Spectrum, integrate, integrate_batch
 from tests.teacher_student.cases import SPECTRUM, problem, start
 
 TIMES = np.array([0.0, 0.5, 2.0, 7.0])
@@ -90,3 +92,23 @@ def test_an_error_in_progress_is_not_swallowed():
 
     with pytest.raises(RuntimeError, match="the progress bar broke"):
         integrate(one, start(one), TIMES, progress=broken)
+
+
+QUADRATIC = Path(__file__).parents[1] / "activations" / "quadratic.py"
+
+
+@pytest.mark.parametrize("method", ["rodas5p", "DOP853", "LSODA"])
+def test_what_becomes_infinite_in_finite_time_diverges(method):
+    """g(x) = x^2: no step meets the tolerance before the overlaps reach the limit; a larger rtol is no remedy."""
+    one = Problem(
+        spectrum=Spectrum.isotropic(), student_units=2, teacher_units=1, learning_rate=0.5, activation=QUADRATIC
+    )
+    first = OrderParameters.random(one, 100, 0.7, seed=1)
+    run = integrate(one, first, 100.0, method=method)
+    assert run.status == "diverged"
+    # The singularity is one of the equations; all methods find it far more precisely than rtol.
+    assert run.message == (
+        "the overlaps diverged after alpha = 0.139942: learning_rate = 0.5 is too large; choose a smaller one"
+    )
+    if method == "rodas5p":
+        assert [other.message for other in integrate_batch([one] * 3, [first] * 3, 100.0)] == [run.message] * 3

@@ -8,8 +8,11 @@ from scipy.linalg import eigvalsh_tridiagonal
 
 import ode_sgd
 from ode_sgd import InvalidProblem, InvalidStart, OrderParameters, Problem, Spectrum, integrate
-from ode_sgd.teacher_student.integration.nodes import SpectrumNodes, default_nodes, distinct, moving_eigenvalues
+from ode_sgd.teacher_student.integration import node_count
+from ode_sgd.teacher_student.integration import nodes as module
+from ode_sgd.teacher_student.integration.nodes import SpectrumNodes, default_nodes, moving_eigenvalues
 from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system
+from ode_sgd.teacher_student.integration.sectors_in_order import distinct, read
 
 EXAMPLES = settings(max_examples=15, deadline=None, derandomize=True)
 LONG_TIMES = np.concatenate([[0.0], np.geomspace(0.1, 1e5, 150)])
@@ -179,7 +182,7 @@ def test_initial_sums_are_exact():
     """The rule integrates the start itself: C(0) and its neighbours are those of the spectrum."""
     one = problem(power_law())
     system, state = sector_system(one, rough(one)), initial_state(rough(one))
-    reduced = SpectrumNodes(system, state, (0, 1, 2), 64).on(64)
+    reduced = SpectrumNodes(system, state, (0, 1, 2)).on(64)
     spectrum = one.spectrum
     for order, weights in enumerate(reduced.weights):
         exact = state @ (spectrum.weights * spectrum.eigenvalues**order)
@@ -234,7 +237,7 @@ def test_nodes_of_negative_trace(nodes):
     """One input a sector, so noisy that a node's tr t is negative: the error norm must still be a number."""
     one = problem(Spectrum.power_law(5000, 1.0))
     begin = OrderParameters.random(one, 5000, 0.01, seed=1)
-    compressed = SpectrumNodes(sector_system(one, begin), initial_state(begin), (1,), nodes).on(nodes)
+    compressed = SpectrumNodes(sector_system(one, begin), initial_state(begin), (1,)).on(nodes)
     assert np.einsum("nnj->j", compressed.system.t).min() < 0.0
     run = integrate(one, begin, 1e3, nodes=nodes)
     whole = integrate(one, begin, 1e3, nodes=None)
@@ -279,9 +282,57 @@ def test_sums_of_order_one_are_exact_on_any_nodes(nodes, trainable):
     one = problem(Spectrum.power_law(300, 1.0), student_units=3, trainable=trainable)
     begin = OrderParameters.random(one, 3000, 0.3, seed=2)
     system, state = sector_system(one, begin), initial_state(begin)
-    reduced = SpectrumNodes(system, state, (0, 1, 2), nodes).on(nodes)
+    reduced = SpectrumNodes(system, state, (0, 1, 2)).on(nodes)
     exact = state @ system.variance
     rounding = 1e-14 * reduced.cancelled
     np.testing.assert_allclose(reduced.state @ reduced.system.variance, exact, atol=rounding * np.abs(exact).max())
     np.testing.assert_allclose(reduced.system.t @ reduced.system.variance, system.T, atol=rounding * system.T.max())
     assert reduced.cancelled >= 1.0
+
+
+def runs_of(monkeypatch):
+    """Node counts of the integrations that follow."""
+    counts, run = [], module._on
+    monkeypatch.setattr(module, "_on", lambda its, count, *rest: counts.append(count) or run(its, count, *rest))
+    return counts
+
+
+def test_a_long_spectrum_takes_one_run(monkeypatch):
+    """From its start alone is known how many nodes it takes; eps_g is within rtol (measured, a twentieth of it)."""
+    one = problem(Spectrum.power_law(4500, 1.0))
+    begin = OrderParameters.random(one, 50 * 4500, 0.05, seed=3)
+    counts, whole = runs_of(monkeypatch), integrate(one, begin, 1e4, nodes=None)
+    auto = integrate(one, begin, 1e4)
+    assert len(counts) == 1
+    least = SpectrumNodes(sector_system(one, begin), initial_state(begin), (1,)).enough(10, 1e-6)
+    for run in auto, integrate(one, begin, 1e4, nodes=least):
+        seen = whole.generalization_error > 1e3 * run.resolution
+        error = np.abs(run.generalization_error[seen] / whole.generalization_error[seen] - 1.0)
+        assert error.max() < 1e-6
+
+
+def test_a_run_beyond_the_slowest_sector_is_compared(monkeypatch):
+    """Exponentials were summed for times up to that at which the smallest eigenvalue is learned."""
+    one = problem(Spectrum(np.linspace(1.9, 0.1, 4001), np.full(4001, 1.0 / 4001)))
+    begin, counts = OrderParameters.random(one, 50 * 4001, 0.3, seed=3), runs_of(monkeypatch)
+    integrate(one, begin, [0.0, 1.0])
+    assert len(counts) == 1
+    integrate(one, begin, [0.0, 1e4])
+    assert len(counts) > 2
+    assert counts[2] == int(1.25 * counts[1])
+
+
+@pytest.mark.parametrize("order", ["descending", "ascending", "mixed"])
+def test_panels_sum_what_the_sectors_do(order):
+    """Exponentials over 5000 sectors, to a hundred roundings of the sum of the terms' sizes, in whatever order."""
+    rng = np.random.default_rng(0)
+    values, weights = np.geomspace(2.0, 1e-4, 5000) * rng.uniform(0.9999, 1.0, 5000), rng.uniform(0.5, 1.5, 5000)
+    which = {"descending": np.arange(5000), "ascending": np.arange(5000)[::-1], "mixed": rng.permutation(5000)}[order]
+    blocks = rng.standard_normal((2, 5000)), rng.standard_normal((3, 5000))
+    s = np.concatenate([[-1.0, 0.0], np.geomspace(0.1, 1e4, 20)])
+    sums, sizes = node_count.exponential_sums(np.log(values), weights, np.concatenate(blocks), s)
+    panels, count = read(values[which], weights[which], [block[:, which] for block in blocks])
+    assert count == 5000
+    assert panels.u.size < 300
+    found, _ = node_count.exponential_sums(*panels, s)
+    assert (np.abs(found - sums) / sizes).max() < 100 * np.finfo(float).eps

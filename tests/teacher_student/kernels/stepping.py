@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ode_sgd.teacher_student.integration.rosenbrock import work_space
 from ode_sgd.teacher_student.integration.sector_system import SectorSystem
+from ode_sgd.teacher_student.integration.work_space import work_space
 from ode_sgd.teacher_student.kernels.integration import rodas5p, step_control
 from ode_sgd.teacher_student.kernels.integration import rosenbrock as kernels
 from ode_sgd.teacher_student.kernels.sectors import blocks, layout
@@ -94,13 +94,14 @@ def take(case, h, count=1, fractions=()):
         np.zeros((alpha.size, 2, len(case.state))),
         np.zeros((alpha.size, *y.shape)),
     )
-    advance = kernels.rosenbrock(Activation(case.activation), case.K, case.system.T.shape[0], len(case.system.factors))
+    form = Activation(case.activation), case.K, case.system.T.shape[0], len(case.system.factors)
+    advance = kernels.rosenbrock(*form, timed=case.system.schedules.size > 0)
     for number in range(count):
         control.numbers[step_control.STEP], control.counts[step_control.FORCED] = (
             h * (1.0 if number < count - 1 else 2.0),
             1,
         )  # lands on the end
-        status = advance(y, s, w, case.system.noise_variance, control, outputs, 1e-300, 1e-6, 1)
+        status = advance(y, s, w, case.system.noise_variance, case.system.schedules, control, outputs, 1e-300, 1e-6, 1)
         assert status == step_control.RUNNING
     assert control.counts[step_control.STEPS] == count
     return Taken(

@@ -10,7 +10,7 @@ from tests.reference import averages as twin
 from tests.reference.activations import ACTIVATIONS
 from tests.teacher_student.kernels.cases import covariance
 
-NAMES = ("erf", "linear")
+NAMES = ("erf", "linear", "quadratic")
 # The quadrature misses by less than 1e-13 at these variances (see NODES); the closed forms round at 1e-16.
 QUADRATURE = 1e-12
 
@@ -64,7 +64,9 @@ def test_value_and_slope_are_the_activation(name):
         assert kernels.value(x) == pytest.approx(g.g(np.array(x)), rel=1e-14)
         assert kernels.slope(x) == pytest.approx(g.slope(np.array(x)), rel=1e-14)
         # Central difference: error of order h^2 plus rounding / h.
-        assert (kernels.value(x + 1e-5) - kernels.value(x - 1e-5)) / 2e-5 == pytest.approx(kernels.slope(x), abs=1e-9)
+        assert (kernels.value(x + 1e-5) - kernels.value(x - 1e-5)) / 2e-5 == pytest.approx(
+            kernels.slope(x), rel=1e-8, abs=1e-9
+        )
 
 
 @pytest.mark.parametrize("closed", ["gg", "dgdg", "d2gg", "dgdggg"])

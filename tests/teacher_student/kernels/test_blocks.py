@@ -8,7 +8,7 @@ from ode_sgd.teacher_student.kernels.sectors import block_loops
 from ode_sgd.teacher_student.kernels.sectors.blocks import LANES, from_blocks, to_blocks
 from ode_sgd.teacher_student.kernels.sectors.generated_block import BlockKernels, block_kernels, shape_variant
 from ode_sgd.teacher_student.kernels.sectors.layout import overlap_index, row_count, unpack
-from ode_sgd.teacher_student.kernels.sectors.rule_factors import FACTORS, NOISE, RATE
+from ode_sgd.teacher_student.kernels.sectors.rule_factors import DECAY, DECAY_FORCED, NOISE, RATE, TIMED_FACTORS
 from tests.teacher_student.kernels.cases import sectors
 
 
@@ -20,7 +20,15 @@ def from_python(written):
         exec(f"def outer({listed}):\n    inner({listed})\n", namespace)
         return numba.njit(error_model="numpy")(namespace["outer"])
 
-    counts = {"turn": 4, "moments": 9, "couple": 8, "solve": 12, "error_ratios": 10}
+    counts = {
+        "turn": 4,
+        "moments": 9,
+        "couple": 8,
+        "solve": 12,
+        "error_ratios": 10,
+        "add_decay": 5,
+        "add_timed_decay": 6,
+    }
     return BlockKernels(**{name: caller(name, count) for name, count in counts.items()})
 
 
@@ -41,10 +49,12 @@ class Block:
         self.c = sectors(LANES, d, seed)
         self.z = self.flat(self.c)
         self.rate, self.noise, self.variance = rng.uniform(0.1, 2.0, (3, LANES))
-        self.factors = np.empty(FACTORS * LANES)
-        for row, values in ((RATE, self.rate), (NOISE, self.noise)):
-            self.factors[row * LANES : (row + 1) * LANES] = values
+        self.factors = np.empty(TIMED_FACTORS * LANES)
         self.decay, self.g, self.L = rng.uniform(0.0, 0.5, LANES), 0.7, rng.uniform(0.1, 1.0, K)
+        self.forced = self.decay[::-1]
+        rows = (RATE, self.rate), (NOISE, self.noise), (DECAY, self.decay), (DECAY_FORCED, self.forced)
+        for row, values in rows:
+            self.factors[row * LANES : (row + 1) * LANES] = values
         self.left = np.concatenate([self.g + self.decay, self.g + 2.0 * self.decay])
         self.E, self.A = rng.normal(size=(K, M)), rng.normal(size=(K, d))
         self.G, self.V = rng.normal(size=(K, K)), np.linalg.qr(rng.normal(size=(K, K)))[0].copy()
@@ -83,7 +93,12 @@ class Block:
         kernels.solve(self.z, self.arg.copy(), self.b, g, inverse, *arrays, total)
         worst, poison = np.zeros(LANES), np.zeros(LANES)
         kernels.error_ratios(self.z, self.b, self.start, self.E, 0.1, 1e-3, 1e-2, self.offset, worst, poison)
+        decayed, timed = self.start.copy(), self.start.copy()
+        kernels.add_decay(self.arg, self.factors, self.variance, self.offset, decayed)
+        kernels.add_timed_decay(self.arg, self.z, self.factors, self.variance, self.offset, timed)
         return {
+            "decayed": decayed,
+            "timed": timed,
             "inverse": inverse,
             "sums": sums,
             "turned": turned,
@@ -107,8 +122,19 @@ def test_written_out_code_does_what_the_loops_do(K, M):
 
 def test_larger_networks_run_through_the_loops():
     assert shape_variant(4, 4) == shape_variant(5, 2) == "any"
-    names = ("turn", "moments", "couple", "solve", "error_ratios")
-    assert block_kernels(4, 4) == tuple(getattr(block_loops, name) for name in names)
+    assert block_kernels(4, 4) == tuple(getattr(block_loops, name) for name in BlockKernels._fields)
+
+
+@pytest.mark.parametrize(("K", "M"), SHAPES)
+def test_decay(K, M):
+    block = Block(K, M)
+    made, (q, r) = block.run(block_loops), block.grams(block.arg)
+    decay, forced = block.decay[:, None, None], block.forced[:, None, None]
+    for name, force in (("decayed", 0.0), ("timed", forced)):
+        q_change, r_change = block.grams(made[name] - block.start)
+        q_begun, r_begun = block.c[:, :K, :K], block.c[:, :K, K:]
+        np.testing.assert_allclose(q_change, -2.0 * (decay * q + force * q_begun), **ROUNDING)
+        np.testing.assert_allclose(r_change, -decay * r - force * r_begun, **ROUNDING)
 
 
 @pytest.mark.parametrize(("K", "M"), SHAPES)

@@ -88,7 +88,7 @@ def test_steps_against_the_twin(activation, K, M, lanes):
     begun, before = state.copy(), z.copy()
     blocks, position = [], T
     for _ in range(3):
-        position = kernels.advance(T, position, state, begun, block, constants, z)
+        position = kernels.advance(T, 0, position, state, begun, block, constants, z)
         parts = block.g.reshape(T, L, d, lanes), block.lengths.reshape(T, L, lanes), block.noises.reshape(T, lanes)
         blocks.append([part.copy() for part in parts])
     g, lengths, noises = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
@@ -108,7 +108,7 @@ def test_written_out_steps_are_the_loops():
     K, M, lanes = 3, 2, 16
     _, _, B, z = start(K, M, lanes, 5)
     constants, block = chain(K, M, lanes, B), new_block(SIZES.size, K + M, M, True, lanes)
-    reduced_kernels(Activation("erf"), K, M, lanes).draw(streams(lanes, 6), block, constants)
+    reduced_kernels(Activation("erf"), K, M, lanes).draw(streams(lanes, 6), block, constants, 0)
     steps = step_kernels(Activation("erf"), K, M, lanes)[1]
     T, y = block_steps(SIZES.size), np.empty_like(block.y)
     chain_loops.teacher_fields(T, block.g, constants.B, constants.scales, y)
@@ -117,7 +117,7 @@ def test_written_out_steps_are_the_loops():
     for run in (steps, chain_loops.step_kernel(Activation("erf"))):
         moved, x, delta = z.copy(), np.empty(K * lanes), np.empty(K * lanes)
         constant = constants.scales, constants.updates, constants.v
-        run(0, T, moved, block.g, block.lengths, block.labels, *constant, x, delta)
+        run(0, T, moved, block.g, block.lengths, block.labels, *constant, x, delta, block.paces)
         results.append(moved)
     np.testing.assert_array_equal(*results)
     assert (results[0] != z).any()

@@ -19,7 +19,7 @@ def computed(activation, C, a, K, noise_variance):
     return A, G
 
 
-@pytest.mark.parametrize("activation", ["erf", "linear"])
+@pytest.mark.parametrize("activation", ["erf", "linear", "quadratic"])
 @pytest.mark.parametrize(("K", "M"), [(1, 1), (2, 2), (3, 1), (1, 3), (4, 2)])
 @pytest.mark.parametrize("noise_variance", [0.0, 0.37])
 def test_against_the_loops(activation, K, M, noise_variance):
@@ -31,7 +31,7 @@ def test_against_the_loops(activation, K, M, noise_variance):
         np.testing.assert_allclose(G, G_twin, rtol=ROUNDING, atol=ROUNDING)
 
 
-@pytest.mark.parametrize("activation", ["erf", "linear"])
+@pytest.mark.parametrize("activation", ["erf", "linear", "quadratic"])
 def test_against_direct_gaussian_averages(activation):
     """Nothing but the activation and the definition enters the right-hand side."""
     K, C, a = 2, covariance(4, 7), np.array([0.9, -1.2, -0.5, -1.1])
@@ -42,7 +42,7 @@ def test_against_direct_gaussian_averages(activation):
     np.testing.assert_allclose(G, G_direct, rtol=0.0, atol=1e-11)
 
 
-@pytest.mark.parametrize("activation", ["erf", "linear"])
+@pytest.mark.parametrize("activation", ["erf", "linear", "quadratic"])
 def test_coefficients_are_what_they_stand_for(activation):
     """D symmetric; G = E[delta delta^T], so positive semidefinite, and the noise adds sigma^2 v_i v_j E[g' g']."""
     K, C, a = 3, covariance(5, 11), np.array([1.0, -0.4, 0.7, -1.0, 0.3])
@@ -55,7 +55,7 @@ def test_coefficients_are_what_they_stand_for(activation):
     np.testing.assert_allclose(noisy - G, 2.0 * np.outer(a[:K], a[:K]) * slopes, rtol=1e-12)
 
 
-@pytest.mark.parametrize("activation", ["erf", "linear"])
+@pytest.mark.parametrize("activation", ["erf", "linear", "quadratic"])
 def test_generalization_error(activation):
     kernels = coefficient_kernels(Activation(activation))
     stack = np.array([covariance(4, seed) for seed in range(6)])

@@ -30,7 +30,9 @@ def run(kind, J, B, sizes, steps, v, u, rate, label_noise, learned, activation):
     scratch = np.zeros(J.shape[1]), np.zeros(TILE, np.float32 if kind == "float32" else np.float64)
     update = UpdateRule(learning_rate=rate, second_order=True, weight_decay=DECAY).weight_update(J.shape[1])
     constants = deviations, np.concatenate([v, -u]), update, label_noise, learned
-    explicit_steps(Activation(activation), kind, len(J), len(B))(source, steps, moved, B, *constants, *scratch)
+    explicit_steps(Activation(activation), kind, len(J), len(B))(
+        source, steps, moved, B, *constants, *scratch, np.zeros(0), 0
+    )  # fmt: skip
     return moved, sgd.run(J, B, inputs, noises, v, u, rate, activation, learned, DECAY)
 
 

@@ -37,7 +37,7 @@ def cases(K, M):
         yield covariance(K + M, seed, scale=0.5 + seed), np.random.default_rng(seed).normal(size=K + M)
 
 
-@pytest.mark.parametrize("activation", ["erf", "linear"])
+@pytest.mark.parametrize("activation", ["erf", "linear", "quadratic"])
 @pytest.mark.parametrize(("K", "M"), SHAPES)
 def test_values_are_those_of_the_coefficients(activation, K, M):
     for C, a in cases(K, M):
@@ -48,7 +48,7 @@ def test_values_are_those_of_the_coefficients(activation, K, M):
         np.testing.assert_allclose(G, G_plain, rtol=1e-13, atol=1e-14)
 
 
-@pytest.mark.parametrize("activation", ["erf", "linear"])
+@pytest.mark.parametrize("activation", ["erf", "linear", "quadratic"])
 @pytest.mark.parametrize(("K", "M"), SHAPES)
 @pytest.mark.parametrize("noise_variance", [0.0, 0.7])
 def test_derivatives_against_differences(activation, K, M, noise_variance):
@@ -83,7 +83,7 @@ def test_linear_coefficients_are_constant_or_linear(K, M):
         np.testing.assert_allclose(JG, np.outer(np.outer(a[:K], a[:K])[np.triu_indices(K)], expected), rtol=1e-13)
 
 
-@pytest.mark.parametrize("activation", ["erf", "linear"])
+@pytest.mark.parametrize("activation", ["erf", "linear", "quadratic"])
 def test_no_noise_derivative_without_noise(activation):
     """The derivative with noise less the one without is sigma^2 times that of v_i v_j E[g' g']: none for linear."""
     (C, a), *_ = cases(2, 2)
@@ -94,4 +94,4 @@ def test_no_noise_derivative_without_noise(activation):
     students = overlap_index(2, 2)[:2, :2].ravel()
     others = np.setdiff1d(np.arange(moved.size), students)
     assert (moved[others] == 0.0).all()
-    assert (moved[students] > 0.0).all() == (activation == "erf")
+    assert (moved[students] > 0.0).all() == (activation != "linear")

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from ode_sgd.teacher_student.integration.rosenbrock import work_space
+from ode_sgd.teacher_student.integration.work_space import work_space
 from ode_sgd.teacher_student.kernels.integration.stage_sums import stage_sums
 from ode_sgd.teacher_student.kernels.sectors.blocks import LANES, from_blocks, to_blocks
+from ode_sgd.teacher_student.kernels.sectors.rule_factors import PLAIN
 from ode_sgd.teacher_student.kernels.sectors.sector_passes import dense_sums, sector_passes, sector_sums, sum_lanes
 from tests.teacher_student.kernels.stepping import Case
 
@@ -79,7 +80,7 @@ def test_dense_output_of_sums_and_of_sectors(filled):
             np.testing.assert_allclose(sums[order], expected, **ROUNDING)
     out = np.full(s.trial.shape, np.nan)
     for m in range(3):
-        sector_passes(K, M).dense_sectors(s, table[m].copy(), np.eye(K), out)
+        sector_passes(K, M, PLAIN).dense_sectors(s, table[m].copy(), np.eye(K), out)
         np.testing.assert_allclose(from_blocks(out, L), filled.z + moved[m], **ROUNDING)
 
 
@@ -87,7 +88,7 @@ def finish(filled, mean_size, atol, rtol):
     """The norm, without coupling; `trial` holds the last stage's argument before."""
     E, dA, dG = np.zeros((K, M)), np.zeros((K, K + M)), np.zeros((K, K))
     filled.s.trial[:] = to_blocks(filled.trial)
-    return sector_passes(K, M).finish_pass(filled.s, E, dA, dG, mean_size, atol, rtol)
+    return sector_passes(K, M, PLAIN).finish_pass(filled.s, E, dA, dG, mean_size, atol, rtol)
 
 
 def expected_norm(filled, new, mean_size, atol, rtol):

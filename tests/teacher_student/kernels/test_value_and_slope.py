@@ -6,6 +6,7 @@ import pytest
 
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.teacher_student.kernels import averages
+from ode_sgd.teacher_student.kernels.averages import tanh
 from ode_sgd.teacher_student.kernels.averages.erf import value_and_slope
 
 EPS = np.finfo(float).eps
@@ -49,6 +50,18 @@ def test_erf_is_odd_and_sane_at_the_ends():
     assert np.isnan(slope[6])
     x = points()
     np.testing.assert_array_equal(evaluate(-x)[0], -evaluate(x)[0])
+
+
+def test_tanh_within_five_roundings_of_its_size():
+    """Uncompiled, which rounds as the compiled one does but for fused products."""
+    both = getattr(tanh.value_and_slope, "py_func", tanh.value_and_slope)
+    for x in (1e-300, 1e-9, 0.1, 0.4999, 0.5, 0.7, 1.0, 3.0, 19.0, 300.0):
+        with mpmath.workdps(30):
+            value, slope = float(mpmath.tanh(x)), float(mpmath.sech(x) ** 2)
+        for sign in (1.0, -1.0):
+            assert both(sign * x)[0] == pytest.approx(sign * value, rel=5 * EPS)
+            # rounding 2 x moves the exponential by as much, relatively
+            assert both(sign * x)[1] == pytest.approx(slope, rel=(5.0 + 2.0 * x) * EPS, abs=1e-260)
 
 
 @pytest.mark.parametrize("name", averages.available())

@@ -198,11 +198,12 @@ def test_names_that_are_none(tmp_path):
     assert refused(tmp_path / "none.py").endswith("none.py' cannot be read (No such file or directory)")
     assert "cannot be read (Is a directory)" in refused(f"{tmp_path}/")
     assert "did you mean 'erf'?" in refused("erff")
-    assert refused("tanhh").endswith("an activation of your own is given by its file, such as 'mine.py'")
+    for unknown in ("sinusoid", "gelu"):  # the second is near to "relu", and another function
+        assert refused(unknown).endswith("an activation of your own is given by its file, such as 'mine.py'")
     assert "no such module" in refused("nobody.has_this")
     assert "Python finds no file of such a module" in refused("ode_sgd.has_no_such")
     for nothing in (3, None, True, ["erf"], ""):
-        assert "does not exist; choose one of 'erf', 'linear'" in refused(nothing)
+        assert f"does not exist; choose one of {', '.join(map(repr, averages.available()))}" in refused(nothing)
 
 
 def test_an_activation_that_is_not_loaded_is_known_by_name_and_digest(written):

@@ -229,6 +229,38 @@ def test_random_needs_a_dimension_that_fits(dimension):
         OrderParameters.random(problem(), dimension, seed=0)
 
 
+@pytest.mark.parametrize("start", [OrderParameters.random, OrderParameters.orthonormal])
+def test_the_dimension_of_a_start_need_not_be_a_multiple_of_anything(start):
+    one = problem(spectrum=Spectrum.power_law(100, 1.0))
+    assert start(one, 301, seed=0).r.shape == (100, 2, 1)
+    with pytest.raises(InvalidProblem, match=r"0\.4 inputs.*nearest that fits is 100; .* from 300 on"):
+        start(one, 40, seed=0)
+
+
+def test_orthonormal_teachers():
+    one = problem(teacher_units=3)
+    start = OrderParameters.orthonormal(one, 20, 0.1, 2.0, seed=3)
+    np.testing.assert_array_equal(start.t, np.tile(4.0 * np.eye(3), (2, 1, 1)))
+    assert (start.q != 0.0).all() and (start.r != 0.0).all()
+    again = OrderParameters.orthonormal(one, 20, 0.1, 2.0, seed=3)
+    np.testing.assert_array_equal(again.gram, start.gram)
+    T = start.moments(SPECTRUM, 1)[2]
+    np.testing.assert_allclose(T, 4.0 * SPECTRUM.moment(1) * np.eye(3), rtol=1e-15)
+    with pytest.raises(InvalidStart, match="sector 1 has 2 inputs, too few for 3 orthogonal teachers"):
+        OrderParameters.orthonormal(one, 5, seed=0)
+
+
+def test_saad_and_solla_s_start():
+    start = OrderParameters.saad_solla(problem(), seed=1)
+    assert (np.abs(start.r) <= 1e-12).all() and (start.q[:, 0, 1] <= 1e-12).all()
+    assert ((np.diagonal(start.q, axis1=1, axis2=2) > 0.0) & (np.diagonal(start.q, axis1=1, axis2=2) < 0.5)).all()
+    np.testing.assert_array_equal(start.t, np.ones((2, 1, 1)))
+    with pytest.raises(InvalidProblem, match="norm = 0"):
+        OrderParameters.saad_solla(problem(), norm=0.0)
+    with pytest.raises(InvalidStart, match="no weights have these overlaps"):
+        OrderParameters.saad_solla(problem(student_units=6), overlap=0.5, seed=0)
+
+
 def test_random_has_the_law_of_drawn_weights():
     """Kolmogorov-Smirnov for every overlap, Hotelling for their means, against Grams of explicitly drawn weights."""
     one, N, draws = problem(), 10, 1500  # sectors of 4 and 6 inputs, d = 3

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import ode_sgd
-from ode_sgd.teacher_student.simulation import replicas as running
+from ode_sgd.core import replica_threads as running
 from tests.teacher_student.cases import assert_same_run
 
 SPECTRUM = ode_sgd.Spectrum([2.0, 0.5], [0.3, 0.7])
@@ -142,8 +142,8 @@ CHILD = """
 import sys
 from tests.teacher_student.simulation import test_checkpoints as this
 import ode_sgd
-from ode_sgd.teacher_student.simulation import replicas
-replicas.CHECKPOINT_SECONDS = 0.01
+from ode_sgd.core import replica_threads
+replica_threads.CHECKPOINT_SECONDS = 0.01
 
 class Speaking(ode_sgd.Checkpoint):
     said = False
@@ -158,7 +158,7 @@ this.long_run(sys.argv[2], checkpoint=Speaking(sys.argv[1]))
 
 
 def long_run(method, **changes):
-    times = np.linspace(0.0, {"reduced": 40_000.0, "explicit": 10_000.0}[method], 21)
+    times = np.linspace(0.0, {"reduced": 20_000.0, "explicit": 5_000.0}[method], 21)
     return ode_sgd.simulate(
         PROBLEM, START, times, dimension=100, replicas=6, seed=3, method=method, threads=2, **changes
     )
@@ -167,11 +167,14 @@ def long_run(method, **changes):
 @pytest.mark.skipif(os.name != "posix", reason="kills processes")
 @pytest.mark.parametrize("method", ["reduced", "explicit"])
 def test_kills_at_random_moments(tmp_path, method, record_property):
-    """Ten kills each, at random moments after the first checkpoint: every file can be read, no number changes."""
+    """Four kills each, at random moments after the first checkpoint: every file can be read, no number changes.
+
+    `make signals` has a hundred.
+    """
     whole, path = long_run(method), tmp_path / "run.checkpoint"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     total, progress = whole.stats["steps"] / whole.replicas, []
-    for moment in np.random.default_rng(0).uniform(0.0, 0.15, 10):
+    for moment in np.random.default_rng(0).uniform(0.0, 0.15, 4):
         child = subprocess.Popen(
             [sys.executable, "-c", CHILD, str(path), method], stdout=subprocess.PIPE, text=True, env=environment
         )

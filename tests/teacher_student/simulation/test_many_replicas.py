@@ -5,6 +5,7 @@ import pytest
 
 import ode_sgd
 from ode_sgd import OrderParameters
+from ode_sgd.core import replica_threads
 from ode_sgd.teacher_student.model.starts import many_weights, weights_with_overlaps
 from ode_sgd.teacher_student.simulation import methods
 from ode_sgd.teacher_student.simulation import replicas as running
@@ -105,7 +106,7 @@ def test_groups_are_large_where_replicas_are_short():
             spectrum=ode_sgd.Spectrum.isotropic(), student_units=1, teacher_units=1, learning_rate=0.1
         )
         first = first or OrderParameters.random(one, 20, seed=0)
-        request = simulating._request(one, first, [0.0, alpha], dimension, method, None, (0, 1, 2), False)
+        request = simulating._request(one, first, [0.0, alpha], dimension, method, (None, None), (0, 1, 2), False)
         return request.method.together(request, replicas, workers)
 
     assert together(0.5) == together(0.01) == 128
@@ -119,9 +120,9 @@ def test_groups_are_large_where_replicas_are_short():
 def test_a_pool_gets_a_task_for_every_thread(monkeypatch):
     """It looks through all its tasks every 50 ms, which took as long as 16,000 replicas."""
     submitted = []
-    submit = running.ThreadPoolExecutor.submit
+    submit = replica_threads.ThreadPoolExecutor.submit
     monkeypatch.setattr(
-        running.ThreadPoolExecutor, "submit", lambda self, *task: submitted.append(task) or submit(self, *task)
+        replica_threads.ThreadPoolExecutor, "submit", lambda self, *task: submitted.append(task) or submit(self, *task)
     )
     one = problem(spectrum=SPECTRUM)
     ode_sgd.simulate(one, own_start, [0.0, 0.1], dimension=N, replicas=400, seed=0, threads=2, method="explicit")

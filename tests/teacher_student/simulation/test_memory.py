@@ -14,7 +14,7 @@ def planned(*, sectors=False, method="auto"):
         spectrum=ode_sgd.Spectrum.power_law(3, 1.0), student_units=2, teacher_units=3, learning_rate=0.5
     )
     start = ode_sgd.OrderParameters.random(problem, 30, seed=0)
-    return simulate._request(problem, start, np.linspace(0, 2, 5), 30, method, None, (0, 1, 2), sectors)
+    return simulate._request(problem, start, np.linspace(0, 2, 5), 30, method, (None, None), (0, 1, 2), sectors)
 
 
 @pytest.mark.parametrize("sectors", [False, True])

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from ode_sgd import InvalidProblem, OrderParameters, Problem, Spectrum, simulate
-from ode_sgd.core.inputs import principal_axes
+from ode_sgd.core.inputs import decomposed
 from ode_sgd.core.kernels.random_lanes import fill_normals, fill_uniforms, seed_lanes
 from ode_sgd.teacher_student.model.starts import weights_with_overlaps
 from tests.reference import sgd
@@ -38,7 +38,8 @@ def run(X, one=None, alpha=TIMES, **changes):
 
 def test_rows_are_the_data_centred_turned_and_scaled():
     X = skewed()
-    principal, rows = principal_axes(X)
+    found = decomposed(X)
+    principal, rows = found.principal, found.rows
     values = principal.values
     centred = X - X.mean(axis=0)
     scale = (centred**2).sum() / X.size
@@ -83,7 +84,7 @@ def test_against_the_twin(activation, changes):
         _, frames, _, _, noise = child.spawn(5)
         weights = weights_with_overlaps(start.gram, sizes, np.random.default_rng(frames))
         J, B, done = weights[:2], weights[2:], 0
-        inputs, noises = drawn(noise, principal_axes(X)[1], steps[-1], one.label_noise)
+        inputs, noises = drawn(noise, decomposed(X).rows, steps[-1], one.label_noise)
         for step, q_then, r_then in zip(steps, q[1:], r[1:], strict=True):
             part, done = slice(done, step), step
             J = sgd.run(J, B, inputs[part], noises[part], one.v, one.u, 0.1, activation, one.trainable)
@@ -148,7 +149,7 @@ def test_constant_columns_are_dropped_with_a_warning():
     X = skewed()
     wider = np.insert(X, [2, 5], [[7.0, 0.1]], axis=1)
     one = problem_of(X)
-    with pytest.warns(UserWarning, match=r"dropped 2 of 8 columns of X without variance: 2, 6") as caught:
+    with pytest.warns(UserWarning, match=r"dropped 2 of 8 columns of inputs without variance: 2, 6") as caught:
         result = run(wider, one)
     assert len(caught) == 1
     np.testing.assert_array_equal(result.Q, run(X, one).Q)
@@ -166,15 +167,15 @@ def spoiled(value):
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (spoiled(np.nan), r"X\b.*finite"),
-        (spoiled(np.inf), r"X\b.*finite"),
-        (skewed()[:, 0], r"X has shape \(60,\).*\(samples, features\)"),
-        (skewed()[None], r"X has shape \(1, 60, 6\).*\(samples, features\)"),
-        (np.full((60, 6), 2.0), "none of the 6 columns of X varies"),
-        (skewed()[:1], "X has 1 sample; give at least 2"),
+        (spoiled(np.nan), r"inputs\b.*finite"),
+        (spoiled(np.inf), r"inputs\b.*finite"),
+        (skewed()[:, 0], r"inputs has shape \(60,\).*\(samples, features\)"),
+        (skewed()[None], r"inputs has shape \(1, 60, 6\).*\(samples, features\)"),
+        (np.full((60, 6), 2.0), "none of the 6 columns of inputs varies"),
+        (skewed()[:1], "inputs has 1 sample; give at least 2"),
         (skewed()[:5], "inputs have 5 rows for 6 columns that vary; give at least as many rows"),
         (skewed()[:, :5], r"the inputs' spectrum is not the problem's; make it with Spectrum\.from_data\(inputs\)"),
-        ("digits", "X"),
+        ("digits", "inputs is not an array"),
     ],
     ids=["NaN", "infinite", "1-d", "3-d", "constant", "one row", "few rows", "other spectrum", "text"],
 )

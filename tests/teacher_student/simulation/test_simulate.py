@@ -225,7 +225,7 @@ def diverged():
 
 def test_divergence_is_a_status(diverged):
     assert diverged.status == "diverged"
-    assert "lower learning_rate" in diverged.message
+    assert "learning_rate = 3 is beyond critical (2.0202); choose a smaller one" in diverged.message
     n = len(diverged.alpha)
     assert 1 <= n < 81
     assert diverged.Q.shape == (6, n, 1, 1)
@@ -311,7 +311,7 @@ def test_bad_problem_and_start():
         simulate("problem", start(problem()), 1.0, dimension=N, seed=0)
     with pytest.raises(InvalidProblem, match="dimension is missing; give N"):
         simulate(problem(), start(problem()), 1.0, seed=0)
-    with pytest.raises(InvalidStart, match="start is a ndarray; give OrderParameters or a function"):
+    with pytest.raises(InvalidStart, match="start is a ndarray; give OrderParameters, Weights or a function"):
         simulate(problem(), start(problem()).gram, 1.0, dimension=N, seed=0)
     other = problem(student_units=1, student_weights=[1.0])
     with pytest.raises(InvalidStart, match=r"the start has \(L, K, M\)"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import ode_sgd
-from ode_sgd.teacher_student.theory import critical_learning_rate, linear_error, noise_floor
+from ode_sgd.teacher_student.theory import critical_learning_rate, linear_error, linear_network, noise_floor
 from tests.reference.theory import linear_error_vector
 from tests.teacher_student.theory.cases import linear, rough
 
@@ -121,7 +121,7 @@ def test_the_critical_rate_against_simulation(record_property):
 
 
 def test_refusals():
-    for function in (critical_learning_rate, noise_floor):
+    for function in (linear_network.critical_learning_rate, linear_network.noise_floor):
         with pytest.raises(ode_sgd.InvalidProblem, match="linear"):
             function(problem(activation="erf"))
     with pytest.raises(ode_sgd.InvalidProblem, match="beyond critical"):

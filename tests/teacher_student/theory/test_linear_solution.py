@@ -200,7 +200,7 @@ def test_refusals_of_starts_and_moments():
     with pytest.raises(InvalidStart, match=r"\(L, K, M\)"):
         linear_error(linear(), rough(linear(spectrum=Spectrum.isotropic())), ALPHA)
     exact = linear_order_parameters(linear(), rough(linear()), ALPHA, moments=())
-    with pytest.raises(InvalidProblem, match=r"this has \[1\]"):
+    with pytest.raises(InvalidProblem, match=r"there are \[1\]"):
         exact.moment(0)
     with pytest.raises(InvalidProblem, match="moments"):
         linear_order_parameters(linear(), rough(linear()), ALPHA, moments=(-1,))

@@ -144,7 +144,7 @@ def test_refuses_wrong_arguments():
     problem = committee(2, 2)
     with pytest.raises(ode_sgd.InvalidProblem, match="did you mean 'split'"):
         theory.symmetric_saddle(problem, branch="splitt")
-    with pytest.raises(ode_sgd.InvalidProblem, match=r"give an ode_sgd\.OrderParameters"):
+    with pytest.raises(ode_sgd.InvalidProblem, match=r"give ode_sgd\.OrderParameters"):
         theory.symmetric_saddle(problem, start=0.3)
     with pytest.raises(ode_sgd.InvalidStart, match="distinct eigenvalues"):
         theory.symmetric_saddle(problem, OrderParameters.typical(committee(2, 3), 0.1))

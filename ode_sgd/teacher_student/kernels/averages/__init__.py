@@ -22,6 +22,22 @@ fields of coefficients/pair_fields.py,
     pair_sum(f, i, j)                sum_ce a_c a_e E[g'(x_i) g'(x_j) g(z_c) g(z_e)]
     pair_gradient(f, i, j, gradient)   the same; its derivatives with respect to all entries of C go into gradient (P,)
 
+or, where all coefficients together are products of matrices (coefficients/matrix_form.py),
+
+    matrix_coefficients(C, a, noise_variance, S, W, A, G)   fills A (K, d), G (K, K), and S (d, K) for what follows;
+                                                            W (K, K) is scratch; returns two numbers
+    matrix_response(C, a, noise_variance, numbers, S, dC, H, W, dA, dG)   the changes of A and G with C; H (d, K) and
+                                                            W (2, K, K) are scratch
+
+for activations whose averages share much of their work (they are called in place of what coefficients/ makes of the
+averages one by one),
+
+    coefficients(C, a, noise_variance, A, G)         fills A and G, as coefficients/coefficients.py
+    linearise(C, a, noise_variance, index, A, G, JA, JG)   these and their derivatives, as coefficients/linearised.py
+    generalization_error(C, a), error_terms(C, a)    eps_g, and the sum of the moduli of its terms
+    overlap_rounding(C, K)           what rounding of A and G may leave of C in a step, beyond rounding of C itself:
+                                     no step is held to less
+
 and, for tails far below rounding, with the fields of coefficients/difference_fields.py and
 Delta_c = g(x_c) - g(y_c),
 
@@ -39,11 +55,24 @@ Statements about the activation, each optional:
                                   (core/kernels/vector_type.py): many runs are then integrated side by side
     CONSTANT_SLOPE = True         g' is the same everywhere, so all students move alike (kernels/sectors/eigenbasis.py),
                                   and no plateau separates them
+    EVEN = True                   g(-x) = g(x): overlaps with the teachers never grow from zero (theory/even_saddle.py)
     IDENTITY = True               g(x) = x: the network is solved exactly by theory.linear_*
+    KINK = True                   g' jumps at 0, so that averages have no derivatives where a field vanishes or two are
+                                  parallel: no start may have such students, and identical ones are no plateau
     ACCURACY = 1e-8               relative error of the averages, where it is more than rounding
     plateau_height(K), plateau_escape_rate(K)   for Python: height and escape rate of the symmetric plateau in closed
                                   form, for K = M, v = u = 1, an orthonormal teacher, gradient flow, and
                                   eta mu_2 / mu_1 = 1 (theory/closed_forms.py)
+
+A user's file may leave the averages to the package, where g is odd, rises and levels off smoothly:
+
+    AVERAGES = "fitted"           with `value` and `slope` alone: a sum of error functions is fitted to them, and the
+                                  file refused with the error that this leaves in averages if it is not small
+                                  (model/activation_fit.py)
+
+An activation that is a sum of error functions states its terms, and is then fast and goes with other such teachers:
+
+    MIXTURES = (Level(...), ...)  its sums, from that for the coarsest tolerance (kernels/coefficients/mixtures.py)
 
 In the files of this folder every function that kernels call is a kernel itself (core/compile/kernel.py). A user's file
 is plain Python, without imports from this package: what kernels call is compiled when the file is loaded, as helpers
@@ -73,6 +102,17 @@ FUNCTIONS = {
     "dgdggg_gradient": ("C", "a", "b", "c", "e"),
 }
 PAIR_SUMS = {"pair_sum": ("f", "i", "j"), "pair_gradient": ("f", "i", "j", "gradient")}
+MATRIX_FORM = {
+    "matrix_coefficients": ("C", "a", "noise_variance", "S", "W", "A", "G"),
+    "matrix_response": ("C", "a", "noise_variance", "numbers", "S", "dC", "H", "W", "dA", "dG"),
+}
+WHOLE = {
+    "coefficients": ("C", "a", "noise_variance", "A", "G"),
+    "linearise": ("C", "a", "noise_variance", "index", "A", "G", "JA", "JG"),
+    "generalization_error": ("C", "a"),
+    "error_terms": ("C", "a"),
+    "overlap_rounding": ("C", "K"),
+}
 DIFFERENCES = {
     "difference_gg": ("f", "c", "e"),
     "difference_dgdggg": ("f", "i", "j", "c", "e"),
@@ -80,7 +120,7 @@ DIFFERENCES = {
     "difference_slopes_gradient": ("f", "i", "e"),
     "difference_dgdggg_gradient": ("f", "i", "j", "c", "e"),
 }
-OPTIONAL = {"value_and_slope": ("x",)}  # each by itself; of the two groups above, all or none
+OPTIONAL = {"value_and_slope": ("x",)}  # each by itself; of the groups above, all or none
 
 
 class Averages(Hashable, Protocol):
@@ -95,12 +135,29 @@ class Averages(Hashable, Protocol):
         """The compiled functions, by the names above."""
 
     @property
+    def mixture(self) -> Any:
+        """A kernels/coefficients/mixtures.py `Mixture` where coefficients are made from that as a whole, else None."""
+
+    @property
     def has_pair_sums(self) -> bool:
         """Whether there are sums over all pairs of fields, for large networks."""
 
     @property
+    def has_matrix_form(self) -> bool:
+        """Whether the coefficients of large networks are products of matrices."""
+
+    @property
+    def has_whole_coefficients(self) -> bool:
+        """Whether A, G and their derivatives come as a whole."""
+
+    @property
     def has_constant_slope(self) -> bool:
         """Whether g' is the same everywhere."""
+
+
+def teacher_of(functions: Any) -> Any:
+    """The teacher's functions: those that are there under this name, or else the same."""
+    return getattr(functions, "teacher", functions)
 
 
 def available() -> tuple[str, ...]:

@@ -8,9 +8,11 @@ from ode_sgd.core.arrays import Array
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.vector_type import arcsine, zeros
 from ode_sgd.teacher_student.kernels.coefficients.difference_fields import Fields
+from ode_sgd.teacher_student.kernels.coefficients.mixtures import Level, Terms
 from ode_sgd.teacher_student.kernels.coefficients.pair_fields import Pairs, flat
 
 IN_LANES = True
+MIXTURES = (Level(0.0, 0.0, Terms((1.0,), (1.0,))),)
 _SLOPE = sqrt(2.0 / pi)
 _PER_LN2, _LN2_HIGH, _LN2_LOW = 1.0 / log(2.0), 0.6931471803691238, 1.9082149292705877e-10
 _ROUND = 1.5 * 2.0**52  # adding it rounds to an integer

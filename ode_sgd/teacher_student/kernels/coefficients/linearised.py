@@ -12,6 +12,7 @@ from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import ANY
+from ode_sgd.teacher_student.kernels.coefficients.mixtures import mixture_linearised
 
 
 @functools.cache
@@ -20,7 +21,12 @@ def linearised_coefficients(activation: Averages, shape: tuple[int, int] = ANY) 
 
     A shape (K, K + M) unrolls its loops.
     """
+    if activation.mixture is not None:
+        return mixture_linearised(activation.mixture)
     averages: Any = activation.functions
+    if activation.has_whole_coefficients:
+        whole: Callable[..., None] = averages.linearise
+        return whole
     dgdg_gradient, d2gg_gradient = averages.dgdg_gradient, averages.d2gg_gradient
     dgdggg_gradient = averages.dgdggg_gradient
 

@@ -12,8 +12,10 @@ class Constants(NamedTuple):
     variance: Array  # (blocks, lanes), w lambda
     t: Array  # (blocks, teacher rows lanes), what follows the overlaps that move in `Sectors.z`
     T: Array  # (M, M)
-    a: Array  # (K + M,)
+    a: Array  # (K + M,), where the second layer is trained as it is now
     noise_variance: Any  # sigma^2, a number
+    schedules: Array  # (pieces COLUMNS,), see kernels/paces.py; of no length where nothing is scheduled
+    second: Array  # (3,), eta_v, kappa_v, and what a schedule of eta_v adds (second_layer_algebra.py)
 
 
 class Batch(NamedTuple):
@@ -25,6 +27,6 @@ class Batch(NamedTuple):
     counts: Indices  # (B, 5)
     weights: Array  # (B, orders, blocks, lanes), see rosenbrock.Outputs
     order_one: int
-    rows: Array  # (B, n, orders, p)
+    rows: Array  # (B, n, orders, p or more)
     sectors: Array  # (B, n, blocks, p lanes), or (B, 0, ...)
     codes: Indices  # (B,), status

@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ode_sgd.core.alignment import aligned_zeros
 from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.compile.references import refer
 from ode_sgd.core.kernels.vector_type import WIDTH, as_lanes, choose, room
 from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.integration.batch import Batch
-from ode_sgd.teacher_student.kernels.integration.rosenbrock import DENSE, STAGES, dense_rows, dense_value
+from ode_sgd.teacher_student.kernels.integration.dense_output import DENSE, STAGES, dense_rows, dense_value
 from ode_sgd.teacher_student.kernels.integration.step_algebra import Small
 from ode_sgd.teacher_student.kernels.integration.step_control import (
     ALPHA,
@@ -28,7 +29,6 @@ from ode_sgd.teacher_student.kernels.integration.step_control import (
 from ode_sgd.teacher_student.kernels.integration.steps_side_by_side import steps_side_by_side
 from ode_sgd.teacher_student.kernels.sectors.generated_block import shape_variant
 from ode_sgd.teacher_student.kernels.sectors.layout import overlap_index, row_count
-from ode_sgd.teacher_student.kernels.sectors.rule_factors import PLAIN
 from ode_sgd.teacher_student.kernels.sectors.sector_passes import Sectors, sector_passes
 
 
@@ -53,7 +53,9 @@ def lane_space(K: int, M: int, L: int, orders: int, factors: int) -> LaneSpace:
     d, p, P, pairs = K + M, row_count(K, M), row_count(K + M, 0), K * (K + 1) // 2
 
     def empty(*shape: int) -> Array:
-        return np.ones((*shape, WIDTH))  # numbers that do no harm in a lane without a problem
+        array = aligned_zeros(*shape, WIDTH)
+        array.fill(1.0)  # a number that does no harm in a lane without a problem
+        return array
 
     index = overlap_index(K, M)
     sectors = Sectors(
@@ -65,12 +67,13 @@ def lane_space(K: int, M: int, L: int, orders: int, factors: int) -> LaneSpace:
         stages=empty(STAGES, L | 1, p),  # odd, as in work_space of integration/rosenbrock.py
         inverse=empty(L, K + pairs),
     )
+    V = empty(K, K)
     small = Small(
         T=empty(M, M),
         a=empty(d),
         overlap=index,
         C=empty(d, d),
-        V=empty(K, K),
+        V=V,
         moving=empty(K, K),
         L=empty(K),
         A=empty(K, d),
@@ -83,6 +86,8 @@ def lane_space(K: int, M: int, L: int, orders: int, factors: int) -> LaneSpace:
         pivots=np.zeros(0, dtype=np.int64),
         rows=empty(p),
         dC=empty(STAGES, p),
+        second=np.zeros(2),
+        into=V,
     )
     more = empty(p, p), empty(1), empty(1), empty(1), empty(1), empty(orders, L, 1), empty(orders, 5, p)
     return LaneSpace(empty(L, p), sectors, small, *more, np.array([-1] * WIDTH + [0]))
@@ -92,7 +97,7 @@ def lane_space(K: int, M: int, L: int, orders: int, factors: int) -> LaneSpace:
 def load_problem(x: Batch, b: int, space: LaneSpace, lane: int) -> None:
     """Problem b into a lane."""
     s, w = space.sectors, space.small
-    factors, variance, t, T, a, noise_variance = x.constants
+    factors, variance, t, T, a, noise_variance, _, _ = x.constants
     p = x.y.shape[2]
     for k in range(variance.shape[1]):
         for row in range(p):
@@ -124,7 +129,7 @@ def store_state(x: Batch, b: int, y: Array, lane: int) -> None:
 def set_next_step(numbers: Array, counts: Indices, codes: Indices, b: int, alpha: Array, h: Array, lane: int) -> bool:
     """Set the next step of problem b; False, with its status, where there is none."""
     if codes[b] == RUNNING:
-        codes[b], h[0, lane] = next_step(numbers[b], counts[b], alpha)
+        codes[b], h[0, lane] = next_step(numbers[b], counts[b], alpha, alpha[-1])
     return codes[b] == RUNNING
 
 
@@ -215,6 +220,8 @@ def vectors_of_matrices(g: Small) -> Small:
         g.pivots,
         as_lanes(g.rows),
         as_lanes(g.dC),
+        g.second,
+        as_lanes(g.into),
     )
 
 
@@ -235,9 +242,9 @@ def judge(x: Batch, space: LaneSpace, said: Array, alpha: Array, began: Array) -
 
 
 @functools.cache
-def advance_side_by_side(activation: Averages, K: int, M: int, rows: int = PLAIN) -> Callable[..., bool]:
+def advance_side_by_side(activation: Averages, K: int, M: int, rows: int) -> Callable[..., bool]:
     """Kernel (batch, space, alpha, atol, rtol, budget): `budget` attempts in every lane; False when all have ended."""
-    attempt, turn_all = steps_side_by_side(activation, K, M, rows), sector_passes(K, M, 1).turn_all
+    attempt, turn_all = steps_side_by_side(activation, K, M, rows), sector_passes(K, M, rows, 1).turn_all
 
     @kernel(f"{activation.variant}-{shape_variant(K, M)}-{rows}")
     def advance(batch: Batch, lanes: LaneSpace, alpha: Array, atol: float, rtol: float, budget: int) -> bool:
@@ -247,7 +254,7 @@ def advance_side_by_side(activation: Averages, K: int, M: int, rows: int = PLAIN
         swaps, weights, sums = as_lanes(space.swaps), as_lanes(space.weights), as_lanes(space.sums)
         noise_variance, floor, h = as_lanes(space.noise_variance), as_lanes(space.floor), as_lanes(space.h)
         accepted, back = as_lanes(space.accepted), room(w.V, (K, K))
-        nothing, said, table, began = room(w.T, (M, M)), np.empty((3, WIDTH)), DENSE.copy(), np.empty(WIDTH)
+        nothing, said, table, began = room(w.T, (M, M)), room(alpha, (3, WIDTH)), DENSE.copy(), np.empty(WIDTH)
         report = as_lanes(said)
         nothing[:] = 0.0
         for _ in range(budget):

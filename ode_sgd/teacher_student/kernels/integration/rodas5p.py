@@ -127,3 +127,30 @@ H = np.array(
     ]
 )
 DENSE = np.vstack([A[-1] + np.eye(STAGES)[-1], H])  # weights of k_0 .. k_3
+
+# Where f depends on alpha: stage s takes it at alpha + TIMES[s] h, and FORCES[s] h df/dalpha of the step's start with
+# it. With W = (1 / gamma - C)^-1 these are the row sums of A W and of W. Equation: (5.2b).
+TIMES = np.array(
+    [
+        0.0,
+        0.6358126895828702,
+        0.40957983933975334,
+        0.976930672506071,
+        0.4288403609558665,
+        1.0,
+        1.0,
+        1.0,
+    ]
+)
+FORCES = np.array(
+    [
+        0.2119375631942901,
+        -0.4238751263885802,
+        -0.33846271262359223,
+        1.8046452872882754,
+        2.325825639765066,
+        0.0,
+        0.0,
+        0.0,
+    ]
+)

@@ -13,16 +13,29 @@ from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.callees import callees
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.compile.references import refer, reference_to
-from ode_sgd.core.kernels.vector_type import room, zeros
+from ode_sgd.core.kernels.schedule_value import END, JUMP, piece_at
+from ode_sgd.core.kernels.vector_type import zeros
 from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
 from ode_sgd.teacher_student.kernels.coefficients.near_teacher import difference_error
 from ode_sgd.teacher_student.kernels.integration import rodas5p
+from ode_sgd.teacher_student.kernels.integration.adaptive_algebra import memory_algebra
+from ode_sgd.teacher_student.kernels.integration.dense_output import Outputs, dense_weights, record_outputs
+from ode_sgd.teacher_student.kernels.integration.paced_steps import (
+    set_coefficients,
+    set_moments,
+    set_slopes,
+    solve_forced,
+)
+from ode_sgd.teacher_student.kernels.integration.scratch import Scratch, scratch_for
+from ode_sgd.teacher_student.kernels.integration.second_layer_algebra import bordered_algebra
 from ode_sgd.teacher_student.kernels.integration.step_algebra import SMALL, Small, step_algebra
 from ode_sgd.teacher_student.kernels.integration.step_control import (
     ALPHA,
+    AT_REST,
     DIVERGED,
     FLOOR,
+    JUMPED,
     LIMIT,
     NEXT,
     RUNNING,
@@ -32,24 +45,25 @@ from ode_sgd.teacher_student.kernels.integration.step_control import (
     next_step,
     sums_error,
 )
+from ode_sgd.teacher_student.kernels.paces import COLUMNS, SECOND, VARIANCE, set_paces
 from ode_sgd.teacher_student.kernels.sectors.blocks import LANES
-from ode_sgd.teacher_student.kernels.sectors.eigenbasis import turn_covariance
-from ode_sgd.teacher_student.kernels.sectors.layout import row_count
-from ode_sgd.teacher_student.kernels.sectors.rule_factors import PLAIN, RATE
+from ode_sgd.teacher_student.kernels.sectors.generated_block import one_of_its_kind
+from ode_sgd.teacher_student.kernels.sectors.rule_factors import RATE
 from ode_sgd.teacher_student.kernels.sectors.sector_passes import (
     SECTORS,
     Sectors,
-    dense_sums,
     sector_passes,
     sector_sums,
 )
 
-STAGE_A, STAGE_C, DENSE, GAMMA = rodas5p.A, rodas5p.C, rodas5p.DENSE, rodas5p.GAMMA
+STAGE_A, STAGE_C, GAMMA = rodas5p.A, rodas5p.C, rodas5p.GAMMA
 STAGES = rodas5p.STAGES
 
 SPECIALISED_AT = 1e-2
+NEARLY = 1.01  # times a step that reaches a time which steps may not pass: no short rest is left of the way to it
 ROUNDING = 5e-16  # of eps_g in overlap form, relative to the terms of its sum
 SMALLEST = 1e-50  # squared differences, relative to the teacher, below which nothing keeps its relative precision
+HELD = 5.0  # times what kinks leave of it: eps_g that is no larger is rounding, and the state is held
 TINY = 1e-300  # keeps 0 / 0 out
 
 
@@ -58,90 +72,6 @@ class Control(NamedTuple):
 
     numbers: Array  # (5,), see step_control.py
     counts: Indices  # (5,)
-
-
-class Outputs(NamedTuple):
-    """What is written on the way."""
-
-    alpha: Array  # (n,), times
-    weights: Array  # (orders, blocks, LANES), of sums over sectors
-    order_one: int  # which of them are `variance`, so that the sums are C
-    rows: Array  # (n, orders, p), those sums at every time
-    sectors: Array  # (n, blocks, p LANES), or of length 0 where they are not wanted
-
-
-@kernel(inline=True)
-def dense_value(x: float, before: float, whole: float, first: float, second: float, third: float) -> float:
-    """At the fraction x of a step, from the state before it and from sums of its stages with the rows of DENSE.
-
-    Equation: (5.2a).
-    """
-    return before + x * (whole + (1.0 - x) * (first + x * (second + x * third)))
-
-
-@kernel(inline=True)
-def dense_weights(x: float, weights: Array) -> None:
-    """Of the stages in the state at the fraction x of a step."""
-    for j in range(weights.size):
-        weights[j] = dense_value(x, 0.0, DENSE[0, j], DENSE[1, j], DENSE[2, j], DENSE[3, j])
-
-
-@kernel()
-def dense_rows(s: Sectors, w: Small, weights: Array, order_one: int, nothing: Array, table: Array, sums: Array) -> None:
-    """`dense_sums` turned back; nothing (M, M) is 0. C is scratch.
-
-    Those of order one are C and the dC of the stages, which are known.
-    """
-    K, d, p = w.A.shape[0], w.A.shape[1], w.rows.size
-    dense_sums(s, weights, order_one, table, sums)
-    known = sums[order_one]
-    for b in range(p):
-        known[0, b] = w.rows[b]
-        for m in range(table.shape[0]):
-            total = 0.0 * w.rows[b]
-            for j in range(STAGES):
-                total += table[m, j] * w.dC[j, b]
-            known[1 + m, b] = total
-    for order in range(sums.shape[0]):
-        for m in range(sums.shape[1]):
-            turn_covariance(sums[order, m], w.V, w.overlap, nothing, w.C)
-            for i in range(K):
-                for c in range(i, d):
-                    sums[order, m, w.overlap[i, c]] = w.C[i, c]
-
-
-@kernel()
-def record_outputs(
-    s: Sectors, w: Small, counts: Indices, alpha: float, h: float, reached: float, outputs: Outputs
-) -> None:
-    """Dense output at all times up to `reached`, the end of the step of size h from alpha.
-
-    The weights of a few times are put together beforehand; of many, every one is a polynomial of the same four rows.
-    """
-    first = last = counts[NEXT]
-    while last < outputs.alpha.size and outputs.alpha[last] <= reached:
-        last += 1
-    if first == last:
-        return
-    few = last - first < DENSE.shape[0]
-    table = DENSE.copy()
-    if few:
-        table = zeros(table, (last - first, STAGES))
-        for m in range(last - first):
-            dense_weights((outputs.alpha[first + m] - alpha) / h, table[m])
-    sums = room(table, (outputs.weights.shape[0], 1 + table.shape[0], w.rows.size))
-    nothing = zeros(table, (w.T.shape[0], w.T.shape[1]))
-    dense_rows(s, w, outputs.weights, outputs.order_one, nothing, table, sums)
-    for n in range(first, last):
-        x = (outputs.alpha[n] - alpha) / h
-        for order in range(sums.shape[0]):
-            rows, now = sums[order], outputs.rows[n, order]
-            for b in range(now.size):
-                if few:
-                    now[b] = rows[0, b] + rows[1 + n - first, b]
-                else:
-                    now[b] = dense_value(x, rows[0, b], rows[1, b], rows[2, b], rows[3, b], rows[4, b])
-    counts[NEXT] = last
 
 
 @kernel()
@@ -175,36 +105,6 @@ def specialised(C: Array, y: Array, s: Sectors, overlap: Indices, floor: float) 
     return True
 
 
-class Scratch(NamedTuple):
-    """Small arrays of the steps of one call."""
-
-    E: Array  # (K, M)
-    dA: Array  # (K, d), of the last stage
-    dG: Array  # (K, K)
-    half: Array  # (K, d), scratch
-    sums: Array  # (p,), of a stage over sectors
-    rows: Array  # (p,), C in a stage
-    back: Array  # (K, K), V^T
-    weights: Array  # (8,), of the stages in dense output
-    table: Array  # STAGE_A, not read-only: a type of arguments the less
-
-
-def scratch_for(K: int, M: int) -> Scratch:
-    """That of one shape."""
-    p = row_count(K, M)
-    return Scratch(
-        E=np.empty((K, M)),
-        dA=np.zeros((K, K + M)),
-        dG=np.zeros((K, K)),
-        half=np.empty((K, K + M)),
-        sums=np.empty(p),
-        rows=np.empty(p),
-        back=np.empty((K, K)),
-        weights=np.empty(STAGES),
-        table=STAGE_A.copy(),
-    )
-
-
 @kernel()
 def prepare(own: Any, k: Any, y: Array, s: Any, w: Any, u: Any, noise_variance: float, floor: float) -> bool:
     """Coefficients and their derivatives, then everything into the eigenbasis of D.
@@ -212,7 +112,9 @@ def prepare(own: Any, k: Any, y: Array, s: Any, w: Any, u: Any, noise_variance: 
     False where students deserve differences as variables.
     """
     index, V, C, A, E, back = w.overlap, w.V, w.C, w.A, u.E, u.back
-    K, M = E.shape
+    (K, M), p = E.shape, u.sums.size
+    for i in range(w.rows.size - p):
+        w.rows[p + i] = w.a[i]
     sector_sums(y, s.variance, u.sums)
     for i in range(K):
         for j in range(K):
@@ -221,8 +123,8 @@ def prepare(own: Any, k: Any, y: Array, s: Any, w: Any, u: Any, noise_variance: 
     if floor > 0.0 and specialised(C, y, s, index, floor):
         return False
     own.linearise(k, w, noise_variance, u.half)
-    own.turn_all(y, V, s.offset, s.z)
-    sector_sums(s.z, s.variance, w.rows)
+    own.turn_all(y, w.into, s.offset, s.z)
+    sector_sums(s.z, s.variance, w.rows[:p])
     for i in range(K):
         for m in range(M):
             E[i, m] = A[i, K + m]
@@ -231,113 +133,181 @@ def prepare(own: Any, k: Any, y: Array, s: Any, w: Any, u: Any, noise_variance: 
     return True
 
 
-@kernel()
-def attempt(
-    own: Any,
-    k: Any,
-    differences: bool,
-    s: Any,
-    w: Any,
-    u: Any,
-    noise_variance: float,
-    h: float,
-    atol: float,
-    rtol: float,
-    trace: float,
-) -> float:
-    """Try a step of size h: the new state, turned, in s.trial; what it is off by, relative to what it may be.
+@kernel(inline=True)
+def smallest_square(T: Array) -> float:
+    """Squared difference from the teacher below which nothing keeps its relative precision."""
+    total = 0.0
+    for n in range(T.shape[0]):
+        total += SMALLEST * T[n, n]
+    return total
 
-    Equations: (5.2a) and (5.3).
+
+@kernel()
+def off_by(
+    own: Any, differences: bool, s: Any, w: Any, u: Any, embedded: float, atol: float, rtol: float, trace: float
+) -> float:
+    """What a step whose stages are done is off by, relative to what it may be; `embedded` is eps_g in the last stage.
+
+    Equation: (5.3).
     """
-    # Every w.X counts a reference up and down: once here, not in every loop.
-    index, T, a, C, V, moving, base, dC, A, G = w.overlap, w.T, w.a, w.C, w.V, w.moving, w.rows, w.dC, w.A, w.G
-    E, dA, dG, half, sums, rows, table = u.E, u.dA, u.dG, u.half, u.sums, u.rows, u.table
-    embedded = np.inf
-    own.coupling_moments(s, 1.0 / (GAMMA * h), w.L, E, w.moments)
-    if not own.decompose(k, w):
-        return np.inf
-    for stage in range(STAGES):
-        for b in range(base.size):
-            rows[b] = base[b]
-            for j in range(stage):
-                rows[b] += STAGE_A[stage, j] * dC[j, b]
-        if stage > 0:  # `prepare` left those of the first stage
-            own.turn_covariance(rows, V, index, T, C)
-            own.coefficients(C, a, noise_variance, A, G)
-            own.turn_coefficients(A, G, moving, half)
-        if stage == STAGES - 1:
-            embedded = own.eps_g(C, a)
-        own.stage_pass(s, stage, table[stage], STAGE_C[stage] / h, E, dA, dG, A, G, sums)
-        own.solve(k, w, stage, noise_variance, sums, dA, dG)
-    smallest = 0.0
-    if differences:
-        for n in range(T.shape[0]):
-            smallest += SMALLEST * T[n, n]
+    index, T, a, C, base, dC, rows, p = w.overlap, w.T, w.a, w.C, w.rows, w.dC, u.rows, u.sums.size
+    smallest = smallest_square(T) if differences else 0.0
     mean_size = 0.0
-    for i in range(V.shape[0]):
+    for i in range(w.L.size):
         mean_size += base[index[i, i]] / trace
     mean_size = max(mean_size, smallest / trace)
     for b in range(base.size):
         rows[b] += dC[STAGES - 1, b]
-    own.turn_covariance(rows, V, index, T, C)
+    own.turn_covariance(rows, w.V, index, T, C)
+    for i in range(base.size - p):
+        a[i] = rows[p + i]
     final = own.eps_g(C, a)
-    error = own.finish_pass(s, E, dA, dG, mean_size, atol, rtol)
+    rest, weight = own.overlap_rounding(C, w.L.size), 0.0  # 0 where averages have no kinks
+    for c in range(a.size):
+        weight = max(weight, a[c] * a[c])
+    u.held[0] = 1.0 if abs(final) < HELD * rest * weight else 0.0
+    error = own.finish_pass(s, u.E, u.dA, u.dG, mean_size, atol + rest / trace, rtol)
     # eps_g may be far smaller than the overlaps: hold its own error against it, down to its rounding.
-    rounding = rtol * smallest if differences else ROUNDING * own.error_terms(C, a)
+    rounding = rtol * smallest if differences else ROUNDING * own.error_terms(C, a) + rest * weight
     off = abs(final - embedded) / (rtol * abs(final) + rounding + TINY)
-    summed = sums_error(index, base, rows, dC[STAGES - 1], T, smallest, atol * trace, rtol)
-    poison = 0.0 * (error + off + summed)  # max loses a NaN, a sum keeps it
-    return max(max(error, off) / SLACK, summed) + poison
+    summed = sums_error(index, base, rows, dC[STAGES - 1], T, smallest, atol * trace + rest, rtol)
+    second = own.second_layer_error(w, rows, atol, rtol)
+    for i in range(base.size - p):
+        a[i] = base[p + i]  # until the step is accepted
+    poison = 0.0 * (error + off + summed + second)  # max loses a NaN, a sum keeps it
+    return max(max(error, off) / SLACK, summed, second) + poison
 
 
-@kernel()
-def advance(
-    own: Any,
-    space: Any,
-    scratch: Scratch,
-    differences: bool,
-    y: Array,
-    sectors: Sectors,
-    small: Small,
-    noise_variance: float,
-    control: Control,
-    outputs: Outputs,
-    atol: float,
-    rtol: float,
-    budget: int,
-) -> int:
-    """Advance y (blocks, p LANES) by up to `budget` attempted steps, recording the outputs passed on the way.
+@functools.cache
+def steps(timed: bool) -> Callable[..., int]:
+    """The kernel `advance` for problems with schedules (`timed`), or for those without.
 
-    `own` are the kernels of an activation, a shape and a form, `space` is what they work in: see `method`. The GMRES of
-    large networks has a space of its own, and this kernel another signature there.
+    Those without compile nothing of paced_steps.py.
     """
-    k, s, w, u, o = refer(space), refer(sectors), refer(small), refer(scratch), refer(outputs)
-    numbers, counts, base, times = control.numbers, control.counts, w.rows, outputs.alpha
-    trace = 0.0  # mu_1
-    for block in range(s.variance.shape[0]):
-        for lane in range(LANES):
-            trace += s.variance[block, lane]
-    for _ in range(budget):
-        status, h = next_step(numbers, counts, times)
-        if status != RUNNING:
-            return status
-        # Also after a rejected attempt: what comes of a step must not depend on where a call has ended.
-        if not prepare(own, k, y, s, w, u, noise_variance, numbers[FLOOR]):
-            return SPECIALISED
-        error = attempt(own, k, differences, s, w, u, noise_variance, h, atol, rtol, trace)
-        alpha = numbers[ALPHA]
-        if not decide(numbers, counts, h, times[-1], error):
-            continue
-        for n in range(counts[NEXT], outputs.sectors.shape[0]):
-            if times[n] <= numbers[ALPHA]:
-                dense_weights((times[n] - alpha) / h, u.weights)
-                own.dense_sectors(s, u.weights, u.back, outputs.sectors[n])
-        record_outputs(s, w, counts, alpha, h, numbers[ALPHA], o)
-        own.turn_all(s.trial, u.back, s.offset, y)
-        for b in range(base.size):
-            if not abs(base[b]) < numbers[LIMIT]:  # also for NaN
-                return DIVERGED
-    return RUNNING
+    variant = "timed" if timed else "plain"
+
+    @kernel(variant)
+    def attempt(
+        own: Any,
+        k: Any,
+        differences: bool,
+        s: Any,
+        w: Any,
+        u: Any,
+        noise_variance: float,
+        piece: Array,
+        alpha: float,
+        h: float,
+        atol: float,
+        rtol: float,
+        trace: float,
+    ) -> float:
+        """Try a step of size h: the new state, turned, in s.trial; what it is off by, relative to what it may be.
+
+        Equations: (5.2a) and (5.2b).
+        """
+        # Every w.X counts a reference up and down: once here, not in every loop.
+        index, T, a, C, V, moving, base, dC, A, G = w.overlap, w.T, w.a, w.C, w.V, w.moving, w.rows, w.dC, w.A, w.G
+        E, dA, dG, half, sums, rows, table = u.E, u.dA, u.dG, u.half, u.sums, u.rows, u.table
+        embedded, p = np.inf, sums.size
+        if timed:
+            set_moments(own, s, w, u, h)
+        else:
+            own.coupling_moments(s, 1.0 / (GAMMA * h), w.L, E, w.moments)
+        if not own.decompose(k, w, 1.0 / (GAMMA * h)):
+            return np.inf
+        for stage in range(STAGES):
+            for b in range(base.size):
+                rows[b] = base[b]
+                for j in range(stage):
+                    rows[b] += STAGE_A[stage, j] * dC[j, b]
+            for i in range(base.size - p):
+                a[i] = rows[p + i]
+            if stage > 0:  # `prepare` left those of the first stage
+                own.turn_covariance(rows, V, index, T, C)
+                if timed:
+                    set_coefficients(own, s, w, u, piece, alpha, h, stage)
+                else:
+                    own.coefficients(C, a, noise_variance, A, G)
+                    own.turn_coefficients(A, G, moving, half)
+            if stage == STAGES - 1:
+                embedded = own.eps_g(C, a)
+            own.stage_pass(s, stage, table[stage], STAGE_C[stage] / h, E, dA, dG, A, G, sums)
+            if timed:
+                solve_forced(own, k, w, u, noise_variance, stage, h)
+            else:
+                own.solve(k, w, stage, noise_variance, sums, dA, dG)
+        return off_by(own, differences, s, w, u, embedded, atol, rtol, trace)
+
+    @kernel(variant)
+    def advance(
+        own: Any,
+        space: Any,
+        scratch: Scratch,
+        differences: bool,
+        y: Array,
+        sectors: Sectors,
+        small: Small,
+        noise_variance: float,
+        schedules: Array,
+        control: Control,
+        outputs: Outputs,
+        atol: float,
+        rtol: float,
+        budget: int,
+    ) -> int:
+        """Advance y (blocks, p LANES) by up to `budget` attempted steps, recording the outputs passed on the way.
+
+        `own` are the kernels of an activation, a shape and a form, `space` is what they work in: see `method`. The
+        GMRES of large networks has a space of its own, and this kernel another signature there. No step passes a time
+        at which a formula of `schedules` changes; where a value jumps, the next step is for the caller to choose.
+        """
+        k, s, w, u, o = refer(space), refer(sectors), refer(small), refer(scratch), refer(outputs)
+        numbers, counts, base, times = control.numbers, control.counts, w.rows, outputs.alpha
+        trace = 0.0  # mu_1
+        for block in range(s.variance.shape[0]):
+            for lane in range(LANES):
+                trace += s.variance[block, lane]
+        for _ in range(budget):
+            alpha, end, noise, piece = numbers[ALPHA], times[-1], noise_variance, schedules
+            if timed:
+                at = piece_at(schedules, COLUMNS, alpha)
+                piece = schedules[at : at + COLUMNS]
+                end = min(end, piece[END])
+                set_paces(piece, alpha, u.paces)
+                w.second[0] = u.paces[SECOND]
+                noise = u.paces[VARIANCE]
+            status, h = next_step(numbers, counts, times, end)
+            if status != RUNNING:
+                return status
+            if timed and NEARLY * h > end - alpha:
+                h = end - alpha
+            # Also after a rejected attempt: what comes of a step must not depend on where a call has ended.
+            if not prepare(own, k, y, s, w, u, noise, numbers[FLOOR]):
+                return SPECIALISED
+            if timed:
+                set_slopes(own, w, u, piece, alpha)
+            error = attempt(own, k, differences, s, w, u, noise, piece, alpha, h, atol, rtol, trace)
+            if not decide(numbers, counts, h, end, error):
+                continue
+            for n in range(counts[NEXT], outputs.sectors.shape[0]):
+                if times[n] <= numbers[ALPHA]:
+                    dense_weights((times[n] - alpha) / h, u.weights)
+                    own.dense_sectors(s, u.weights, u.back, outputs.sectors[n])
+            record_outputs(s, w, counts, alpha, h, numbers[ALPHA], o)
+            own.turn_all(s.trial, u.back, s.offset, y)
+            for i in range(base.size - u.sums.size):
+                w.a[i] = u.rows[u.sums.size + i]
+            for b in range(base.size):
+                if not abs(base[b]) < numbers[LIMIT]:  # also for NaN
+                    return DIVERGED
+            if timed and numbers[ALPHA] == piece[END] and piece[JUMP] > 0.0:
+                return JUMPED
+            if u.held[0] > 0.0 and not timed:  # what is scheduled may set it in motion again
+                return AT_REST
+        return RUNNING
+
+    return advance
 
 
 class Method(NamedTuple):
@@ -354,10 +324,26 @@ class Method(NamedTuple):
 
 
 @functools.cache
-def method(activation: Averages, K: int, M: int, rows: int = PLAIN, differences: bool = False) -> Method:
-    """That of one problem, whose rule has so many rows of factors; in the form of near_teacher.py if asked."""
-    passes, algebra = sector_passes(K, M, rows=rows), step_algebra(activation, K, M, differences)
-    _, eps_g, error_terms, _ = coefficient_kernels(activation)
+def method(
+    activation: Averages,
+    K: int,
+    M: int,
+    rows: int,
+    differences: bool = False,
+    trained: bool = False,
+    remembered: int = 0,
+) -> Method:
+    """That of one problem, whose rule has so many rows of factors; in the form of near_teacher.py if asked.
+
+    With a `trained` second layer, whose v is in `Small.a` between two steps, and below C in `Small.rows`. An optimiser
+    that has so many numbers `remembered` has them in their place.
+    """
+    bordered = bordered_algebra(activation, *one_of_its_kind(K, M)) if trained else None
+    algebra = bordered or step_algebra(activation, K, M, differences)
+    passes, moving = sector_passes(K, M, rows), K if trained else remembered
+    _, eps_g, error_terms, _, overlap_rounding = coefficient_kernels(activation)
+    if remembered:
+        algebra, eps_g, error_terms = memory_algebra(activation, *one_of_its_kind(K, M), remembered)
     if differences:
         eps_g = difference_error(activation)
     number, vector, matrix = 1.0, np.zeros(1), np.zeros((1, 1))
@@ -370,19 +356,32 @@ def method(activation: Averages, K: int, M: int, rows: int = PLAIN, differences:
         dense_sectors=(passes.dense_sectors, s, vector, matrix, matrix),
         eps_g=(eps_g, matrix, vector),
         error_terms=(error_terms, matrix, vector),
+        overlap_rounding=(overlap_rounding, matrix, 1),
         turn_covariance=(algebra.turn_covariance, vector, matrix, SMALL.overlap, matrix, matrix),
         coefficients=(algebra.coefficients, matrix, vector, number, matrix, matrix),
         turn_coefficients=(algebra.turn_coefficients, matrix, matrix, matrix, matrix),
         linearise=(algebra.linearise, k, w, number, matrix),
-        decompose=(algebra.decompose, k, w),
+        decompose=(algebra.decompose, k, w, number),
         solve=(algebra.solve, k, w, 1, number, vector, matrix, matrix),
+        second_layer_error=(algebra.second_layer_error, w, vector, number, number),
     )
-    return Method(own, functools.partial(algebra.space, K, M), functools.partial(scratch_for, K, M), differences)
+    scratch = functools.partial(scratch_for, K, M, moving)
+    return Method(own, functools.partial(algebra.space, K, M), scratch, differences)
 
 
 def rosenbrock(
-    activation: Averages, K: int, M: int, rows: int = PLAIN, differences: bool = False
+    activation: Averages,
+    K: int,
+    M: int,
+    rows: int,
+    differences: bool = False,
+    trained: bool = False,
+    timed: bool = False,
+    remembered: int = 0,
 ) -> Callable[..., int]:
-    """Function (y, s, w, noise_variance, control, outputs, atol, rtol, budget) that advances one problem."""
-    its = method(activation, K, M, rows, differences)
+    """Function (y, s, w, noise_variance, schedules, control, outputs, atol, rtol, budget) that advances a problem.
+
+    One with schedules if it is `timed`.
+    """
+    its, advance = method(activation, K, M, rows, differences, trained, remembered), steps(timed)
     return lambda *rest: advance(*its.arguments(), *rest)

@@ -14,16 +14,23 @@ from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.vector_type import zeros
 from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import ANY, coefficient_kernels
+from ode_sgd.teacher_student.kernels.coefficients.coupled_system import coupled_solver
 from ode_sgd.teacher_student.kernels.coefficients.large_networks import (
+    RESIDUAL,
     coupling_space,
     is_large,
     pair_coefficients,
     pair_linearised,
     responses,
-    solve_coupled,
     turn_large_coefficients,
 )
 from ode_sgd.teacher_student.kernels.coefficients.linearised import linearised_coefficients
+from ode_sgd.teacher_student.kernels.coefficients.matrix_form import (
+    MATRIX_RESIDUAL,
+    has_matrix_form,
+    matrix_kernels,
+    matrix_space,
+)
 from ode_sgd.teacher_student.kernels.coefficients.near_teacher import difference_coefficients, difference_linearised
 from ode_sgd.teacher_student.kernels.sectors.eigenbasis import (
     moving_directions,
@@ -39,7 +46,7 @@ class Small(NamedTuple):
     """Small matrices of a step; those after V are in the eigenbasis of D."""
 
     T: Array  # (M, M)
-    a: Array  # (K + M,)
+    a: Array  # (K + M,), of which the student's part moves where the second layer is trained
     overlap: Indices  # (d, d), row of every overlap
     C: Array  # (d, d)
     V: Array  # (K, K), eigenvectors of D
@@ -53,8 +60,10 @@ class Small(NamedTuple):
     moments: Array  # M1 (K, d, M), N (K, K, d), H (K, K), one after the other
     coupling: Array  # (p, p)
     pivots: Indices  # (p,)
-    rows: Array  # (p,), C at the start of the step
+    rows: Array  # (p,), C at the start of the step; (p + K,) with v below it where that moves, and so the next one
     dC: Array  # (8, p), of the stages
+    second: Array  # (3,), eta_v, kappa_v, and what a schedule of eta_v adds to a stage
+    into: Array  # (K, K), what overlaps are turned by: V itself where D is symmetric (adaptive_algebra.py)
 
 
 _NUMBERS, _MATRIX, _INTEGERS = np.zeros(1), np.zeros((1, 1)), np.zeros((1, 1), dtype=np.int64)
@@ -76,6 +85,8 @@ SMALL = Small(
     pivots=_INTEGERS[0],
     rows=_NUMBERS,
     dC=_MATRIX,
+    second=_NUMBERS,
+    into=_MATRIX,
 )  # the smallest, an example of the types
 
 
@@ -128,7 +139,7 @@ def coefficient_changes(JA: Array, JG: Array, dC: Array, dA: Array, dG: Array) -
 
 
 @kernel()
-def decompose(k: Any, w: Small) -> bool:
+def decompose(k: Any, w: Small, g: float) -> bool:
     """The coupling matrix."""
     coupling_matrix(w.overlap, w.JA, w.JG, w.moments, w.T.shape[0], w.coupling)
     return factorise(w.coupling, w.pivots)
@@ -144,20 +155,32 @@ def solve(k: Any, w: Small, stage: int, noise_variance: float, sums: Array, dA: 
     coefficient_changes(w.JA, w.JG, dC, dA, dG)
 
 
+@kernel()
+def nothing_moved(w: Small, after: Array, atol: float, rtol: float) -> float:
+    """The error of a second layer that is fixed."""
+    return 0.0
+
+
 class Algebra(NamedTuple):
-    """What a step does on small matrices, and its work space k; the plain way, or that of large_networks.py."""
+    """What a step does on small matrices, and its work space k.
+
+    The plain way, that of large_networks.py, or that of second_layer_algebra.py.
+    """
 
     space: Callable[[int, int], Any]  # (K, M) -> k
     turn_covariance: Callable[..., None]  # (rows, V, index, T, C)
     coefficients: Callable[..., None]  # (C, a, noise_variance, A, G)
     turn_coefficients: Callable[..., None]  # (A, G, V, half)
     linearise: Callable[..., None]  # (k, w, noise_variance, half): V; coefficients and derivatives in that basis
-    decompose: Callable[..., bool]  # (k, w): the coupling matrix; False where it cannot be
+    decompose: Callable[..., bool]  # (k, w, g): the coupling matrix for 1 / (gamma h) = g; False where it cannot be
     solve: Callable[..., None]  # (k, w, stage, noise_variance, sums, dA, dG)
+    second_layer_error: Callable[..., float]  # (w, after, atol, rtol): of v, relative to what it may be
 
 
 def step_algebra(activation: Averages, K: int, M: int, differences: bool) -> Algebra:
     """That of a shape."""
+    if not differences and has_matrix_form(activation, K, M):
+        return matrix_algebra(activation)
     if not differences and is_large(activation, K, M):
         return large_algebra(activation)
     return plain_algebra(activation, *one_of_its_kind(K, M), differences)
@@ -186,13 +209,15 @@ def plain_algebra(activation: Averages, K: int, M: int, differences: bool) -> Al
         turn_derivatives(w.JA, w.JG, w.moving, w.overlap, w.scratch)
         turn_coefficients(w.A, w.G, w.moving, half)
 
-    return Algebra(no_space, turn_covariance, coefficients, turn_coefficients, linearise, decompose, solve)
+    its = turn_covariance, coefficients, turn_coefficients, linearise, decompose, solve
+    return Algebra(no_space, *its, nothing_moved)
 
 
 @functools.cache
 def large_algebra(activation: Averages) -> Algebra:
     """GMRES, and the plain way for the rest of a step in which that does not converge."""
     coefficients, by_C = pair_coefficients(activation), pair_linearised(activation)
+    solve_coupled = coupled_solver(responses, "plain", RESIDUAL)
     densely, find_moving = linearised_coefficients(activation), moving_directions(activation)
 
     @kernel(activation.variant)
@@ -203,7 +228,7 @@ def large_algebra(activation: Averages) -> Algebra:
         turn_large_coefficients(w.A, w.G, w.moving, half)
 
     @kernel(activation.variant)
-    def decompose(k: Any, w: Small) -> bool:
+    def decompose(k: Any, w: Small, g: float) -> bool:
         k.dense[0] = 0
         return True
 
@@ -230,4 +255,39 @@ def large_algebra(activation: Averages) -> Algebra:
         responses(k, sums, w.moving, w.overlap, nothing, dA, dG)
 
     turns_ = turn_large_covariance, coefficients, turn_large_coefficients
-    return Algebra(coupling_space, *turns_, linearise, decompose, solve)
+    return Algebra(coupling_space, *turns_, linearise, decompose, solve, nothing_moved)
+
+
+@functools.cache
+def matrix_algebra(activation: Averages) -> Algebra:
+    """GMRES on products of matrices; a step in which it does not converge is rejected."""
+    coefficients = coefficient_kernels(activation).coefficients
+    by_C, respond = matrix_kernels(activation)
+    solve_coupled, find_moving = (
+        coupled_solver(respond, activation.variant, MATRIX_RESIDUAL),
+        moving_directions(activation),
+    )
+
+    @kernel(activation.variant)
+    def linearise(k: Any, w: Small, noise_variance: float, half: Array) -> None:
+        by_C(k, w.C, w.a, noise_variance, w.A, w.G)
+        symmetric_eigen(w.A, w.L, w.V)
+        find_moving(w.L, w.V, w.moving)
+        turn_large_coefficients(w.A, w.G, w.moving, half)
+
+    @kernel(activation.variant)
+    def decompose(k: Any, w: Small, g: float) -> bool:
+        return True
+
+    @kernel(activation.variant)
+    def solve(k: Any, w: Small, stage: int, noise_variance: float, sums: Array, dA: Array, dG: Array) -> None:
+        nothing = zeros(w.T, w.T.shape)
+        if not solve_coupled(k, sums, w.rows, w.moving, w.overlap, nothing, w.moments):
+            for b in range(sums.size):
+                sums[b] = np.nan
+        for b in range(sums.size):
+            w.dC[stage, b] = sums[b]
+        respond(k, sums, w.moving, w.overlap, nothing, dA, dG)
+
+    turns_ = turn_large_covariance, coefficients, turn_large_coefficients
+    return Algebra(matrix_space, *turns_, linearise, decompose, solve, nothing_moved)

@@ -12,7 +12,7 @@ from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
 
 # Status of a run.
-RUNNING, COMPLETE, DIVERGED, STEP_SIZE, STEP_LIMIT, SPECIALISED = 0, 1, 2, 3, 4, 5
+RUNNING, COMPLETE, DIVERGED, STEP_SIZE, STEP_LIMIT, SPECIALISED, JUMPED, AT_REST = 0, 1, 2, 3, 4, 5, 6, 7
 
 # What a run carries from step to step. Of its numbers: alpha, h, the error norm of the step before, the floor of
 # `rosenbrock.specialised` (0: never), and overlaps that count as diverged.
@@ -93,9 +93,9 @@ def retry_factor(error: float) -> float:
 
 
 @kernel(inline=True)
-def next_step(numbers: Array, counts: Indices, times: Array) -> tuple[int, float]:
-    """Status before an attempt, and the size of its step."""
-    h = min(numbers[STEP], times[-1] - numbers[ALPHA])
+def next_step(numbers: Array, counts: Indices, times: Array, end: float) -> tuple[int, float]:
+    """Status before an attempt, and the size of its step, which goes no further than `end`."""
+    h = min(numbers[STEP], end - numbers[ALPHA])
     if counts[NEXT] >= times.size:
         return COMPLETE, h
     if counts[STEPS] + counts[REJECTED] >= counts[ALLOWED]:
@@ -107,7 +107,7 @@ def next_step(numbers: Array, counts: Indices, times: Array) -> tuple[int, float
 
 @kernel(inline=True)
 def decide(numbers: Array, counts: Indices, h: float, end: float, error: float) -> bool:
-    """After an attempt of size h: whether it counts, and how long the next step is. `end` is the last time."""
+    """After an attempt of size h: whether it counts, and how long the next step is. `end` is what no step passes."""
     accepted = error <= 1.0 or (counts[FORCED] > 0 and np.isfinite(error))
     counts[FORCED] = 0
     if not accepted:  # also for NaN

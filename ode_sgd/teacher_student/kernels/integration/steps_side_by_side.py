@@ -78,9 +78,9 @@ def steps_side_by_side(activation: Averages, K: int, M: int, rows: int) -> Calla
 
     It reads y (L, p) and leaves the new state, in the eigenbasis w.V, in s.trial.
     """
-    turn_all, coupling_moments, stage_pass, finish_pass, _ = sector_passes(K, M, 1, rows)
+    turn_all, coupling_moments, stage_pass, finish_pass, _ = sector_passes(K, M, rows, 1)
     shape = K, K + M
-    coefficients, eps_g, error_terms, _ = coefficient_kernels(activation, shape)
+    coefficients, eps_g, error_terms, _, _ = coefficient_kernels(activation, shape)
     linearise = linearised_coefficients(activation, shape)
     turn_covariance, turn_coefficients, turn_derivatives = turns(shape)
     find_moving = moving_directions(activation)

@@ -20,7 +20,7 @@ from ode_sgd.core.arrays import Array
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.vector_type import room, zeros
 from ode_sgd.teacher_student.kernels.sectors.blocks import LANES
-from ode_sgd.teacher_student.kernels.sectors.rule_factors import NOISE, RATE
+from ode_sgd.teacher_student.kernels.sectors.rule_factors import DECAY, DECAY_FORCED, NOISE, RATE
 
 Offsets = NDArray[np.uint64]
 
@@ -28,16 +28,17 @@ Offsets = NDArray[np.uint64]
 # constant one would be unrolled before it is vectorised, and then is not.
 LANE_COUNT = np.uint64(LANES)
 RATES, NOISES = np.uint64(RATE * LANES), np.uint64(NOISE * LANES)  # where a row of the rule's factors begins
+DECAYS, FORCES = np.uint64(DECAY * LANES), np.uint64(DECAY_FORCED * LANES)
 
 
 @kernel(inline=True, always=True)
-def _clear(total: Array) -> None:
+def clear(total: Array) -> None:
     for lane in range(np.uint64(total.size)):
         total[lane] = 0.0
 
 
 @kernel(sums=True, inline=True, always=True)
-def _combine(total: Array, weights: Array, rows: Array, offsets: Offsets) -> None:
+def combine(total: Array, weights: Array, rows: Array, offsets: Offsets) -> None:
     """total (LANES,) += sum_c weights[c] rows[offsets[c]], four terms a turn."""
     count, lanes = weights.size, np.uint64(total.size)
     whole = count - count % 4
@@ -67,15 +68,15 @@ def turn(y: Array, V: Array, offset: Offsets, z: Array) -> None:
     for a in range(K):
         for n in range(K, offset.shape[0]):
             at = offset[a, n]
-            _clear(z[at : at + LANE_COUNT])
-            _combine(z[at : at + LANE_COUNT], columns[a], y, rows[n])
-        _clear(half)
+            clear(z[at : at + LANE_COUNT])
+            combine(z[at : at + LANE_COUNT], columns[a], y, rows[n])
+        clear(half)
         for j in range(K):
-            _combine(half[j * LANES : (j + 1) * LANES], columns[a], y, rows[j])
+            combine(half[j * LANES : (j + 1) * LANES], columns[a], y, rows[j])
         for b in range(a, K):
             at = offset[a, b]
-            _clear(z[at : at + LANE_COUNT])
-            _combine(z[at : at + LANE_COUNT], columns[b], half, starts)
+            clear(z[at : at + LANE_COUNT])
+            combine(z[at : at + LANE_COUNT], columns[b], half, starts)
 
 
 @kernel(sums=True)
@@ -114,7 +115,7 @@ def moments(
                 inverse[at + lane] = 1.0 / (left[lanes + lane] + factors[RATES + lane] * (L[i] + L[j]))
     for c in range(d):
         for j in range(K):
-            _combine(drained[c, j], E[j], z, offset[c, K:])
+            combine(drained[c, j], E[j], z, offset[c, K:])
     place = 0
     for i in range(K):
         for lane in range(lanes):
@@ -163,18 +164,18 @@ def couple(
     for i in range(K):
         for n in range(M):
             at = offset[i, K + n]
-            _clear(total)
-            _combine(total, dA[i], z, offset[K + n])
+            clear(total)
+            combine(total, dA[i], z, offset[K + n])
             for lane in range(lanes):
                 change[at + lane] = -factors[RATES + lane] * inverse[i * LANES + lane] * total[lane]
                 g[at + lane] += change[at + lane]
     for i in range(K):
         for j in range(i, K):
-            _clear(total)
-            _combine(total, E[j], change, offset[i, K:])
-            _combine(total, E[i], change, offset[j, K:])
-            _combine(total, dA[i], z, offset[j])
-            _combine(total, dA[j], z, offset[i])
+            clear(total)
+            combine(total, E[j], change, offset[i, K:])
+            combine(total, E[i], change, offset[j, K:])
+            combine(total, dA[i], z, offset[j])
+            combine(total, dA[j], z, offset[i])
             at = offset[i, j]
             for lane in range(lanes):
                 g[at + lane] += inverse[at - first + lane] * (
@@ -210,17 +211,17 @@ def solve(
     for i in range(K):
         for n in range(M):
             at = offset[i, K + n]
-            _clear(total)
-            _combine(total, A[i], arg, offset[K + n])
+            clear(total)
+            combine(total, A[i], arg, offset[K + n])
             for lane in range(lanes):
                 g[at + lane] = inverse[i * LANES + lane] * (b[at + lane] - factors[RATES + lane] * total[lane])
     for i in range(K):
         for j in range(i, K):
-            _clear(total)
-            _combine(total, A[i], arg, offset[j])
-            _combine(total, A[j], arg, offset[i])
-            _combine(total, E[j], g, offset[i, K:])
-            _combine(total, E[i], g, offset[j, K:])
+            clear(total)
+            combine(total, A[i], arg, offset[j])
+            combine(total, A[j], arg, offset[i])
+            combine(total, E[j], g, offset[i, K:])
+            combine(total, E[i], g, offset[j, K:])
             at = offset[i, j]
             for lane in range(lanes):
                 g[at + lane] = inverse[at - first + lane] * (
@@ -278,3 +279,31 @@ def error_ratios(
         r_ratio = np.sqrt(r_error[lane]) / (atol + rtol * np.sqrt(own * abs(teacher[lane])))
         worst[lane] = max(worst[lane], q_ratio, r_ratio)
         poison[lane] += 0.0 * (q_ratio + r_ratio)
+
+
+@kernel()
+def add_decay(arg: Array, factors: Array, variance: Array, offset: Offsets, b: Array) -> None:
+    """Add the decay's part of the drift at `arg` to b. Equation: (3.2)."""
+    for row in range(b.size // LANES):
+        at, students = np.uint64(row) * LANE_COUNT, _students(row, offset)
+        for lane in range(np.uint64(variance.size)):
+            b[at + lane] -= students * factors[DECAYS + lane] * arg[at + lane]
+
+
+@kernel()
+def add_timed_decay(arg: Array, z: Array, factors: Array, variance: Array, offset: Offsets, b: Array) -> None:
+    """The same of a decay that changes with alpha, and what a stage has of its derivative, at the step's start z.
+
+    Equations: (3.2) and (5.2b).
+    """
+    for row in range(b.size // LANES):
+        at, students = np.uint64(row) * LANE_COUNT, _students(row, offset)
+        for lane in range(np.uint64(variance.size)):
+            now, forced = factors[DECAYS + lane], factors[FORCES + lane]
+            b[at + lane] -= students * (now * arg[at + lane] + forced * z[at + lane])
+
+
+@kernel(inline=True, always=True)
+def _students(row: int, offset: Offsets) -> float:
+    """How many of the two fields of a row are students': 1 of r, 2 of q, whose rows follow."""
+    return 1.0 if np.uint64(row) * LANE_COUNT < offset[0, 0] else 2.0

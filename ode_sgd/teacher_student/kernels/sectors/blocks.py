@@ -6,6 +6,7 @@ last block is filled up with sectors of rate, noise and variance zero, which not
 
 import numpy as np
 
+from ode_sgd.core.alignment import aligned_zeros
 from ode_sgd.core.arrays import Array
 
 # LLVM does not vectorise loops of fewer than 16 turns where pointers might overlap.
@@ -15,10 +16,13 @@ LANES = 16
 def to_blocks(rows: Array, lanes: int = LANES) -> Array:
     """(rows, L) -> (blocks, rows * lanes), filled up with zeros."""
     count, L = rows.shape
-    blocks = -(-L // lanes)
-    padded = np.zeros((count, blocks * lanes))
-    padded[:, :L] = rows
-    return padded.reshape(count, blocks, lanes).transpose(1, 0, 2).reshape(blocks, count * lanes)
+    whole, rest = divmod(L, lanes)
+    blocks = aligned_zeros(whole + (rest > 0), count * lanes)
+    split = blocks.reshape(-1, count, lanes)
+    split[:whole] = rows[:, : L - rest].reshape(count, whole, lanes).transpose(1, 0, 2)
+    if rest:
+        split[whole, :, :rest] = rows[:, L - rest :]
+    return blocks
 
 
 def from_blocks(blocks: Array, L: int, lanes: int = LANES) -> Array:

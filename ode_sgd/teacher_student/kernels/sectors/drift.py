@@ -82,6 +82,23 @@ def sector_drift(state: Array, t: Array, factors: Array, A: Array, G: Array, out
                 row[k] = G[i, j] * noise[k] - rate[k] * row[k] - 2.0 * decay[k] * state[q_row(i, j, K, M), k]
 
 
+@kernel(sums=True)
+def keep_lengths(state: Array, weights: Array, K: int, M: int, out: Array) -> None:
+    """Take from the drift what changes sum_k w_k q_ii,k: every unit is scaled back. Equation: (3.5b)."""
+    L, scaled = weights.size, np.empty(K)
+    for i in range(K):
+        row, length, change = q_row(i, i, K, M), 0.0, 0.0
+        for k in range(L):
+            length += weights[k] * state[row, k]
+            change += weights[k] * out[row, k]
+        scaled[i] = 0.5 * change / length if length > 0.0 else 0.0
+    for i in range(K):
+        for n in range(M):
+            _add(out[i * M + n], -scaled[i], state[i * M + n])
+        for j in range(i, K):
+            _add(out[q_row(i, j, K, M)], -scaled[i] - scaled[j], state[q_row(i, j, K, M)])
+
+
 @functools.cache
 def right_hand_side(activation: Averages) -> Callable[..., None]:
     """The whole right-hand side of one activation."""

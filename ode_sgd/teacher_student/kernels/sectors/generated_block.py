@@ -13,7 +13,7 @@ from ode_sgd.core.kernels.llvm_text import written
 from ode_sgd.teacher_student.kernels.sectors import block_loops
 from ode_sgd.teacher_student.kernels.sectors.blocks import LANES
 from ode_sgd.teacher_student.kernels.sectors.layout import overlap_index, row_count
-from ode_sgd.teacher_student.kernels.sectors.rule_factors import NOISE, RATE
+from ode_sgd.teacher_student.kernels.sectors.rule_factors import DECAY, DECAY_FORCED, NOISE, RATE
 
 FIELDS_UP_TO = 6  # K + M up to which code is written out; beyond, compiling takes longer than it saves
 SUMS_PER_LOOP = 40  # LLVM gives up on loops with more than about 100 pairs of accesses to tell apart
@@ -27,6 +27,8 @@ class BlockKernels(NamedTuple):
     couple: Callable[..., None]
     solve: Callable[..., None]
     error_ratios: Callable[..., None]
+    add_decay: Callable[..., None]
+    add_timed_decay: Callable[..., None]
 
 
 def shape_variant(K: int, M: int, lanes: int = LANES) -> str:
@@ -46,9 +48,9 @@ def block_kernels(K: int, M: int, lanes: int = LANES) -> BlockKernels:
     """Written-out kernels where the network is small, loops otherwise; `lanes` sectors a block, LANES for the loops."""
     if shape_variant(K, M) == "any":
         loops = block_loops
-        return BlockKernels(loops.turn, loops.moments, loops.couple, loops.solve, loops.error_ratios)
+        return BlockKernels(*(getattr(loops, name) for name in BlockKernels._fields))
     shape = _Shape(K, M, lanes)
-    writers = _turn, _moments, _couple, _solve, _error_ratios
+    writers = _turn, _moments, _couple, _solve, _error_ratios, _add_decay, _add_timed_decay
     return BlockKernels(*(_compiled(shape, write(shape)) for write in writers))
 
 
@@ -205,3 +207,24 @@ def _error_ratios(x: _Shape) -> str:
     ]
     arguments = "z, g, trial, E, mean_size, atol, rtol, offset, worst, poison"
     return x.function("error_ratios", arguments, [], lines)
+
+
+def _add_decay(x: _Shape) -> str:
+    """`add_decay` of block_loops.py. Equation: (3.2)."""
+    lines = [f"once = -{x.factor(DECAY)}", "twice = 2.0 * once"]
+    lines += [f"b[{x.at(row)}] += {often} * arg[{x.at(row)}]" for row, often in _how_often(x)]
+    return x.function("add_decay", "arg, factors, variance, offset, b", [], lines)
+
+
+def _add_timed_decay(x: _Shape) -> str:
+    """`add_timed_decay` of block_loops.py. Equations: (3.2) and (5.2b)."""
+    lines = [f"once, force_once = -{x.factor(DECAY)}, -{x.factor(DECAY_FORCED)}"]
+    lines += ["twice, force_twice = 2.0 * once, 2.0 * force_once"]
+    for row, often in _how_often(x):
+        lines.append(f"b[{x.at(row)}] += {often} * arg[{x.at(row)}] + force_{often} * z[{x.at(row)}]")
+    return x.function("add_timed_decay", "arg, z, factors, variance, offset, b", [], lines)
+
+
+def _how_often(x: _Shape) -> Iterator[tuple[int, str]]:
+    """Rows that move, and whether the decay of one student or of two acts on them."""
+    return ((row, "once" if row < x.row(0, 0) else "twice") for row in range(x.p))

@@ -50,8 +50,13 @@ def _overlap_index(K: int, M: int) -> Indices:
 def pack(q: Array, r: Array) -> Array:
     """(L, K, K) and (L, K, M) -> state (p, L)."""
     L, K, M = r.shape
-    i, j = upper(K)
-    return np.ascontiguousarray(np.concatenate([r.reshape(L, K * M), q[:, i, j]], axis=1).T)
+    state = np.empty((row_count(K, M), L))
+    state[: K * M] = r.reshape(L, K * M).T
+    for row, (i, j) in enumerate(
+        zip(*upper(K), strict=True), K * M
+    ):  # a strided copy: one of whole sectors takes longer
+        state[row] = q[:, i, j]
+    return state
 
 
 def unpack(rows: Array, K: int, M: int) -> tuple[Array, Array]:

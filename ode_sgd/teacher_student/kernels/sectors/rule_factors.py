@@ -8,3 +8,8 @@ has no use for may be missing, so that kernels pass over what they are for.
 
 RATE, NOISE, DECAY = 0, 1, 2
 PLAIN, FACTORS = 2, 3  # rows of SGD without decay, and all of them
+
+# Of a decay that changes with alpha (kernels/paces.py): decay at the time of a stage, and its derivative by alpha times
+# what a stage has of it, both written anew in every stage; and what they are products of, 1 in sectors that learn.
+DECAY_FORCED, DECAY_UNIT = 3, 4
+TIMED_FACTORS = 5

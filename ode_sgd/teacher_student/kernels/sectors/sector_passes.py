@@ -18,7 +18,7 @@ from ode_sgd.teacher_student.kernels.integration.stage_sums import stage_sums
 from ode_sgd.teacher_student.kernels.sectors.block_loops import Offsets
 from ode_sgd.teacher_student.kernels.sectors.blocks import LANES
 from ode_sgd.teacher_student.kernels.sectors.generated_block import block_kernels, one_of_its_kind, shape_variant
-from ode_sgd.teacher_student.kernels.sectors.rule_factors import DECAY, PLAIN
+from ode_sgd.teacher_student.kernels.sectors.rule_factors import DECAY, DECAY_FORCED
 
 BEYOND_CACHES = 1_000_000  # numbers in all stages
 
@@ -78,7 +78,7 @@ sum_all = stage_sums()
 
 
 @kernel(inline=True, always=True)
-def look_ahead(s: Sectors, block: int, stages: int) -> None:
+def look_ahead(s: Any, block: int, stages: int) -> None:
     """Have the block after next brought near, with that many stages, where they do not fit the caches.
 
     The processor guesses what comes next in every stream, but not while it computes.
@@ -96,12 +96,12 @@ def dense_sums(s: Sectors, weights: Array, skipped: int, table: Array, sums: Arr
     """Sums over sectors, with weights (orders, blocks, LANES), that dense output is made of, (orders, 1 + rows, p).
 
     Of the turned state before the step, and of sum_j table[m, j] g_j for the rows m of table (rows, 8). One order is
-    left out.
+    left out, and what follows the p overlaps in a row.
 
     Equation: (2.3).
     """
-    orders, rows, p, width = sums.shape[0], table.shape[0], sums.shape[2], weights.shape[2]
-    size = p * width
+    orders, rows, size, width = sums.shape[0], table.shape[0], s.trial.shape[1], weights.shape[2]
+    p = size // width
     lanes, values = zeros(sums, (orders * (1 + rows) * size,)), room(sums, (rows + 1, size))
     nothing, tile = zeros(sums, (size,)), room(sums, (size,))
     for block in range(s.variance.shape[0] if orders > 1 else 0):
@@ -124,42 +124,30 @@ def dense_sums(s: Sectors, weights: Array, skipped: int, table: Array, sums: Arr
         if order != skipped:
             for m in range(1 + rows):
                 at = (order * (1 + rows) + m) * size
-                sum_lanes(lanes[at : at + size], sums[order, m])
+                sum_lanes(lanes[at : at + size], sums[order, m, :p])
 
 
 @kernel(inline=True)
 def set_left(g: float, factors: Array, left: Array) -> None:
     """What the left factors of r, then of q, hold beside the rate: g + decay and g + 2 decay, (2 lanes,)."""
-    lanes = left.size // 2
+    lanes = np.uint64(left.size // 2)
     for lane in range(lanes):
         left[lane] = left[lanes + lane] = g
-    if factors.size > DECAY * lanes:
+    if factors.size > np.uint64(DECAY) * lanes:
         for lane in range(lanes):
-            decay = factors[DECAY * lanes + lane]
+            decay = factors[np.uint64(DECAY) * lanes + lane]
             left[lane] += decay
             left[lanes + lane] += 2.0 * decay
 
 
-@kernel(inline=True)
-def add_decay(arg: Array, factors: Array, first: int, lanes: int, b: Array) -> None:
-    """Add the decay's part of the drift at `arg` to b, in a block of so many lanes; q begins at `first`.
-
-    Equation: (3.2).
-    """
-    for row in range(0, b.size, lanes):
-        students = 1.0 if row < first else 2.0
-        for lane in range(lanes):
-            b[row + lane] -= students * factors[DECAY * lanes + lane] * arg[row + lane]
-
-
-def sector_passes(K: int, M: int, lanes: int = LANES, rows: int = PLAIN) -> SectorPasses:
+def sector_passes(K: int, M: int, rows: int, lanes: int = LANES) -> SectorPasses:
     """Build (or load from disk) the passes for K students and M teachers, in blocks of `lanes` sectors.
 
     `rows` are those of the rule's factors.
     """
     shape = one_of_its_kind(K, M)
     turn_all, coupling_moments, finish_pass, dense_sectors = _passes(*shape, lanes)
-    stage_pass = _stage_pass(*shape, lanes, rows > DECAY)
+    stage_pass = _stage_pass(*shape, lanes, rows > DECAY, rows > DECAY_FORCED)
     return SectorPasses(turn_all, coupling_moments, stage_pass, finish_pass, dense_sectors)
 
 
@@ -167,7 +155,7 @@ def sector_passes(K: int, M: int, lanes: int = LANES, rows: int = PLAIN) -> Sect
 def _passes(K: int, M: int, lanes: int) -> tuple[Callable[..., Any], ...]:
     """Those that take any rule."""
     variant = shape_variant(K, M, lanes)
-    turn, moments, couple, _, error_ratios = block_kernels(K, M, lanes)
+    turn, moments, couple, _, error_ratios, *_ = block_kernels(K, M, lanes)
     sum_stages = stage_sums(2 if lanes > 1 else 1)  # with one sector a block, a sum in vain costs as much as another
 
     @kernel(variant)
@@ -222,10 +210,13 @@ def _passes(K: int, M: int, lanes: int) -> tuple[Callable[..., Any], ...]:
 
 
 @functools.cache
-def _stage_pass(K: int, M: int, lanes: int, decays: bool) -> Callable[..., None]:
-    """One for rules with decay and one without: a branch inside would keep the sums of a stage out of registers."""
-    variant = shape_variant(K, M, lanes) + "-decay" * decays
-    _, _, couple, solve, _ = block_kernels(K, M, lanes)
+def _stage_pass(K: int, M: int, lanes: int, decays: bool, timed: bool) -> Callable[..., None]:
+    """One for rules with decay and one without: a branch inside would keep the sums of a stage out of registers.
+
+    `timed` says that the decay changes with alpha.
+    """
+    variant = shape_variant(K, M, lanes) + "-decay" * decays + "-timed" * timed
+    _, _, couple, solve, _, add_decay, add_timed_decay = block_kernels(K, M, lanes)
     sum_stages = stage_sums(2 if lanes > 1 else 1)
 
     @kernel(variant, sums=True)
@@ -245,8 +236,10 @@ def _stage_pass(K: int, M: int, lanes: int, decays: bool) -> Callable[..., None]
             if stage > 0:
                 couple(z, s.stages[stage - 1, block], inverse, factors, E, dA, dG, s.offset)
             sum_stages(stage, a, c, s.stages, block, z, arg, b)
-            if decays:
-                add_decay(arg, factors, s.offset[0, 0], s.variance.shape[1], b)
+            if timed:
+                add_timed_decay(arg, z, factors, s.variance[block], s.offset, b)
+            elif decays:
+                add_decay(arg, factors, s.variance[block], s.offset, b)
             if stage == last:
                 for e in range(size):
                     s.trial[block, e] = arg[e]

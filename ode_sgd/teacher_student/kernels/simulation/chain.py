@@ -16,12 +16,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ode_sgd.core.alignment import aligned, aligned_zeros
 from ode_sgd.core.arrays import Array, Bits
 from ode_sgd.core.compile.generated_source import defined_by, name_in
 from ode_sgd.core.compile.kernel import kernel
+from ode_sgd.core.kernels.vector_type import room
 from ode_sgd.teacher_student.kernels.averages import Averages
+from ode_sgd.teacher_student.kernels.paces import PACES
 from ode_sgd.teacher_student.kernels.simulation import chain_draws, chain_loops
 from ode_sgd.teacher_student.kernels.simulation.chain_code import fields_text, state_rows, step_text
+from ode_sgd.teacher_student.kernels.simulation.step_paces import NOISE, paced, set_step_paces
 from ode_sgd.teacher_student.kernels.simulation.weight_update import SectorUpdates, at_rest, moved, update_of
 
 FIELDS_UP_TO = 8  # K + M up to which code is written out; beyond, compiling takes longer than it saves
@@ -39,6 +43,8 @@ class Chain(NamedTuple):
     freedom: Array  # (L,): N_k - K - M
     twice_d: Array  # (T L lanes): chi_square_constants
     c: Array
+    schedules: Array = np.zeros(0)  # see kernels/paces.py; where there are any, updates and noise are those of one
+    inputs: float = 1.0  # N
 
 
 class Block(NamedTuple):
@@ -52,85 +58,106 @@ class Block(NamedTuple):
     lengths: Array
     y: Array
     labels: Array
+    paces: Array  # (T, 4) of the steps, or of length 0 where nothing is scheduled
 
 
-def new_block(sectors: int, fields: int, teachers: int, noisy: bool, lanes: int) -> Block:
+def new_block(sectors: int, fields: int, teachers: int, noisy: bool, lanes: int, scheduled: bool = False) -> Block:
     """Room for one block."""
     counts = chain_draws.Counts.of(sectors, fields, noisy)
-    normals = np.zeros(counts.normals * lanes)
+    normals = aligned_zeros(counts.normals * lanes)
     g, proposals, noises = np.split(normals, np.cumsum([counts.coordinates, counts.lengths]) * lanes)
-    bits = np.zeros((counts.normals + counts.lengths) * lanes, np.uint64)
+    bits = aligned(np.zeros((counts.normals + counts.lengths) * lanes, np.uint64))
     T = chain_draws.block_steps(sectors)
-    lengths, y, labels = np.zeros(counts.lengths * lanes), np.zeros(teachers * T * lanes), np.zeros(T * lanes)
-    return Block(bits, normals, g, proposals, noises, lengths, y, labels)
+    lengths, y, labels = (aligned_zeros(count * lanes) for count in (counts.lengths, teachers * T, T))
+    return Block(bits, normals, g, proposals, noises, lengths, y, labels, np.zeros((T * scheduled, PACES)))
 
 
 def _written(text: str, activation: Averages, variant: str, lanes: int) -> Callable[..., None]:
     """Compile one function of chain_code.py."""
     names = {"both": chain_draws.value_and_slope(activation), "sqrt": sqrt, "copysign": copysign, "LANES": lanes}
-    names |= {"moved": moved, "update_of": update_of, "at_rest": at_rest}
+    names |= {"moved": moved, "update_of": update_of, "at_rest": at_rest, "paced": paced}
     return kernel(variant)(defined_by(text, f"{name_in(text)}, {variant}", __name__=__name__, **names))
 
 
 @functools.cache
-def step_kernels(activation: Averages, K: int, M: int, lanes: int) -> tuple[Callable[..., None], Callable[..., None]]:
+def step_kernels(
+    activation: Averages, K: int, M: int, lanes: int, scheduled: bool = False
+) -> tuple[Callable[..., None], Callable[..., None]]:
     """Teachers' fields of a block, and its steps: written out where the network is small, loops otherwise.
 
-    fields(steps, g, B, scales, y);  steps(begin, end, z, g, lengths, labels, scales, updates, v, x, delta)
+    fields(steps, g, B, scales, y);  steps(begin, end, z, g, lengths, labels, scales, updates, v, x, delta, paces)
     """
     if K + M > FIELDS_UP_TO:
-        return chain_loops.teacher_fields, chain_loops.step_kernel(activation)
+        return chain_loops.teacher_fields, chain_loops.step_kernel(activation, scheduled)
     variant = f"K{K}M{M}-{lanes}"
     fields = _written(fields_text(K, M, lanes), activation, variant, lanes)
-    return fields, _written(step_text(K, M, lanes), activation, f"{activation.variant}-{variant}", lanes)
+    own = f"{activation.variant}-{variant}{'-scheduled' * scheduled}"
+    return fields, _written(step_text(K, M, lanes, scheduled), activation, own, lanes)
 
 
 class ReducedKernels(NamedTuple):
     """The compiled simulator for one shape."""
 
-    draw: Callable[[Bits, Block, Chain], None]  # the next block
-    advance: Callable[[int, int, Bits, Bits, Block, Chain, Array], int]
+    draw: Callable[[Bits, Block, Chain, int], None]  # the next block, which begins with that step
+    advance: Callable[[int, int, int, Bits, Bits, Block, Chain, Array], int]
 
 
 @functools.cache
-def reduced_kernels(activation: Averages, K: int, M: int, lanes: int) -> ReducedKernels:
-    """Kernels draw(streams, block, chain) and advance(steps, position, streams, begun, block, chain, z) -> position.
+def reduced_kernels(activation: Averages, K: int, M: int, lanes: int, scheduled: bool = False) -> ReducedKernels:
+    """Kernels draw(streams, block, chain, first) and
 
-    z (L * rows * lanes) is the state of chain_code.py; `position` counts the block's steps that are used up; `begun`
-    keeps the streams as they were when the block was drawn.
+    advance(steps, taken, position, streams, begun, block, chain, z) -> position.
+
+    z (L * rows * lanes) is the state of chain_code.py; `position` counts the block's steps that are used up, `taken`
+    all that were taken before; `begun` keeps the streams as they were when the block was drawn.
     """
     variant = f"{activation.variant}-any" if K + M > FIELDS_UP_TO else f"{activation.variant}-K{K}M{M}-{lanes}"
+    variant += "-scheduled" * scheduled
     fill_bits, fill_normals = chain_draws.fill_bits, chain_draws.fill_normals_flat
     try_lengths, finish_lengths = chain_draws.try_lengths, chain_draws.finish_lengths
     fill_labels = chain_draws.label_kernel(activation)
-    fields, run = step_kernels(activation, K, M, lanes)
+    fields, run = step_kernels(activation, K, M, lanes, scheduled)
 
     @kernel(variant)
-    def draw(streams: Bits, block: Block, chain: Chain) -> None:
+    def set_block_paces(block: Block, chain: Chain, first: int) -> None:
+        paces, noises = block.paces, block.noises
+        lanes = block.labels.size // paces.shape[0]
+        for t in range(paces.shape[0]):
+            set_step_paces(chain.schedules, first + t, chain.inputs, paces[t])
+            for lane in range(lanes if noises.size > 0 else 0):
+                noises[t * lanes + lane] *= paces[t, NOISE]
+
+    @kernel(variant)
+    def draw(streams: Bits, block: Block, chain: Chain, first: int) -> None:
         fill_bits(streams, block.bits)
         fill_normals(block.bits, block.normals)
         uniform = block.bits[block.normals.size :]
         if try_lengths(block.proposals, uniform, chain.twice_d, chain.c, block.lengths) > 0:
             finish_lengths(streams, block.proposals, uniform, chain.freedom, block.lengths)
+        if scheduled:
+            set_block_paces(block, chain, first)
         fields(block.labels.size // streams.shape[1], block.g, chain.B, chain.scales, block.y)
         fill_labels(block.y, chain.u, chain.noise, block.noises, block.labels)
 
     @kernel(variant)
-    def advance(steps: int, position: int, streams: Bits, begun: Bits, block: Block, chain: Chain, z: Array) -> int:
+    def advance(
+        steps: int, taken: int, position: int, streams: Bits, begun: Bits, block: Block, chain: Chain, z: Array
+    ) -> int:
         lanes = streams.shape[1]
         length = block.labels.size // lanes
-        x, delta = np.empty(chain.v.size * lanes), np.empty(chain.v.size * lanes)
-        g, lengths, labels = block.g, block.lengths, block.labels
+        x, delta = room(z, (chain.v.size * lanes,)), room(z, (chain.v.size * lanes,))
+        g, lengths, labels, paces = block.g, block.lengths, block.labels, block.paces
         while steps > 0:
             if position == length:
                 for word in range(4):
                     for lane in range(lanes):
                         begun[word, lane] = streams[word, lane]
-                draw(streams, block, chain)
+                draw(streams, block, chain, taken)
                 position = 0
             end = min(length, position + steps)
-            run(position, end, z, g, lengths, labels, chain.scales, chain.updates, chain.v, x, delta)
+            run(position, end, z, g, lengths, labels, chain.scales, chain.updates, chain.v, x, delta, paces)
             steps -= end - position
+            taken += end - position
             position = end
         return position
 

@@ -129,8 +129,8 @@ def fields_text(K: int, M: int, lanes: int) -> str:
     return "\n".join(["def fields(steps, g, B, scales, y):", *_indent(body)]) + "\n"
 
 
-def step_text(K: int, M: int, lanes: int) -> str:
-    """Source of steps(begin, end, z, g, lengths, labels, scales, updates, v, x, delta). Equation: (6.4)."""
+def step_text(K: int, M: int, lanes: int, scheduled: bool = False) -> str:
+    """Source of steps(begin, end, z, g, lengths, labels, scales, updates, v, x, delta, paces). Equation: (6.4)."""
     shape = Shape(K, M, lanes)
     lines = [f"{_field(shape, 'x', i)} = 0.0" for i in range(K)]
     step = _loop(shape, lines)
@@ -143,11 +143,11 @@ def step_text(K: int, M: int, lanes: int) -> str:
     step += [
         "for k in range(L):",
         f"    here, at, out = k * {shape.rows * lanes}, (t * L + k) * {shape.d * lanes}, (t * L + k) * LANES",
-        "    update = update_of(updates, k)",
+        f"    update = {'paced(update_of(updates, k), paces[t])' if scheduled else 'update_of(updates, k)'}",
         "    if at_rest(update):",
         "        continue",  # reflecting W would do nothing but round it
         *_indent(_loop(shape, _update(shape))),
     ]
     body = ["L = scales.size", "for t in range(begin, end):", *_indent(step)]
-    head = "def steps(begin, end, z, g, lengths, labels, scales, updates, v, x, delta):"
+    head = "def steps(begin, end, z, g, lengths, labels, scales, updates, v, x, delta, paces):"
     return "\n".join([head, *_indent(body)]) + "\n"

@@ -18,7 +18,7 @@ import numpy as np
 from ode_sgd.core.arrays import Array, Bits
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.core.kernels.random_lanes import next_bits, normal_pair, unit_interval
-from ode_sgd.teacher_student.kernels.averages import Averages
+from ode_sgd.teacher_student.kernels.averages import Averages, teacher_of
 
 Words = tuple[np.uint64, np.uint64, np.uint64, np.uint64, np.uint64]
 _17, _19, _23, _41, _45 = (np.uint64(n) for n in (17, 19, 23, 41, 45))  # with plain ints numba makes floats of them
@@ -64,15 +64,15 @@ def chi_square_constants(freedom: Array) -> tuple[Array, Array]:
 
 
 @functools.cache
-def value_and_slope(activation: Averages) -> Callable[[float], tuple[float, float]]:
-    """g and g' of one activation, without branches where its file has them so."""
-    averages: Any = activation.functions
+def value_and_slope(activation: Averages, teacher: bool = False) -> Callable[[float], tuple[float, float]]:
+    """g and g' of the student's or teacher's activation, without branches where its file has them so."""
+    averages: Any = teacher_of(activation.functions) if teacher else activation.functions
     if hasattr(averages, "value_and_slope"):
         both: Callable[[float], tuple[float, float]] = averages.value_and_slope
         return both
     value, slope = averages.value, averages.slope
 
-    @kernel(activation.variant, inline=True, always=True)
+    @kernel(f"{activation.variant}{'-teacher' if teacher else ''}", inline=True, always=True)
     def evaluate(x: float) -> tuple[float, float]:
         return value(x), slope(x)
 
@@ -167,7 +167,7 @@ def finish_lengths(streams: Bits, z: Array, bits: Bits, freedom: Array, out: Arr
 @functools.cache
 def label_kernel(activation: Averages) -> Callable[..., None]:
     """Kernel (y, u, noise, noises, labels): sum_n u_n g(y_n) + noise of a block, y (M * T * lanes)."""
-    both = value_and_slope(activation)
+    both = value_and_slope(activation, teacher=True)
 
     @kernel(activation.variant)
     def fill_labels(y: Array, u: Array, noise: float, noises: Array, labels: Array) -> None:

@@ -11,6 +11,7 @@ from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.simulation.chain_code import TINY
 from ode_sgd.teacher_student.kernels.simulation.chain_draws import value_and_slope
+from ode_sgd.teacher_student.kernels.simulation.step_paces import paced
 from ode_sgd.teacher_student.kernels.simulation.weight_update import (
     SectorUpdates,
     WeightUpdate,
@@ -81,11 +82,11 @@ def move(
 
 @kernel()
 def reflect(W: Array) -> None:
-    """[W | w] <- [L | 0], lower triangular with a diagonal >= 0, by Householder reflections of the rows."""
-    K = W.shape[0]
-    for i in range(K):
+    """W (K, columns) <- [L | 0], lower triangular with a diagonal >= 0, by Householder reflections of the rows."""
+    K, columns = W.shape
+    for i in range(min(K, columns)):
         square = W[i, i] * W[i, i]
-        for j in range(i + 1, K + 1):
+        for j in range(i + 1, columns):
             square += W[i, j] * W[i, j]
         norm = sqrt(square)
         first = W[i, i] + copysign(norm, W[i, i])
@@ -93,18 +94,18 @@ def reflect(W: Array) -> None:
         factor = 1.0 / size if size > TINY else 0.0
         for below in range(i + 1, K):
             along = W[below, i] * first
-            for j in range(i + 1, K + 1):
+            for j in range(i + 1, columns):
                 along += W[below, j] * W[i, j]
             along *= factor
-            for j in range(i + 1, K + 1):
+            for j in range(i + 1, columns):
                 W[below, j] -= along * W[i, j]
             W[below, i] = copysign(1.0, W[i, i]) * (along * first - W[below, i])
         W[i, i] = norm
 
 
 @functools.cache
-def step_kernel(activation: Averages) -> Callable[..., None]:
-    """Kernel (begin, end, z, g, lengths, labels, scales, updates, v, x, delta), as the written-out one."""
+def step_kernel(activation: Averages, scheduled: bool = False) -> Callable[..., None]:
+    """Kernel (begin, end, z, g, lengths, labels, scales, updates, v, x, delta, paces), as the written-out one."""
     both = value_and_slope(activation)
 
     @kernel(activation.variant)
@@ -119,10 +120,10 @@ def step_kernel(activation: Averages) -> Callable[..., None]:
             for i in range(K):
                 delta[i * lanes + lane] = v[i] * delta[i * lanes + lane] * error
 
-    @kernel(activation.variant)
+    @kernel(activation.variant + "-scheduled" * scheduled)
     def steps(
         begin: int, end: int, z: Array, g: Array, lengths: Array, labels: Array, scales: Array, updates: SectorUpdates,
-        v: Array, x: Array, delta: Array,
+        v: Array, x: Array, delta: Array, paces: Array,
     ) -> None:  # fmt: skip
         """Take the steps from `begin` to `end`. Equation: (6.4)."""
         L, K = scales.size, v.size
@@ -138,7 +139,7 @@ def step_kernel(activation: Averages) -> Callable[..., None]:
                 add_fields(z, k * rows * lanes, g, (t * L + k) * d * lanes, scales[k], M, lanes, x)
             set_deltas(t, labels, v, x, delta)
             for k in range(L):
-                update = update_of(updates, k)
+                update = paced(update_of(updates, k), paces[t]) if scheduled else update_of(updates, k)
                 if at_rest(update):
                     continue
                 here, at = k * rows * lanes, (t * L + k) * d * lanes

@@ -8,11 +8,10 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.compile.generated_source import defined_by
 from ode_sgd.core.compile.kernel import kernel
+from ode_sgd.core.kernels.vector_type import room
 from ode_sgd.teacher_student.kernels.sectors.generated_block import shape_variant
 from ode_sgd.teacher_student.kernels.simulation.weight_update import WeightUpdate, moved
 
@@ -56,7 +55,7 @@ def _unit_by_unit(
     fields: Array,
 ) -> None:
     K = J.shape[0]
-    fresh = np.empty(end - begin)  # in float64, also where the normals are not
+    fresh = room(xi, (end - begin,))  # in float64, also where the normals are not
     for n in range(end - begin):
         fresh[n] = amplitude[begin + n] * normals[n]
     for i in range(K):

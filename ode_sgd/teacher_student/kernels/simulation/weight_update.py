@@ -17,6 +17,13 @@ class WeightUpdate(NamedTuple):
     kept: float  # 1 - eta kappa / N
 
 
+class SecondLayerUpdate(NamedTuple):
+    """Of a student's second layer: v_i <- kept v_i - rate <g(x_i) (f - label)>. Equation: (1.5a)."""
+
+    rate: float  # eta_v / N, zero where it is fixed
+    kept: float  # 1 - eta_v kappa_v / N
+
+
 class SectorUpdates(NamedTuple):
     """The updates of all sectors."""
 

@@ -33,12 +33,12 @@ def identical(space: SymmetricSpace, T: Array, noise: float) -> FixedPoint:
     return _settle(space, T, noise, np.concatenate([np.zeros(space.M), [space.K * size, 0.0]]))
 
 
-def split(space: SymmetricSpace, T: Array, noise: float) -> FixedPoint:
-    """The fixed point with Delta > 0 that the identical one turns into; itself where that has Delta -> 0.
+def split(space: SymmetricSpace, T: Array, noise: float, alike: FixedPoint) -> FixedPoint:
+    """The fixed point with Delta > 0 that `alike`, the identical one, turns into; itself where that has Delta -> 0.
 
     Delta = 0 is a fixed point of its own equation; what has to vanish is the growth rate of ln Delta.
     """
-    points = {0.0: identical(space, T, noise)}
+    points = {0.0: alike}
 
     def growing(Delta: float) -> float:
         points[Delta] = _moved(space, T, noise, points[min(points, key=lambda tried: abs(tried - Delta))], Delta)
@@ -46,11 +46,14 @@ def split(space: SymmetricSpace, T: Array, noise: float) -> FixedPoint:
 
     first = points[0.0].coefficients
     at_zero = -2.0 * first.D_Delta + noise * float(first.slope[-1, -1])
-    if at_zero <= 1e-13 * abs(first.D_S):  # rounding: for erf and small learning rates the two are one
-        return points[0.0]
     S = float(points[0.0].fields[-2])
     trial = 1e-3 * S
-    low, high = 0.0, trial * at_zero / max(at_zero - growing(trial), 1e-3 * at_zero)  # where a line would vanish
+    if space.has_kink:  # the growth rate rises beyond all bounds as Delta falls
+        low, high = 0.0, trial
+    elif at_zero <= 1e-13 * abs(first.D_S):  # rounding: for erf and small learning rates the two are one
+        return points[0.0]
+    else:
+        low, high = 0.0, trial * at_zero / max(at_zero - growing(trial), 1e-3 * at_zero)  # where a line would vanish
     while growing(high) > 0.0:
         low, high = high, 1.5 * high
         if high > 1e6 * S:

@@ -1,0 +1,74 @@
+"""Theory of coordinatewise rules against the ODE itself."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ode_sgd import InvalidProblem, OrderParameters, Problem, Spectrum, integrate, optimizers, theory
+
+SPECTRUM = Spectrum([1.8, 0.2], [0.5, 0.5])
+LINEAR = Problem(
+    spectrum=SPECTRUM,
+    student_units=2,
+    teacher_units=1,
+    activation="linear",
+    learning_rate=0.1,
+    label_noise=0.3,
+    student_weights=[1.0, -0.4],
+    optimizer=optimizers.SignSGD(),
+)
+
+
+@pytest.mark.parametrize("basis", ["eigen", "rotated"])
+def test_the_floor_of_signs(basis):
+    """All sectors, two students of opposite signs."""
+    one = replace(LINEAR, optimizer=optimizers.SignSGD(basis=basis))
+    start = OrderParameters.random(one, 40, 0.5, seed=0)
+    last = integrate(one, start, [0.0, 400.0], method="DOP853", rtol=1e-8).generalization_error[-1]
+    assert last == pytest.approx(theory.sign_sgd_floor(one), rel=1e-7)  # that of rtol
+
+
+def test_the_floors_of_both_bases_have_their_ratio():
+    """To an error of order eta."""
+    bases = theory.coordinate_bases(LINEAR)
+    off = []
+    for rate in (1e-3, 5e-4):
+        own, other = (
+            theory.sign_sgd_floor(replace(LINEAR, learning_rate=rate, optimizer=optimizers.SignSGD(basis=basis)))
+            for basis in ("eigen", "rotated")
+        )
+        off.append(own / other / bases.floor_ratio - 1.0)
+    assert bases.floor_ratio == pytest.approx((np.sqrt(1.8) + np.sqrt(0.2)) / 2.0)
+    np.testing.assert_allclose(bases.rate_ratios, np.sqrt(1.0 / np.array([1.8, 0.2])))
+    assert off[0] / off[1] == pytest.approx(2.0, abs=0.01)
+
+
+def test_adam_at_rest_is_sgd():
+    """Its floor is that of SGD at the effective rate, to an error of order eta; one sector has one rate."""
+    noisy = Problem(spectrum=Spectrum.isotropic(), student_units=2, teacher_units=2, learning_rate=0.1, label_noise=0.3)
+    start = OrderParameters([0.8 * np.eye(2)], [0.85 * np.eye(2)], [np.eye(2)])
+    off = []
+    for rate in (2e-3, 1e-3):
+        adam = replace(noisy, learning_rate=rate, optimizer=optimizers.Adam(2.0))
+        rates = theory.adam_rates(adam)
+        assert rates.shape == (1, 2) and rates[0, 0] == pytest.approx(rates[0, 1])
+        last = integrate(adam, start, [0.0, 1e5], rtol=1e-8).generalization_error[-1]
+        plain = replace(noisy, learning_rate=float(rates[0, 0]))
+        begin = integrate(plain, start, [0.0, 1e5], rtol=1e-8).generalization_error[-1]
+        off.append(last / begin - 1.0)
+    assert off[0] / off[1] == pytest.approx(2.0, abs=0.2)
+    assert abs(off[0]) < 0.02
+
+
+def test_what_they_are_not_for():
+    with pytest.raises(InvalidProblem, match=r"give a problem with optimizers\.SignSGD"):
+        theory.coordinate_bases(replace(LINEAR, optimizer=None))
+    with pytest.raises(InvalidProblem, match="has no closed form here"):
+        theory.sign_sgd_floor(replace(LINEAR, activation="erf"))
+    with pytest.raises(InvalidProblem, match="all learn"):
+        theory.sign_sgd_floor(replace(LINEAR, weight_decay=0.1))
+    with pytest.raises(InvalidProblem, match="as many students as teachers"):
+        theory.adam_rates(LINEAR)
+    with pytest.raises(InvalidProblem, match="eigenvalue 0"):
+        theory.coordinate_bases(replace(LINEAR, spectrum=Spectrum([1.0, 0.0], [0.5, 0.5])))
