@@ -35,6 +35,7 @@ class Langevin(ode_sgd.Model):
     tables = {"chain": Chain, "times": Times, "simulation": Simulation}
     shape_keys = {"chain.modes", "times.last", "times.points", "simulation.replicas"}
     columns = {"final_error": "mean square at the last time", "half_time": "first time at which it is below a half"}
+    symbols = {"chain.stiffness": r"stiffness  $\kappa$", "half_time": r"half-life  $t_{1/2}$  (s)"}
 
     def theory(self, tables, progress):
         chain, rates, times = self.parts(tables)

@@ -270,6 +270,19 @@ def test_init_writes_a_study_of_any_model(folder):
     assert 'model = "../models/langevin.py:Langevin"' in Path("new/x.toml").read_text()
 
 
+def test_paths_of_the_command_line_count_from_the_current_folder(folder, capsys):
+    """Wherever the study and the results lie."""
+    Path("study.toml").rename("models/study.toml")
+    path = Path("models/study.toml")
+    path.write_text(path.read_text().replace("models/langevin.py", "langevin.py"))
+    assert main(["run", "models/study.toml", "-o", "models/out.h5", "--quiet"]) == 0
+    assert main(["show", "models/out.h5", "--model", "models/langevin.py:Langevin"]) == 0
+    capsys.readouterr()
+    assert main(["show", "models/out.h5", "--model", "langevin.py:Langevin"]) == 2
+    told = capsys.readouterr().err
+    assert f"{folder}/langevin.py does not exist" in told and "on the command line from the current one" in told
+
+
 def faults_of(text):
     Path("bad.toml").write_text(text)
     with pytest.raises(StudyError) as caught:
@@ -281,8 +294,8 @@ def faults_of(text):
     ("given", "told"),
     [
         ("teacher_studen", "unknown model (did you mean 'teacher_student'?)"),
-        ("ising", "unknown model (there are teacher_student)"),
-        ("models/none.py:Langevin", "models/none.py does not exist; paths count from the study file's folder"),
+        ("ising", "unknown model (there are feature_learning, random_features, resource_model, teacher_student)"),
+        ("models/none.py:Langevin", "models/none.py does not exist; paths count from a study file's folder"),
         ("models/langevin.py:Langvin", "has no class 'Langvin' (did you mean 'Langevin'?)"),
         (
             "models/langevin.py:asdict",
