@@ -10,12 +10,17 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Spectrum": "ode_sgd.core.spectrum",
+    "PrincipalAxes": "ode_sgd.core.principal_axes",
+    "principal_axes": "ode_sgd.core.principal_axes",
     "Model": "ode_sgd.core.model",
     "Tables": "ode_sgd.core.model",
     "find_model": "ode_sgd.core.registry",
+    "Schedule": "ode_sgd.core.schedule",
+    "Rule": "ode_sgd.teacher_student.model.own_rule",
     "Problem": "ode_sgd.teacher_student.model.problem",
     "Activation": "ode_sgd.teacher_student.model.activation",
     "OrderParameters": "ode_sgd.teacher_student.model.order_parameters",
+    "Weights": "ode_sgd.teacher_student.model.weights",
     "integrate": "ode_sgd.teacher_student.integration.integrate",
     "integrate_batch": "ode_sgd.teacher_student.integration.integrate_batch",
     "simulate": "ode_sgd.teacher_student.simulation.simulate",
@@ -23,6 +28,9 @@ _HOME = {
     "Run": "ode_sgd.core.run",
     "Observable": "ode_sgd.core.run",
     "Parameters": "ode_sgd.core.run",
+    "Wording": "ode_sgd.core.run",
+    "Reference": "ode_sgd.core.reference",
+    "export_curves": "ode_sgd.analysis.export",
     "compare": "ode_sgd.analysis.agreement",
     "Agreement": "ode_sgd.analysis.agreement",
     "Extrapolation": "ode_sgd.analysis.extrapolation",
@@ -51,6 +59,8 @@ _HOME = {
     "Sweep": "ode_sgd.studies.sweeps.sweep",
     "run_sweep": "ode_sgd.studies.sweeps.run",
     "SweepResult": "ode_sgd.studies.sweeps.run",
+    "explore": "ode_sgd.explorer.begin",
+    "Explorer": "ode_sgd.explorer.server",
     "warm": "ode_sgd.studies.warm",
     "Warmed": "ode_sgd.studies.warm",
     "collect_sweep": "ode_sgd.studies.sweeps.collect",
@@ -60,21 +70,33 @@ _HOME = {
     "OdeSgdError": "ode_sgd.core.errors",
     "InvalidProblem": "ode_sgd.core.errors",
     "InvalidStart": "ode_sgd.core.errors",
+    "UnknownKeyword": "ode_sgd.core.errors",
     "AnalysisError": "ode_sgd.core.errors",
     "ComparisonError": "ode_sgd.core.errors",
     "StudyError": "ode_sgd.core.errors",
     "StorageError": "ode_sgd.core.errors",
     "ProcessorError": "ode_sgd.core.errors",
+    "ExplorerError": "ode_sgd.core.errors",
 }
-_MODULE_HOME = {"theory": "ode_sgd.theory", "plots": "ode_sgd.plots"}
+_MODULE_HOME = {
+    "theory": "ode_sgd.theory",
+    "plots": "ode_sgd.plots",
+    "optimizers": "ode_sgd.optimizers",
+    "rules": "ode_sgd.rules",
+    "scaling_laws": "ode_sgd.scaling_laws",
+}
 
 __all__ = ["__version__", *_HOME, *_MODULE_HOME]  # noqa: PLE0604
 
 if TYPE_CHECKING:
+    from ode_sgd import optimizers as optimizers
     from ode_sgd import plots as plots
+    from ode_sgd import rules as rules
+    from ode_sgd import scaling_laws as scaling_laws
     from ode_sgd import theory as theory
     from ode_sgd.analysis.agreement import Agreement as Agreement
     from ode_sgd.analysis.agreement import compare as compare
+    from ode_sgd.analysis.export import export_curves as export_curves
     from ode_sgd.analysis.extrapolation import Extrapolation as Extrapolation
     from ode_sgd.analysis.extrapolation import extrapolate as extrapolate
     from ode_sgd.analysis.plateau import Plateau as Plateau
@@ -87,19 +109,28 @@ if TYPE_CHECKING:
     from ode_sgd.analysis.power_law import local_exponent as local_exponent
     from ode_sgd.core.errors import AnalysisError as AnalysisError
     from ode_sgd.core.errors import ComparisonError as ComparisonError
+    from ode_sgd.core.errors import ExplorerError as ExplorerError
     from ode_sgd.core.errors import InvalidProblem as InvalidProblem
     from ode_sgd.core.errors import InvalidStart as InvalidStart
     from ode_sgd.core.errors import OdeSgdError as OdeSgdError
     from ode_sgd.core.errors import ProcessorError as ProcessorError
     from ode_sgd.core.errors import StorageError as StorageError
     from ode_sgd.core.errors import StudyError as StudyError
+    from ode_sgd.core.errors import UnknownKeyword as UnknownKeyword
     from ode_sgd.core.model import Model as Model
     from ode_sgd.core.model import Tables as Tables
+    from ode_sgd.core.principal_axes import PrincipalAxes as PrincipalAxes
+    from ode_sgd.core.principal_axes import principal_axes as principal_axes
+    from ode_sgd.core.reference import Reference as Reference
     from ode_sgd.core.registry import find_model as find_model
     from ode_sgd.core.run import Observable as Observable
     from ode_sgd.core.run import Parameters as Parameters
     from ode_sgd.core.run import Run as Run
+    from ode_sgd.core.run import Wording as Wording
+    from ode_sgd.core.schedule import Schedule as Schedule
     from ode_sgd.core.spectrum import Spectrum as Spectrum
+    from ode_sgd.explorer.begin import explore as explore
+    from ode_sgd.explorer.server import Explorer as Explorer
     from ode_sgd.storage.checkpoint import Checkpoint as Checkpoint
     from ode_sgd.storage.hdf5 import StoredRun as StoredRun
     from ode_sgd.storage.hdf5 import load as load
@@ -126,7 +157,9 @@ if TYPE_CHECKING:
     from ode_sgd.teacher_student.integration.integrate_batch import integrate_batch as integrate_batch
     from ode_sgd.teacher_student.model.activation import Activation as Activation
     from ode_sgd.teacher_student.model.order_parameters import OrderParameters as OrderParameters
+    from ode_sgd.teacher_student.model.own_rule import Rule as Rule
     from ode_sgd.teacher_student.model.problem import Problem as Problem
+    from ode_sgd.teacher_student.model.weights import Weights as Weights
     from ode_sgd.teacher_student.simulation.simulate import simulate as simulate
     from ode_sgd.teacher_student.trajectory import Trajectory as Trajectory
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from ode_sgd.cli.main import _parser, main
+from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
 from tests.test_readme import same
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +58,22 @@ def test_python_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch):
             exec(compile("\n" * (line - 1) + code, named(page), "exec"), names)
         if text:
             same(printed.getvalue(), text)
+
+
+def test_the_tasks_are_nine_and_their_clusters_are_known(tmp_path):
+    """Cluster files are read as the command line reads them: what a page shows is what somebody saves."""
+    text = (ROOT / "docs" / "howto" / "tasks.md").read_text()
+    listed = re.findall(r"^\| \[[^]]+\]\(#([^)]+)\) \|", text, re.M)
+    headings = [
+        re.sub(r"[^\w -]", "", found).lower().replace(" ", "-") for found in re.findall(r"^## (.+)$", text, re.M)
+    ]
+    assert len(listed) == 9 and listed == headings
+    files = [found for found in re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S) if "walltime" in found]
+    kinds = []
+    for number, found in enumerate(files):
+        (path := tmp_path / f"{number}.toml").write_text(found)
+        kinds.append(ClusterSettings.read(path).kind)
+    assert kinds == ["slurm", "sge"]
 
 
 def test_the_tutorials_commands_print_what_it_says(tmp_path, monkeypatch, capsys):

@@ -7,6 +7,7 @@ number must exist, and no more. `python tests/test_equation_map.py` rewrites the
 """
 
 import ast
+import functools
 import io
 import re
 import tokenize
@@ -18,7 +19,22 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE, THEORY = ROOT / "ode_sgd", ROOT / "docs" / "theory"
-PAGES = ("model", "numerics", "linear_network", "plateau", "measured", "equations")  # in the order of the sections
+PAGES = (
+    "model",
+    "numerics",
+    "linear_network",
+    "plateau",
+    "measured",
+    "scaling_laws",
+    "floors",
+    "activations",
+    "mixtures",
+    "optimizers",
+    "momentum",
+    "coordinatewise",
+    "rules",
+    "equations",
+)  # by section
 NUMBER = r"\((\d{1,2}\.\d{1,2}[a-z]?)\)"
 BARE = NUMBER.replace("(\\d", "(?:\\d")  # the same without a group
 CITED = re.compile(rf"Equations?: ({BARE}(?:(?:, | and ){BARE})*)\.")
@@ -40,6 +56,7 @@ def named(node: ast.AST, path: str, place: str = "") -> Iterator[tuple[str, Name
         yield from named(child, path, inside)
 
 
+@functools.cache
 def cited(package: Path = PACKAGE) -> Places:
     """Where the code says that it is an equation."""
     found: Places = defaultdict(set)
@@ -169,11 +186,16 @@ def test_fifteen_formulas_are_listed():
     assert len(searches()) == 15
 
 
+@functools.cache
+def sources():
+    """The package's files, by name."""
+    return {path.relative_to(PACKAGE).as_posix(): path.read_text() for path in PACKAGE.rglob("*.py")}
+
+
 @pytest.mark.parametrize(("number", "text", "file"), searches())
 def test_a_formula_is_found_by_one_search(number, text, file):
-    files = [path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if text in path.read_text()]
-    assert files == [file]
-    assert (PACKAGE / file).read_text().count(text) == 1
+    assert [name for name, source in sources().items() if text in source] == [file]
+    assert sources()[file].count(text) == 1
     assert file in {place.partition(":")[0] for place in cited()[number]}
 
 

@@ -18,7 +18,15 @@ MOST_LINES = 4
 
 def public():
     """All public functions and classes: name as a user writes it, object."""
-    for prefix, package in (("", ode_sgd), ("theory.", ode_sgd.theory), ("plots.", ode_sgd.plots)):
+    packages = {
+        "": ode_sgd,
+        "theory.": ode_sgd.theory,
+        "plots.": ode_sgd.plots,
+        "optimizers.": ode_sgd.optimizers,
+        "rules.": ode_sgd.rules,
+        "scaling_laws.": ode_sgd.scaling_laws,
+    }
+    for prefix, package in packages.items():
         for name in package.__all__:
             value = getattr(package, name)
             if inspect.isfunction(value) or inspect.isclass(value):

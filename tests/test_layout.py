@@ -218,6 +218,8 @@ PARTS = (
     "analysis",
     "cli",
     "core",
+    "scaling_laws",
+    "explorer",
     "storage",
     "studies",
     *(f"teacher_student/{part}" for part in ("findings", "integration", "kernels", "model", "simulation", "theory")),

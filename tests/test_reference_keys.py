@@ -12,13 +12,20 @@ from ode_sgd.studies.sweeps.axes import OPTIONS
 from ode_sgd.studies.sweeps.chosen import KEYS as COLLECTED
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
 
-PAGE = (Path(__file__).parents[1] / "docs" / "reference" / "keys.md").read_text()
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+PAGE = (REFERENCE / "keys.md").read_text()
+SCALING_LAWS = (REFERENCE / "keys_scaling_laws.md").read_text()
 TABLES = find_model().tables
+OTHERS = [
+    (name, table)
+    for name in ("feature_learning", "random_features", "resource_model")
+    for table in find_model(name).tables
+]
 
 
-def listed(heading):
+def listed(heading, page=PAGE):
     """The rows of all tables below a heading: key and default, as the page writes them."""
-    below = re.split(rf"^#+ {re.escape(heading)}\n", PAGE, flags=re.MULTILINE)[1]
+    below = re.split(rf"^#+ {re.escape(heading)}\n", page, flags=re.MULTILINE)[1]
     return re.findall(r"^\| `(\w+)` \| ([^|]*) \|", re.split(r"^#+ ", below, flags=re.MULTILINE)[0], re.MULTILINE)
 
 
@@ -35,16 +42,25 @@ def written(value):
     return f"`{list(value) if isinstance(value, tuple) else value}`"
 
 
-def arguments(target):
+def arguments(target, tables=TABLES):
     """Keys and defaults; a parameter named like a table is what was made of that."""
     parameters = inspect.signature(target).parameters.items()
-    return [(name, written(parameter.default)) for name, parameter in parameters if name not in TABLES]
+    return [(name, written(parameter.default)) for name, parameter in parameters if name not in tables]
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_the_page_lists_every_key_of_a_study(table):
     targets = TABLES[table].values() if isinstance(TABLES[table], Mapping) else [TABLES[table]]
     assert listed(f"[{table}]") == [row for target in targets for row in arguments(target)]
+
+
+@pytest.mark.parametrize(("name", "table"), OTHERS)
+def test_the_page_lists_every_key_of_the_scaling_laws(name, table):
+    tables = find_model(name).tables
+    targets = tables[table].values() if isinstance(tables[table], Mapping) else [tables[table]]
+    page = re.split(rf"^## {name}\n", SCALING_LAWS, flags=re.MULTILINE)[1]
+    page = re.split(r"^## ", page, flags=re.MULTILINE)[0]
+    assert listed(f"[{table}]", page) == [row for target in targets for row in arguments(target, tables)]
 
 
 def test_the_page_lists_every_key_of_sweep_and_cluster_files():

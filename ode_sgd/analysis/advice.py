@@ -26,7 +26,7 @@ def what_would_tell(evidence: Evidence, *, dimension: int, replicas: int, scores
     if evidence.beyond_chance:
         row, rows = evidence.clearest, evidence.weight > 0.0
         text = (
-            f"; at alpha = {evidence.alpha[row]:.4g} the ratio is {evidence.ratio_at(row)}, "
+            f"; at {evidence.wording.time_symbol} = {evidence.alpha[row]:.4g} the ratio is {evidence.ratio_at(row)}, "
             f"{_standard_errors(abs(evidence.chance[row]))} from 1, but the bias allowed for is "
         )
         # There it has to be clear of what z allows, or, where a quarter of eps_g would cover it, allowed for.
@@ -63,10 +63,12 @@ def _earlier(evidence: Evidence) -> str:
     last = int(np.argmax(wrong)) - 1
     if last < 0:
         symbol = evidence.wording.error_symbol
-        return f"no feasible simulation would decide: {symbol} is too small a part of its scale at all of these times"
+        few = f"{symbol} is too small a part of its scale at all of these times"
+        wide = f"{symbol} scatters too much, or deviates too little, at all of these times"
+        return f"no feasible simulation would decide: {wide if evidence.tight.all() else few}"
     return (
         "no feasible simulation would decide that late: "
-        f"compare up to alpha = {evidence.alpha[last]:.4g}, where the comparison is tight"
+        f"compare up to {evidence.wording.time_symbol} = {evidence.alpha[last]:.4g}, where the comparison is tight"
     )
 
 

@@ -20,9 +20,10 @@ from ode_sgd.analysis.quantities import (
     common_times,
     group_of,
 )
-from ode_sgd.core import check, frozen
-from ode_sgd.core.arrays import Array
+from ode_sgd.core import check, frozen, notebook
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.errors import ComparisonError
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.core.run import Run, Wording
 
 
@@ -45,11 +46,16 @@ class Agreement:
     worst_allowed : float
         What the largest of so many |z| stays below with probability 0.999 (Student's t, Bonferroni).
     bias_allowance : dict
-        Name -> the bias allowed for, in the quantity's own units: its largest modulus along the ODE, over
-        `effective_dimension`.
+        Name -> the largest bias allowed for, in the quantity's own units: its largest modulus along the ODE, over
+        `effective_dimension`; of models whose bias is relative, the largest of what is allowed for at each time.
     effective_dimension : float
         Of the simulation: `Spectrum.effective_dimension` at its N, which is N for isotropic inputs and less for steep
-        spectra.
+        spectra; of models whose bias is relative, one over the largest part that is allowed for.
+    bias_is_relative : bool
+        Whether the bias allowed for is a part of the quantity at each time, `Run.relative_bias`.
+    exact : bool
+        Whether the simulation was held against the exact mean at its own N, so that no bias is allowed for: linear
+        networks, where the start of every sector is known; eps_g also against its exact standard error.
     largest : dict
         Name -> the largest |replica mean - ODE|, in the quantity's own units, and the alpha at which it is.
     otherwise_paired : int
@@ -67,6 +73,8 @@ class Agreement:
         How to speak of runs of this model.
     inputs_fix_dimension : bool
         Whether the simulation's inputs are given data, so that no other N can be had.
+    caution : str
+        Why the simulation need not be near its limit, where that is known of it.
     outcome : str
         "disagree": rms > 2 or worst beyond worst_allowed; with several N also where the extrapolation disagrees.
         "undecided": not so, but eps_g by itself deviates by more than chance and the bias allowed for, which counts
@@ -99,11 +107,22 @@ class Agreement:
     extrapolation: Extrapolation | None = None
     wording: Wording = Run.wording
     inputs_fix_dimension: bool = False
+    caution: str = ""
+    bias_is_relative: bool = False
+    exact: bool = False
 
     __setstate__ = frozen.restore_frozen
 
     def __post_init__(self) -> None:
         frozen.seal_fields(self)
+
+    def __repr__(self) -> str:
+        over = f"{len(self.z)} quantities at {self.alpha.size} times"
+        of = f"N = {self.dimension}, {self.replicas} replicas"
+        return f"Agreement({self.outcome}: rms z = {self.rms:.2f} over {over}; {of})"
+
+    def _repr_html_(self) -> str:
+        return notebook.html(self)
 
     @property
     def agrees(self) -> bool:
@@ -134,10 +153,10 @@ class Agreement:
         text = (
             f"{self._unclear() if unclear else self._words()}: "
             f"rms z = {self.rms:.2f} over {len(self.z)} quantities at {self.alpha.size} times, worst "
-            f"{self.worst.z:+.2f} ({self.worst.quantity} at alpha = {self.worst.alpha:.4g}; allowed "
-            f"{self.worst_allowed:.2f}), {self.replicas} replicas{self._bias()}; largest error ratio "
+            f"{self.worst.z:+.2f} ({self.worst.quantity} at {self.wording.time_symbol} = {self.worst.alpha:.4g}; "
+            f"allowed {self.worst_allowed:.2f}), {self.replicas} replicas{self._bias()}; largest error ratio "
             f"{self.wording.simulation}/{self.wording.theory} "
-            f"{self.evidence.largest} at alpha = {self.ratio_alpha:.4g}"
+            f"{self.evidence.largest} at {self.wording.time_symbol} = {self.ratio_alpha:.4g}"
         )
         if self.outcome == UNDECIDED:
             text += what_would_tell(
@@ -154,6 +173,8 @@ class Agreement:
             )
         if self.mixed:
             text += f"; {self.wording.remedy}"
+        if self.caution:
+            text += f"; {self.caution}"
         return text if self.extrapolation is None else f"{text}\n{self.extrapolation.verdict}"
 
     def _words(self) -> str:
@@ -162,10 +183,14 @@ class Agreement:
     def _bias(self) -> str:
         if not self.dimension:
             return ""
-        return (
-            f" at N = {self.dimension}, a bias of up to 1/{self.effective_dimension:.4g} of each quantity's scale "
-            "allowed for"
-        )
+        if self.exact:
+            return f" against the exact mean at N = {self.dimension}"
+        if self.effective_dimension == np.inf:  # theory of the model is exact at any N
+            return f" at N = {self.dimension}"
+        told = "each quantity's scale"
+        if self.bias_is_relative:
+            told = f"the {self.wording.error_symbol}" if len(self.z) == 1 else "each quantity"
+        return f" at N = {self.dimension}, a bias of up to 1/{self.effective_dimension:.4g} of {told} allowed for"
 
     def _unclear(self) -> str:
         words = self.wording
@@ -175,6 +200,8 @@ class Agreement:
         )
 
 
+ROUNDING = 1e-12  # of a quantity's largest value: deviations below say nothing where no bias is allowed for
+
 WORDS = {
     AGREE: "{} agree",
     DISAGREE: "{} DISAGREE",
@@ -182,6 +209,7 @@ WORDS = {
 }
 
 
+@own_keywords
 @check.underflow_is_zero
 def compare(ode: Run, sgd: Run | Sequence[Run]) -> Agreement:
     """Compare a simulation with the ODE of the same problem, started from the same overlaps.
@@ -199,7 +227,10 @@ def compare(ode: Run, sgd: Run | Sequence[Run]) -> Agreement:
         z = (replica mean - ODE) / sqrt(standard error^2 + bias^2) for eps_g and all distinct entries of Q and R of
         order one. SGD at finite N differs from its limit by O(1/N) also in the mean (steps are finite, fluctuations
         feed back through the curvature of the drift). What counts is the number of directions that the inputs fill,
-        N mu_1^2 / mu_2: `bias` is the quantity's largest modulus over it.
+        N mu_1^2 / mu_2: `bias` is the quantity's largest modulus over it. Linear networks have no bias: they are held
+        against the exact mean at that N, where the start of every sector is known (three eigenvalues at most, or runs
+        with sectors=True). Theory of scaling laws is off by a part of
+        the loss at each time, so `bias` is that part of it there, `Run.relative_bias`.
 
     Raises
     ------
@@ -253,15 +284,20 @@ def _compare(ode: Run, sgd: Run) -> Agreement:
     """The comparison of one simulation with the ODE. Equation: (6.5)."""
     rows = common_times(ode, sgd)
     mean, error = sgd.mean(), sgd.standard_error()
-    effective = sgd.effective_dimension()
     z: dict[str, Array] = {}
-    allowance: dict[str, float] = {}
+    allowance: dict[str, Array] = {}
     largest: dict[str, tuple[float, float]] = {}
     means, errors = mean.compared(), error.compared()
+    exact = ode.exact_at(sgd)
+    if exact is not None and exact.error_variance is not None:
+        errors = errors | {ode.error_name: np.sqrt(exact.error_variance / (sgd.replicas or 1))}
     both = {name: theory for name, theory in ode.compared().items() if name in means}
     for name, theory in both.items():
-        bias = float(np.abs(theory).max()) / effective
-        deviation = means[name] - theory[rows]
+        at = theory[rows] if exact is None else exact.means[name]
+        bias = _allowed(sgd, theory, rows) if exact is None else np.zeros(rows.size)
+        deviation = means[name] - at
+        if exact is not None:  # what nothing moves has no scatter, and differs by rounding
+            deviation = np.where(np.abs(deviation) <= ROUNDING * np.abs(at).max(), 0.0, deviation)
         scale = np.sqrt(errors[name] ** 2 + bias**2)
         # Where both vanish (a quantity that is zero for good) any deviation is infinitely many standard errors.
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -274,25 +310,36 @@ def _compare(ode: Run, sgd: Run) -> Agreement:
     scored = _scored(sgd, z)
     evidence = weigh(
         sgd.alpha[1:],
-        ode.error[rows[1:]],
+        (ode.error[rows] if exact is None else exact.means[ode.error_name])[1:],
         mean.error[1:],
-        error.error[1:],
+        errors[ode.error_name][1:],
         resolution=max(ode.resolution, sgd.resolution),
-        allowance=allowance[ode.error_name],
+        allowance=allowance[ode.error_name][1:],
         replicas=scored["replicas"],
     )
     paired = int(otherwise.sum())
     return Agreement(
         **scored,
-        bias_allowance=allowance,
-        effective_dimension=effective,
+        bias_allowance={name: float(bias[1:].max()) for name, bias in allowance.items()},
+        bias_is_relative=sgd.relative_bias() is not None,
+        effective_dimension=sgd.effective_dimension(),
+        exact=exact is not None,
         largest=largest,
         otherwise_paired=paired,
         evidence=replace(evidence, wording=sgd.words()),
         outcome=_outcome(scored, evidence, paired, ode.error_name),
         wording=sgd.words(),
         inputs_fix_dimension=sgd.inputs_fix_dimension,
+        caution=sgd.caution(),
     )
+
+
+def _allowed(sgd: Run, theory: Array, rows: Indices) -> Array:
+    """The bias allowed for of a quantity at the simulation's times."""
+    part = sgd.relative_bias()
+    if part is None:
+        return np.full(rows.size, float(np.abs(theory).max()) / sgd.effective_dimension())
+    return part * np.abs(theory[rows])
 
 
 def _scored(sgd: Run, z: dict[str, Array]) -> dict[str, Any]:

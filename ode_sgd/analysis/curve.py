@@ -22,10 +22,13 @@ class Curve:
     floor: float
     fluctuates: bool
     left: bool  # whether it is known not to end on a plateau
-    symbol: str  # what messages call it
+    symbol: str  # what messages call it ...
+    time: str  # ... and its time
 
     @classmethod
-    def of(cls, alpha: Array, error: Array, *, resolution: float, fluctuates: bool, left: bool, symbol: str) -> "Curve":
+    def of(
+        cls, alpha: Array, error: Array, *, resolution: float, fluctuates: bool, left: bool, symbol: str, time: str
+    ) -> "Curve":
         """A curve that comes down to its resolution has no floor, and what comes after is left out."""
         usable = error > resolution
         last = error.size if usable.all() else int(np.argmin(usable))
@@ -40,6 +43,7 @@ class Curve:
             fluctuates=fluctuates,
             left=left,
             symbol=symbol,
+            time=time,
         )
 
     def height(self, stay: Stay) -> float:

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from ode_sgd.analysis.quantities import FALSE_ALARM, RMS_LIMIT
 from ode_sgd.core import frozen
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Flags
 from ode_sgd.core.run import Run, Wording
 
 LOOSE = 0.25  # an allowance of more than this fraction of eps_g lets anything pass
@@ -50,8 +49,10 @@ class Evidence:
     ----------
     alpha, theory, mean, error : (n,)
         Times after the start, eps_g of the ODE, replica mean and its standard error.
-    resolution, allowance : float
-        Below which eps_g of either is not known; the bias allowed for.
+    resolution : float
+        Below which eps_g of either is not known.
+    allowance : (n,)
+        The bias allowed for.
     deviation : (n,)
         mean - theory. Where one of them is below the resolution: the distance of the other from it, with its sign;
         where both are, 0.
@@ -74,7 +75,7 @@ class Evidence:
     mean: Array
     error: Array
     resolution: float
-    allowance: float
+    allowance: Array
     deviation: Array
     chance: Array
     excess: Array
@@ -88,7 +89,7 @@ class Evidence:
         frozen.seal_fields(self)
 
     @property
-    def resolved(self) -> NDArray[np.bool_]:
+    def resolved(self) -> Flags:
         """(n,) Where eps_g of the ODE is above its resolution."""
         return self.theory > self.resolution
 
@@ -98,7 +99,7 @@ class Evidence:
         return np.maximum(self.theory, self.resolution)
 
     @property
-    def tight(self) -> NDArray[np.bool_]:
+    def tight(self) -> Flags:
         """(n,) Where the bias allowed for is at most a quarter of eps_g."""
         return self.allowance <= LOOSE * self.size
 
@@ -141,15 +142,15 @@ class Evidence:
     def noisy(self) -> tuple[int, str]:
         """The row to show where `is_noise` holds of what is hidden, and in words why it: the last, or the quietest."""
         share = self.hidden[self.resolved] / self.theory[self.resolved]
-        rows = np.flatnonzero(self.resolved)
+        rows, time = np.flatnonzero(self.resolved), self.wording.time_symbol
         if share.min() > LOOSE:
             row = rows[np.argmin(share)]
-            return int(row), f"even at alpha = {self.alpha[row]:.4g}, where the statistical error is smallest"
+            return int(row), f"even at {time} = {self.alpha[row]:.4g}, where the statistical error is smallest"
         if share[-1] > LOOSE:
-            return int(rows[-1]), f"at the end, alpha = {self.alpha[rows[-1]]:.4g}"
+            return int(rows[-1]), f"at the end, {time} = {self.alpha[rows[-1]]:.4g}"
         row = rows[np.argmax(share)]
-        hidden = f"chance hides a quarter of {self.wording.error_symbol} over most of ln(alpha)"
-        return int(row), f"{hidden}; at alpha = {self.alpha[row]:.4g}"
+        hidden = f"chance hides a quarter of {self.wording.error_symbol} over most of ln({time})"
+        return int(row), f"{hidden}; at {time} = {self.alpha[row]:.4g}"
 
     def is_noise(self, error: Array) -> bool:
         """Whether an error exceeds a quarter of eps_g at the last time or over more than half of ln(alpha).
@@ -174,7 +175,7 @@ class Evidence:
         return bool(beyond(np.abs(z), self.allowance / self.size, replicas).any())
 
 
-def beyond(excess: Array, looseness: Array, replicas: int) -> NDArray[np.bool_]:
+def beyond(excess: Array, looseness: Array, replicas: int) -> Flags:
     """The times at which eps_g deviates by more than chance.
 
     Output times elsewhere that agree must not dilute a deviation. So tight and loose times are judged apart, and
@@ -217,9 +218,9 @@ def widening(replicas: int) -> float:
 
 
 def weigh(
-    alpha: Array, theory: Array, mean: Array, error: Array, *, resolution: float, allowance: float, replicas: int
+    alpha: Array, theory: Array, mean: Array, error: Array, *, resolution: float, allowance: Array, replicas: int
 ) -> Evidence:
-    """The evidence in eps_g at the times after the start; `allowance` is the bias allowed for. Equation: (6.6)."""
+    """The evidence in eps_g after the start; `allowance`, (n,), is the bias allowed for. Equation: (6.6)."""
     # What is below the resolution may be anything from 0 up to it: only the distance from there is a deviation.
     deviation = np.maximum(mean, resolution) - np.maximum(theory, resolution)
     size = np.maximum(theory, resolution)

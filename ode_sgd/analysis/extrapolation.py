@@ -18,6 +18,7 @@ from ode_sgd.analysis.quantities import (
 from ode_sgd.core import check, frozen
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import ComparisonError
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.core.run import Run, Wording
 
 FEWEST_REPLICAS = 8
@@ -88,12 +89,13 @@ class Extrapolation:
         text = (
             f"extrapolated to N -> infinity from N = {', '.join(map(str, self.dimensions))} they "
             f"{'agree' if self.agrees else 'DISAGREE'}: rms z = {self.rms:.2f}, "
-            f"worst {self.worst.z:+.2f} ({self.worst.quantity} at alpha = {self.worst.alpha:.4g}; allowed "
-            f"{self.worst_allowed:.2f})"
+            f"worst {self.worst.z:+.2f} ({self.worst.quantity} at {self.wording.time_symbol} = {self.worst.alpha:.4g}; "
+            f"allowed {self.worst_allowed:.2f})"
         )
         return text if self.chi_square is None else f"{text}; chi^2 of the 1/N law {self.chi_square:.2f} per degree"
 
 
+@own_keywords
 @check.underflow_is_zero
 def extrapolate(pairs: Sequence[tuple[Run, Run]]) -> Extrapolation:
     """Fit limit + slope / N to simulations at different N, each beside an ODE that holds its times.
@@ -125,8 +127,9 @@ def extrapolate(pairs: Sequence[tuple[Run, Run]]) -> Extrapolation:
     for _, sgd in pairs:
         if sgd.alpha.size != last.size or np.abs(sgd.alpha - last).max() > 2.0 / dimensions[0]:
             raise ComparisonError(
-                f"N = {sgd.dimension}: {sgd.alpha.size} times up to alpha = {sgd.alpha[-1]:.6g}; N = {dimensions[-1]}: "
-                f"{last.size} up to {last[-1]:.6g}; give all the same times, multiples of 1/{dimensions[0]}"
+                f"N = {sgd.dimension}: {sgd.alpha.size} times up to {sgd.words().time_symbol} = {sgd.alpha[-1]:.6g}; "
+                f"N = {dimensions[-1]}: {last.size} up to {last[-1]:.6g}; "
+                f"give all the same times, multiples of 1/{dimensions[0]}"
             )
     return _fit(pairs, np.array(dimensions, float))
 

@@ -17,6 +17,7 @@ from ode_sgd.analysis.plateau_search import BAND, END, FLAT, FLATTEST, PERSISTEN
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import AnalysisError
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.core.run import Run, check_run
 
 FEWEST_TIMES = 4
@@ -94,6 +95,7 @@ class PlateauSearch:
     outcome: str
 
 
+@own_keywords
 @check.underflow_is_zero
 def find_plateau(trajectory: Run) -> Plateau | None:
     """The longest plateau of eps_g, or None; `find_plateaus` has all of them, and says why there are none.
@@ -135,6 +137,7 @@ def find_plateau(trajectory: Run) -> Plateau | None:
     return longest(find_plateaus(trajectory))
 
 
+@own_keywords
 @check.underflow_is_zero
 def find_plateaus(trajectory: Run) -> PlateauSearch:
     """All plateaus of eps_g; for parameters, errors and definitions see `find_plateau`.
@@ -150,7 +153,8 @@ def find_plateaus(trajectory: Run) -> PlateauSearch:
     """
     check_run("trajectory", trajectory, AnalysisError)
     alpha = trajectory.alpha
-    early = "" if trajectory.status == "complete" else f"the run ended at alpha = {alpha[-1]:.4g}: {trajectory.status}"
+    ended = f"the run ended at {trajectory.words().time_symbol} = {alpha[-1]:.4g}: {trajectory.status}"
+    early = "" if trajectory.status == "complete" else ended
     if alpha.size < FEWEST_TIMES:
         if early:
             return PlateauSearch((), early, "ended_early")
@@ -165,13 +169,14 @@ def find_plateaus(trajectory: Run) -> PlateauSearch:
 
 def _search(trajectory: Run) -> PlateauSearch:
     """By what the curves look like, and by whether there is anything left to leave."""
-    alpha, error = trajectory.alpha, trajectory.error
+    alpha, error, words = trajectory.alpha, trajectory.error, trajectory.words()
     make = partial(
         Curve.of,
         alpha,
         resolution=trajectory.resolution,
         left=trajectory.has_left_plateau(),
-        symbol=trajectory.words().error_symbol,
+        symbol=words.error_symbol,
+        time=words.time_symbol,
     )
     if trajectory.replicas is None:
         return _search_stays(make(error, fluctuates=trajectory.is_simulation))[0]
@@ -262,7 +267,7 @@ def _why_none(curve: Curve, found: list[Stay], steady: list[Stay]) -> tuple[str,
     nearest = min(steady or found, key=lambda stay: stay.drift, default=None)
     if nearest is not None:
         stays = (
-            f"from alpha = {nearest.start:.4g} to {nearest.leave:.4g} {curve.symbol} stays within {BAND:.0%} of "
+            f"from {curve.time} = {nearest.start:.4g} to {nearest.leave:.4g} {curve.symbol} stays within {BAND:.0%} of "
             f"{curve.height(nearest):.3g}{counted} and "
         )
         if steady:
@@ -277,16 +282,16 @@ def _why_none(curve: Curve, found: list[Stay], steady: list[Stay]) -> tuple[str,
     since = curve.near_its_end_since(BAND)
     if since < 0.5 * curve.alpha[-1] and not curve.left:
         return (
-            f"{curve.symbol} ends within {BAND:.0%} of {np.exp(curve.logarithm[-1]):.3g}, where it is since alpha = "
-            f"{since:.4g}, and rested on no higher level before"
-            + ("" if curve.floor else " (it still moves by more than 1 % over the last third of alpha)")
+            f"{curve.symbol} ends within {BAND:.0%} of {np.exp(curve.logarithm[-1]):.3g}, where it is since "
+            f"{curve.time} = {since:.4g}, and rested on no higher level before"
+            + ("" if curve.floor else f" (it still moves by more than 1 % over the last third of {curve.time})")
             + f": a plateau not yet left, or {'a floor' if curve.floor else 'no rest yet'}"
         ), "not_left"
     unsettled = curve.floor == 0.0 and since < LATE * curve.alpha[-1]
     return (
         f"no stay within {BAND:.0%} of a height{counted} lasts {PERSISTENCE:g} times as long as the fastest fall by "
         "the same factor after it"
-        + (f"; {curve.symbol} has not come to rest at its end: a later last alpha may tell" if unsettled else "")
+        + (f"; {curve.symbol} has not come to rest at its end: a later last {curve.time} may tell" if unsettled else "")
     ), "too_short"
 
 

@@ -25,6 +25,7 @@ WINDOWS, POINTS = 200, 50  # places for the flattest stretch, and points on it
 NORMAL_MEDIAN = 0.6745  # of the modulus of a standard normal
 SURROUNDINGS = 20  # output times on either side of a stay, at least, from which its noise is told
 ANCHORS = 300  # output times at which a plateau is looked for
+_LOWER, _UPPER, _OUTSIDE = (float(np.log1p(part)) for part in (-BAND, BAND, -LEFT))
 ROUNDING = 1e-9  # relative; what two ways to compute a time may differ by
 
 
@@ -63,6 +64,7 @@ class _Search:
 
     def __init__(self, alpha: Array, curve: Array) -> None:
         self._alpha, self._curve = alpha, curve
+        self._values: list[float] = curve.tolist()
         falls = -np.diff(curve) / np.diff(alpha)
         self._before: list[float] = np.minimum.accumulate(curve).tolist()  # lowest up to here; the others from here on
         self._lowest: list[float] = np.minimum.accumulate(curve[::-1])[::-1].tolist()
@@ -72,7 +74,7 @@ class _Search:
     def stay(self, anchor: int) -> Stay | None:
         """The stay around the height at `anchor`, moved to its flattest stretch; None if it does not last or end."""
         alpha, curve = self._alpha, self._curve
-        level = float(curve[anchor])
+        level = self._values[anchor]
         for _ in range(REFINED):
             band = self._band(anchor, level, 0.5 * PERSISTENCE)
             if band is None:
@@ -92,12 +94,12 @@ class _Search:
         Equation: (10.1).
         """
         alpha, curve = self._alpha, self._curve
-        low, high = level + float(np.log1p(-BAND)), level + float(np.log1p(BAND))
-        if not low <= curve[anchor] <= high or curve[-1] >= level + np.log1p(-LEFT):
+        low, high = level + _LOWER, level + _UPPER
+        if not low <= self._values[anchor] <= high or self._values[-1] >= level + _OUTSIDE:
             return None
         inside = bisect_right(self._minus_highest, -low) - 1  # it leaves for good
         above = bisect_left(self._minus_highest, -high) - 1
-        if above >= anchor or self._lowest[inside + 1] >= level + np.log1p(-LEFT):
+        if above >= anchor or self._lowest[inside + 1] >= level + _OUTSIDE:
             return None
         first = max(above, self._last_below(low, anchor))
         bound = high if first >= 0 and curve[first] > high else low

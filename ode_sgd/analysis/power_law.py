@@ -6,15 +6,13 @@ docs/theory/measured.md section 10. Values at or under the resolution of eps_g a
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ode_sgd.analysis.plateau import FEWEST_TIMES, PlateauSearch, find_plateaus
 from ode_sgd.core import check
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Flags
 from ode_sgd.core.errors import AnalysisError
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.core.run import Run, check_run
-
-Mask = NDArray[np.bool_]
 
 CONSTANT = 0.1  # the local exponent of a power law stays within this fraction of its middle value
 SHORTEST = 0.5  # decades of alpha that a window must span
@@ -91,6 +89,7 @@ class Crossover:
     rate: float
 
 
+@own_keywords
 @check.underflow_is_zero
 def local_exponent(trajectory: Run, width: float = 0.0) -> Array:
     """d ln eps_g / d ln alpha at the output times, (n,): negative where the error falls.
@@ -129,6 +128,7 @@ def local_exponent(trajectory: Run, width: float = 0.0) -> Array:
     return exponents
 
 
+@own_keywords
 @check.underflow_is_zero
 def fit_power_law(
     trajectory: Run,
@@ -197,6 +197,7 @@ def fit_power_law(
     return _fit(trajectory, inside)
 
 
+@own_keywords
 @check.underflow_is_zero
 def find_crossover(trajectory: Run, fit: PowerLawFit | None = None) -> Crossover | None:
     """Where a power law ends in an exponential.
@@ -254,7 +255,7 @@ def _curve(trajectory: Run) -> Array:
     return errors if trajectory.replicas is None else np.asarray(errors.mean(axis=0))
 
 
-def _usable(trajectory: Run) -> Mask:
+def _usable(trajectory: Run) -> Flags:
     return np.asarray((trajectory.alpha > 0.0) & (_curve(trajectory) > trajectory.resolution))
 
 
@@ -275,7 +276,7 @@ def _line(x: Array, y: Array) -> tuple[float, float]:
     return slope, float(y.mean()) - slope * float(middle)
 
 
-def _even(trajectory: Run, inside: Mask, curve: Array) -> tuple[Array, Array]:
+def _even(trajectory: Run, inside: Flags, curve: Array) -> tuple[Array, Array]:
     """ln alpha and ln eps_g on points evenly spaced in ln alpha, between output times interpolated."""
     x = np.log(trajectory.alpha[inside])
     points = np.linspace(x[0], x[-1], max(4, int(DENSITY * np.ptp(x) / np.log(10.0)) + 1))
@@ -289,7 +290,7 @@ def _last_plateau_end(trajectory: Run, plateaus: PlateauSearch | None) -> float:
     return max((plateau.end for plateau in (plateaus or find_plateaus(trajectory)).plateaus), default=0.0)
 
 
-def _constant_window(trajectory: Run, usable: Mask) -> tuple[float, float] | None:
+def _constant_window(trajectory: Run, usable: Flags) -> tuple[float, float] | None:
     """The longest stretch of nearly constant local exponent, in one sweep with two ends."""
     if usable.sum() < 4:
         return None
@@ -314,11 +315,11 @@ def _constant(slopes: Array) -> bool:
 def _checked_window(window: tuple[float, float]) -> tuple[float, float]:
     ends = check.array("window", window, "(2,)", 1, AnalysisError)
     if ends.size != 2 or not 0.0 < ends[0] < ends[1]:
-        raise AnalysisError(f"window = {window!r}; give two increasing positive alpha, the first and the last")
+        raise AnalysisError(f"window = {window!r}; give two increasing times > 0, the first and the last")
     return float(ends[0]), float(ends[1])
 
 
-def _fit(trajectory: Run, inside: Mask) -> PowerLawFit:
+def _fit(trajectory: Run, inside: Flags) -> PowerLawFit:
     x, y = _even(trajectory, inside, _curve(trajectory))
     slope, intercept = _line(x, y)
     rate, constant = _line(np.exp(x), y)
@@ -345,7 +346,7 @@ def _rms(values: Array) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
-def _jackknife(trajectory: Run, inside: Mask) -> float:
+def _jackknife(trajectory: Run, inside: Flags) -> float:
     """Variance of the slope over replicas; 0 without them."""
     count = trajectory.replicas or 1
     if count < 2:

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ode_sgd.core.arrays import Indices
 from ode_sgd.core.errors import ComparisonError
 from ode_sgd.core.run import Run, check_run
 
@@ -30,7 +30,7 @@ class Deviation:
     z: float
 
 
-def common_times(ode: Run, sgd: Run) -> NDArray[np.int64]:
+def common_times(ode: Run, sgd: Run) -> Indices:
     """Rows of the ODE at the simulation's times, after checking that the two can be compared at all."""
     check_run("ode", ode, ComparisonError)
     check_run("sgd", sgd, ComparisonError)
@@ -55,7 +55,8 @@ def common_times(ode: Run, sgd: Run) -> NDArray[np.int64]:
     if missing.any():
         raise ComparisonError(
             f"{int(missing.sum())} of {sgd.alpha.size} times of the simulation are not among the {words.theory}'s, "
-            f"the first alpha = {sgd.alpha[np.argmax(missing)]:.10g}; {words.anew}, or a union that contains them"
+            f"the first {words.time_symbol} = {sgd.alpha[np.argmax(missing)]:.10g}; {words.anew}, "
+            "or a union that contains them"
         )
     if starts_apart(sgd, ode) > SAME_START * max(1.0, largest_start(ode)):
         raise ComparisonError(f"the two do not start from the same {words.state}; pass the same {words.start} to both")
@@ -73,5 +74,5 @@ def starts_apart(run: Run, other: Run) -> float:
 
 
 def largest_start(run: Run) -> float:
-    """The largest modulus of what a run has at the start."""
-    return float(max(np.abs(values).max() for values in run.start_values().values()))
+    """The largest modulus of what a run has at the start, 0 where it has nothing."""
+    return float(max((np.abs(values).max() for values in run.start_values().values()), default=0.0))

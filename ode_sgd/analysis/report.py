@@ -29,7 +29,8 @@ def deviations(agreement: "Agreement") -> str:
     """One line a quantity: z-scores, and the largest deviation in its own units and where; no trailing newline."""
     difference = f"|{agreement.wording.simulation} - {agreement.wording.theory}|"
     wide = max(13, 2 + len(difference))
-    lines = [f"{'quantity':>20}{'rms z':>8}{'worst z':>9}{'at alpha':>12}{difference:>{wide}}{'at alpha':>12}"]
+    where = f"at {agreement.wording.time_symbol}"
+    lines = [f"{'quantity':>20}{'rms z':>8}{'worst z':>9}{where:>12}{difference:>{wide}}{where:>12}"]
     for name, scores in agreement.z.items():
         worst = int(np.argmax(np.abs(scores)))
         size, place = agreement.largest[name]
@@ -47,7 +48,8 @@ def _run_line(run: Run) -> str:
         count = "over replicas" if run.replicas is None else f"{run.replicas} replica{'s' * (run.replicas > 1)}"
         size = "" if run.dimension is None else f", N = {run.dimension}"
         kind = f"{run.wording.simulation}{size}, {count}, seed {run.seed}"
-    line = f"{kind}: {run.method}, {int(run.stats.get('steps', 0))} steps, {run.stats.get('seconds', 0.0):.2f} s"
+    steps = f"{int(run.stats['steps'])} steps, " if "steps" in run.stats else ""
+    line = f"{kind}: {run.method}, {steps}{run.stats.get('seconds', 0.0):.2f} s"
     compiling = run.stats.get("compiling", 0.0)
     if compiling >= 0.5:
         line += f", and {compiling:.0f} s of compiling"

@@ -4,9 +4,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ode_sgd.core import frozen
+from ode_sgd.core.arrays import Flags, Indices
 
 FOUND = "found"
 OTHERS = "others"
@@ -29,8 +29,8 @@ class Selection:
     """
 
     name: str
-    has: NDArray[np.bool_]
-    codes: NDArray[np.int64]
+    has: Flags
+    codes: Indices
     words: tuple[str, ...]
 
     __setstate__ = frozen.restore_frozen
@@ -68,12 +68,12 @@ class Selection:
             text += f" ({_listed(kinds)})"
         return text if self.whole else f"{text}; {_listed(self.reasons(~self.has))}"
 
-    def reasons(self, among: NDArray[np.bool_]) -> list[tuple[str, int]]:
+    def reasons(self, among: Flags) -> list[tuple[str, int]]:
         """The words of some runs, as they are read, and how many have each; the most frequent first."""
         found = Counter(self.codes[among].tolist())
         return [(self.words[code].replace("_", " "), number) for code, number in found.most_common()]
 
-    def shares(self, places: NDArray[np.int64], points: int, most: int) -> list[tuple[str, NDArray[np.int64]]]:
+    def shares(self, places: Indices, points: int, most: int) -> list[tuple[str, Indices]]:
         """How many runs at each of `points` have the number, then how many lack it for each reason.
 
         Parameters
@@ -90,7 +90,7 @@ class Selection:
             The first is "found"; all of them add up to the runs at each point.
         """
 
-        def counted(among: NDArray[np.bool_]) -> NDArray[np.int64]:
+        def counted(among: Flags) -> Indices:
             return np.bincount(places[among], minlength=points)
 
         reasons = [word for word, _ in self.reasons(~self.has)]

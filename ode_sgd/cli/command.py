@@ -7,11 +7,11 @@ from typing import Any
 DONE, FAILED, BAD_INPUT, DISAGREE, UNDECIDED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 EXIT_CODES = """exit status:
-  0    done; ODE and SGD agree where they were compared
+  0    done; theory and simulation agree where they were compared
   1    the run ended early by itself (diverged, step size collapsed), or what it gave could not be stored or printed;
        the file holds what was computed
   2    bad input: arguments, study file, or a file that cannot be read or written; nothing was replaced
-  3    done, but ODE and SGD disagree
+  3    done, but theory and simulation disagree
   4    done, but the comparison is too loose to tell: the verdict says which N and how many replicas would decide
   130  interrupted by Ctrl-C, SIGTERM or SIGHUP; the file holds what was computed
 """

@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 UNWRITTEN = 1  # exit status of a command that was done, and could not say so
@@ -58,6 +59,24 @@ def _fill_descriptors() -> None:
         except OSError:
             with suppress(OSError):
                 os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
+@contextmanager
+def told_warnings() -> Iterator[None]:
+    """In it what a model warns of is a note on stderr, without the line of the code that says so."""
+    before = warnings.showwarning
+
+    def told(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+        if category is UserWarning:
+            print(f"ode-sgd: {message}", file=sys.stderr)
+        else:
+            before(message, category, *where, **more)
+
+    warnings.showwarning = told
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 class _Guarded:

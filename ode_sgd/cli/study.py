@@ -1,18 +1,20 @@
 """The commands of one study: `ode-sgd init`, `run`, `compare`, `plot` and `show`."""
 
 import argparse
+import json
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ode_sgd.cli.command import DISAGREE, DONE, EXIT_CODES, FAILED, INTERRUPTED, UNDECIDED, add_command
-from ode_sgd.core.errors import ComparisonError, StorageError
+from ode_sgd.cli.plot import add_plot
+from ode_sgd.cli.stored import FORMS, OF_FILE, OWN_ACTIVATION, model_of_file, pair
+from ode_sgd.core.errors import StorageError
 
 if TYPE_CHECKING:
     from ode_sgd.analysis.agreement import Agreement
     from ode_sgd.core.model import Model
-    from ode_sgd.core.run import Run
     from ode_sgd.storage.hdf5 import StoredRun
     from ode_sgd.studies.execution import StudyResult
 
@@ -28,31 +30,28 @@ EXAMPLES = {
   ode-sgd run study.toml --dry-run                   only checks file, output and memory: all faults at once
   ode-sgd run study.toml --set problem.learning_rate=0.1 --set simulation.replicas=32
   ode-sgd run study.toml --set integration.alpha=[0,1,10,100]
+  ode-sgd run study.toml --continue short.h5         a longer run of the same problem, without [simulation]
 
 --set takes TABLE.KEY=VALUE with a TOML value; what is not TOML is taken as text (problem.activation=linear).
-The ODE comes first and is stored before the simulation begins. Ctrl-C stores what was computed; the
+The theory comes first and is stored before the simulation begins. Ctrl-C stores what was computed; the
 same command goes on from there, also after a kill (OUT.checkpoint, written every minute). An OUT.h5 that exists is
 replaced; of a symbolic link, what it points to. A figure that cannot be drawn changes no exit status.
 
 """,
     "compare": """examples:
-  ode-sgd compare study.h5           the table, and whether ODE and SGD agree
+  ode-sgd compare study.h5           the table, and whether theory and simulation agree
   ode-sgd compare study.h5 && echo they do
   ode-sgd compare n500.h5 n1000.h5 n2000.h5 --figure z.png
                                      one problem and start at several N: extrapolated to N -> infinity
 
 """,
-    "plot": """examples:
-  ode-sgd plot study.h5              writes study.png
-  ode-sgd plot study.h5 -o fig1.pdf  PNG or PDF, by the ending
-  ode-sgd plot study.h5 --analysis   with the local exponent beside the theory's, and overlap matrices
-""",
     "show": """examples:
-  ode-sgd show study.h5              the study, where and when it ran, eps_g at a few times, and the plateau,
-                                     escape rate, exponent and floor, each beside the theory's
+  ode-sgd show study.h5              the study, where and when it ran, the error at a few times, and what the
+                                     model finds: of the two-layer network plateau, escape rate, exponent and
+                                     floor, each beside the theory's
+  ode-sgd show study.h5 --json       all of it as JSON, with every number that `findings` has
 """,
 }
-OF_FILE = "model of the file, as a study file names it: a path is run; default: a registered one of that name"
 
 
 def add_commands(commands: Any) -> None:
@@ -60,31 +59,34 @@ def add_commands(commands: Any) -> None:
     init = add_command(commands, "init", _init, "write a commented study file", EXAMPLES["init"])
     init.add_argument("file", nargs="?", type=Path, default=Path("study.toml"), metavar="FILE")
     init.add_argument("--force", action="store_true", help="replace an existing file")
-    init.add_argument("--model", metavar="MODEL", help='name, "path/file.py:Class" or "module:Class"')
+    init.add_argument("--model", metavar="MODEL", help=FORMS)
 
-    purpose = "integrate, simulate, compare, store and draw what a study file says"
+    purpose = "compute theory and simulation of a study file, compare, store and draw them"
     run = add_command(commands, "run", _run, purpose, EXAMPLES["run"] + EXIT_CODES)
     run.add_argument("file", type=Path, metavar="FILE")
     run.add_argument("--set", action="append", default=[], metavar="A.B=V", help="override one key; may be repeated")
     run.add_argument("-o", "--output", type=_hdf5, metavar="OUT.h5", help="default: the study's name, in this folder")
+    told = "go on from the theory of a file, which is of the same problem, to the study's later times"
+    run.add_argument("--continue", dest="continues", type=Path, metavar="OUT.h5", help=told)
     run.add_argument("--dry-run", action="store_true", help="check the study and the output, compute nothing")
     run.add_argument("--quiet", action="store_true", help="no progress and no table: only the verdict and the paths")
 
-    purpose = "say whether the ODE and the SGD of a file agree"
+    purpose = "say whether theory and simulation of a file agree"
     compare = add_command(commands, "compare", _compare, purpose, EXAMPLES["compare"] + EXIT_CODES)
     compare.add_argument("files", nargs="+", type=Path, metavar="OUT.h5")
-    compare.add_argument("--figure", type=Path, metavar="FIG", help="draw the z-scores; ends in .png or .pdf")
+    compare.add_argument(
+        "--figure", type=Path, metavar="FIG", help="draw the z-scores; ends in .png, .pdf, .svg or .pgf"
+    )
     compare.add_argument("--model", metavar="MODEL", help=OF_FILE)
+    compare.add_argument("--activation", metavar="FILE", help=OWN_ACTIVATION)
 
-    plot = add_command(commands, "plot", _plot, "draw a file", EXAMPLES["plot"])
-    plot.add_argument("file", type=Path, metavar="OUT.h5")
-    plot.add_argument("-o", "--output", type=Path, metavar="FIG", help="ends in .png or .pdf")
-    plot.add_argument("--analysis", action="store_true", help="also the local exponent and overlap matrices")
-    plot.add_argument("--model", metavar="MODEL", help=OF_FILE)
+    add_plot(commands)
 
     show = add_command(commands, "show", _show, "print what a file holds", EXAMPLES["show"])
     show.add_argument("file", type=Path, metavar="OUT.h5")
+    show.add_argument("--json", action="store_true", help="the same and all findings as JSON, for other programs")
     show.add_argument("--model", metavar="MODEL", help=OF_FILE)
+    show.add_argument("--activation", metavar="FILE", help=OWN_ACTIVATION)
 
 
 def _hdf5(text: str) -> Path:
@@ -114,8 +116,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
     study = read_study(arguments.file, arguments.set)
     output: Path = arguments.output or Path(default_name(arguments.file) + ".h5")
-    from ode_sgd.studies.execution import draw_study, prepared, run_study
+    from ode_sgd.studies.execution import continued, draw_study, prepared, run_study
 
+    if arguments.continues is not None:
+        study = continued(study, arguments.continues)
     if arguments.dry_run:
         prepared(study, output)
         print(f"{arguments.file}: no faults; a run would write {output} and its figures")
@@ -187,8 +191,11 @@ def _compare(arguments: argparse.Namespace) -> int:
 
     if arguments.figure is not None:
         check_figure(arguments.figure, arguments.files)
-    pairs = [_pair(path) for path in arguments.files]
-    model = _model(pairs[0][0], arguments)
+    from ode_sgd.storage.hdf5 import load
+
+    stored = [load(path) for path in arguments.files]
+    pairs = [pair(one) for one in stored]
+    model = model_of_file(stored[0], arguments)
     agreement = agreement_of(model, *pairs[0]) if len(pairs) == 1 else compare_pairs(pairs)
     for ode, sgd in pairs:
         print(table(ode, sgd) + "\n")
@@ -202,58 +209,15 @@ def _compare(arguments: argparse.Namespace) -> int:
     return _verdict(agreement)
 
 
-def _model(run: "Run", arguments: argparse.Namespace) -> "Model":
-    """The model of a file's run."""
-    from ode_sgd.studies.shown import model_of
-
-    return model_of(run, arguments.model)
-
-
-def _lead(stored: "StoredRun") -> "Run":
-    """The theory's run of a file, or if there is none the simulation's."""
-    lead: Run | None = stored.ode or stored.sgd
-    if lead is None:
-        raise StorageError(f"{stored.path} holds no run")
-    return lead
-
-
-def _pair(path: Path) -> "tuple[Run, Run]":
-    """Theory and simulation of one file."""
-    from ode_sgd.storage.hdf5 import load
-
-    stored = load(path)
-    if stored.ode is None or stored.sgd is None:
-        raise ComparisonError(
-            f"{path} holds no {_lead(stored).words().theory if stored.ode is None else 'simulation'}; "
-            "run a study that has both, with a table [simulation]"
-        )
-    return stored.ode, stored.sgd
-
-
-def _plot(arguments: argparse.Namespace) -> int:
-    from ode_sgd.analysis.drawing import drawing
-    from ode_sgd.storage.files import beside, check_figure
-    from ode_sgd.storage.hdf5 import load
-    from ode_sgd.studies.shown import figure_of
-
-    stored = load(arguments.file)
-    output: Path = arguments.output or beside(arguments.file, ".png")
-    check_figure(output, [arguments.file])
-    model = _model(_lead(stored), arguments)
-    with drawing(output):
-        from ode_sgd.analysis.plots import save_figure
-
-        save_figure(figure_of(model, stored.ode, stored.sgd, analysis=arguments.analysis), output, stored.problem)
-    print(f"figure  {output}")
-    return DONE
-
-
 def _show(arguments: argparse.Namespace) -> int:
     from ode_sgd.analysis.report import table
     from ode_sgd.storage.hdf5 import load
 
     stored = load(arguments.file)
-    model = _model(_lead(stored), arguments)
+    model = model_of_file(stored, arguments)
+    if arguments.json:
+        print(_as_json(stored, model), end="")
+        return DONE
     print(f"{arguments.file}")
     for name in ("model", "status", "created", "host", "git_revision", "versions", "problem_identity"):
         if name in stored.attributes:
@@ -268,3 +232,24 @@ def _show(arguments: argparse.Namespace) -> int:
         if run is not None and (told := model.describe(run)):
             print(f"\n{name}\n{told}")
     return DONE
+
+
+def _as_json(stored: "StoredRun", model: "Model") -> str:
+    """What a file holds besides its arrays, and the findings of its runs, as JSON."""
+    from ode_sgd.analysis.export import as_json
+
+    runs = {name: run for name, run in (("theory", stored.ode), ("simulation", stored.sgd)) if run is not None}
+    told = {
+        name: {
+            **{key: getattr(run, key) for key in ("method", "status", "message", "replicas", "dimension", "seed")},
+            "times": run.alpha.size,
+            f"last_{run.time_name}": run.alpha[-1],
+            f"last_{run.error_name}": run.error[..., -1].mean(),
+            "findings": model.findings(run),
+            "references": model.references(run),
+        }
+        for name, run in runs.items()
+    }
+    texts = {key.removesuffix("_json"): value for key, value in stored.attributes.items()}
+    about = {key: json.loads(str(texts[key])) for key in ("versions", "problem") if key in texts}
+    return as_json({"file": str(stored.path), **texts, **about, "config": stored.config, "runs": told})

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from ode_sgd.studies.sweeps.sweep import Sweep
 
 GOES_ON = "interrupted; the same command goes on"
-OF_FOLDER = 'the folder\'s model, where it names a file: "path/file.py:Class" or "module:Class"'
+FROM_HERE = "counting from the current folder"
+OF_FOLDER = f'the folder\'s model, where it names a file: "path/file.py:Class", {FROM_HERE}, or "module:Class"'
 NAMED = 10  # failed runs that are written out
 ENDING = ".sweep"
+SHARD = "--shard"
 
 EXIT_CODES = """exit status:
   0    done; for run: all runs of the sweep, or of the shard, are complete
@@ -50,7 +52,8 @@ again.
 """,
     "status": """examples:
   ode-sgd sweep status scan.sweep                how many runs are complete, runs per second, and the time remaining;
-                                                 where the study simulates, for how many ODE and SGD agree
+                                                 where the study simulates, for how many theory and
+                                                 simulation agree
 """,
     "collect": """examples:
   ode-sgd sweep collect scan.sweep               writes scan.sweep/collected.h5: all runs in one file, for xarray
@@ -108,11 +111,12 @@ def add_commands(commands: Any) -> None:
         metavar="N",
         help="processes (default 1; 0: as many as there are processors for)",
     )
-    run.add_argument("--shard", metavar="I/N", help="only this one of N parts, 0 <= I < N")
+    run.add_argument(SHARD, metavar="I/N", help="only this one of N parts, 0 <= I < N")
     run.add_argument("--cluster", type=Path, metavar="TOML", help="have jobs of a queueing system do the work")
     run.add_argument("--runs-per-file", type=int, metavar="N", help="default: from the time that the first run takes")
     run.add_argument("--dashboard", action="store_true", help="serve dask's web page to this machine")
-    run.add_argument("--dry-run", action="store_true", help="check the sweep, compute nothing")
+    told = "check the sweep, compute nothing; with --cluster, print the script of a job"
+    run.add_argument("--dry-run", action="store_true", help=told)
     run.add_argument("--quiet", action="store_true", help="no progress")
 
     status = add_command(parts, "status", _status, "say how far a sweep is, from its files alone", EXAMPLES["status"])
@@ -133,7 +137,7 @@ def add_commands(commands: Any) -> None:
     plot.add_argument("-x", metavar="NAME", help="horizontal axis; default: the first that varies")
     plot.add_argument("-y", metavar="NAME", help="vertical axis of a map; default: the second, if there is one")
     plot.add_argument("-z", metavar="NAME", help="what is drawn; default: half_height_time, if most runs have it")
-    plot.add_argument("-o", "--output", type=Path, metavar="FIG", help="ends in .png or .pdf")
+    plot.add_argument("-o", "--output", type=Path, metavar="FIG", help="ends in .png, .pdf, .svg or .pgf")
 
 
 def _folder(path: Path) -> Path:
@@ -225,6 +229,10 @@ def _dry(sweep: "Sweep", folder: Path, arguments: argparse.Namespace) -> int:
     grid = " x ".join(f"{', '.join(axis.names)} ({len(axis)})" for axis in sweep.axes)
     print(f"{arguments.file}: no faults; {len(sweep)} runs: {grid}")
     print(f"a run would write into {folder}")
+    if arguments.cluster is not None:
+        from ode_sgd.studies.sweeps.run import told_of_jobs
+
+        print(told_of_jobs(arguments.cluster, folder, arguments.shard))
     return DONE
 
 
@@ -309,6 +317,8 @@ def _warnings(drawn: "DrawnSweep") -> Iterator[str]:
         yield f"the figure shows a biased sample: {f'most runs {lacking}' if most else told}{more}"
     for name in drawn.absent:
         yield f"the file lacks the column {name}: what is drawn are medians over its values too"
+    for name in drawn.mixed:
+        yield f"what is drawn are medians over the values of {name} too; -x {name} draws them apart"
     if drawn.beyond:
         yield (
             f"at {drawn.beyond} of {drawn.points + drawn.beyond} points the median is later than the last alpha, and "

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from ode_sgd.analysis.drawing import drawing
 from ode_sgd.core import check
-from ode_sgd.core.errors import OdeSgdError, StorageError
+from ode_sgd.core.errors import InvalidProblem, OdeSgdError, StorageError
 from ode_sgd.core.interruption import Interruption
+from ode_sgd.core.model import CONTINUES, Tables
 from ode_sgd.core.run import Run
 from ode_sgd.storage.checkpoint import Checkpoint
 from ode_sgd.storage.files import beside, is_same
-from ode_sgd.storage.hdf5 import check_writable, save
+from ode_sgd.storage.hdf5 import check_writable, load, save
 from ode_sgd.studies.runs import Progress, simulation_of, theory_of
 from ode_sgd.studies.shown import compared, figure_of
 from ode_sgd.studies.study_file import Study
@@ -150,6 +151,27 @@ def run_study(
         checkpoint=checkpoint.path if checkpoint is not None and checkpoint.path.exists() else None,
     )
     return draw_study(result) if draw else result
+
+
+def continued(study: Study, path: str | Path) -> Study:
+    """The study, whose theory goes on from that of a file.
+
+    Raises
+    ------
+    OdeSgdError
+        If the file cannot be read or has no theory, the study simulates, or its model does not continue runs.
+    """
+    if not study.model.continues_runs:
+        raise InvalidProblem(f"the model {study.model.name} does not continue runs; leave out --continue")
+    if study.simulates:
+        raise InvalidProblem(
+            f"--continue goes on with the {study.model.labels[0]} alone, and the study has a table [simulation]; leave "
+            "that out: an interrupted simulation goes on by the same command"
+        )
+    before = load(path).ode
+    if before is None:
+        raise InvalidProblem(f"{path} holds no {study.model.labels[0]} to continue; give a file that does")
+    return replace(study, tables=Tables({**study.tables.parts, CONTINUES: before}, study.tables.config))
 
 
 def draw_study(result: StudyResult) -> StudyResult:

@@ -1,7 +1,8 @@
 """What is said and shown of the runs of a model: by the model itself, or as it is done for all of them."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ode_sgd.core.errors import ComparisonError, InvalidProblem
 from ode_sgd.core.model import Model, Target
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ode_sgd.analysis.agreement import Agreement
+
+ACTIVATION = "activation"  # what a key is called whose value may be a user's file
 
 
 def compared(model: Model, theory: Run, simulation: Run) -> "tuple[Agreement | None, str]":
@@ -60,6 +63,40 @@ def model_of(run: Run, given: str | None = None) -> Model:
     if model.name != run.model:
         raise InvalidProblem(f"--model {given} is the model {model.name}, but the file is of the model {run.model}")
     return model
+
+
+def take_activation(model: Model, given: str | None, config: Mapping[str, Any] | None) -> None:
+    """Load the file of a user's activation, which is run, where a file of results is of it.
+
+    Parameters
+    ----------
+    model : Model
+        That of the results.
+    given : str or None
+        The file, from the current folder, or a module; None for none.
+    config : mapping or None
+        The study of the results, as far as it is known.
+
+    Raises
+    ------
+    InvalidProblem
+        If the model takes no activation, the file has faults, or the results are of another one.
+    """
+    if given is None:
+        return
+    key = next((key for key in model.file_keys if key.rpartition(".")[2] == ACTIVATION), None)
+    if key is None:
+        raise InvalidProblem(
+            f"--activation {given}: the model {model.name} takes no activation from a file; leave it out"
+        )
+    found, table = model.located(key, given, Path()), (config or {}).get(key.partition(".")[0])
+    own = {each.rpartition(".")[2] for each in model.file_keys}
+    values = table if isinstance(table, Mapping) else {}
+    stored = values.get(ACTIVATION, found)
+    if stored != found and found not in (values.get(name) for name in own):
+        raise InvalidProblem(
+            f"--activation {given} is {found}, but the results are of {stored}; give the file of that one"
+        )
 
 
 def figure_of(model: Model, theory: Run | None, simulation: Run | None, *, analysis: bool = False) -> "Figure":

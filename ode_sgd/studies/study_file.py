@@ -14,7 +14,7 @@ from ode_sgd.core import check
 from ode_sgd.core.errors import StudyError
 from ode_sgd.core.given import cut, nested
 from ode_sgd.core.model import Model, Tables
-from ode_sgd.studies.tables import Values
+from ode_sgd.studies.tables import Values, put
 from ode_sgd.studies.validation import MODEL, Validation, chosen_model, located_values, with_location
 
 LONGEST = 1 << 21  # bytes of a file: a hundred thousand numbers in all their digits
@@ -168,7 +168,7 @@ def override_key(data: Values, text: str, faults: list[str]) -> None:
         return
     table = data.setdefault(name, {})
     if isinstance(table, dict):  # what else it may be is a fault that the validation names
-        table[key] = _toml_value(value.strip())
+        put(table, key, _toml_value(value.strip()))
 
 
 def _toml_value(text: str) -> Any:

@@ -6,25 +6,15 @@ neither lag behind the library nor say something else.
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ode_sgd.core import given
 from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.keywords import nearest
 
 Values = dict[str, Any]
 MOST = 20  # unknown names of a table that are looked at, one by one
-
-# The letters of the formulas, for those who type them.
-LETTERS = {
-    "eta": "learning_rate",
-    "k": "student_units",
-    "m": "teacher_units",
-    "n": "dimension",
-    "l": "distinct",
-    "sigma": "label_noise",
-}
 
 
 class _Missing:
@@ -40,16 +30,6 @@ MISSING = _Missing()
 def shown(value: Any) -> str:
     """A value as in the file, cut to fit a line."""
     return str(value).lower() if isinstance(value, bool) else given.shown(value)
-
-
-def nearest(name: str, valid: Iterable[str]) -> str | None:
-    """The valid name that was probably meant."""
-    valid, name = list(valid), name[: 2 * given.LETTERS]
-    letter = LETTERS.get(name.lower())
-    if letter in valid:
-        return letter
-    close = get_close_matches(name.lower(), valid, n=1)
-    return close[0] if close else None
 
 
 def parameters(target: Callable[..., Any]) -> Values:
@@ -76,6 +56,17 @@ def with_defaults(target: Callable[..., Any], valid: Mapping[str, Any], given: M
 @functools.cache
 def _default(target: Callable[..., Any], option: str) -> Any:
     return inspect.signature(target).parameters[option].default
+
+
+def put(table: Values, key: str, value: Any) -> None:
+    """Set "key" of a table, or "key.inner" of a table within it, which is copied, or made where there is none."""
+    first, dot, rest = key.partition(".")
+    if not dot:
+        table[first] = value
+        return
+    held = table.get(first)
+    table[first] = inner = dict(held) if isinstance(held, Mapping) else {}
+    put(inner, rest, value)
 
 
 class Table:
@@ -108,7 +99,13 @@ class Table:
             else:
                 hint = f"; the keys are {', '.join(valid)}{' and kind' if note else ''}" if valid else "; it has none"
             self.fault(f"{given.cut(key)} = {shown(self.given[key])}: unknown key{note}{hint}")
+        required = {key for key in required if not self._is_told(key)}
         return {key: self.given.get(key, MISSING) for key in valid if key in self.given or key in required}
+
+    def _is_told(self, key: str) -> bool:
+        """Whether a fault of a key was found before: a file that it names cannot be read."""
+        begin = f"[{self.name}] {key} = "
+        return key not in self.given and any(fault.startswith(begin) for fault in self._faults[: self._before])
 
     def build(
         self,
@@ -126,6 +123,8 @@ class Table:
         fault is found. `numbers` says that lists are of numbers, where no stand-in is a list of texts.
         """
         required = {key for key, default in parameters(target).items() if default is MISSING} - fixed.keys()
+        if any(map(self._is_told, required)):
+            return None
         if not values or not required <= stand_ins.keys():
             return self._build_at_once(target, values, fixed)
         accepted: Values = {}

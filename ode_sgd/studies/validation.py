@@ -8,9 +8,10 @@ from typing import Any
 from ode_sgd.core import check
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import cut
+from ode_sgd.core.keywords import nearest
 from ode_sgd.core.model import Model, Tables
 from ode_sgd.core.registry import DEFAULT, find_model, located
-from ode_sgd.studies.tables import MISSING, MOST, Table, Values, complaint, nearest, parameters, shown, with_defaults
+from ode_sgd.studies.tables import MISSING, MOST, Table, Values, complaint, parameters, shown, with_defaults
 
 SWEEP = "sweep"  # the table of a sweep file that names what varies
 MODEL = "model"  # the key at the top of a study file that names its model
@@ -38,7 +39,8 @@ def with_location(data: Mapping[str, Any], folder: Path | None) -> Values:
 def located_values(data: Mapping[str, Any], model: Model, folder: Path | None, faults: list[str]) -> Values:
     """The tables with values that mean the same in every folder, also those of axes; what has faults is left out.
 
-    Paths count from `folder`; None is for what a sweep's folder says, of which no file is run.
+    Paths count from `folder`; None is for what a sweep's folder says, of which no file is run. Where a file has faults,
+    those that the model lists after it for the same table are left out as well: what they are without it is no fault.
     """
     result = {name: dict(given) if isinstance(given, Mapping) else given for name, given in data.items()}
     if isinstance(axes := result.get(SWEEP), dict):
@@ -49,12 +51,21 @@ def located_values(data: Mapping[str, Any], model: Model, folder: Path | None, f
             return [located_value(dotted, each) for each in given]
         return model.located(dotted, given, folder)
 
-    for dotted, home, key in _file_values(result, model):
+    places, faulty, lost = _file_values(result, model), set(), set()
+    for dotted, home, key in places:
+        table = dotted.partition(".")[0]
         try:
             home[key] = located_value(dotted, home[key])
         except InvalidProblem as error:
-            faults.append(f"[{dotted.partition('.')[0]}] {error}")
+            told = f"[{table}] {error}"
+            faults += [] if told in faults else [told]  # a table may name the file that an axis begins with
             del home[key]
+            faulty.add(dotted)
+    for dotted, home, key in places:
+        if (table := dotted.partition(".")[0]) in lost:
+            home.pop(key, None)
+        if dotted in faulty:
+            lost.add(table)
     return result
 
 

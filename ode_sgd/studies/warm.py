@@ -25,7 +25,9 @@ from ode_sgd.core.compile.cache_folder import PLACE, cache_place, nothing_kept
 from ode_sgd.core.compile.processor import processor_kind
 from ode_sgd.core.errors import InvalidProblem, OdeSgdError, StorageError
 from ode_sgd.core.interruption import Interruption
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.core.model import Model
+from ode_sgd.core.progress import Progress, reporting
 from ode_sgd.core.registry import find_model
 from ode_sgd.studies.study_file import Study, load_tables, parse_study, read_study
 from ode_sgd.studies.sweeps.sweep import Sweep
@@ -71,11 +73,13 @@ class Warmed:
     folder: Path
 
 
+@own_keywords
 def warm(
     study: str | Path | Study | Sweep | None = None,
     *,
     jobs: int = 1,
     check_signals: Callable[[], None] = lambda: None,
+    progress: Progress = None,
 ) -> Warmed:
     """Compile the kernels that a study or a sweep needs and that are not in the cache yet.
 
@@ -89,6 +93,9 @@ def warm(
         since they would find nothing to do.
     check_signals : callable
         Called now and then; what it raises ends it.
+    progress : callable, True or None
+        Called with the fraction of the pieces of work that are done, of which some take much longer than others; True
+        draws a bar.
 
     Raises
     ------
@@ -121,13 +128,13 @@ def warm(
         raise StorageError(f"compiled kernels cannot be kept: {fault}; have {PLACE} name a folder that can be written")
     if not compiler.kept():
         raise StorageError("compiled kernels are not kept: Numba is switched off, or of a version that was not tested")
-    with Interruption() as interruption:
+    with Interruption() as interruption, reporting(progress, "kernels") as report:
 
         def check_all() -> None:
             interruption.check()
             check_signals()
 
-        kernels, processes = compile_together(given, jobs, check_all, whole=sys.maxsize)
+        kernels, processes = compile_together(given, jobs, check_all, whole=sys.maxsize, report=report)
     return Warmed(
         what=_told(given),
         kernels=kernels,
@@ -144,6 +151,7 @@ def compile_together(
     check_signals: Callable[[], None] = lambda: None,
     *,
     whole: int = 0,
+    report: Callable[[float], object] = lambda fraction: None,
 ) -> tuple[int, int]:
     """Do the work of `warm`; how many kernels were compiled, and by how many processes.
 
@@ -151,9 +159,11 @@ def compile_together(
     """
     helpers = _Helpers(given, min(jobs, MOST), whole)
     with helpers.at_hand():
-        for work in works(given, whole):
+        pieces = works(given, whole)
+        for number, work in enumerate(pieces):
             with suppress(Exception):  # it will be met again, and recorded, when a run's turn comes
                 work()
+            report((number + 1) / len(pieces))
             check_signals()  # what failed may be what became of an interruption
     return helpers.kernels, 1 + len(helpers.running)
 

@@ -50,6 +50,37 @@ def test_without_a_dimension_no_bias_is_allowed_for():
     )
 
 
+class Relative(ode_sgd.Run):
+    """A run whose theory is off by a part of the quantity at each time."""
+
+    __slots__ = ()
+
+    def relative_bias(self):
+        return np.full(self.alpha.size, 0.02)
+
+
+def test_a_relative_bias_is_one_of_the_quantity_at_each_time():
+    sgd = Relative(**{field.name: getattr(simulation(), field.name) for field in fields(simulation())})
+    found = ode_sgd.compare(theory(), sgd)
+    assert found.outcome == "agree" and found.bias_is_relative
+    assert np.array_equal(found.evidence.allowance, 0.02 * theory().error[1:])
+    assert found.bias_allowance["energy"] == 0.02 * theory().error[1]
+    assert "of each quantity allowed for" in found.verdict
+    wrong = theory()
+    wrong = wrong.with_values(wrong.error * np.where(TIMES > 10.0, 1.3, 1.0), wrong.observables)
+    assert ode_sgd.compare(wrong, sgd).outcome == "disagree"
+    # The same deviation is less than a bias of 0.02 of the largest value, where the error has fallen to a tenth of it.
+    assert ode_sgd.compare(wrong, replace(simulation(), dimension=50)).outcome == "undecided"
+
+
+def test_its_time_has_its_name_in_messages():
+    agreement = ode_sgd.compare(theory(), simulation())
+    assert " at t = " in agreement.verdict and "alpha" not in agreement.verdict
+    assert deviations(agreement).splitlines()[0].count("at t") == 2
+    with pytest.raises(ComparisonError, match=r"the first t = 0\.1;"):
+        ode_sgd.compare(theory(alpha=TIMES + 0.01 * (TIMES > 0.0)), simulation())
+
+
 def test_its_deviations_are_extrapolated():
     pairs = [(theory(), simulation(32, dimension, bias=0.5)) for dimension in (100, 200, 400)]
     found = ode_sgd.extrapolate(pairs)

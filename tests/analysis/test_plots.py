@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 import ode_sgd
 from ode_sgd import plots
+from ode_sgd.analysis.plots import curves, figures
+from ode_sgd.core.run import component
 from tests.analysis.any_run import theory
 
 
@@ -22,7 +25,7 @@ def test_theory_is_a_line_and_simulation_points_with_errors(pair):
     assert "alpha" in left.get_xlabel() and "epsilon" in left.get_ylabel()
 
 
-@pytest.mark.parametrize("suffix", [".png", ".pdf"])
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
 def test_files_carry_the_identity(pair, tmp_path, suffix):
     path = plots.save_figure(plots.run_figure(*pair), tmp_path / f"run{suffix}", pair[0].problem)
     assert pair[0].problem.identity.encode() in path.read_bytes()
@@ -49,8 +52,8 @@ def test_points_below_the_resolution_are_not_drawn_and_counted(pair):
 
 
 def test_bad_input(pair, tmp_path):
-    with pytest.raises(ode_sgd.StorageError, match=r"\.png or \.pdf"):
-        plots.save_figure(plots.run_figure(*pair), tmp_path / "run.svg", pair[0].problem)
+    with pytest.raises(ode_sgd.StorageError, match=r"\.png, \.pdf, \.svg or \.pgf"):
+        plots.save_figure(plots.run_figure(*pair), tmp_path / "run.txt", pair[0].problem)
     with pytest.raises(ode_sgd.StorageError, match="cannot be written"):
         plots.save_figure(plots.run_figure(*pair), tmp_path / "nowhere" / "run.png", pair[0].problem)
     with pytest.raises(ode_sgd.InvalidProblem, match="nothing to plot"):
@@ -184,15 +187,21 @@ PUBLIC = [
     "STYLES",
     "agreement_figure",
     "analysis_figure",
+    "export_curves",
+    "paper_figure",
     "plot_agreement",
     "plot_error",
+    "plot_level",
     "plot_local_exponent",
     "plot_matrices",
     "plot_observables",
     "plot_overlaps",
     "plot_plateau",
+    "plot_power_law",
+    "plot_references",
     "run_figure",
     "save_figure",
+    "style",
 ]
 
 
@@ -202,3 +211,66 @@ def test_every_public_name_is_an_attribute_and_can_be_imported():
     exec("from ode_sgd.plots import *", namespace)
     for name in PUBLIC:
         assert namespace[name] is getattr(ode_sgd.plots, name)
+
+
+@pytest.mark.parametrize(("lowest", "highest"), [(0.30, 0.31), (0.3, 0.3001), (0.1, 0.4), (1e-5, 2e-5), (1e-9, 1.0)])
+@pytest.mark.parametrize("whole", [figures.run_figure, figures.analysis_figure])
+def test_labels_stand_on_the_figure(whole, lowest, highest):
+    """Also where the error moves by a few per cent, and the numbers at its ticks are long."""
+    time = np.geomspace(1e-2, 1e3, 50)
+    error = lowest + (highest - lowest) * np.exp(-time / 30.0)
+    observables = {"x": ode_sgd.Observable(0.12345 + 1e-4 * np.exp(-time), ("alpha",), "x")}
+    problem = ode_sgd.Parameters({})
+    figure = whole(ode_sgd.Run(problem=problem, alpha=time, error=error, observables=observables, method=""))
+    figure.draw_without_rendering()
+    left, right = (axes.yaxis.label.get_window_extent() for axes in figure.axes[:2])
+    assert left.x0 >= 0.0
+    assert right.x0 >= figure.axes[0].get_window_extent().x1
+
+
+def plot_of_two(pair):
+    return plots.plot_observables(Figure().subplots(), [pair, pair], ["R_11"], ["first", "second"])
+
+
+def test_named_observables_of_several_runs(pair):
+    """The curves that were asked for, each with its run's name; the y-axis says which they are."""
+    axes = plots.plot_observables(Figure().subplots(), [pair, pair[0]], ["R_11", "Q_12"], ["first", "second"])
+    told = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert told == ["$R_{11}$, first", "$R_{11}$, second", "$Q_{12}$, first", "$Q_{12}$, second"]
+    assert axes.get_ylabel() == "$R_{11}$, $Q_{12}$"
+    faces = [box.lines[0].get_markerfacecolor() for box in plot_of_two(pair).containers]
+    assert len(set(faces)) == 2  # of one colour, but the second run's are filled
+    lines = [line for line in axes.lines if line.get_linestyle() != "None"]
+    np.testing.assert_array_equal(lines[0].get_ydata(), pair[0].R[1:, 0, 0])
+    np.testing.assert_array_equal(lines[-1].get_ydata(), pair[0].Q[1:, 0, 1])
+    for names, words in ((["R_13"], "names has 'R_13'; the observables are Q_11, Q_12"), ([], "names is empty")):
+        with pytest.raises(ode_sgd.InvalidProblem, match=words):
+            plots.plot_observables(Figure().subplots(), [pair], names)
+
+
+def test_names_in_letters():
+    names = {"R_12": "$R_{12}$", "Q_1,10": "$Q_{1,10}$", "train_loss": "train loss", "v_x": "v x", "x": "x"}
+    assert {name: curves.in_letters(name) for name in names} == names
+
+
+def test_the_same_figure_is_the_same_svg(pair, tmp_path):
+    for name in ("one.svg", "two.svg"):
+        plots.save_figure(plots.run_figure(*pair), tmp_path / name, pair[0].problem)
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+
+
+def test_pgf_needs_tex(pair, tmp_path):
+    with (
+        mpl.rc_context({"pgf.texsystem": "lualatex"}),
+        pytest.MonkeyPatch.context() as patched,
+        pytest.raises(ode_sgd.StorageError, match=r"PGF needs lualatex, .* is not found; install TeX.* or write \.pdf"),
+    ):
+        patched.setenv("PATH", str(tmp_path))
+        plots.save_figure(plots.run_figure(*pair), tmp_path / "run.pgf", pair[0].problem)
+    assert not list(tmp_path.iterdir())
+
+
+def test_indices_from_unit_ten_on_have_a_comma_between_them():
+    """Q_{111} could be read in two ways; the labels of `plot_overlaps` are those of its components."""
+    assert curves.in_letters(component("Q", (0, 10))) == "$Q_{1,11}$"
+    assert curves.in_letters(component("R", (0, 1))) == "$R_{12}$"

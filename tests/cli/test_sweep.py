@@ -86,6 +86,11 @@ def test_failures_are_named_and_the_exit_status_is_1(folder, capsys, monkeypatch
         ),
         (["--shard", "3/3"], "3/3 is outside its range"),
         (["--shard", "half"], "give i/n"),
+        (["--shard", "-1/10"], "-1/10 is outside its range: parts of 10 count from 0 to 9; outside of a job array"),
+        (["--shard=-1/10"], "-1/10 is outside its range: parts of 10 count from 0 to 9; outside of a job array"),
+        (["--shard", "10/10"], "10/10 is outside its range: parts of 10 count from 0 to 9\n"),
+        (["--shard", "undefined/10"], "0/10; outside of a job array there is no number of an element"),
+        (["--shard", "/10"], "0/10; outside of a job array there is no number of an element"),
         (["-j", "-1"], "jobs = -1"),
         (["--cluster", "cluster.toml"], "job = 3: unknown key (did you mean 'jobs'?)"),
         (["--cluster", "missing.toml"], "cannot be read"),
@@ -96,6 +101,7 @@ def test_failures_are_named_and_the_exit_status_is_1(folder, capsys, monkeypatch
         (["--runs-per-file", "2", "--set", "sweep.integration.sectors=[false,true]"], "holds no sectors"),
         (["--cluster", "sound.toml", "-j", "2"], "give one"),
         (["--cluster", "sound.toml"], "needs the command sbatch"),
+        (["--cluster", "sound.toml", "-o", "my scan"], "where spaces, quotes and $ mean something else"),
         (["--cluster", "unit.toml"], 'memory = "4XB" is no size'),
         (["-j", "100000"], "too many for one machine"),
         (["-o", "scan.toml"], "cannot be made: "),
@@ -119,12 +125,13 @@ def test_bad_input(folder, capsys, monkeypatch, arguments, told, dry):
     assert not Path("scan.sweep").exists()
 
 
-def test_as_many_processes_as_there_are_processors_for(folder, monkeypatch):
+def test_as_many_processes_as_there_are_processors_for(folder, capsys, monkeypatch):
     monkeypatch.setattr(allowance, "threads", lambda: 2)
     dry = ["sweep", "run", "scan.toml", "--dry-run", "-j"]
     assert main([*dry, "0"]) == main([*dry, "2"]) == 0
-    with pytest.warns(UserWarning, match="jobs = 3, but 2 can run at one time here"):
-        assert main([*dry, "3"]) == 0
+    assert "jobs =" not in capsys.readouterr().err
+    assert main([*dry, "3"]) == 0
+    assert "ode-sgd: jobs = 3, but 2 can run at one time here" in capsys.readouterr().err
 
 
 def test_names_and_links(folder, capsys, monkeypatch):
@@ -211,8 +218,9 @@ def test_the_phase_diagram_is_a_sound_sweep(folder, capsys):
     assert "1600 runs" in capsys.readouterr().out
     from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
 
-    assert ClusterSettings.read(STUDIES / "slurm.toml").kind == "slurm"
-    subprocess.run(["bash", "-n", str(STUDIES / "array.sh")], check=True)
+    for kind, array in (("slurm", "array.sh"), ("sge", "array_sge.sh")):
+        assert ClusterSettings.read(STUDIES / f"{kind}.toml").kind == kind
+        subprocess.run(["bash", "-n", str(STUDIES / array)], check=True)
 
 
 class Terminal(io.StringIO):

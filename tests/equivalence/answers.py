@@ -11,6 +11,7 @@ import numpy as np
 
 import ode_sgd
 from ode_sgd import theory
+from ode_sgd.optimizers import Adam, SignSGD
 from tests.equivalence.settings import Setting, original
 
 BRANCHES = (None, "identical", "split")
@@ -112,8 +113,35 @@ def _linear_overlaps(s):
     return {"error": run.generalization_error, "Q": s.Q(run.Q), "R": s.R(run.R), "T": s.T(run.T)}
 
 
+def _fixed_point(s):
+    point = theory.fixed_point(s.problem, s.start)
+    parts = {"Q": s.Q(point.Q), "R": s.R(point.R), "cosines": s.R(point.cosines)}
+    return parts | {"error": point.generalization_error, "unstable": point.unstable}
+
+
+def _relaxation(s):
+    """The slowest of each kind: how many there are depends on how many sectors are written."""
+    rates = theory.relaxation_rates(s.problem, s.start, count=3)
+    return {"s": rates.s, "b": rates.b, "error": rates.error}
+
+
+def _optimal(s):
+    eta, rate = theory.optimal_learning_rate(s.problem, s.start)
+    return {"eta": s.scale * eta, "rate": rate}
+
+
+def _pair(s):
+    course = theory.excess_pair(s.problem, 0.3, [0.0, 1e3, 1e6], s.start)
+    return {"Q": course.Q, "error": course.generalization_error, "onset": course.onset}
+
+
 def _power_law(value):
     return {"exponent": None} if value is None else {"exponent": value.exponent, "window": value.window}
+
+
+def _with_dana(problem, **numbers):
+    fading = ode_sgd.Schedule.power(4.0, 1.0, 1.0)
+    return replace(problem, optimizer=ode_sgd.optimizers.DANA(**({"g1": 1.0, "g2": 0.5, "delta": fading} | numbers)))
 
 
 def _integrated(s, method="rodas5p", nodes="auto", times=TIMES):
@@ -153,6 +181,11 @@ def _compared(s):
     return {"rms": found.rms, "z": abs(found.worst.z), "pairs": found.otherwise_paired}
 
 
+def _coordinatewise(s, optimizer):
+    """Moves do not grow with the inputs, so that rates are in units of their root."""
+    return replace(s.problem, optimizer=optimizer, learning_rate=s.problem.learning_rate * s.scale**0.5)
+
+
 PLATEAU = ("start", "end", "length", "height")
 
 ANSWERS = {
@@ -166,8 +199,36 @@ ANSWERS = {
         lambda s: {"eta": s.scale * theory.critical_learning_rate(s.problem)}, ("linear",)
     ),
     "theory.noise_floor": Entry(lambda s: {"floor": theory.noise_floor(s.problem, s.start)}, ("linear",)),
+    "theory.noise_floor, erf": Entry(
+        lambda s: {"floor": theory.noise_floor(s.problem, s.start)}, ("noisy", "few", "many")
+    ),
+    "theory.critical_learning_rate, erf": Entry(
+        lambda s: {"eta": s.scale * theory.critical_learning_rate(s.problem, s.start)}, ("noisy",)
+    ),
+    "theory.coordinate_bases": Entry(
+        lambda s: {"ratio": theory.coordinate_bases(replace(s.problem, optimizer=SignSGD())).floor_ratio}, ("linear",)
+    ),
+    "theory.sign_sgd_floor": Entry(
+        lambda s: {"floor": theory.sign_sgd_floor(_coordinatewise(s, SignSGD()))}, ("linear",)
+    ),
+    "theory.adam_rates": Entry(
+        lambda s: {"least": s.scale * theory.adam_rates(_coordinatewise(s, Adam(1.0))).min()}, ("noisy",)
+    ),
+    "theory.small_noise_floor": Entry(
+        lambda s: {"floor": theory.small_noise_floor(s.problem, s.start)}, ("noisy", "many")
+    ),
+    "theory.fixed_point": Entry(_fixed_point, ("noisy", "few")),
+    "theory.norm_divergence_rate": Entry(
+        lambda s: {"eta": s.scale * theory.norm_divergence_rate(s.problem, s.start)}, ("plain pair",)
+    ),
+    "theory.relaxation_rates": Entry(_relaxation, ("noisy",)),
+    "theory.optimal_learning_rate": Entry(_optimal, ("noisy",)),
+    "theory.excess_pair": Entry(_pair, ("many",)),
     "theory.linear_modes": Entry(_modes, ("linear",)),
     "theory.linear_error": Entry(lambda s: {"error": theory.linear_error(s.problem, s.start, TIMES)}, ("linear",)),
+    "theory.linear_error_variance": Entry(
+        lambda s: {"variance": theory.linear_error_variance(s.problem, s.start, TIMES, dimension=60)}, ("linear",)
+    ),
     "theory.linear_order_parameters": Entry(_linear_overlaps, ("linear",)),
     "theory.asymptotic_exponent": Entry(
         lambda s: _power_law(theory.asymptotic_exponent(s.problem, 0.1)), ("linear law", "erf law")
@@ -180,6 +241,13 @@ ANSWERS = {
     ),
     "theory.power_law_exponent": Entry(
         lambda s: {"beta": theory.power_law_exponent(s.problem.spectrum)}, ("linear law", "erf law", "linear")
+    ),
+    "theory.linear_momentum_exponent": Entry(
+        lambda s: {"x": theory.linear_momentum_exponent(_with_dana(s.problem, g3=0.3))}, ("linear law",)
+    ),
+    "theory.effective_learning_rate": Entry(
+        lambda s: {"eta": s.scale * theory.effective_learning_rate(_with_dana(s.problem, g3=0.3, delta=0.2))},
+        ("linear", "noisy"),
     ),
     # Functions of an exponent alone: of that of the problem's spectrum.
     "theory.linear_time_exponent": Entry(
@@ -232,8 +300,12 @@ ANSWERS = {
 }
 
 RESULTS = {  # classes, and whose answers they are
+    "theory.CoordinateBases": "theory.coordinate_bases",
     "theory.EscapeLaw": "theory.escape_law",
     "theory.EscapeTime": "theory.escape_time",
+    "theory.ExcessPair": "theory.excess_pair",
+    "theory.FixedPoint": "theory.fixed_point",
+    "theory.RelaxationRates": "theory.relaxation_rates",
     "theory.LinearModes": "theory.linear_modes",
     "theory.LinearSolution": "theory.linear_order_parameters",
     "theory.PowerLaw": "theory.asymptotic_exponent",
@@ -252,6 +324,7 @@ RESULTS = {  # classes, and whose answers they are
 ELSEWHERE = {  # not here, and why
     "simulate": "a seed draws other samples for units in another order; its law is tested in tests/solvers",
     "plots": "draws what the functions here return",
+    "export_curves": "writes what the runs hold",
 }
 
 

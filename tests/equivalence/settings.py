@@ -148,6 +148,42 @@ def _linear():
     return problem, OrderParameters.random(problem, 60, student_scale=0.5, seed=1)
 
 
+def _noisy():
+    """Unequal weights, and a student that stands for a teacher's mirror image; teachers that are not orthogonal."""
+    problem = Problem(
+        spectrum=Spectrum.power_law(3, 1.0),
+        student_units=3,
+        teacher_units=3,
+        student_weights=(0.7, -1.0, 1.0),
+        teacher_weights=(1.0, 1.0, 0.7),
+        learning_rate=0.4,
+        label_noise=0.3,
+    )
+    return problem, OrderParameters.random(problem, 90, student_scale=0.4, seed=4)
+
+
+def _plain_pair():
+    """T = I, which is all that where norms diverge is known for."""
+    problem = Problem(
+        spectrum=Spectrum.power_law(2, 1.0), student_units=2, teacher_units=2, learning_rate=0.5, label_noise=0.5
+    )
+    return problem, OrderParameters.orthonormal(problem, 64, student_scale=0.4, seed=1)
+
+
+def _few():
+    """Two students for three teachers."""
+    problem = Problem(spectrum=Spectrum.power_law(2, 1.0), student_units=2, teacher_units=3, learning_rate=0.3)
+    return problem, OrderParameters.orthonormal(problem, 64, student_scale=0.4, seed=2)
+
+
+def _many():
+    """Two students more than teachers."""
+    problem = Problem(
+        spectrum=Spectrum.power_law(2, 1.0), student_units=4, teacher_units=2, learning_rate=0.2, label_noise=0.2
+    )
+    return problem, OrderParameters.orthonormal(problem, 64, student_scale=0.4, seed=1)
+
+
 def _law(activation):
     problem = Problem(
         spectrum=Spectrum.power_law(20000, 0.5 if activation == "linear" else 1.0),
@@ -168,6 +204,10 @@ PROBLEMS = {
     "decaying": _decaying,
     "long": _long,
     "linear": _linear,
+    "noisy": _noisy,
+    "plain pair": _plain_pair,
+    "few": _few,
+    "many": _many,
     "linear law": functools.partial(_law, "linear"),
     "erf law": functools.partial(_law, "erf"),
 }

@@ -8,7 +8,7 @@ import pytest
 
 import ode_sgd
 from ode_sgd import OrderParameters
-from ode_sgd.core.inputs import principal_axes
+from ode_sgd.core.inputs import decomposed
 from ode_sgd.teacher_student.model import starts
 from ode_sgd.teacher_student.simulation.chain_coordinates import place, unpack
 from tests.equivalence.answers import ANSWERS, before, close
@@ -103,10 +103,12 @@ def whitened(samples=60, features=6):
 
 def test_rows_of_data(replaced):
     X = whitened()
-    values, rows = principal_axes(X)
+    found = decomposed(X)
+    values, rows = found.principal, found.rows
     np.testing.assert_allclose(rows.T @ rows / len(rows), np.diag(values.values), atol=1e-13)
     replaced()
-    again, turned = principal_axes(X)
+    found = decomposed(X)
+    again, turned = found.principal, found.rows
     np.testing.assert_allclose(again.values, values.values, rtol=1e-12)
     np.testing.assert_allclose(turned, rows, rtol=0.0, atol=1e-12)
 

@@ -45,6 +45,14 @@ def _erf_four(C, a, b, c, e):
     return 4 / pi**2 / sqrt(_determinant(C, a, b)) * asin(max(-1.0, min(1.0, ratio)))
 
 
+def _isserlis(C, fields):
+    """E[product of the fields]: the first with each of the others, times what is left."""
+    if not fields:
+        return 1.0
+    first, *rest = fields
+    return sum(C[first, one] * _isserlis(C, rest[:n] + rest[n + 1 :]) for n, one in enumerate(rest))
+
+
 CLOSED = {
     "erf": Averages(
         lambda C, a, b: 2 / pi * asin(C[a, b] / sqrt((1 + C[a, a]) * (1 + C[b, b]))),
@@ -57,5 +65,11 @@ CLOSED = {
         lambda C, a, b: 1.0,
         lambda C, a, b: 0.0,
         lambda C, a, b, c, e: C[c, e],
+    ),
+    "quadratic": Averages(
+        lambda C, a, b: _isserlis(C, [a, a, b, b]),
+        lambda C, a, b: 4 * C[a, b],
+        lambda C, a, b: 2 * C[b, b],
+        lambda C, a, b, c, e: 4 * _isserlis(C, [a, b, c, c, e, e]),
     ),
 }

@@ -122,7 +122,7 @@ class Plain:
             kind=KINDS[problem.activation],
             variance=spectrum.weights * spectrum.eigenvalues,
             rate=rate,
-            noise=np.zeros_like(rate) if problem.gradient_flow else eta * rate,
+            noise=np.zeros_like(rate) if problem.gradient_flow else eta * rate / problem.batch_size,
             decay=eta * problem.weight_decay * learns,
             a=np.concatenate([problem.v, -problem.u]),
             K=problem.student_units,

@@ -76,7 +76,7 @@ class Slurm:
         key.write_bytes(secrets.token_bytes(1024))
         key.chmod(0o400)
         host = socket.gethostname().partition(".")[0]
-        ports = _free_ports(NODES + 1)
+        ports = free_ports(NODES + 1)
         nodes = "\n".join(
             f"NodeName=n{n + 1} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[n + 1]} CPUs=1 RealMemory=2000"
             for n in range(NODES)
@@ -144,7 +144,7 @@ class Slurm:
         return dict(line.split() for line in lines if line.strip())
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now."""
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:

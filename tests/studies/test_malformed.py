@@ -12,7 +12,7 @@ from tests.studies import malformed
 from tests.studies.malformed_calls import PRELUDE
 from tests.studies.malformed_cases import drawn, every_call, every_command
 
-COUNT, SEED = 200, 7
+COUNT, SEED = 100, 7
 
 
 @pytest.fixture(scope="module")

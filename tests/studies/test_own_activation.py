@@ -11,6 +11,7 @@ import pytest
 
 import ode_sgd
 from ode_sgd.cli.main import main
+from ode_sgd.core.compile.cache_folder import cache_directory
 from ode_sgd.core.errors import InvalidProblem, StorageError, StudyError
 from ode_sgd.studies.study_file import parse_study, read_study
 from ode_sgd.studies.sweeps.run import run_sweep
@@ -160,7 +161,7 @@ def test_a_folder_is_looked_at_without_its_code(files):
 
 def test_what_needs_the_file_is_measured_with_it_or_not_at_all(files):
     """Without it theory's saddle is not known, and no descent to the saddle passes for learning."""
-    twins = STUDY.replace("student_units = 1", "student_units = 2").replace('method = "DOP853"\n', "")
+    twins = STUDY.replace("student_units = 1", "student_units = 2")
     twins = twins.replace("alpha = [0.0, 0.5, 1.0]", "alpha = 60.0") + "[sweep]\nstart.seed = [1, 2]\n"
     (files / "twins.toml").write_text(twins)
     run_sweep(Sweep.read(files / "twins.toml"), "out")
@@ -172,6 +173,23 @@ def test_what_needs_the_file_is_measured_with_it_or_not_at_all(files):
     assert "half_height: 0 of 2 runs; 2 no theory" in outcomes["out"]
     assert "exponent: 0 of 2 runs; 2 no theory" in outcomes["out"]
     assert "no theory" not in outcomes[str(files / "twins.toml")]
+
+
+def test_a_file_is_shown_with_its_activation(files):
+    """By a process that has not run it: with theory if the user gives the file, and not with another one."""
+    twins = STUDY.replace("student_units = 1", "student_units = 2")
+    (files / "twins.toml").write_text(twins.replace("alpha = [0.0, 0.5, 1.0]", "alpha = 60.0"))
+    assert main(["run", str(files / "twins.toml"), "-o", "out.h5", "--quiet"]) == 0
+    done = python(".", "show", "out.h5")
+    assert done.returncode == 0
+    assert "or --activation mine.py on the command line" in " ".join(done.stdout.split())
+    for command in (["show"], ["plot", "--analysis"]):
+        done = python(".", *command, "out.h5", "--activation", files / "mine.py")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "--activation" not in done.stdout
+    done = python(".", "show", "out.h5", "--activation", files / "other" / "mine.py")
+    assert done.returncode == 2
+    assert f"but the results are of {ode_sgd.load('out.h5').problem.g.text}; give the file of that one" in done.stderr
 
 
 def test_a_folder_has_no_file_run(files):
@@ -216,8 +234,9 @@ def test_those_that_help_to_compile_have_it(files, tmp_path, monkeypatch):
 
 
 def test_warm_compiles_for_it(files):
-    """In two processes; the run that follows compiles nothing."""
-    cache = {"ODE_SGD_CACHE_DIR": files / "cache"}
+    """In two processes; the run that follows compiles nothing. Kernels of no activation are those of other tests."""
+    (files / "mine.py").write_text(TEXT + "\n# whose kernels no other test has\n")
+    cache = {"ODE_SGD_CACHE_DIR": files / "cache", "ODE_SGD_PREBUILT": cache_directory().parent}
     done = python(".", "warm", files / "study.toml", "--jobs", "2", **cache)
     assert done.returncode == 0, done.stderr
     assert "mine, K = M = 1" in done.stdout

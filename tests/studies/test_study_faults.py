@@ -4,9 +4,12 @@ import time
 
 import pytest
 
-from ode_sgd import StudyError, Sweep
+from ode_sgd import InvalidProblem, InvalidStart, StudyError, Sweep
 from ode_sgd.studies.study_file import parse_study
+from ode_sgd.teacher_student.kernels.averages import available
 from tests.studies.study_tables import faults_of, study_tables
+
+NAMES = ", ".join(map(repr, available()))
 
 
 def test_all_faults_at_once():
@@ -31,8 +34,9 @@ def test_all_faults_at_once():
         "[spectrum] weights sum to 1.1, not to 1; divide them by their sum",
         "[problem] label_nois = 0.1: unknown key (did you mean 'label_noise'?)",
         "[problem] student_units = 0 is too small; give an integer >= 1",
-        "[problem] learning_rate = inf is outside its range; give a finite number > 0",
-        "[problem] activation = 'erff' does not exist; choose one of 'erf', 'linear' (did you mean 'erf'?)",
+        "[problem] learning_rate = inf is outside its range; give a number from 1e-50 to 1e+50",
+        f"[problem] activation = 'erff' does not exist; choose one of {NAMES} (did you mean 'erf'?); an "
+        "activation of your own is given by its file, such as 'mine.py'",
         "[problem] teacher_weights has 2 entries; teacher_units = 3 need 3",
         "[start] seed = -1 is too small; give an integer >= 0",
         "[integration] alpha must increase strictly; alpha[2] = 1 follows 2",
@@ -56,9 +60,10 @@ def test_all_faults_at_once():
             {"spectrum": {"kind": "isotropic", "beta": 1.0}},
             "beta = 1.0: unknown key of kind = 'isotropic'; it has none",
         ),
-        ({"start__kind": "randm"}, "choose one of 'random', 'typical' (did you mean 'random'?)"),
+        ({"start__kind": "randm"}, "'orthonormal', 'saad_solla', 'file' (did you mean 'random'?)"),
         ({"start__kind": ...}, "[start] kind is missing; choose one of 'random', 'typical'"),
         ({"start__kind": ["random"]}, "[start] kind = ['random'] does not exist"),
+        ({"problem__teacher_activation": "thanh"}, "[problem] teacher_activation = 'thanh' does not exist"),
         ({"problem": ..., "problm": {}}, "[problm]: unknown table (did you mean [problem]?)"),
         ({"integration": ...}, "[integration] is missing"),
         ({"integration": 3}, "integration = 3 is not a table; begin one with a line [integration]"),
@@ -105,12 +110,15 @@ def test_wrong_types(changes, fault):
         ({"spectrum": {"kind": "explicit", "eigenvalues": [1.0]}}, "[spectrum] weights is missing; give shape (L,)"),
         ({"spectrum__distinct": 0}, "distinct = 0 is too small"),
         ({"spectrum__beta": -1.0}, "beta = -1.0 is outside its range"),
-        ({"problem__learning_rate": -0.5}, "learning_rate = -0.5 is outside its range; give a finite number > 0"),
+        ({"problem__learning_rate": -0.5}, "learning_rate = -0.5 is outside its range; give a number from 1e-50"),
         ({"problem__trainable": 5}, "trainable = 5 sectors, but the spectrum has 4"),
         ({"problem__gradient_flow": True}, "gradient_flow = true has no SGD"),
         ({"start__student_scale": -1.0}, "student_scale = -1.0 is outside its range"),
-        ({"start": {"kind": "typical"}}, "[start] student_scale is missing; give a finite number >= 0"),
-        ({"start__dimension": 401}, "[start] dimension N = 401 gives sector 1"),
+        ({"start": {"kind": "typical"}}, "[start] student_scale is missing; give 0, or a number from 1e-50"),
+        ({"start__dimension": 19}, "[start] dimension N = 19 gives sector 1 of 4 4.75 inputs"),
+        ({"start__kind": "orthonormal", "start__dimension": 19}, "a random start takes every dimension from 20 on"),
+        ({"start": {"kind": "saad_solla", "norm": 0}}, "[start] norm = 0 is outside its range"),
+        ({"start": {"kind": "saad_sola"}}, "kind = 'saad_sola' does not exist"),
         ({"simulation": ...}, "[start] dimension is missing"),
         ({"integration__alpha": [1.0, 2.0]}, "alpha starts at 1"),
         ({"integration__alpha": float("nan")}, "alpha = nan is outside its range"),
@@ -179,3 +187,23 @@ def test_a_simulation_too_small_for_a_typical_start():
     spectrum = {"kind": "power_law", "distinct": 5, "beta": 1.0}
     faults = faults_of(spectrum=spectrum, start=start, simulation__dimension=10)
     assert any("gives sector 1 only 2 inputs, but the start needs 5" in fault for fault in faults), faults
+
+
+COSINE = {"cosine": {"initial": 0.5, "end": 4.0}}
+
+
+def test_a_schedule_that_ends_before_the_run_is_a_fault_of_the_study():
+    (fault,) = faults_of(problem__learning_rate=COSINE)
+    assert (
+        fault.startswith("[integration] learning_rate = cosine(")
+        and "ends at alpha = 4, but the run goes to 10" in fault
+    )
+
+
+def test_what_the_ode_refuses_is_found_before_it_runs():
+    kink = parse_study(study_tables(problem__activation="relu", start__student_scale=0.0))
+    with pytest.raises(InvalidStart, match="student 1 has a field of variance zero"):
+        kink.model.prepare(kink.tables)
+    longer = parse_study(study_tables(problem__learning_rate=COSINE, integration__alpha=3.0, simulation__alpha=5.0))
+    with pytest.raises(InvalidProblem, match="ends at alpha = 4, but the run goes to 5"):
+        longer.model.prepare(longer.tables)

@@ -19,7 +19,10 @@ from ode_sgd.studies.sweeps.plot import plot_sweep
 from ode_sgd.studies.sweeps.run import run_sweep
 from ode_sgd.studies.sweeps.status import sweep_status
 from ode_sgd.studies.sweeps.sweep import Sweep
+from ode_sgd.teacher_student.study_symbols import SYMBOLS
 from tests.studies.sweeps import AXES, do_item, tables
+
+RATE, DECAY = SYMBOLS["learning_rate"], SYMBOLS["beta"]
 
 
 @pytest.fixture(scope="module")
@@ -217,15 +220,15 @@ def test_a_map_is_over_keys_that_vary_by_themselves(tmp_path, monkeypatch):
     run_sweep(sweep, tmp_path / "out")
     collect_sweep(tmp_path / "out")
     drawn = []
-    monkeypatch.setattr(sweeps, "sweep_map", lambda figure, names, *_: drawn.append(names))
+    monkeypatch.setattr(sweeps, "sweep_map", lambda figure, labels, *_: drawn.append(labels[:2]))
     plot_sweep(tmp_path / "out")
-    assert drawn == [("learning_rate", "beta")]
+    assert drawn == [(RATE, DECAY)]
 
 
 def test_a_copy_without_a_column_is_drawn_as_far_as_it_goes(done, tmp_path, monkeypatch, capsys):
     """As `ncks -x -v learning_rate` makes it: medians are over the learning rates too, and that is said."""
     path, drawn = collect_sweep(done, tmp_path / "c.h5").path, []
-    monkeypatch.setattr(sweeps, "sweep_curve", lambda figure, name, *_: drawn.append(name))
+    monkeypatch.setattr(sweeps, "sweep_curve", lambda figure, labels, *_: drawn.append(labels[0]))
 
     def without(*names):
         with xarray.open_dataset(path, engine="h5netcdf", decode_cf=False) as dataset:
@@ -235,7 +238,7 @@ def test_a_copy_without_a_column_is_drawn_as_far_as_it_goes(done, tmp_path, monk
     copy = without("learning_rate")
     assert main(["sweep", "plot", copy]) == 0
     assert "lacks the column learning_rate: what is drawn are medians over its values too" in capsys.readouterr().err
-    assert drawn == ["beta"]
+    assert drawn == [DECAY]
     for options in (["-x", "learning_rate"], ["-y", "problem.learning_rate"]):
         assert main(["sweep", "plot", copy, *options]) == 2
         assert "the file lacks the column learning_rate, which the sweep had" in capsys.readouterr().err
@@ -267,6 +270,20 @@ def test_the_axes_of_a_map_are_two(done, tmp_path, monkeypatch):
     with pytest.raises(StudyError, match="-x learning_rate -y learning_rate: one key on both axes"):
         plot_sweep(found.path, x="learning_rate", y="problem.learning_rate")
     drawn = []
-    monkeypatch.setattr(sweeps, "sweep_map", lambda figure, names, *_: drawn.append(names))
+    monkeypatch.setattr(sweeps, "sweep_map", lambda figure, labels, *_: drawn.append(labels[:2]))
     plot_sweep(found.path, y="learning_rate")
-    assert drawn == [("beta", "learning_rate")]
+    assert drawn == [(DECAY, RATE)]
+
+
+def test_what_holds_texts_is_an_axis_or_is_told(tmp_path, capsys):
+    axes = {"problem.activation": ["erf", "linear"], "problem.learning_rate": [0.1, 0.2]}
+    run_sweep(Sweep(tables(), axes), tmp_path / "out")
+    collect_sweep(tmp_path / "out")
+    command = ["sweep", "plot", str(tmp_path / "out")]
+    assert main(command) == 0
+    assert "medians over the values of activation too; -x activation draws them apart" in capsys.readouterr().err
+    assert main([*command, "-x", "activation"]) == main([*command, "-x", "learning_rate", "-y", "activation"]) == 0
+    assert "medians over" not in capsys.readouterr().err
+    assert main([*command, "-z", "plateau_length", "-o", str(tmp_path / "none.png")]) == 2
+    assert "nothing to draw: plateau_length: 0 of 4 runs; 4 too short; -z draws another" in capsys.readouterr().err
+    assert not (tmp_path / "none.png").exists()

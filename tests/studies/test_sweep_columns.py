@@ -106,6 +106,9 @@ def test_reasons_are_flags_of_the_cf_conventions(rates):
         assert codes.dtype == codes.attrs["flag_values"].dtype == np.int8
         assert codes.attrs["long_name"].startswith(b"outcome of the measurement of plateau_start, plateau_end")
         assert file["exponent"].attrs["long_name"].startswith(b"exponent of the power law eps_g ~ alpha^-exponent")
+        assert file["learning_rate"].attrs["axis_label"] == rb"learning rate  $\eta$  (dimensionless)"
+        assert file["escape_from"].attrs["axis_label"] == b"escape from  (dimensionless)"
+        assert "axis_label" not in codes.attrs
         assert len(codes.attrs["flag_values"]) == len(codes.attrs["flag_meanings"].split())
         assert set(np.unique(codes[...])) <= set(codes.attrs["flag_values"])
         assert file["status"].attrs["flag_values"].tolist() == list(range(7))

@@ -104,3 +104,29 @@ def test_classes_are_measured_each_by_the_one_nearest_to_it():
     axes = {"spectrum.distinct": [1, 2, 40], "problem.label_noise": {"linspace": [0.0, 1.0, 1000]}}
     sweep = Sweep(tables(), axes)
     assert chosen_sizes(sweep, {0: 0.125, 2000: 0.01}) == [4, 4, 50]
+
+
+@pytest.mark.parametrize(
+    ("takes", "hears", "computed", "found"),
+    [(0.01, False, 12, [0.01] * 4), (2.0, True, 8, [2.0] * 4), (2.0, False, 8, [2.0] * 4), (100.0, False, 2, [100.0])],
+)
+def test_few_trials_are_made_of_long_runs(monkeypatch, takes, hears, computed, found):
+    """Two of every class, and one class alone where a run does not hear that it has shown enough."""
+    from ode_sgd.studies.sweeps import partition as sweep_partition
+
+    study = tables(integration={"method": "DOP853"})  # one that is computed by itself
+    sweep = Sweep(study, {"spectrum.distinct": [1, 2, 4, 8]})
+    clock, runs = [0.0], []
+
+    def one_by_one(study, checkpoint, progress):
+        runs.append(study)
+        clock[0] += takes
+        if hears:
+            progress("theory", 0.5)
+        return ()
+
+    monkeypatch.setattr(sweep_partition, "one_by_one", one_by_one)
+    monkeypatch.setattr(sweep_partition.time, "process_time", lambda: clock[0])
+    seconds = sweep_partition.trial_seconds(sweep)
+    assert len(runs) == computed
+    assert list(seconds.values()) == pytest.approx(found)

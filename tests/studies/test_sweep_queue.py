@@ -40,10 +40,11 @@ def sweep(tmp_path, monkeypatch):
     return run
 
 
-def test_a_system_that_refuses_the_first_job(sweep, capfd):
+def test_a_system_that_refuses_the_first_job(sweep, capfd, tmp_path):
+    """The folder, which was named relative to this one, has its whole name: jobs of PBS begin in the home folder."""
     assert sweep() == 2
     error = capfd.readouterr().err
-    assert "waiting for the first job" in error
+    assert f"waiting for the first job of slurm; jobs write into {tmp_path}/scan.sweep/logs\n" in error
     assert "refuses the job" in error and "invalid partition specified: fast" in error
     assert "Traceback" not in error
 
@@ -63,8 +64,14 @@ def test_what_the_cluster_file_asks_for_does_not_exist(sweep, capfd, tmp_path, c
     assert not (tmp_path / "scan.sweep").exists()
 
 
-def test_a_dry_run_of_a_sound_cluster_file(sweep, capfd):
-    assert sweep(more=["--dry-run"]) == 0
+def test_a_dry_run_of_a_sound_cluster_file(sweep, capfd, tmp_path):
+    """It prints the script of a job as it would be submitted, and makes nothing."""
+    assert sweep(('"lo"', '"lo"\nmemory = "3GB"'), more=["--dry-run", "--shard", "0/2"]) == 0
+    output = capfd.readouterr().out
+    assert "it would submit at most 2 jobs at one time with sbatch, of this kind:\n\n#!/usr/bin/env bash\n" in output
+    assert "\n#SBATCH --mem=3G\n" in output
+    assert f" --tls-key {tmp_path}/scan.sweep/certificates-shard-0-of-2/key.pem" in output
+    assert not (tmp_path / "scan.sweep").exists()
     assert sweep(('"lo"', '"ib0"\ndriver_interface = "lo"'), more=["--dry-run"]) == 0
 
 

@@ -14,14 +14,14 @@ from tests.studies.sweeps import FILE
 
 pytestmark = pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip() or "-")
 
-RUNS = 100
+RUNS = 48
 # A tenth of a second each: the sweep is under way while jobs are cancelled and strangers knock.
 GRID = """[simulation]
 dimension = 1800
 method = "explicit"
 points = 3
 [sweep]
-problem.learning_rate = { linspace = [0.1, 0.5, 25] }
+problem.learning_rate = { linspace = [0.1, 0.5, 12] }
 replicas = 4
 """
 CLUSTER = """[cluster]

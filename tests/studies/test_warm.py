@@ -105,6 +105,22 @@ def test_nothing_is_compiled_that_cannot_be_kept(monkeypatch):
         warming.warm(3)
 
 
+def test_progress_is_told_piece_by_piece(monkeypatch, capsys):
+    """Also by a piece that fails: a run will meet its fault."""
+
+    def failing():
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(warming, "works", lambda given, whole: [int, failing, int, int])
+    told = []
+    warming.warm(progress=told.append)
+    assert told == [0.25, 0.5, 0.75, 1.0]
+    warming.warm(progress=True)
+    assert "kernels 100%" in capsys.readouterr().err
+    with pytest.raises(InvalidProblem, match="progress = 3; give True for a bar"):
+        warming.warm(progress=3)
+
+
 def names(works):
     return [(work.func.__name__, *work.args[2:]) for work in works]
 

@@ -1,12 +1,12 @@
 """Whole figures, and writing them."""
 
 import io
-import os
-import uuid
+import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -17,9 +17,16 @@ from ode_sgd.analysis.drawing import drawing
 from ode_sgd.analysis.plateau import FEWEST_TIMES, find_plateau
 from ode_sgd.analysis.plots.curves import plot_error, plot_local_exponent, plot_observables
 from ode_sgd.analysis.plots.marks import plot_agreement, plot_plateau
+from ode_sgd.analysis.plots.paper import TRUETYPE, PaperFigure
+from ode_sgd.analysis.written import write_whole
 from ode_sgd.core import check
 from ode_sgd.core.errors import AnalysisError, InvalidProblem, StorageError
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.core.run import Identified, Run, check_run
+
+DPI = 150.0
+METADATA = {".png": "Description", ".pdf": "Subject", ".svg": "Description", ".pgf": None}
+UNDATED: dict[str, dict[str, str | None]] = {".svg": {"Date": None}}  # the same figure is the same file
 
 
 @check.underflow_is_zero
@@ -57,6 +64,7 @@ def analysis_figure(ode: Run | None, sgd: Run | None = None) -> Figure:
     return figure
 
 
+@own_keywords
 @check.underflow_is_zero
 def agreement_figure(agreement: Agreement) -> Figure:
     """The z-scores of a comparison, and beside them those at N -> infinity where several N were compared.
@@ -80,51 +88,71 @@ def agreement_figure(agreement: Agreement) -> Figure:
     return figure
 
 
+@own_keywords
 @check.underflow_is_zero
-def save_figure(figure: Figure, path: str | Path, problem: Identified) -> Path:
-    """Write a figure as PNG or PDF (by suffix), the problem's identity in its metadata.
+def save_figure(figure: Figure, path: str | Path, problem: Identified, *, dpi: float | None = None) -> Path:
+    """Write a figure as PNG, PDF, SVG or PGF (by suffix), the problem's identity in its metadata.
 
-    The file appears whole or not at all; what a symbolic link points to is replaced.
+    The file appears whole or not at all; what a symbolic link points to is replaced. Text in a PDF is in TrueType
+    fonts. PGF, drawn by LaTeX in the fonts of the document, needs TeX here as well: matplotlib asks it how long texts
+    are.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+    path : path-like
+    problem : Problem, or another object with an identity
+    dpi : float or None
+        Of a PNG; None: matplotlib's `savefig.dpi`, in figures of `paper_figure` as of their style, else 150.
 
     Raises
     ------
     StorageError
-        For another suffix, a folder that cannot be written, or whatever matplotlib fails at.
+        For another suffix, a folder that cannot be written, PGF where there is no TeX, or whatever matplotlib fails at.
 
     Examples
     --------
     >>> ode_sgd.plots.save_figure(ode_sgd.plots.run_figure(ode, sgd), "run.png", problem).name
     'run.png'
     """
-    return write_figure(figure, path, f"ode_sgd problem {problem.identity}")
+    return write_figure(figure, path, f"ode_sgd problem {problem.identity}", dpi)
 
 
-def write_figure(figure: Figure, path: str | Path, description: str) -> Path:
+def write_figure(figure: Figure, path: str | Path, description: str, dpi: float | None = None) -> Path:
     """Write a figure as `save_figure` does, with any text in its metadata."""
     path = check.path("path", path)
-    keys = {".png": "Description", ".pdf": "Subject"}
     ending = path.suffix.lower()
-    if ending not in keys:
-        raise StorageError(f"{path}: a figure ends in .png or .pdf, not in {path.suffix!r}")
+    if ending not in METADATA:
+        *most, last = METADATA
+        raise StorageError(f"{path}: a figure ends in {', '.join(most)} or {last}, not in {path.suffix!r}")
+    if ending == ".pgf":
+        _require_tex(path)
     memory = io.BytesIO()
-    with drawing(path):
-        figure.savefig(memory, format=ending[1:], dpi=150, metadata={keys[ending]: description})
-    _write(path, memory.getbuffer())
+    dpi = _resolution(figure) if dpi is None else check.number("dpi", dpi, above=0.0)
+    key = METADATA[ending]
+    metadata: Any = {"metadata": {key: description, **UNDATED.get(ending, {})}} if key else {}
+    with drawing(path), mpl.rc_context({**TRUETYPE, "svg.hashsalt": description}):
+        figure.savefig(memory, format=ending[1:], dpi=dpi, **metadata)
+    if ending == ".pgf":
+        memory.write(f"% {description}\n".encode())
+    write_whole(path, memory.getbuffer(), "the figure")
     return path
 
 
-def _write(path: Path, image: memoryview) -> None:
-    """Put a picture in place as a whole, or leave what is there; a symbolic link is followed."""
-    target = Path(os.path.realpath(path))
-    unfinished = target.with_name(f".ode_sgd-figure-{uuid.uuid4().hex}.tmp")  # as storage.files sweeps up
-    try:
-        unfinished.write_bytes(image)
-        unfinished.replace(target)
-    except OSError as error:
-        raise StorageError(f"{path}: the figure cannot be written ({error.strerror or error})") from error
-    finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+def _require_tex(path: Path) -> None:
+    """StorageError where the program is not there that matplotlib measures text with for PGF."""
+    program = str(mpl.rcParams["pgf.texsystem"])
+    if shutil.which(program) is None:
+        raise StorageError(
+            f"{path}: PGF needs {program}, which matplotlib measures text with, and it is not found; install TeX, name "
+            'another one in rcParams["pgf.texsystem"], or write .pdf, whose text is text as well'
+        )
+
+
+def _resolution(figure: Figure) -> float:
+    """Dots per inch of a PNG for which none are given."""
+    chosen = figure.sheet["savefig.dpi"] if isinstance(figure, PaperFigure) else mpl.rcParams["savefig.dpi"]
+    return DPI if chosen == "figure" else float(chosen)
 
 
 def given(ode: Run | None, sgd: Run | None) -> list[Run]:
@@ -140,7 +168,7 @@ def given(ode: Run | None, sgd: Run | None) -> list[Run]:
 def side_by_side() -> tuple[Figure, tuple[Axes, Axes]]:
     """A figure with two panels; margins by hand, for the layout engines draw everything several times."""
     figure = Figure(figsize=(10.0, 4.2))
-    figure.subplots_adjust(left=0.1, right=0.98, bottom=0.14, top=0.92, wspace=0.2)
+    figure.subplots_adjust(left=0.1, right=0.98, bottom=0.14, top=0.92, wspace=0.28)
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     return figure, (left, right)
@@ -149,7 +177,7 @@ def side_by_side() -> tuple[Figure, tuple[Axes, Axes]]:
 def four_panels() -> tuple[Figure, GridSpec]:
     """A figure with places for two by two panels."""
     figure = Figure(figsize=(10.0, 8.4))
-    figure.subplots_adjust(left=0.1, right=0.97, bottom=0.07, top=0.95, wspace=0.22, hspace=0.24)
+    figure.subplots_adjust(left=0.1, right=0.97, bottom=0.07, top=0.95, wspace=0.28, hspace=0.24)
     FigureCanvasAgg(figure)
     return figure, figure.add_gridspec(2, 2)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Flags, Indices
 
 SHARE = 0.2  # of a point's runs that may be missing from its median
 
@@ -28,31 +28,31 @@ class Points:
     """
 
     keys: NDArray[Any]
-    places: NDArray[np.int64]
+    places: Indices
     median: Array
     lower: Array
     upper: Array
-    count: NDArray[np.int64]
-    ranked: NDArray[np.int64]
-    total: NDArray[np.int64]
+    count: Indices
+    ranked: Indices
+    total: Indices
 
     @property
-    def drawn(self) -> NDArray[np.bool_]:
+    def drawn(self) -> Flags:
         """Which have a median that is a number."""
         return np.isfinite(self.median)
 
     @property
-    def beyond(self) -> NDArray[np.bool_]:
+    def beyond(self) -> Flags:
         """Which have one that is larger than all numbers of theirs."""
         return np.isinf(self.median)
 
     @property
-    def few(self) -> NDArray[np.bool_]:
+    def few(self) -> Flags:
         """Which are drawn, but stand for fewer than half of their runs."""
         return self.drawn & (2 * self.ranked < self.total)
 
     @property
-    def biased(self) -> NDArray[np.bool_]:
+    def biased(self) -> Flags:
         """Which are drawn without more than a fifth of their runs."""
         return self.drawn & (self.total - self.ranked > SHARE * self.total)
 

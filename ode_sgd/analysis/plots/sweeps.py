@@ -4,6 +4,7 @@ No pyplot.
 """
 
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,48 +12,20 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from ode_sgd.analysis.plots import COLOURS, MARKERS
 from ode_sgd.analysis.plots.points import Points, summarised
 from ode_sgd.analysis.selection import FOUND, Selection
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 
-SYMBOLS = {
-    "learning_rate": r"learning rate  $\eta$",
-    "beta": r"decay of the spectrum  $\beta$",
-    "distinct": r"eigenvalues  $L$",
-    "student_units": "student units  $K$",
-    "teacher_units": "teacher units  $M$",
-    "label_noise": r"label noise  $\sigma$",
-    "student_scale": "scale of the student's weights",
-    "dimension": "dimension  $N$",
-    "final_error": r"last generalization error  $\epsilon_g$",
-    "plateau_length": r"length of the plateau  $\Delta\alpha$",
-    "plateau_start": r"start of the plateau  $\alpha$",
-    "plateau_end": r"end of the plateau  $\alpha$",
-    "plateau_height": r"$\epsilon_g$ on the plateau",
-    "half_height_time": r"half-height time  $\alpha_{1/2}$",
-    "saddle_height": r"$\epsilon_g$ at the symmetric saddle",
-    "saddle_time": r"time near the saddle's height  $\Delta\alpha$",
-    "escape_rate": "rate of escape, measured",
-    "theory_escape_rate": "rate of escape, theory",
-    "exponent": r"exponent of $\epsilon_g(\alpha)$",
-    "floor": r"floor of $\epsilon_g$",
-    "error_ratio": r"largest ratio of $\epsilon_g$, SGD over ODE",
-}
-UNITS = {"seconds": "s"}
 # Of bars: runs that have what is drawn, then those that do not, by reason; told apart in grey by their hatching.
 FILLS = ((COLOURS[0], ""), (COLOURS[4], "//"), (COLOURS[5], ".."), (COLOURS[3], "xx"), ("white", ""))
 MOST_NUMBERS = 20  # bars that have their numbers above them; more would overlap
+MOST_LETTERS = 50  # at the ticks of a horizontal axis; more are slanted, or would overlap
 BRIGHT = 0.6  # place in the colours of a map from which black is seen on them, and below which white is
 WIDE = 30.0  # ratio of largest to smallest from which a logarithmic scale is used for what is drawn
-
-
-def label(name: str) -> str:
-    """A name as it stands on an axis."""
-    return f"{SYMBOLS.get(name, name.replace('_', ' '))}  ({UNITS.get(name, 'dimensionless')})"
 
 
 def logarithmic(values: Array) -> bool:
@@ -64,15 +37,15 @@ def logarithmic(values: Array) -> bool:
     return bool(ratios.std() / ratios.mean() < steps.std() / steps.mean())
 
 
-def sweep_curve(figure: Figure, name: str, x: Array, z: Array, selection: Selection) -> None:
+def sweep_curve(figure: Figure, labels: tuple[str, str], x: Array, z: Array, selection: Selection) -> None:
     """A quantity against one key; below it, where runs are missing, how many each point stands for and why.
 
     Parameters
     ----------
     figure : matplotlib Figure
         Empty, with constrained layout.
-    name : str
-        Of x.
+    labels : tuple of str
+        What stands on the axes of x and z.
     x, z : (runs,)
         z is NaN for runs that do not have it, infinite for those in which it is above all that is measured.
     selection : Selection
@@ -80,20 +53,21 @@ def sweep_curve(figure: Figure, name: str, x: Array, z: Array, selection: Select
     """
     if selection.whole:
         axes = figure.subplots()
-        plot_curve(axes, name, x, selection.name, z)
+        plot_curve(axes, labels, x, z)
     else:
         axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-        plot_curve(axes, name, x, selection.name, z)
+        plot_curve(axes, labels, x, z)
         axes.set_xlabel("")
-        plot_counts(below, name, x, selection)
-        handles, labels = below.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small", frameon=False)
+        plot_counts(below, labels[0], x, selection)
+        figure.legend(
+            *below.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize="small", frameon=False
+        )
     points = summarised(x[:, None], z)
     told = f"; {_each(points.total, 'point')}" if selection.whole else _beyond(points, "point")
     axes.set_title(_wrapped(selection.sentence + told), fontsize="small", loc="left")
 
 
-def _each(runs: NDArray[np.int64], what: str) -> str:
+def _each(runs: Indices, what: str) -> str:
     """How many runs each point or cell stands for, such as "median of 4 runs at each point"."""
     least, most = int(runs.min()), int(runs.max())
     if most == 1:
@@ -115,7 +89,7 @@ def _wrapped(text: str) -> str:
     return "\n".join(textwrap.wrap(text, 95))
 
 
-def plot_curve(axes: Axes, name: str, x: Array, quantity: str, z: Array) -> Axes:
+def plot_curve(axes: Axes, labels: tuple[str, str], x: Array, z: Array) -> Axes:
     """A quantity against one key: median over the other runs, bars between the quartiles where there are several.
 
     Points are filled where the median is that of all their runs, and open where it is that of some; a line joins those
@@ -125,8 +99,8 @@ def plot_curve(axes: Axes, name: str, x: Array, quantity: str, z: Array) -> Axes
     Parameters
     ----------
     axes : matplotlib Axes
-    name, quantity : str
-        Of x and z.
+    labels : tuple of str
+        What stands on the axes of x and z.
     x, z : (runs,)
         z may be NaN: such runs are left out; or infinite: above all others.
     """
@@ -154,25 +128,25 @@ def plot_curve(axes: Axes, name: str, x: Array, quantity: str, z: Array) -> Axes
         )
     if cut.any():
         axes.plot(keys[cut], upper[cut], "^", color=COLOURS[0], markersize=4, label="upper quartile not reached")
-    axes.set(xlabel=label(name), ylabel=label(quantity), xscale="log" if logarithmic(x) else "linear")
+    axes.set(xlabel=labels[0], ylabel=labels[1], xscale="log" if logarithmic(x) else "linear")
     if _wide(median):
         axes.set_yscale("log")
     if several:
-        handles, labels = axes.get_legend_handles_labels()
-        drawn = dict(zip(labels[-2:], [(there & whole).any(), (there & ~whole).any()], strict=True))
-        kept = [pair for pair in zip(handles, labels, strict=True) if drawn.get(pair[1], True)]
+        handles, names = axes.get_legend_handles_labels()
+        drawn = dict(zip(names[-2:], [(there & whole).any(), (there & ~whole).any()], strict=True))
+        kept = [pair for pair in zip(handles, names, strict=True) if drawn.get(pair[1], True)]
         axes.legend([handle for handle, _ in kept], [text for _, text in kept], fontsize="small", frameon=False)
     return axes
 
 
-def plot_counts(axes: Axes, name: str, x: Array, selection: Selection) -> Axes:
+def plot_counts(axes: Axes, label: str, x: Array, selection: Selection) -> Axes:
     """Bars of the runs at every x: those that have the quantity, and above them the others, by what they lack it for.
 
     Parameters
     ----------
     axes : matplotlib Axes
-    name : str
-        Of x.
+    label : str
+        What stands on the axis of x.
     x : (runs,)
     selection : Selection
     """
@@ -197,35 +171,35 @@ def plot_counts(axes: Axes, name: str, x: Array, selection: Selection) -> Axes:
         for left, right, found, total in zip(edges[:-1], edges[1:], parts[0][1], bottom, strict=True):
             middle = np.sqrt(left * right) if logarithmic(x) else 0.5 * (left + right)
             axes.text(middle, total, f"{found}/{total:.0f}", ha="center", va="bottom", fontsize=6)
-    axes.set(xlabel=label(name), ylabel="runs", ylim=(0.0, 1.3 * bottom.max()))
+    axes.set(xlabel=label, ylabel="runs", ylim=(0.0, 1.3 * bottom.max()))
     axes.set_xscale("log" if logarithmic(x) else "linear")
     return axes
 
 
-def sweep_map(figure: Figure, names: tuple[str, str], x: Array, y: Array, z: Array, selection: Selection) -> None:
+def sweep_map(figure: Figure, labels: tuple[str, str, str], x: Array, y: Array, z: Array, selection: Selection) -> None:
     """A quantity over two keys; where runs are missing, beside it how many each cell stands for and why.
 
     Parameters
     ----------
     figure : matplotlib Figure
         Empty, with constrained layout.
-    names : tuple of str
-        Of x and y.
+    labels : tuple of str
+        What stands on the axes of x, y and z.
     x, y, z : (runs,)
         z is NaN for runs that do not have it, infinite for those in which it is above all that is measured.
     selection : Selection
         Of z.
     """
     if selection.whole:
-        plot_map(figure.subplots(), names, x, y, selection.name, z)
+        plot_map(figure.subplots(), labels, x, y, z)
     else:
         figure.set_size_inches(9.6, 4.8)
         left, right = figure.subplots(1, 2)
-        plot_map(left, names, x, y, selection.name, z)
-        plot_count_map(right, names, x, y, selection)
-        handles, labels = right.get_legend_handles_labels()
+        plot_map(left, labels, x, y, z)
+        plot_count_map(right, labels[:2], x, y, selection)
+        handles, names = right.get_legend_handles_labels()
         if handles:
-            figure.legend(handles, labels, loc="outside lower right", ncols=4, fontsize="small", frameon=False)
+            figure.legend(handles, names, loc="outside lower right", ncols=4, fontsize="small", frameon=False)
     points = summarised(np.stack([x, y], axis=1), z)
     stands = _each(points.total, "cell") if selection.whole else "median of those with a value at each cell"
     told = f"{selection.sentence}; {stands}{_beyond(points, 'cell')}"
@@ -234,7 +208,7 @@ def sweep_map(figure: Figure, names: tuple[str, str], x: Array, y: Array, z: Arr
     figure.suptitle(_wrapped(told), fontsize="small")
 
 
-def plot_map(axes: Axes, names: tuple[str, str], x: Array, y: Array, quantity: str, z: Array) -> Axes:
+def plot_map(axes: Axes, labels: tuple[str, str, str], x: Array, y: Array, z: Array) -> Axes:
     """A quantity over two keys in colour: median over the other runs; cells where no run has it stay grey.
 
     Cells where fewer than half of the runs stand for the median are hatched.
@@ -242,18 +216,16 @@ def plot_map(axes: Axes, names: tuple[str, str], x: Array, y: Array, quantity: s
     Parameters
     ----------
     axes : matplotlib Axes
-    names : tuple of str
-        Of x and y.
+    labels : tuple of str
+        What stands on the axes of x, y and z.
     x, y, z : (runs,)
         z may be NaN: such runs are left out; or infinite: above all others, and so may be a median, which stays grey.
-    quantity : str
-        Name of z.
     """
     points = summarised(np.stack([x, y], axis=1), np.asarray(z))
     finite = points.median[np.isfinite(points.median)]
     limits = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     norm = LogNorm(*limits) if _wide(points.median) else Normalize(*limits)
-    _cells(axes, names, points, points.median, norm, label(quantity))
+    _cells(axes, labels[:2], points, points.median, norm, labels[2])
     edges = [_edges(np.unique(values)) for values in (x, y)]
     for key, median in zip(points.keys[points.few], points.median[points.few], strict=True):
         # Cells that hold the key: its value is between their edges.
@@ -266,20 +238,20 @@ def plot_map(axes: Axes, names: tuple[str, str], x: Array, y: Array, quantity: s
     return axes
 
 
-def plot_count_map(axes: Axes, names: tuple[str, str], x: Array, y: Array, selection: Selection) -> Axes:
+def plot_count_map(axes: Axes, labels: tuple[str, str], x: Array, y: Array, selection: Selection) -> Axes:
     """How many runs of each cell have the quantity, in grey, and a sign for what most of the others lack it for.
 
     Parameters
     ----------
     axes : matplotlib Axes
-    names : tuple of str
-        Of x and y.
+    labels : tuple of str
+        What stands on the axes of x and y.
     x, y : (runs,)
     selection : Selection
     """
     points = summarised(np.stack([x, y], axis=1), np.where(selection.has, 1.0, np.nan))
     most = int(points.total.max())
-    _cells(axes, names, points, points.count, Normalize(0, most), f"runs (of {most}) with a value", "Greys")
+    _cells(axes, labels, points, points.count, Normalize(0, most), f"runs (of {most}) with a value", "Greys")
     parts = selection.shares(points.places, len(points.keys), len(FILLS) - 1)[1:]
     frequent = np.argmax([number for _, number in parts], axis=0)
     for place, (word, number) in enumerate(parts):
@@ -297,8 +269,35 @@ def plot_count_map(axes: Axes, names: tuple[str, str], x: Array, y: Array, selec
     return axes
 
 
+def name_ticks(figure: Figure, labels: Sequence[str], names: Sequence[Sequence[str]]) -> None:
+    """Have texts stand at the ticks of axes on which they were counted from 0.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+        As `sweep_curve` or `sweep_map` leaves it.
+    labels : sequence of str
+        What stands on the axes of x and, in a map, of y.
+    names : sequence of sequence of str
+        The texts of x and, in a map, of y; empty where an axis is one of numbers.
+    """
+    for axes in figure.axes:
+        for axis, label, texts in zip((axes.xaxis, axes.yaxis), labels, names, strict=False):
+            if texts and axis.get_label_text() == label:
+                axis.set_ticks(range(len(texts)), texts)
+                if axis is axes.xaxis and sum(map(len, texts)) > MOST_LETTERS:
+                    axes.tick_params(axis="x", rotation=20.0)
+                axis.set_minor_locator(NullLocator())
+
+
 def _cells(
-    axes: Axes, names: tuple[str, str], points: Points, values: NDArray[Any], norm: Normalize, told: str, cmap: str = ""
+    axes: Axes,
+    labels: tuple[str, str],
+    points: Points,
+    values: NDArray[Any],
+    norm: Normalize,
+    told: str,
+    cmap: str = "",
 ) -> None:
     """One colour a cell of a grid of two keys, with a bar that says what it means."""
     columns, rows = (np.unique(points.keys[:, n]) for n in range(2))
@@ -316,7 +315,7 @@ def _cells(
     figure = axes.get_figure()
     if figure is not None:
         figure.colorbar(drawn, ax=axes, label=told, ticks=MaxNLocator(integer=True) if cmap else None)
-    axes.set(xlabel=label(names[0]), ylabel=label(names[1]))
+    axes.set(xlabel=labels[0], ylabel=labels[1])
     axes.set(xscale="log" if logarithmic(columns) else "linear", yscale="log" if logarithmic(rows) else "linear")
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from ode_sgd.core import check
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import cut, plain
+from ode_sgd.core.keywords import nearest
 from ode_sgd.core.model import Model
 from ode_sgd.core.registry import DEFAULT
-from ode_sgd.studies.tables import MOST, Values, nearest, parameters, shown
+from ode_sgd.studies.tables import MOST, Values, parameters, put, shown
 from ode_sgd.studies.validation import homes_of, target_of
 
 REPLICA = "replica"  # the axis of `replicas`, innermost
@@ -112,11 +113,26 @@ def _flat(table: Mapping[str, Any], model: Model, faults: list[str]) -> Values:
         else:
             flat[key] = value
     names = names_of(model)
-    unknown = [name for name in flat if name not in names]
+    flat = {inner: given for name, value in flat.items() for inner, given in _inner(name, value)}
+    known = {name: value for name, value in flat.items() if ".".join(name.split(".", 2)[:2]) in names}
+    unknown = [name for name in flat if name not in known]
     faults.extend(f"[sweep] {cut(name)} = {shown(flat[name])}: {_unknown(name, model)}" for name in unknown[:MOST])
     if len(unknown) > MOST:
         faults.append(f"[sweep] {len(unknown) - MOST} more unknown names")
-    return {name: value for name, value in flat.items() if name in names}
+    return known
+
+
+def _inner(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Names and values of what varies within the value of a key, such as problem.learning_rate.power.time."""
+    if isinstance(value, Mapping) and any(isinstance(one, Mapping) for one in value.values()):
+        for key, given in value.items():
+            deeper = given if isinstance(given, Mapping) and not _FORMS.keys() & given.keys() else {}
+            if deeper:
+                yield from ((f"{name}.{key}.{inner}", one) for inner, one in deeper.items())
+            else:
+                yield f"{name}.{key}", given
+    else:
+        yield name, value
 
 
 def _unknown(name: str, model: Model) -> str:
@@ -296,5 +312,5 @@ def with_values(tables: dict[str, Values], values: Mapping[str, Any], model: Mod
                     tables[table][SEED] = first + value
         else:
             table, _, key = name.partition(".")
-            tables.setdefault(table, {})[key] = value
+            put(tables.setdefault(table, {}), key, value)
     return tables

@@ -13,11 +13,12 @@ from typing import Any
 
 from ode_sgd.core.errors import StudyError
 from ode_sgd.core.given import cut
+from ode_sgd.core.keywords import nearest
 from ode_sgd.core.measure import outcome_column
 from ode_sgd.core.model import Model
 from ode_sgd.studies.sweeps.agreements import measured_names
 from ode_sgd.studies.sweeps.axes import RESERVED
-from ode_sgd.studies.tables import MOST, nearest, shown
+from ode_sgd.studies.tables import MOST, shown
 
 COLLECT = "collect"
 OUTCOME = outcome_column("")  # ends the names of columns of outcomes

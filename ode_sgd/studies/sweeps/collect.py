@@ -8,11 +8,12 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from ode_sgd.analysis.selection import Selection
 from ode_sgd.core import check
+from ode_sgd.core.arrays import Indices
 from ode_sgd.core.errors import StorageError, StudyError
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.core.measure import Measure
 from ode_sgd.core.model import Model
 from ode_sgd.core.registry import find_model
@@ -58,6 +59,7 @@ class Collected:
     notes: tuple[str, ...]
 
 
+@own_keywords
 @check.underflow_is_zero
 def collect_sweep(
     folder: str | Path,
@@ -248,7 +250,7 @@ def _check_output(path: Path, place: SweepFolder) -> None:
         raise StorageError(f"{path} is no HDF5 file, and is not replaced; give another name with -o")
 
 
-def _segments(runs: NDArray[np.int64]) -> Iterator[tuple[slice, slice]]:
+def _segments(runs: Indices) -> Iterator[tuple[slice, slice]]:
     """Rows of the file and of a piece, as slices: HDF5 takes those far faster than lists of numbers."""
     breaks = np.flatnonzero(np.diff(runs) != 1) + 1
     for part in np.split(np.arange(runs.size), breaks):

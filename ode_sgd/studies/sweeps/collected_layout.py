@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import OdeSgdError
 from ode_sgd.storage.stack import Column
 from ode_sgd.studies.study_file import Study
@@ -50,7 +50,7 @@ class Layout:
                 name = f"{prefix}{self._time}"
                 self.samples[name] = Column((name,), grids[0], {"long_name": model.time_label})
 
-    def _grids(self, shapes: Iterable[Columns], prefix: str) -> list[NDArray[np.float64]]:
+    def _grids(self, shapes: Iterable[Columns], prefix: str) -> list[Array]:
         """The output times of all shapes that have some."""
         name = f"{prefix}{self._time}"
         return [shape[name].values for shape in shapes if name in shape]

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ode_sgd.core import check
+from ode_sgd.core.arrays import Indices
 from ode_sgd.core.errors import OdeSgdError, StorageError, StudyError
 from ode_sgd.core.kernels.vector_type import WIDTH
 from ode_sgd.storage.sweep_folder import PLAN, RETRIED, Failure, SweepFolder, holds
@@ -23,12 +23,12 @@ from ode_sgd.studies.tables import shown
 from ode_sgd.studies.warm import compile_together
 
 PROBED = 1.0  # seconds after which a trial run has shown that it is long
+UNHEARD = 4.0  # seconds of one whose model does not call `progress` then, so that it goes on: no other is tried
 FILE_SECONDS = 0.5  # work in one file: a file costs 10 to 15 ms, and what a kill loses is no more than this
 SHARE = 16  # a sweep has at least as many files, so that every worker has something to do
 FEWEST = 32  # ... as long as that many short runs still share one: they are computed side by side
 MOST = 1000
 LONG = 20.0  # seconds of a first integration that are not those of compiling: it is not done again to be timed
-TRIALS = 3
 CLASSES = 4  # classes of runs that are tried, of all that there are
 BUNDLES = 4  # at least, for every worker
 
@@ -57,7 +57,7 @@ class Partition:
     def __init__(self, sweep: Sweep, folder: SweepFolder, runs_per_file: list[int], *, measured: bool) -> None:
         self._folder, self.measured = folder, measured
         classes = sweep.classes()
-        self.order: NDArray[np.int64] = np.argsort(classes, kind="stable")
+        self.order: Indices = np.argsort(classes, kind="stable")
         counts = np.bincount(classes)
         starts, first = [], 0
         for count, together in zip(counts.tolist(), runs_per_file, strict=True):
@@ -82,7 +82,7 @@ class Partition:
         return int(np.searchsorted(self.bounds, self._places[run], side="right")) - 1
 
     @functools.cached_property
-    def _places(self) -> NDArray[np.int64]:
+    def _places(self) -> Indices:
         places = np.empty_like(self.order)
         places[self.order] = np.arange(self.order.size)
         return places
@@ -274,12 +274,15 @@ def trial_seconds(sweep: Sweep, check_signals: Callable[[], None] = lambda: None
         with suppress(Exception):
             seconds[run] = _seconds(sweep.study(run))
         check_signals()  # what failed may be what became of an interruption
+        if seconds.get(run, 0.0) > UNHEARD:
+            break
     return seconds
 
 
 def _seconds(study: Study) -> float:
     if not batched(study):
-        return min(_trial(study) for _ in range(TRIALS))  # an early one may still compile
+        first = min(_trial(study) for _ in range(2))  # the very first one may still compile
+        return first if first >= PROBED else min(first, _trial(study))
     if study.model.is_long(study.tables):
         return PROBED
     first = _batch_seconds(study, 1)  # compiles what only a whole run needs

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from ode_sgd.analysis.drawing import drawing
 from ode_sgd.analysis.selection import FOUND, Selection
 from ode_sgd.core import check
+from ode_sgd.core.arrays import Array, Flags
 from ode_sgd.core.errors import StorageError, StudyError
+from ode_sgd.core.keywords import nearest
 from ode_sgd.storage.files import beside, check_figure
 from ode_sgd.storage.stack import COLLECT as AGAIN
-from ode_sgd.storage.stack import Column, absent_columns, read_table
+from ode_sgd.storage.stack import LABEL_ATTRIBUTE, Column, absent_columns, read_table
 from ode_sgd.studies.sweeps.axes import REPLICA, column_names
 from ode_sgd.studies.sweeps.collect import COLLECTED
 from ode_sgd.studies.sweeps.stack import STATUS
-from ode_sgd.studies.tables import nearest
 
 DEFAULTS = ("half_height_time", "plateau_length", "final_error")  # the first that most runs have
 ANCILLARY, MEANINGS = "ancillary_variables", "flag_meanings"
@@ -49,6 +50,8 @@ class DrawnSweep:
         Points that are not drawn since their median is one of these.
     absent : tuple of str
         Columns of swept keys that the file lacks, so that medians are over the values of these too.
+    mixed : tuple of str
+        Those that hold texts, such as activations, and are on no axis: medians are over their values too.
     """
 
     path: Path
@@ -59,6 +62,7 @@ class DrawnSweep:
     later: int
     beyond: int
     absent: tuple[str, ...]
+    mixed: tuple[str, ...]
 
 
 def plot_sweep(
@@ -91,7 +95,7 @@ def plot_sweep(
     StorageError
         If there is no collected file, or the figure cannot be written.
     StudyError
-        For a name that is not there, or an axis that was not swept.
+        For a name that is not there, an axis that was not swept, or a column in which no run has a number.
     """
     path, output = _places(source, output)
     columns, attributes = read_table(path)
@@ -103,9 +107,14 @@ def plot_sweep(
     x, y = _chosen_axes(x, y, path, columns, short, absent)
     z = _named(z, short, columns, absent) or _default(columns)
     selection = selection_of(columns, z)
+    if not selection.count:
+        raise StudyError("plot", [f"nothing to draw: {selection.sentence}; -z draws another column"])
     values = _ranked(columns, z, selection)
-    places = [_numbers(columns, name) for name in (x, y) if name is not None]
-    _draw(output, (x, y), places, values, selection, f"ode_sgd sweep {attributes.get('sweep_identity', '')}")
+    drawn = [columns[name] for name in (x, y) if name is not None]
+    places = [_numbers(column) for column in drawn]
+    labels = [_label(name, columns[name]) for name in (x, y, z) if name is not None]
+    names = [_texts(column) for column in drawn]
+    _draw(output, labels, names, places, values, selection, f"ode_sgd sweep {attributes.get('sweep_identity', '')}")
     usual = selection_of(columns, _default(columns))
     come = ~_outcome(selection, MISSING)
     from ode_sgd.analysis.plots.points import summarised  # its package brings matplotlib
@@ -120,6 +129,7 @@ def plot_sweep(
         later=int(np.isinf(values).sum()),
         beyond=int(points.beyond.sum()),
         absent=tuple(name for name in swept.values() if name in absent),
+        mixed=tuple(name for name in short.values() if name not in (x, y) and len(_texts(columns[name])) > 1),
     )
 
 
@@ -164,9 +174,10 @@ def _chosen_axes(
 
 def _draw(
     output: Path,
-    axes: tuple[str, str | None],
-    places: Sequence[NDArray[np.float64]],
-    values: NDArray[np.float64],
+    labels: Sequence[str],
+    names: Sequence[Sequence[str]],
+    places: Sequence[Array],
+    values: Array,
     selection: Selection,
     description: str,
 ) -> None:
@@ -176,16 +187,23 @@ def _draw(
         from matplotlib.figure import Figure
 
         from ode_sgd.analysis.plots.figures import write_figure
-        from ode_sgd.analysis.plots.sweeps import sweep_curve, sweep_map
+        from ode_sgd.analysis.plots.sweeps import name_ticks, sweep_curve, sweep_map
 
         figure = Figure(figsize=(6.4, 4.8), layout="constrained")
         FigureCanvasAgg(figure)
-        x, y = axes
-        if y is None:
-            sweep_curve(figure, x, places[0], values, selection)
+        if len(places) == 1:
+            sweep_curve(figure, (labels[0], labels[1]), places[0], values, selection)
         else:
-            sweep_map(figure, (x, y), places[0], places[1], values, selection)
+            sweep_map(figure, (labels[0], labels[1], labels[2]), places[0], places[1], values, selection)
+        name_ticks(figure, labels, names)
         write_figure(figure, output, description)
+
+
+def _label(name: str, column: Column) -> str:
+    """What stands on the axis of a column: as its model has it, or its name in words."""
+    unit = column.attributes.get("units", "1")
+    words = name.replace("_", " ") + ("" if unit == "1" else f"  ({unit})")
+    return str(column.attributes.get(LABEL_ATTRIBUTE, words))
 
 
 def selection_of(columns: Mapping[str, Column], name: str) -> Selection:
@@ -264,20 +282,28 @@ def _drawable(columns: Mapping[str, Column]) -> Iterable[str]:
     return (name for name in own if not name.endswith("_outcome"))
 
 
-def _outcome(selection: Selection, word: str) -> NDArray[np.bool_]:
+def _outcome(selection: Selection, word: str) -> Flags:
     """Which runs have this outcome."""
     return np.array([other == word for other in selection.words], dtype=bool)[selection.codes]
 
 
-def _ranked(columns: Mapping[str, Column], name: str, selection: Selection) -> NDArray[np.float64]:
+def _ranked(columns: Mapping[str, Column], name: str, selection: Selection) -> Array:
     """A column as numbers, infinite in complete runs that were cut off before they had one."""
     later = _outcome(selection, LATER.get(name, "")) & (columns["status"].values == STATUS.index("complete"))
-    return np.where(later & ~selection.has, np.inf, _numbers(columns, name))
+    return np.where(later & ~selection.has, np.inf, _numbers(columns[name]))
 
 
-def _numbers(columns: Mapping[str, Column], name: str) -> NDArray[np.float64]:
+def _numbers(column: Column) -> Array:
     """A column as numbers; texts are counted in the order of the alphabet."""
-    values = columns[name].values
-    if values.dtype.kind in "if":
-        return values.astype(np.float64)
-    return np.unique(values, return_inverse=True)[1].astype(np.float64)
+    if _is_number(column):
+        return column.values.astype(np.float64)
+    return np.unique(column.values, return_inverse=True)[1].astype(np.float64)
+
+
+def _texts(column: Column) -> list[str]:
+    """The texts of a column in that order; none of one that holds numbers."""
+    return [] if _is_number(column) else [text.decode() for text in np.unique(column.values).tolist()]
+
+
+def _is_number(column: Column) -> bool:
+    return column.values.dtype.kind in "if"

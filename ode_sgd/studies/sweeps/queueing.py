@@ -1,8 +1,8 @@
 """Workers in the jobs of a queueing system, by dask-jobqueue."""
 
 import functools
-import logging
 import os
+import re
 import shutil
 import sys
 import time
@@ -18,9 +18,11 @@ from distributed.utils import get_ip_interface
 from ode_sgd.core.errors import StudyError
 from ode_sgd.storage.sweep_folder import SweepFolder, make_parent
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
-from ode_sgd.studies.sweeps.dispatch import HERE, RENEWED, Pool, pool_of
+from ode_sgd.studies.sweeps.dispatch import RENEWED, Pool, pool_of
+from ode_sgd.studies.sweeps.job_script import cluster_arguments, cluster_class, job_class
 
 CLUSTER = "--cluster"  # what faults are reported of
+SPECIAL = re.compile(r"""[\s'"\\$`&|;<>()*?\[\]{}!#~]""")  # what a shell would not take as part of a name
 
 
 def queued_pool(
@@ -71,21 +73,15 @@ class _Submissions:
                 cluster.worker_spec.pop(name, None)
 
 
-def _kind(settings: ClusterSettings) -> Any:
-    """dask-jobqueue's class."""
-    import dask_jobqueue
+def check_queue(settings: ClusterSettings, folder: Path) -> None:
+    """StudyError if the queueing system's command, or the network interface of this end, is not on this machine.
 
-    return {
-        "slurm": dask_jobqueue.SLURMCluster,
-        "pbs": dask_jobqueue.PBSCluster,
-        "sge": dask_jobqueue.SGECluster,
-        "lsf": dask_jobqueue.LSFCluster,
-    }[settings.kind]
-
-
-def check_queue(settings: ClusterSettings) -> None:
-    """StudyError if the queueing system's command, or the network interface of this end, is not on this machine."""
-    command = _kind(settings).job_cls.submit_command
+    Also if job scripts, which quote nothing, cannot hold the name of the folder.
+    """
+    if SPECIAL.search(str(folder)):
+        told = f"the folder {str(folder)!r} stands in job scripts, where spaces, quotes and $ mean something else"
+        raise StudyError(CLUSTER, [f"{told}; give one without them by -o"])
+    command = job_class(settings).submit_command
     if shutil.which(command) is None:
         told = f"kind = {settings.kind!r} needs the command {command}, which is not on this machine's PATH"
         raise StudyError(CLUSTER, [f"{told}; run where jobs are submitted from, or give another kind"])
@@ -105,11 +101,10 @@ def _queued(
     """Jobs of a queueing system."""
     logs = folder.path / "logs"
     make_parent(logs / "x")
-    kind = _kind(settings)
     with certificates(folder.path / f"certificates-{part}") as security:
-        arguments = job_arguments(settings, security, logs, dashboard=dashboard)
+        arguments = cluster_arguments(settings, security, logs, dashboard=dashboard)
         try:
-            started = kind(job_cls=submissions.recorded(kind.job_cls), **arguments)
+            started = cluster_class(settings)(job_cls=submissions.recorded(job_class(settings)), **arguments)
         except (ValueError, OSError, RuntimeError) as error:
             told = f"{error}; look at memory, walltime, interface and driver_interface of the cluster file"
             raise StudyError(CLUSTER, [f"cannot be started: {told}"]) from error
@@ -147,37 +142,3 @@ def certificates(place: Path) -> Iterator[Security]:
         )
     finally:
         shutil.rmtree(place, ignore_errors=True)
-
-
-def job_arguments(settings: ClusterSettings, security: Security, logs: Path, *, dashboard: bool) -> dict[str, Any]:
-    """Arguments of dask-jobqueue's clusters."""
-    directives = list(settings.directives)
-    scheduler: dict[str, Any] = {"dashboard_address": HERE, "dashboard": dashboard}
-    if settings.driver_interface:
-        scheduler["interface"] = settings.driver_interface
-    arguments: dict[str, Any] = {
-        "cores": settings.cores,
-        "processes": settings.cores,
-        "memory": settings.memory,
-        "walltime": settings.walltime,
-        "interface": settings.interface or None,
-        "scheduler_options": scheduler,
-        "protocol": "tls://",
-        "security": security,
-        "log_directory": str(logs),
-        "local_directory": os.environ.get("TMPDIR", "/tmp"),
-        "job_script_prologue": list(settings.prologue),
-        "python": settings.python or sys.executable,
-        "death_timeout": 60,
-        "worker_extra_args": ["--dashboard-address", HERE, "--no-dashboard"],
-        "silence_logs": logging.CRITICAL,
-    }
-    if settings.kind == "slurm":
-        directives = ["--requeue", *directives]
-    arguments |= {"job_extra_directives": directives}
-    for name in ("queue", "account"):
-        if getattr(settings, name):
-            arguments["project" if settings.kind in ("sge", "lsf") and name == "account" else name] = getattr(
-                settings, name
-            )
-    return arguments

@@ -2,18 +2,18 @@
 
 import re
 import time
-import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from ode_sgd.core import allowance, check
+from ode_sgd.core import allowance, check, notice
 from ode_sgd.core.compile.processor import processor_kind
 from ode_sgd.core.errors import StudyError
 from ode_sgd.core.given import plain, shown
 from ode_sgd.core.interruption import Interruption
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.storage.sweep_folder import MANIFEST, Failure, SweepFolder
 from ode_sgd.studies.sweeps.cluster_file import ClusterSettings
 from ode_sgd.studies.sweeps.fork_server import start_fork_server
@@ -77,6 +77,7 @@ class SweepResult:
     seconds: float
 
 
+@own_keywords
 @check.underflow_is_zero
 def run_sweep(
     sweep: Sweep,
@@ -145,10 +146,11 @@ def run_sweep(
     part = _shard(shard)
     settings = cluster if cluster is None or isinstance(cluster, ClusterSettings) else ClusterSettings.read(cluster)
     jobs = _jobs(jobs, settings)
-    _check_engine(jobs, settings, dashboard)
+    _check_engine(jobs, settings, folder, dashboard)
     checked_runs_per_file(sweep, runs_per_file)
-    place = open_folder(sweep, folder)
-    name = f"shard-{part[0]}-of-{part[1]}" if shard is not None else "all"
+    # Jobs of some queueing systems begin in another folder than the one from which they were submitted.
+    place = open_folder(sweep, folder if settings is None else check.path("folder", folder).absolute())
+    name = _part_name(shard)
     with place.locked(name), Interruption() as interruption:
         place.sweep_up()
         if jobs > 1:
@@ -189,7 +191,7 @@ def check_arguments(
     """Raise what `run_sweep` would raise before it computes anything; no folder is made."""
     _shard(shard)
     settings = None if cluster is None else ClusterSettings.read(cluster)
-    _check_engine(_jobs(jobs, settings), settings, dashboard)
+    _check_engine(_jobs(jobs, settings), settings, folder, dashboard)
     checked_runs_per_file(sweep, runs_per_file)
     if settings is None:
         study = sweep.study(0)  # what that takes of the memory, most often all others take
@@ -202,6 +204,22 @@ def check_arguments(
         check_same_size(place, known_sizes(sweep, place) or [], runs_per_file)
 
 
+def told_of_jobs(cluster: str | Path, folder: str | Path, shard: str | tuple[int, int] | None) -> str:
+    """What a cluster file asks a queueing system for: how many jobs, and the script of each."""
+    from ode_sgd.studies.sweeps.job_script import example_script, job_class  # bring dask, an extra
+
+    settings, place = ClusterSettings.read(cluster), check.path("folder", folder).absolute()
+    jobs = "1 job" if settings.jobs == 1 else f"at most {settings.jobs} jobs at one time"
+    script = example_script(settings, place, _part_name(shard)).rstrip()
+    return f"it would submit {jobs} with {job_class(settings).submit_command}, of this kind:\n\n{script}"
+
+
+def _part_name(shard: str | tuple[int, int] | None) -> str:
+    """Of what one command works on, in names of files."""
+    index, count = _shard(shard)
+    return "all" if shard is None else f"shard-{index}-of-{count}"
+
+
 def _shard(given: str | tuple[int, int] | None) -> tuple[int, int]:
     """i and n."""
     if given is None:
@@ -209,7 +227,8 @@ def _shard(given: str | tuple[int, int] | None) -> tuple[int, int]:
     if isinstance(given, str):
         found = re.fullmatch(r"\s*(-?\d{1,18})\s*/\s*(-?\d{1,18})\s*", given)
         if found is None:
-            raise StudyError("--shard", [f"{shown(given)} is no part; give i/n with 0 <= i < n, such as 0/10"])
+            told = f"{shown(given)} is no part; give i/n with 0 <= i < n, such as 0/10{_outside(given)}"
+            raise StudyError("--shard", [told])
         given = int(found[1]), int(found[2])
     given = plain(given)
     if not (isinstance(given, tuple | list) and len(given) == 2 and all(type(number) is int for number in given)):
@@ -219,8 +238,15 @@ def _shard(given: str | tuple[int, int] | None) -> tuple[int, int]:
     index, count = given
     if count < 1 or not 0 <= index < count:
         told = f"parts of {count} count from 0 to {count - 1}" if count >= 1 else "there must be at least 1 part"
-        raise StudyError("--shard", [f"{index}/{count} is outside its range: {told}"])
+        raise StudyError("--shard", [f"{index}/{count} is outside its range: {told}{_outside(index)}"])
     return index, count
+
+
+def _outside(index: object) -> str:
+    """What a part such as -1, or one without a number, most often comes from."""
+    if index == -1 or (isinstance(index, str) and not index.strip()[:1].isdigit()):
+        return "; outside of a job array there is no number of an element (Grid Engine's is then the word undefined)"
+    return ""
 
 
 def _jobs(given: int, settings: ClusterSettings | None) -> int:
@@ -235,11 +261,11 @@ def _jobs(given: int, settings: ClusterSettings | None) -> int:
     if jobs > allowed:
         limits = ", ".join(f"{name} {limit:g}" for name, limit in allowance.processor_limits().items())
         told = f"jobs = {jobs}, but {allowed} can run at one time here ({limits}): the others wait, and take memory"
-        warnings.warn(f"{told}; 0 stands for as many as can run", stacklevel=4)
+        notice.warn(f"{told}; 0 stands for as many as can run")
     return jobs or allowed
 
 
-def _check_engine(jobs: int, settings: ClusterSettings | None, dashboard: bool) -> None:
+def _check_engine(jobs: int, settings: ClusterSettings | None, folder: str | Path, dashboard: bool) -> None:
     """Say what is missing before anything is computed."""
     if jobs == 1 and settings is None:
         if dashboard:
@@ -257,7 +283,7 @@ def _check_engine(jobs: int, settings: ClusterSettings | None, dashboard: bool) 
     if settings is not None:
         from ode_sgd.studies.sweeps.queueing import check_queue  # brings dask, an extra
 
-        check_queue(settings)
+        check_queue(settings, check.path("folder", folder).absolute())
 
 
 Engine = Callable[[Iterator[tuple[Item, ...]]], Generator[TaskResult, None, None]]

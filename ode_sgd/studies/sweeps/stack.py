@@ -127,9 +127,10 @@ def _arrays(prefix: str, times: int, group: Sequence[Run | None], model: Model) 
         whole = (f"{prefix}replica",) if of.has_replicas else ()
         shape = tuple(times if d == time else n for d, n in zip((*whole, *inner), of.values.shape, strict=True))
         values = np.full((len(group), *shape), np.nan)
-        for row, part in zip(values, parts, strict=True):
+        for row, part in enumerate(parts):
             if name in part:
-                row[tuple(slice(0, n) for n in part[name].values.shape)] = part[name].values
+                filled: tuple[Any, ...] = (row, *(slice(0, n) for n in part[name].values.shape))
+                values[filled] = part[name].values
         text = (of.long_name or name) + (f" ({model.labels[1]})" if prefix else "")
         columns[f"{prefix}{name}"] = Column(("run", *whole, *inner), values, {"long_name": text})
     return columns

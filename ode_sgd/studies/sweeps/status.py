@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ode_sgd.core.arrays import Array, Indices
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.core.model import Model
 from ode_sgd.studies.sweeps.agreements import WORDS, stored_agreements
 from ode_sgd.studies.sweeps.manifest import stored_sweep
@@ -54,6 +55,7 @@ class SweepStatus:
     labels: tuple[str, str] = Model.labels
 
 
+@own_keywords
 def sweep_status(folder: str | Path) -> SweepStatus:
     """How far the sweep in a folder is, whoever works on it, from its files alone.
 
@@ -118,7 +120,7 @@ def sweep_status(folder: str | Path) -> SweepStatus:
     )
 
 
-def _rate(written: NDArray[np.float64], sizes: NDArray[np.int64]) -> tuple[float, float | None]:
+def _rate(written: Array, sizes: Indices) -> tuple[float, float | None]:
     """Runs a second over the latest files, 0 if they are long past, and the age of the last one."""
     if written.size == 0:
         return 0.0, None

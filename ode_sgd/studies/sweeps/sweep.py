@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ode_sgd.core import check
+from ode_sgd.core.arrays import Indices
 from ode_sgd.core.errors import InvalidProblem, OdeSgdError, StudyError
 from ode_sgd.core.given import nested, plain
+from ode_sgd.core.keywords import own_keywords
 from ode_sgd.core.model import Model, Tables
 from ode_sgd.studies.study_file import Study, load_tables, override_key, parse_study
 from ode_sgd.studies.sweeps.axes import REPLICA, canonical, column_names, example, read_axes, seeds_of, with_values
@@ -34,6 +35,7 @@ from ode_sgd.studies.validation import (
 SCHEMA = 1  # of identities: raised when the same description comes to mean other numbers
 
 
+@own_keywords
 class Sweep:
     """A study and the values that some of its keys take: one run for every point of the grid.
 
@@ -181,7 +183,7 @@ class Sweep:
         """Whether its runs have a simulation besides their theory."""
         return self.model.simulates(set(self.tables))
 
-    def positions(self, runs: NDArray[np.int64] | int) -> tuple[Any, ...]:
+    def positions(self, runs: Indices | int) -> tuple[Any, ...]:
         """Position on every axis of a run, or of an array of runs."""
         return np.unravel_index(runs, self.shape) if self.shape else ()
 
@@ -267,7 +269,7 @@ class Sweep:
         """SHA-256 of `canonical`, 64 hexadecimal digits."""
         return _digest(self.canonical)
 
-    def classes(self) -> NDArray[np.int64]:
+    def classes(self) -> Indices:
         """A number for every run, (len(sweep),): runs with the same number have arrays of the same shape."""
         runs = np.arange(len(self))
         shaping = [n for n, axis in enumerate(self.axes) if any(map(self._shapes, axis.names))]

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ from numpy.typing import NDArray
 
 from ode_sgd.analysis.selection import Selection
 from ode_sgd.core import frozen
+from ode_sgd.core.arrays import Indices
 from ode_sgd.core.errors import StorageError
 from ode_sgd.core.measure import NO_FILE, Measure, Measured
 from ode_sgd.core.run import Observable, Run
 from ode_sgd.storage.hdf5 import load
-from ode_sgd.storage.stack import Column, read_stack
+from ode_sgd.storage.stack import LABEL_ATTRIBUTE, Column, read_stack
 from ode_sgd.storage.sweep_folder import SweepFolder
 from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.sweeps.agreements import AGREEMENT, NUMBERS, OUTCOME, WORDS, Judgement, judged
@@ -71,11 +73,12 @@ class Table:
             }
             texts[outcome] = flag_attributes(f"outcome of the measurement of {', '.join(measure.columns)}", words)
         self._values = value_columns([sweep.values(run) for run in range(count)])
-        self.samples = {
+        samples = {
             "run": Column(("run",), np.arange(count), {"long_name": "number of the run"}),
             **self._values,
             **{name: Column(("run",), values, texts[name]) for name, values in self.numbers.items()},
         }
+        self.samples = {name: _labelled(name, column, sweep.model.symbols) for name, column in samples.items()}
 
     def finished(self) -> dict[str, NDArray[Any]]:
         """Everything that has one number a run."""
@@ -94,7 +97,7 @@ class Table:
             for measure in self._measures
         ]
 
-    def pieces(self) -> Iterator[tuple[dict[str, Column], NDArray[np.int64]]]:
+    def pieces(self) -> Iterator[tuple[dict[str, Column], Indices]]:
         """Columns of file after file, and the runs that they are of; the numbers are noted on the way."""
         for run, failure in self._folder.failures().items():
             if not failure.stored and run < len(self._sweep):
@@ -123,7 +126,7 @@ class Table:
         for measure in self._measures:
             self.numbers[measure.outcome_column][run] = measure.words.index(word)
 
-    def _noted(self, path: Path, expected: tuple[int, ...]) -> tuple[dict[str, Column], NDArray[np.int64]]:
+    def _noted(self, path: Path, expected: tuple[int, ...]) -> tuple[dict[str, Column], Indices]:
         columns = _read(path, self._sweep)
         runs = columns["run"].values
         if not set(runs.tolist()) <= set(expected):
@@ -150,6 +153,13 @@ class Table:
             if numbers:
                 for name, number in zip(measure.columns, numbers, strict=True):
                     self.numbers[name][run] = number
+
+
+def _labelled(name: str, column: Column, symbols: Mapping[str, str]) -> Column:
+    """The column with what its model writes on an axis, found by its name or by the swept key that it is of."""
+    key = str(column.attributes.get("key", ""))
+    told = next((symbols[one] for one in (name, key, key.rpartition(".")[2]) if one in symbols), None)
+    return column if told is None else replace(column, attributes={**column.attributes, LABEL_ATTRIBUTE: told})
 
 
 def _read(path: Path, sweep: Sweep) -> dict[str, Column]:

@@ -1,0 +1,1 @@
+"""A study in the browser: its curves while its parameters are moved."""
