@@ -42,13 +42,32 @@ def timed(function: Callable[[], Any], repeats: int = 7, clock: Callable[[], flo
     return Timing(min(seconds), float(np.median(seconds)))
 
 
+def in_turns(*functions: Callable[[], Any], rounds: int = 7) -> list[float]:
+    """Processor seconds of each call, the least of the rounds, in which all have their turn; they are compiled before.
+
+    What changes the machine's speed changes it for all of them.
+    """
+    least = [float("inf")] * len(functions)
+    for _ in range(rounds):
+        for number, function in enumerate(functions):
+            began = time.process_time()
+            function()
+            least[number] = min(least[number], time.process_time() - began)
+    return least
+
+
 def emit(name: str, **values: Any) -> None:
     """Print one JSON line; the keys of a comparison always come, null where they do not apply."""
     line: dict[str, Any] = dict.fromkeys(("ours_s", "rival", "rival_s", "ratio", "ours_error", "rival_error"))
     line |= values
     if line["ratio"] is None and line["ours_s"] and line["rival_s"]:
         line["ratio"] = line["rival_s"] / line["ours_s"]
-    print(json.dumps({"name": name} | {key: _short(value) for key, value in line.items()}), flush=True)
+    emit_only(name, **line)
+
+
+def emit_only(name: str, **values: Any) -> None:
+    """Print one JSON line of the given keys alone."""
+    print(json.dumps({"name": name} | {key: _short(value) for key, value in values.items()}), flush=True)
 
 
 def _short(value: Any) -> Any:

@@ -245,7 +245,7 @@ def _million() -> None:
 def _solve_seconds(problem: Problem, start: OrderParameters, alpha: float, nodes: int) -> float:
     """Seconds of the solve on the nodes alone, without finding them."""
     system, state = sector_system(problem, start), initial_state(start)
-    reduced = SpectrumNodes(system, state, (0, 1, 2), nodes).on(nodes)
+    reduced = SpectrumNodes(system, state, (0, 1, 2)).on(nodes)
     grid = check.times(alpha)
     request = Request(
         alpha=grid, orders=(0, 1, 2), weights=reduced.weights, keep_sectors=False, rtol=rivals.RTOL, atol=0.0

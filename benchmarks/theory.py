@@ -1,7 +1,9 @@
 """What theory costs, beside dense linear algebra and the integrator, and whether they give the same.
 
-python benchmarks/theory.py [escape] [linear] [analysis]
+python benchmarks/theory.py [escape] [linear] [floors] [analysis]
 """
+
+from dataclasses import replace
 
 import numpy as np
 from common import emit, problem_of, random_start, sections, timed
@@ -78,18 +80,41 @@ def linear() -> None:
         emit(f"modes, L = {L}", ours_s=modes, rival="eigenvalues of the dense matrix", rival_s=dense)
 
 
+def floors() -> None:
+    """Floors, rates and the best learning rate of long spectra, and linear SGD at finite N."""
+    theory, L = ode_sgd.theory, 1000
+    problem = replace(problem_of(L), label_noise=0.1)
+    wide = replace(problem, student_units=problem.teacher_units + 2, output="committee")
+    linear = replace(problem, activation="linear")
+    start = random_start(linear)
+    for name, call in (
+        ("noise floor", lambda: theory.noise_floor(problem)),
+        ("relaxation rates, ten of each kind", lambda: theory.relaxation_rates(problem)),
+        ("best learning rate", lambda: theory.optimal_learning_rate(problem)),
+        ("course of an excess pair to alpha = 1e7", lambda: theory.excess_pair(wide, 0.1, [1e7])),
+        ("linear error after 1e12 steps, N = 1e6", lambda: theory.linear_error(linear, start, [1e6], dimension=10**6)),
+        ("variance, 100 steps", lambda: theory.linear_error_variance(linear, start, [1e-4], dimension=10**6)),
+    ):
+        emit(f"{name}, L = {L}", ours_s=timed(call, 3).least)
+
+
 def analysis() -> None:
-    """What the analysis of a run costs beside the run."""
-    problem = problem_of(1)
-    start = random_start(problem)
-    run = ode_sgd.integrate(problem, start, 4000.0)
-    emit(
-        "findings of a run, L = 1, 400 output times",
-        ours_s=timed(lambda: ode_sgd.findings(run)).least,
-        rival="the run itself",
-        rival_s=timed(lambda: ode_sgd.integrate(problem, start, 4000.0)).least,
+    """What the analysis of a run costs beside the run: a long one, the tutorial's, and a long power law."""
+    tutorial = ode_sgd.Problem(
+        spectrum=ode_sgd.Spectrum.power_law(4, 1.0), student_units=2, teacher_units=2, learning_rate=0.5
     )
+    small = ode_sgd.OrderParameters.random(tutorial, 20, 0.02, 1.0, seed=2)
+    for name, problem, start, alpha in (
+        ("L = 1 to alpha = 4000", problem_of(1), random_start(problem_of(1)), 4000.0),
+        ("the tutorial's problem, L = 4 to alpha = 200", tutorial, small, 200.0),
+        ("the same, 120 output times", tutorial, small, np.linspace(0.0, 200.0, 120)),
+        ("L = 100 to alpha = 1e5", problem_of(100), random_start(problem_of(100)), 1e5),
+    ):
+        run = ode_sgd.integrate(problem, start, alpha)
+        ours = timed(lambda run=run: ode_sgd.findings(run)).least
+        itself = timed(lambda *of: ode_sgd.integrate(problem, start, alpha)).least  # noqa: B023
+        emit(f"findings, {name}", ours_s=ours, rival="the run itself", rival_s=itself, times_the_run=ours / itself)
 
 
 if __name__ == "__main__":
-    sections({"escape": escape, "linear": linear, "analysis": analysis})
+    sections({"escape": escape, "linear": linear, "floors": floors, "analysis": analysis})

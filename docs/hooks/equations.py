@@ -4,7 +4,6 @@ Numbers in formulas, code and links stay as they are, and so does whatever is no
 """
 
 import re
-from pathlib import Path
 from typing import Any
 
 _TAG = re.compile(r"\\tag\{([^}]*)\}")
@@ -18,7 +17,7 @@ def on_files(files: Any, config: Any, **_: Any) -> None:
     """Look for the equations of all pages."""
     _pages.clear()
     for file in files.documentation_pages():
-        text = Path(file.abs_src_path).read_text(encoding="utf-8")
+        text = file.content_string
         _pages.update(dict.fromkeys(_TAG.findall(text), file.src_uri))
 
 
