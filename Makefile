@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export MPLBACKEND := Agg
 
-.PHONY: demo test check check-fast lint bench kills signals flips malformed battery processors docs clean
+.PHONY: demo test check check-fast lint bench kills signals flips malformed battery against-sgd processors schedulers readers docs clean
 .DEFAULT_GOAL := demo
 
 # The install is skipped while nothing that it depends on has changed.
@@ -26,8 +26,9 @@ demo: $(VENV)/.installed
 
 test: demo check
 
+# Whole files go to a process, the longest ones first (tests/conftest.py): what tests of a file share is made once.
 check: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # At most a tenth of the processor time of `check`, once kernels are compiled: lint, and tests of every part.
 check-fast: lint
@@ -59,6 +60,13 @@ flips: $(VENV)/.installed-test
 malformed: $(VENV)/.installed-test
 	$(BIN)/python -m tests.studies.malformed
 
+# ODE against SGD with all seeds, shapes and schedules; the tests have a sample of each.
+against-sgd: $(VENV)/.installed-test
+	$(BIN)/python -m tests.teacher_student.test_ode_against_sgd
+	$(BIN)/python -m tests.teacher_student.relu_against_sgd
+	$(BIN)/python -m tests.teacher_student.activations_against_sgd
+	$(BIN)/python -m tests.teacher_student.simulation.schedules_at_length
+
 # The error of 1000 random problems against a plain integration at 1e-13; the tests have a sample.
 battery: $(VENV)/.installed-test
 	$(BIN)/python -m tests.teacher_student.integration.battery
@@ -66,6 +74,16 @@ battery: $(VENV)/.installed-test
 # Theory, analysis and model with other linear algebra kernels, and compiled for another kind of processor.
 processors: $(VENV)/.installed-test
 	$(BIN)/python -m tests.processors
+
+# A sweep in the jobs of every kind of queueing system: real ones where they are installed, stand-ins for the others.
+schedulers: $(VENV)/.installed-test
+	-@$(PIP) 'htcondor<24'
+	$(BIN)/python -m pytest -rs tests/studies/test_job_script.py tests/studies/test_sweep_slurm.py tests/studies/test_sweep_gridengine.py
+	$(BIN)/python -m tests.studies.schedulers
+
+# The table of docs/howto/files.md: which programs read our files, and what they make of them.
+readers: $(VENV)/.installed-test
+	$(BIN)/python -m tests.storage.readers
 
 $(VENV)/.installed-docs: $(VENV)/.installed
 	@$(PIP) -e '.[docs]'
