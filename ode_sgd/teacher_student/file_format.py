@@ -94,14 +94,15 @@ class TrajectoryFormat(RunFormat):
         others = {name: attributes[name] for name in attributes if name not in GIVEN}
         spectrum = Spectrum(arrays[named.EIGENVALUE], arrays[named.WEIGHT])
         sectors = named.sectors_of(arrays)
+        problem = Problem.of_stored(spectrum, attributes["problem"].canonical)
         return Trajectory(
             **others,
-            problem=Problem.of_stored(spectrum, attributes["problem"].canonical),
+            problem=problem,
             alpha=arrays[named.TIME],
             generalization_error=arrays[named.ERROR],
             moments=named.moments_of(arrays),
             sectors=None if sectors is None else Sectors(*sectors),
-            final=named.final_of(arrays),
+            final=named.final_of(arrays, problem.update_rule.copies),
             held_out_error=arrays.get(named.HELD_OUT),
             student_weights=arrays.get(named.SECOND_LAYER),
             copies=arrays.get(named.COPIES),

@@ -14,6 +14,7 @@ from ode_sgd import (
     Schedule,
     Spectrum,
     integrate,
+    integrate_batch,
     optimizers,
     rules,
     simulate,
@@ -151,12 +152,16 @@ def test_a_jump_that_is_not_said_is_found():
     unsaid = Rule(rules.logistic("erf").update)
     with pytest.raises(InvalidProblem, match="delta jumps in x or y; say so by jumps = 'y'"):
         integrate(Problem(**TWO, rule=unsaid), START, 1.0)
+    with pytest.raises(InvalidProblem, match="delta jumps in x or y; say so by jumps = 'y'"):
+        integrate_batch([Problem(**TWO, rule=unsaid)], [START], 1.0)
 
 
 def test_rules_that_jump_take_no_finer_tolerance_than_their_nodes():
     one = Problem(**TWO, rule=rules.logistic("erf"))
     with pytest.raises(InvalidProblem, match=r"rtol = 1e-06 .*give rtol >= 0.0001"):
         integrate(one, START, 1.0)
+    with pytest.raises(InvalidProblem, match=r"rtol = 1e-06 .*give rtol >= 0.0001"):
+        integrate_batch([one], [START], 1.0)
 
 
 @pytest.mark.parametrize("rule", [SQUARED.rule, rules.label_flip(rules.logistic(nodes=2**9), 0.1)], ids=str)

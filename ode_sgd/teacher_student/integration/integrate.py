@@ -73,9 +73,9 @@ def integrate(
     nodes : int, "auto" or None
         Number of nodes, >= 2, of the Gauss rule in log lambda that replaces the spectrum (docs/theory/numerics.md,
         section 5); None keeps every eigenvalue. "auto" replaces spectra of more than 200 eigenvalues, unless `sectors`
-        are asked for, and adds nodes until a fifth fewer change eps_g by less than 2 rtol at every output time; of more
-        than 4000 eigenvalues until the nodes sum all exponentials in alpha that the start consists of, (5.4a) there.
-        `trajectory.stats` counts the nodes and the eigenvalues that they replaced.
+        are asked for, and adds nodes until a fifth fewer change eps_g by less than 2 rtol at every output time and at
+        two dozen in any case; of more than 4000 eigenvalues until the nodes sum all exponentials in alpha that the
+        start consists of, (5.4a) there. `trajectory.stats` counts the nodes and the eigenvalues that they replaced.
     method : str
         "rodas5p": L-stable, order 5, linear in L, with dense output. For cross-checks SciPy's "DOP853" (explicit) or
         "LSODA" (switches to a dense implicit method).
@@ -214,7 +214,9 @@ def trajectory_of(
         moments=frozen.sealed(moments),
         sectors=kept,
         student_weights=None if solution.second_layer is None else frozen.sealed(solution.second_layer),
-        copies=_all_copies(problem, solution.rows[:, request.order_one]),
+        copies=None
+        if problem.update_rule.copies is None
+        else _all_copies(problem, solution.rows[:, request.order_one]),
         final=_final(problem, start, solution),
         method=method,
         status=solution.status,
@@ -233,7 +235,9 @@ def _final(problem: Problem, start: OrderParameters, solution: Solution) -> Orde
         return None
     second = None if solution.second_layer is None else solution.second_layer[-1]
     last = solution.state.T
-    return OrderParameters.from_solution(*deployed_overlaps(problem, last), start.t, second, _all_copies(problem, last))
+    held = problem.update_rule.copies
+    others = None if held is None else (held.names, _all_copies(problem, last))
+    return OrderParameters.from_solution(*deployed_overlaps(problem, last), start.t, second, others)
 
 
 def first_state(problem: Problem, start: OrderParameters) -> Array:
@@ -250,9 +254,8 @@ def deployed_overlaps(problem: Problem, rows: Array) -> tuple[Array, Array]:
     return copies.deployed(held, *copies.overlaps(held, rows, K, M))
 
 
-def _all_copies(problem: Problem, rows: Array) -> Array | None:
-    """Overlaps (.., R K, R K + M) of all copies with each other and with the teachers; None without memory."""
+def _all_copies(problem: Problem, rows: Array) -> Array:
+    """Overlaps (.., R K, R K + M) of all copies with each other and with the teachers."""
     held = problem.update_rule.copies
-    if held is None:
-        return None
+    assert held is not None
     return np.concatenate(copies.overlaps(held, rows, problem.student_units, problem.teacher_units), axis=-1)

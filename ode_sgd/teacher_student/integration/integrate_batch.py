@@ -20,6 +20,7 @@ from ode_sgd.teacher_student.integration.integrate import checked_tolerance, fir
 from ode_sgd.teacher_student.integration.kinks import require_smooth
 from ode_sgd.teacher_student.integration.methods import require_accepts
 from ode_sgd.teacher_student.integration.rosenbrock import UnfinishedRun
+from ode_sgd.teacher_student.integration.rule_nodes import require_resolved
 from ode_sgd.teacher_student.integration.sector_system import sector_system, shape_of
 from ode_sgd.teacher_student.integration.solution import Request
 from ode_sgd.teacher_student.integration.work_space import work_space
@@ -96,6 +97,8 @@ def integrate_batch(
         require_accepts(METHOD, problem)
         problem.require_reaches(float(clean[-1]))
     rtol, sectors = checked_tolerance(rtol), check.boolean("sectors", sectors)
+    for problem in problems:
+        require_resolved(problem, rtol)
     atol = 0.0 if atol is None else check.number("atol", atol, least=0.0)
     pairs = list(zip(problems, starts, strict=True))
     results: list[Trajectory | None] = [None] * len(pairs)

@@ -31,6 +31,10 @@ NODES_AT_LEAST = 8
 # hundredth of the eps_g from which on it is below 10 rtol, or 1e-6 where rtol is finer than FINEST.
 SUMMED = 5.0  # times rtol to which exponentials are summed; of eps_g that leaves a twentieth or less (measured)
 CHECKED, FINEST = 1e-3, 1e-7
+LOOKS = (
+    24  # times at which two numbers of nodes are compared, where fewer are asked for: at one they may agree by chance
+)
+SOONEST = 1e-3  # the first of them, of the whole time
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,10 @@ class SpectrumNodes:
 def on_nodes(system: SectorSystem, state: Array, request: Request, progress: Callable[[float], None]) -> Solution:
     """Integrate on `request.nodes` nodes, or for "auto" on as many as it takes."""
     nodes = request.nodes
+    if nodes == "auto" and request.alpha.size < LOOKS:
+        looks = np.geomspace(SOONEST, 1.0, LOOKS) * request.alpha[-1]
+        looked = replace(request, alpha=np.union1d(request.alpha, looks[looks < request.alpha[-1]]))
+        return _at(request.alpha, on_nodes(system, state, looked, progress))
     first = nodes if isinstance(nodes, int) else default_nodes(system.eigenvalues[system.coupled], request.rtol)
     spectrum_nodes = SpectrumNodes(system, state, request.orders)
     if isinstance(nodes, int):
@@ -195,6 +203,21 @@ def _on_more_and_more(
     if before.status in ("interrupted", "diverged"):
         return before
     return rosenbrock.solve(system, spectrum_nodes.state, request, later)
+
+
+def _at(alpha: Array, solution: Solution) -> Solution:
+    """The solution at some of its times; where it ended early, at its last one too."""
+    kept = np.isin(solution.alpha, alpha)
+    kept[-1] |= solution.status != "complete"
+    with_errors = 0 if solution.errors is None else solution.errors.size
+    return replace(
+        solution,
+        alpha=solution.alpha[kept],
+        rows=solution.rows[kept],
+        sectors=None if solution.sectors is None else solution.sectors[kept],
+        second_layer=None if solution.second_layer is None else solution.second_layer[kept],
+        errors=None if solution.errors is None else solution.errors[kept[kept.size - with_errors :]],
+    )
 
 
 def _on(spectrum_nodes: SpectrumNodes, count: int, request: Request, progress: Callable[[float], None]) -> Solution:

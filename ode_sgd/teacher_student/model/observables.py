@@ -8,6 +8,7 @@ import numpy as np
 
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.run import Observable
+from ode_sgd.teacher_student.model.optimizers.copies import Copies
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 
 Moments = dict[int, tuple[Array, Array, Array]]
@@ -146,16 +147,24 @@ def final_arrays(final: Final) -> dict[str, Array]:
     return arrays
 
 
-def final_of(arrays: Mapping[str, Array]) -> Final:
-    """The last state among arrays by name, or those of all replicas."""
+def final_of(arrays: Mapping[str, Array], copies: Copies | None = None) -> Final:
+    """The last state among arrays by name, or those of all replicas; `copies` are those of the optimiser."""
     if FINAL[0] not in arrays:
         return None
-    (q, r, t), v, copies = _parts(arrays, FINAL), arrays.get(FINAL_SECOND_LAYER), arrays.get(FINAL_COPIES)
+    (q, r, t), v, others = _parts(arrays, FINAL), arrays.get(FINAL_SECOND_LAYER), arrays.get(FINAL_COPIES)
     if q.ndim == 3:
-        return OrderParameters.from_solution(q, r, t, v, copies)
+        v, others = (part if part is None else part[None] for part in (v, others))
+        q, r = q[None], r[None]
+        return _states(q, r, t, v, others, copies)[0]
+    return _states(q, r, t, v, others, copies)
+
+
+def _states(
+    q: Array, r: Array, t: Array, v: Array | None, others: Array | None, copies: Copies | None
+) -> tuple[OrderParameters, ...]:
     teachers = np.broadcast_to(t, (len(q), *t.shape[-3:]))
-    second, others = ([None] * len(q) if part is None else part for part in (v, copies))
-    return tuple(OrderParameters.from_solution(*state) for state in zip(q, r, teachers, second, others, strict=True))
+    held = None if others is None or copies is None else (copies.names, others)
+    return OrderParameters.from_solutions(q, r, teachers, v, held)
 
 
 def _parts(arrays: Mapping[str, Array], names: tuple[str, str, str]) -> Parts:

@@ -38,6 +38,8 @@ class OrderParameters:
     copies : (L, R K, R K + M) or None
         Of the last state of a run whose optimiser has memory: overlaps of all copies of the weights with each other and
         with the teachers (docs/theory/optimizers.md). None is a start, at which these are what the optimiser says.
+    copy_names : tuple of str or None
+        What those copies are, such as ("student", "velocity"): a velocity is not taken for an average.
 
     Raises
     ------
@@ -61,6 +63,7 @@ class OrderParameters:
     t: Array
     student_weights: Array | None = None
     copies: Array | None = None
+    copy_names: tuple[str, ...] | None = None
 
     __setstate__ = frozen.restore_frozen
 
@@ -92,9 +95,10 @@ class OrderParameters:
         object.__setattr__(self, "r", r)
         object.__setattr__(self, "t", t)
         if self.student_weights is not None:
-            object.__setattr__(self, "student_weights", _second_layer(self.student_weights, K))
-        if self.copies is not None:
-            object.__setattr__(self, "copies", last_state.checked(self.copies, r.shape))
+            object.__setattr__(self, "student_weights", last_state.second_layer(self.student_weights, K))
+        copies, names = last_state.copies(self.copies, self.copy_names, r.shape)
+        object.__setattr__(self, "copies", copies)
+        object.__setattr__(self, "copy_names", names)
         self._check_positive()
 
     def _check_positive(self) -> None:
@@ -119,26 +123,27 @@ class OrderParameters:
 
     @classmethod
     def from_solution(
-        cls, q: Array, r: Array, t: Array, v: Array | None = None, copies: Array | None = None
+        cls, q: Array, r: Array, t: Array, v: Array | None = None, copies: last_state.Held = None
     ) -> "OrderParameters":
         """Overlaps that a solver returned, q (L, K, K), r (L, K, M), t (L, M, M), and v (K,) where that has moved;
-        `copies` as in `OrderParameters`.
+        `copies` are the names of the copies and their overlaps.
 
         They are positive semidefinite to the solver's tolerance only, so that is not checked.
         """
         second = None if v is None else np.asanyarray(v)[None]
         own_q, own_r, own_t = (np.asanyarray(value)[None] for value in (q, r, t))
-        others = None if copies is None else np.asanyarray(copies)[None]
+        others = None if copies is None else (copies[0], np.asanyarray(copies[1])[None])
         return cls.from_solutions(own_q, own_r, own_t, second, others)[0]
 
     @classmethod
     def from_solutions(
-        cls, q: Array, r: Array, t: Array, v: Array | None = None, copies: Array | None = None
+        cls, q: Array, r: Array, t: Array, v: Array | None = None, copies: last_state.Held = None
     ) -> "tuple[OrderParameters, ...]":
         """Several such, q (n, L, K, K), r (n, L, K, M), t (n, L, M, M), v (n, K) copies: parts of one array."""
         held = []
         given = [("q", q), ("r", r), ("t", t)] + ([] if v is None else [("student_weights", v)])
-        given += [] if copies is None else [("copies", copies)]
+        names, others = (None, None) if copies is None else copies
+        given += [] if others is None else [("copies", others)]
         for name, value in given:
             check.refuse_masked(name, value, InvalidStart)
             held.append(np.array(value, dtype=np.float64, order="C"))
@@ -148,6 +153,7 @@ class OrderParameters:
             self = object.__new__(cls)
             object.__setattr__(self, "student_weights", None)
             object.__setattr__(self, "copies", None)
+            object.__setattr__(self, "copy_names", names)
             for (name, _), own in zip(given, parts, strict=True):
                 object.__setattr__(self, name, own)
             several.append(self)
@@ -358,7 +364,7 @@ class OrderParameters:
                 f"the start has (L, K, M) = {self.r.shape}, but the problem has {wanted} "
                 "(distinct eigenvalues, student_units, teacher_units)"
             )
-        last_state.require_fits(self.copies, self.r.shape, problem)
+        last_state.require_fits(self.copies, self.copy_names, self.r.shape, problem)
         trained = problem.update_rule.trains_second_layer
         if not trained and not np.array_equal(self.second_layer(problem), problem.v):
             raise InvalidStart(
@@ -383,15 +389,6 @@ def require_start(name: str, given: Any) -> None:
     """Raise InvalidStart unless these are order parameters."""
     if not isinstance(given, OrderParameters):
         raise InvalidStart(f"{name} {no_start(given)}; give an ode_sgd.OrderParameters")
-
-
-def _second_layer(given: Any, K: int) -> Array:
-    v = check.array("student_weights", given, "(K,)", 1, InvalidStart)
-    if v.size != K:
-        raise InvalidStart(f"student_weights has {v.size} entries, but q is that of K = {K} students; give one each")
-    if np.abs(v).max() > check.LARGEST:
-        raise InvalidStart(f"student_weights holds {v[np.abs(v).argmax()]:g}; the largest is {check.LARGEST:g}")
-    return v
 
 
 def _sizes(matrices: Array) -> Array:

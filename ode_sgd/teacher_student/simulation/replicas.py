@@ -58,6 +58,8 @@ class Records:
         self.reached = np.zeros(replicas, np.int64)
         self.diverged = np.zeros(replicas, bool)
         self._spectrum = problem.spectrum
+        held = problem.update_rule.copies
+        self._copy_names = None if held is None else held.names
         self._factors = [problem.spectrum.powers(order) for order in request.orders]
 
     def add(
@@ -104,7 +106,8 @@ class Records:
         else:
             return None
         second = self.second_layer[kept, count - 1] if self.second_layer.size else None
-        return OrderParameters.from_solutions(q, r, self.t[kept], second, copies if copies.size else None)
+        held = (self._copy_names, copies) if copies.size else None
+        return OrderParameters.from_solutions(q, r, self.t[kept], second, held)
 
     def arrays(self) -> dict[str, Any]:
         """All arrays by name, replicas on the axis that `axis` says."""

@@ -71,4 +71,5 @@ def _of_moments(problem: Problem, moments: Mapping[int, Parts]) -> tuple[Problem
         solved = np.linalg.lstsq(powers, right, rcond=None)[0] / weights[:, None]
         parts.append(np.asarray(solved.reshape(values.size, *first[0].shape)))
     merged = replace(problem, spectrum=Spectrum(values, weights / weights.sum()), trainable=None)
-    return merged, OrderParameters.from_solution(*parts)
+    q, r, t = parts
+    return merged, OrderParameters.from_solution(q, r, t)

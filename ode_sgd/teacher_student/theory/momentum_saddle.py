@@ -40,7 +40,7 @@ def with_velocities(problem: Problem, state: OrderParameters) -> OrderParameters
     copies[:, :K, :K], copies[:, :K, 2 * K :] = state.q, state.r
     speeds = 0.5 * rate**2 * optimizer.friction * problem.spectrum.eigenvalues
     copies[:, K:, K : 2 * K] = speeds[:, None, None] * _noise(problem, state)
-    return OrderParameters.from_solution(state.q, state.r, state.t, None, copies)
+    return OrderParameters.from_solution(state.q, state.r, state.t, None, (optimizer.copies.names, copies))
 
 
 def _noise(problem: Problem, state: OrderParameters) -> Array:

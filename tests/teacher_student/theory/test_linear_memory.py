@@ -107,7 +107,7 @@ def test_momentum_slows_the_escape():
     state = theory.symmetric_saddle(one).order_parameters
     apart, copies = 1e-8 * np.array([[1.0, -1.0], [-1.0, 1.0]]), state.copies.copy()
     copies[:, :2, 4:] += apart
-    start = OrderParameters.from_solution(state.q, state.r + apart, state.t, None, copies)
+    start = OrderParameters.from_solution(state.q, state.r + apart, state.t, None, (state.copy_names, copies))
     run = integrate(one, start, np.array([0.0, 10.0, 11.0]) / expected, method="DOP853", rtol=1e-10, atol=1e-16)
     different = run.R[1:, 0, 0] - run.R[1:, 0, 1]
     assert np.log(different[1] / different[0]) * expected == pytest.approx(expected, rel=2e-5)
