@@ -83,6 +83,7 @@ _MODULE_HOME = {
     "plots": "ode_sgd.plots",
     "optimizers": "ode_sgd.optimizers",
     "rules": "ode_sgd.rules",
+    "stop": "ode_sgd.stop",
     "scaling_laws": "ode_sgd.scaling_laws",
 }
 
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     from ode_sgd import plots as plots
     from ode_sgd import rules as rules
     from ode_sgd import scaling_laws as scaling_laws
+    from ode_sgd import stop as stop
     from ode_sgd import theory as theory
     from ode_sgd.analysis.agreement import Agreement as Agreement
     from ode_sgd.analysis.agreement import compare as compare

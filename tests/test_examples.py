@@ -24,6 +24,7 @@ def public():
         "plots.": ode_sgd.plots,
         "optimizers.": ode_sgd.optimizers,
         "rules.": ode_sgd.rules,
+        "stop.": ode_sgd.stop,
         "scaling_laws.": ode_sgd.scaling_laws,
     }
     for prefix, package in packages.items():

@@ -45,7 +45,7 @@ HOMES = {
     "OrderParameters.random": "dimension student_scale teacher_scale seed",
     "OrderParameters.from_weights": "J B",
     "simulate": "dimension replicas seed inputs held_out threads checkpoint partial",
-    "integrate": "rtol atol moments sectors nodes method continues",
+    "integrate": "rtol atol moments sectors nodes method stop continues",
     "integrate_batch": "threads",
     "run_sweep": "jobs shard cluster runs_per_file dashboard",
     "Sweep": "axes zip",

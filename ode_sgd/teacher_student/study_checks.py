@@ -42,9 +42,15 @@ def require_to_begin(problem: Problem, start: OrderParameters, alpha: Array, con
         later_times(alpha, continues)
 
 
-def simulation_faults(problem: Problem, start: AnyStart | None, simulation: Simulation | None) -> list[str]:
-    """Where spectrum, start and simulation contradict each other."""
+def simulation_faults(
+    problem: Problem, start: AnyStart | None, integration: Integration | None, simulation: Simulation | None
+) -> list[str]:
+    """Where spectrum, start, integration and simulation contradict each other."""
     faults: list[str] = []
+    if simulation is not None and integration is not None and integration.stop is not None:
+        faults.append(
+            "[integration] stop ends the ODE alone, of which [simulation] is beside it; leave out one of the two"
+        )
     sizes = None
     if simulation is not None and (found := data_faults(problem, simulation)):
         return found  # also of the dimension, which are the columns

@@ -109,6 +109,7 @@ class TeacherStudent(Explored):
             sectors=settings.sectors,
             nodes=parts.nodes,
             method=settings.method,
+            stop=settings.stop,
             progress=lambda reached: progress(reached / last),
         )
 
@@ -282,7 +283,7 @@ class TeacherStudent(Explored):
         if problem is None:
             return []
         found = [] if integration is None else integration_faults(problem, integration)
-        return found + simulation_faults(problem, tables.get("start"), tables.get("simulation"))
+        return found + simulation_faults(problem, tables.get("start"), integration, tables.get("simulation"))
 
     # How it is computed.
 
@@ -298,8 +299,7 @@ class TeacherStudent(Explored):
         alpha = integration.times
         if simulation is None:
             return alpha, None
-        times = simulation.times(float(alpha[-1]))
-        return np.union1d(alpha, times), times
+        return np.union1d(alpha, times := simulation.times(float(alpha[-1]))), times
 
     def blank(self, tables: Tables) -> tuple[Run, ...]:
         """Trajectories of zeros."""
@@ -313,7 +313,7 @@ class TeacherStudent(Explored):
     def is_batched(self, tables: Tables) -> bool:
         """Whether a run goes through `integrate_batch`."""
         problem, _, settings, simulation = parts = parts_of(tables)
-        if simulation is not None or not method_named(settings.method).in_batches:
+        if simulation or settings.stop or not method_named(settings.method).in_batches:
             return False
         return checked_nodes(problem, parts.nodes, settings.sectors, settings.method, settings.rtol) is None
 

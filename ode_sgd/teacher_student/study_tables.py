@@ -12,6 +12,7 @@ from ode_sgd.core.model import Tables
 from ode_sgd.teacher_student import study_files
 from ode_sgd.teacher_student.integration.integrate import checked_tolerance
 from ode_sgd.teacher_student.integration.methods import method_named
+from ode_sgd.teacher_student.integration.stop import Stop
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.simulation.methods import checked_name
 from ode_sgd.teacher_student.simulation.simulate import nearest_steps
@@ -31,6 +32,7 @@ class Integration:
     sectors: bool = False
     nodes: int | str = "auto"  # "whole" is None there: TOML has no such value
     method: str = "rodas5p"
+    stop: Any = None
 
     def __post_init__(self) -> None:
         words = isinstance(self.nodes, str)
@@ -45,6 +47,7 @@ class Integration:
             atol=None if self.atol is None else check.number("atol", self.atol, least=0.0),
             moments=check.orders(self.moments),
             sectors=check.boolean("sectors", self.sectors),
+            stop=Stop.of(self.stop),
         )
 
     @property

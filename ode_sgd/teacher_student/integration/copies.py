@@ -11,7 +11,7 @@ import numpy as np
 from ode_sgd.core.arrays import Array
 from ode_sgd.teacher_student.integration.sector_system import SectorSystem
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
-from ode_sgd.teacher_student.kernels.sectors import copies_layout
+from ode_sgd.teacher_student.kernels.sectors import copies_layout, layout
 from ode_sgd.teacher_student.kernels.sectors.rule_factors import DECAY, NOISE, RATE
 from ode_sgd.teacher_student.model.optimizers.copies import Copies
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
@@ -44,6 +44,13 @@ def deployed(copies: Copies, q: Array, r: Array) -> tuple[Array, Array]:
     K, at = r.shape[-2] // 2, copies.deployed
     own = slice(at * K, (at + 1) * K)
     return np.ascontiguousarray(q[..., own, own]), np.ascontiguousarray(r[..., own, :])
+
+
+def kept_overlaps(copies: Copies | None, rows: Array, K: int, M: int) -> tuple[Array, Array]:
+    """Overlaps (.., K, K) and (.., K, M) of the weights that a user keeps, from rows (.., rows) of a state."""
+    if copies is None:
+        return layout.unpack(rows, K, M)
+    return deployed(copies, *overlaps(copies, rows, K, M))
 
 
 def right_hand_side(system: SectorSystem, piece: Array | None = None) -> Callable[[float, Array], Array]:

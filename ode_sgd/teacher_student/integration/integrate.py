@@ -1,6 +1,7 @@
 """The ODE of the order parameters."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from ode_sgd.teacher_student.integration.rule_nodes import error_of_nodes, requi
 from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system, shape_of, writable
 from ode_sgd.teacher_student.integration.sectors_in_order import distinct
 from ode_sgd.teacher_student.integration.solution import Request, Solution, divergence
-from ode_sgd.teacher_student.kernels.sectors import layout
+from ode_sgd.teacher_student.integration.stop import Stop
 from ode_sgd.teacher_student.model.observables import Moments
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters, require_start
 from ode_sgd.teacher_student.model.problem import Problem
@@ -44,6 +45,7 @@ def integrate(
     sectors: bool = False,
     nodes: int | str | None = "auto",
     method: str = "rodas5p",
+    stop: Any = None,
     continues: Trajectory | None = None,
     progress: Progress = None,
 ) -> Trajectory:
@@ -79,6 +81,9 @@ def integrate(
     method : str
         "rodas5p": L-stable, order 5, linear in L, with dense output. For cross-checks SciPy's "DOP853" (explicit) or
         "LSODA" (switches to a dense implicit method).
+    stop : condition of `ode_sgd.stop`, or None
+        Ends the run where the condition is met, such as `ode_sgd.stop.below(1e-3)`: found as a root on the dense
+        output, by looking at the end of every step. That time is then the last of `alpha`, and `stats["stopped_at"]`.
     continues : Trajectory or None
         A trajectory of the same problem from whose `final` the run goes on, at alpha[-1] of that. Its `alpha` are then
         later times of the whole alpha, of which schedules are functions, and what is returned holds both runs.
@@ -126,10 +131,14 @@ def integrate(
     nodes = checked_nodes(problem, nodes, sectors, method, rtol)
     began = time.perf_counter()
     request = request_of(problem, grid, orders, sectors, rtol, atol, nodes)
+    if (condition := Stop.of(stop)) is not None:
+        request = replace(request, stop=condition.function(problem, start), stop_slopes=condition.asks_for_slope)
     with reporting(progress, "ODE", grid[-1]) as report, news.watched(shape_of(problem)) as kernels:
         solution = solver.solve(sector_system(problem, start, rtol), first_state(problem, start), request, report)
         seconds = time.perf_counter() - began - kernels.seconds, kernels.seconds
         run = trajectory_of(problem, start, request, solution, method, seconds)
+    if "stopped_at" in run.stats:
+        run = replace(run, message=f"stopped at alpha = {run.stats['stopped_at']:.6g} by {condition}")
     return run if continues is None else joined(continues, run)
 
 
@@ -248,10 +257,7 @@ def first_state(problem: Problem, start: OrderParameters) -> Array:
 
 def deployed_overlaps(problem: Problem, rows: Array) -> tuple[Array, Array]:
     """Overlaps (.., K, K) and (.., K, M) of the weights that a user keeps, from rows (.., rows) of a state."""
-    K, M, held = problem.student_units, problem.teacher_units, problem.update_rule.copies
-    if held is None:
-        return layout.unpack(rows, K, M)
-    return copies.deployed(held, *copies.overlaps(held, rows, K, M))
+    return copies.kept_overlaps(problem.update_rule.copies, rows, problem.student_units, problem.teacher_units)
 
 
 def _all_copies(problem: Problem, rows: Array) -> Array:

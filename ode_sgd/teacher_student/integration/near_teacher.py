@@ -81,6 +81,21 @@ def translate(system: SectorSystem, matching: Matching, weights: Array, solution
         solution.state = _overlap_rows(solution.state.T, sectors, matching).T
 
 
+def overlaps_and_error(system: SectorSystem, matching: Matching, rows: Array) -> tuple[Array, float]:
+    """Rows (p,) of order one of q and r, and eps_g, from those of differences."""
+    K = system.student_units
+    T = system.T[np.ix_(matching.order, matching.order)]
+    a, b = layout.unpack(rows, K, K)
+    error = difference_error(system.g)(layout.covariance(a, b, T), np.concatenate([system.v, -system.v]))
+    return _overlap_rows(rows, T, matching), float(error)
+
+
+def change_of_overlaps(rows: Array, matching: Matching) -> Array:
+    """The change (p,) of rows of q and r, from that of differences."""
+    K = matching.order.size
+    return _overlap_rows(rows, np.zeros((K, K)), matching)
+
+
 def _overlap_rows(rows: Array, t: Array, matching: Matching) -> Array:
     """Rows (.., p) of q and r, teachers in their own order, from those of a and b; t (.., M, M).
 

@@ -208,7 +208,7 @@ def _on_more_and_more(
 def _at(alpha: Array, solution: Solution) -> Solution:
     """The solution at some of its times; where it ended early, at its last one too."""
     kept = np.isin(solution.alpha, alpha)
-    kept[-1] |= solution.status != "complete"
+    kept[-1] |= solution.status != "complete" or "stopped_at" in solution.stats
     with_errors = 0 if solution.errors is None else solution.errors.size
     return replace(
         solution,
@@ -239,9 +239,10 @@ def _change(system: SectorSystem, before: Solution, after: Solution) -> float:
     p = row_count(*system.units)  # of two copies the one where the gradient is taken
     first, second = ((*system.unpack(one.rows[:, one.order_one, :p]), system.T) for one in (before, after))
     (old, level), (new, _) = errors_of(system, first, before), errors_of(system, second, after)
-    count = min(old.size, new.size)
-    resolved = new[:count] > 100.0 * level
-    return float(np.max(np.abs(old[:count] / np.where(resolved, new[:count], 1.0) - 1.0)[resolved], initial=0.0))
+    _, earlier, later = np.intersect1d(before.alpha, after.alpha, assume_unique=True, return_indices=True)
+    old, new = old[earlier], new[later]
+    resolved = new > 100.0 * level
+    return float(np.max(np.abs(old / np.where(resolved, new, 1.0) - 1.0)[resolved], initial=0.0))
 
 
 class _Gauss:

@@ -20,6 +20,7 @@ from ode_sgd.teacher_student.integration.solution import (
     divergence_limit,
     field_scale,
 )
+from ode_sgd.teacher_student.integration.stopping import Watch
 from ode_sgd.teacher_student.integration.work_space import constants_of, rates_beside, small_of, work_space
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
 from ode_sgd.teacher_student.kernels.coefficients.second_layer import second_layer_kernels
@@ -95,6 +96,7 @@ class UnfinishedRun:
     interrupted: bool = False
     matching: near_teacher.Matching | None = None
     switched_at: int = 0  # the first output after the change to differences
+    stopped: bool = False  # by the condition of the request
     waited: int = 0  # steps at whose end a kink left nothing of eps_g
 
     @cached_property
@@ -149,6 +151,9 @@ class UnfinishedRun:
     def advance(self, progress: Callable[[float], None]) -> None:
         """Advance until something ends it."""
         advance, given = self.kernel
+        if self.request.stop is not None:
+            self._advance_until(Watch(self, self.request.stop), progress)
+            return
         self.code, budget = step_control.RUNNING, 1
         while self.code in GOING or self.sets_out_again(self.code):
             if self.code == step_control.JUMPED:
@@ -159,6 +164,16 @@ class UnfinishedRun:
             self.code = advance(self.y, *self.space, *given, self.control, self.outputs, *self.tolerances, budget)
             spent = time.perf_counter() - began
             budget = max(1, min(4 * budget, int(budget * CHUNK_SECONDS / max(spent, 1e-6))))
+            progress(self.control.numbers[step_control.ALPHA])
+
+    def _advance_until(self, watch: Watch, progress: Callable[[float], None]) -> None:
+        """Advance until something ends it or the condition is met."""
+        advance, given = self.kernel
+        self.code, self.stopped = step_control.RUNNING, watch.holds_at_once()
+        while not self.stopped and (self.code in GOING or self.sets_out_again(self.code)):
+            if self.code == step_control.JUMPED:
+                self.begin_anew(self.y, self.control.numbers)
+            self.code = watch.step(advance, given)
             progress(self.control.numbers[step_control.ALPHA])
 
     def sets_out_again(self, code: int) -> bool:
@@ -267,7 +282,9 @@ def finish(run: UnfinishedRun) -> Solution:
     second = run.outputs.rows[:reached, order_one, p:].copy()  # not a view of what all runs of a batch share
     kept = run.outputs.sectors[:reached] if run.request.keep_sectors else None
     sectors = None if kept is None else blocks.from_blocks(kept, run.system.sectors)
-    if at > alpha[-1] and status != "complete" and np.isfinite(final).all():  # where it stopped is worth keeping
+    if (
+        at > alpha[-1] and (run.stopped or status != "complete") and np.isfinite(final).all()
+    ):  # where it stopped is worth keeping
         alpha, rows = np.append(alpha, at), np.concatenate([rows, (final @ weights.T).T[None]])
         second = np.concatenate([second, run.beside[None]])
         sectors = np.concatenate([sectors, final[None]]) if sectors is not None else None
@@ -284,6 +301,7 @@ def finish(run: UnfinishedRun) -> Solution:
         message=message,
         stats={"steps": steps, "rejected": rejected, "right_hand_sides": kernels.STAGES * (steps + rejected)}
         | held
+        | ({"stopped_at": at} if run.stopped else {})
         | _told(run, second[-1]),
     )
     if run.matching is not None:

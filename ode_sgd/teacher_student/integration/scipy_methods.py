@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from scipy.integrate import DOP853, LSODA, OdeSolver
+from scipy.optimize import brentq
 
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.kernels.schedule_value import schedule_value
@@ -25,12 +26,16 @@ from ode_sgd.teacher_student.integration.solution import (
     divergence_limit,
     field_scale,
 )
+from ode_sgd.teacher_student.integration.stopping import look_at
 from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.coefficients.second_layer import second_layer_kernels
 from ode_sgd.teacher_student.kernels.paces import SECOND_LAYER_RATE
 from ode_sgd.teacher_student.kernels.sectors.drift import keep_lengths, right_hand_side
 from ode_sgd.teacher_student.model.optimizers.adaptive import Adaptive
 
+STOPPED = "stopped"
+EXACT = 1e-12  # of a step, to which the time is found at which a condition is met
+Watch = Callable[[Callable[[float, Array], Array], float, Array], float]
 METHODS: dict[str, type[OdeSolver]] = {"DOP853": DOP853, "LSODA": LSODA}
 # Their tolerance, in units of that of eps_g: they bound the error that each step adds to the overlaps, of which eps_g
 # is a small difference, and it grows on a plateau. That of eps_g was up to 400 (DOP853) and 7e4 (LSODA) times theirs.
@@ -98,49 +103,70 @@ def solve(
     options: dict[str, Any] = {"rtol": rtol, "atol": request.atol or ATOL_PART * rtol * _overlap_scale(system, C)}
     beyond = _limits(system, state.shape, divergence_limit(field_scale(system, C)))
     size: float | None = None  # the step size, carried from one interval to the next
-    moving = system.moving_weights
-    below = system.beside
-    y, states, second = np.append(state.reshape(-1), below), [state], [below]
+    y, watch = np.append(state.reshape(-1), system.beside), _watch(system, request, state.shape)
+    kept = _Kept(state.shape)
+    kept.add(float(request.alpha[0]), y)
     status, message, ended = "complete", "", 0.0
     stats = {"steps": 0.0, "right_hand_sides": 0.0}
     try:
+        if watch is not None and not watch(function, kept.times[0], y) > 0.0:
+            stats["stopped_at"], grid = kept.times[0], grid[:1]
         for begin, end in pairwise(grid.tolist()):
             if timetable:
                 function = flat_right_hand_side(system.g, system, state.shape, timetable.piece(begin))
                 size = None if timetable.jumps_at(begin) else size
             first = None if size is None else min(size, end - begin)
             solver = METHODS[method](function, begin, y, end, first_step=first, **options)
-            leg = _advance(solver, end, beyond)
+            leg = _advance(solver, end, beyond, watch)
             size = max(leg.size, size or 0.0) if leg.steps == 1 else leg.size
             stats["right_hand_sides"] += solver.nfev
             stats["steps"] += leg.steps
             ended = leg.ended
+            if leg.status == STOPPED:
+                ended, y = _where(leg, function, METHODS[method], options, watch)
+                kept.add(ended, y)
+                stats["stopped_at"] = ended
+                break
             if leg.status:
                 status, message = leg.status, leg.message
                 break
             y = solver.y
             if end in wanted:
-                states.append(y[: state.size].reshape(state.shape).copy())
-                second.append(y[state.size :].copy())
+                kept.add(end, y)
             progress(end)
     except KeyboardInterrupt:
         status, message = "interrupted", INTERRUPTED
-    kept = np.stack(states)
-    rows = (kept @ request.weights.T).transpose(0, 2, 1)
-    sectors = kept if request.keep_sectors else None
+    states = np.stack(kept.states)
     return Solution(
-        alpha=request.alpha[: len(rows)],
-        rows=rows,
-        state=kept[-1],
-        sectors=sectors,
-        second_layer=np.stack(second) if moving else None,
+        alpha=np.array(kept.times),
+        rows=(states @ request.weights.T).transpose(0, 2, 1),
+        state=states[-1],
+        sectors=states if request.keep_sectors else None,
+        second_layer=np.stack(kept.beside) if system.moving_weights else None,
         order_one=request.order_one,
         ended=ended,
         blurred=request.rtol / ROUNDING_UNIT,  # these hold the error of the overlaps, not that of eps_g
         status=status,
         message=message,
-        stats=stats | _told(function, kept[-1], second[-1]),
+        stats=stats | _told(function, states[-1], kept.beside[-1]),
     )
+
+
+class _Kept:
+    """States (p, L) at the output times, and what moves beside them."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self.times: list[float] = []
+        self.states: list[Array] = []
+        self.beside: list[Array] = []
+
+    def add(self, alpha: float, y: Array) -> None:
+        """One more."""
+        size = self._shape[0] * self._shape[1]
+        self.times.append(alpha)
+        self.states.append(y[:size].reshape(self._shape).copy())
+        self.beside.append(y[size:].copy())
 
 
 def _told(function: Callable[..., Array], state: Array, memory: Array) -> dict[str, float]:
@@ -154,6 +180,7 @@ class _Leg:
 
     steps: int = 0
     ended: float = 0.0  # alpha after the last step that counts
+    before: tuple[float, Array] | None = None  # where the step began in which the condition is met
     size: float = 0.0  # the largest step that was not cut short by the end of the interval, else the last one
     status: str = ""
     message: str = ""
@@ -176,11 +203,52 @@ def _limits(system: SectorSystem, shape: tuple[int, ...], limit: float) -> Calla
     return beyond
 
 
-def _advance(solver: OdeSolver, end: float, beyond: Callable[..., bool]) -> _Leg:
-    """Step to the end of the interval, or until the overlaps are `beyond` what comes back."""
+def _watch(system: SectorSystem, request: Request, shape: tuple[int, ...]) -> Watch | None:
+    """Function (f, alpha, y) of what is above 0 until the condition of the request is met."""
+    condition, size, weights = request.stop, shape[0] * shape[1], request.weights[request.order_one]
+    if condition is None:
+        return None
+
+    def sums(y: Array) -> Array:
+        return np.append(y[:size].reshape(shape) @ weights, y[size:])
+
+    def value(function: Callable[[float, Array], Array], alpha: float, y: Array) -> float:
+        slopes = sums(function(alpha, y)) if request.stop_slopes else None
+        return condition(look_at(system, alpha, sums(y), slopes, None))
+
+    return value
+
+
+def _where(
+    leg: _Leg, function: Callable[[float, Array], Array], method: type[OdeSolver], options: Any, watch: Any
+) -> tuple[float, Array]:
+    """The time within the last step at which the condition is met, and the state of then."""
+    assert leg.before is not None
+    begin, state = leg.before
+
+    def at(alpha: float) -> Array:
+        solver = method(function, begin, state, alpha, **options)
+        while solver.status == "running":
+            solver.step()
+        return np.array(solver.y)
+
+    def value(alpha: float) -> float:
+        return float(watch(function, alpha, at(alpha) if alpha > begin else state))
+
+    if not value(begin) > 0.0:
+        return begin, state
+    if value(leg.ended) > 0.0:  # of the way to it in one step, by a part of the tolerance
+        return leg.ended, at(leg.ended)
+    alpha = float(brentq(value, begin, leg.ended, xtol=EXACT * (leg.ended - begin)))
+    return alpha, at(alpha)
+
+
+def _advance(solver: OdeSolver, end: float, beyond: Callable[..., bool], watch: Watch | None) -> _Leg:
+    """Step to the end of the interval, until the overlaps are `beyond` what comes back, or a condition is met."""
     leg = _Leg()
     while solver.status == "running":
         leg.ended = before = solver.t
+        leg.before = (before, np.array(solver.y)) if watch is not None else None
         fault = solver.step()
         leg.steps += 1
         if solver.status == "failed" and beyond(solver.y, COLLAPSED):
@@ -196,6 +264,9 @@ def _advance(solver: OdeSolver, end: float, beyond: Callable[..., bool]) -> _Leg
             leg.status = "diverged"
             return leg
         leg.ended = solver.t
+        if watch is not None and not watch(solver.fun, solver.t, solver.y) > 0.0:
+            leg.status = STOPPED
+            return leg
         if solver.t < end or leg.steps == 1:
             leg.size = solver.step_size
     return leg

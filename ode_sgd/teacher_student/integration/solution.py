@@ -1,7 +1,9 @@
 """What every integration method hands back, whichever it is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import hypot
+from typing import Any
 
 import numpy as np
 
@@ -71,6 +73,8 @@ class Request:
     rtol, atol : float
     nodes : int, "auto" or None
         As in `integrate`; "auto" only where it is worth trying.
+    stop, stop_slopes : callable or None, bool
+        A condition of stop.py, and whether it asks for slopes.
     """
 
     alpha: Array
@@ -80,6 +84,8 @@ class Request:
     rtol: float
     atol: float
     nodes: int | str | None = None
+    stop: Callable[[Any], float] | None = None
+    stop_slopes: bool = False
 
     @property
     def order_one(self) -> int:
