@@ -104,8 +104,7 @@ def solve(
     beyond = _limits(system, state.shape, divergence_limit(field_scale(system, C)))
     size: float | None = None  # the step size, carried from one interval to the next
     y, watch = np.append(state.reshape(-1), system.beside), _watch(system, request, state.shape)
-    kept = _Kept(state.shape)
-    kept.add(float(request.alpha[0]), y)
+    kept = _Kept(state.shape).add(float(request.alpha[0]), y)
     status, message, ended = "complete", "", 0.0
     stats = {"steps": 0.0, "right_hand_sides": 0.0}
     try:
@@ -123,9 +122,8 @@ def solve(
             stats["steps"] += leg.steps
             ended = leg.ended
             if leg.status == STOPPED:
-                ended, y = _where(leg, function, METHODS[method], options, watch)
-                kept.add(ended, y)
-                stats["stopped_at"] = ended
+                stats["stopped_at"], y = _where(leg, function, METHODS[method], options, watch)
+                kept.add(ended := stats["stopped_at"], y)
                 break
             if leg.status:
                 status, message = leg.status, leg.message
@@ -161,12 +159,13 @@ class _Kept:
         self.states: list[Array] = []
         self.beside: list[Array] = []
 
-    def add(self, alpha: float, y: Array) -> None:
-        """One more."""
+    def add(self, alpha: float, y: Array) -> "_Kept":
+        """The same with one more."""
         size = self._shape[0] * self._shape[1]
         self.times.append(alpha)
         self.states.append(y[:size].reshape(self._shape).copy())
         self.beside.append(y[size:].copy())
+        return self
 
 
 def _told(function: Callable[..., Array], state: Array, memory: Array) -> dict[str, float]:
