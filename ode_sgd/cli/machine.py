@@ -18,7 +18,7 @@ Kernels are compiled once and kept in a folder (`ode-sgd info` says which). A ru
 does it beforehand, on several cores: for a container, or for a disk that many machines share.
 """,
     "info": """examples:
-  ode-sgd info                       versions, activations, threads, folder of the compiled kernels
+  ode-sgd info                       versions, activations, rules, threads, folder of the compiled kernels
   ode-sgd info --json                the same for programs, and for a report of a problem
 """,
 }

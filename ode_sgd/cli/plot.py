@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ode_sgd.cli.command import DONE, add_command
-from ode_sgd.cli.stored import OF_FILE, OWN_ACTIVATION, lead, model_of_file
+from ode_sgd.cli.stored import OF_FILE, OWN_ACTIVATION, OWN_RULE, lead, model_of_file
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.keywords import nearest
 
@@ -54,6 +54,7 @@ def add_plot(commands: Any) -> None:
     plot.add_argument("--json", type=Path, metavar="FILE", help="write the curves as JSON, all digits kept")
     plot.add_argument("--model", metavar="MODEL", help=OF_FILE)
     plot.add_argument("--activation", metavar="FILE", help=OWN_ACTIVATION)
+    plot.add_argument("--rule", metavar="FILE:FUNCTION", help=OWN_RULE)
 
 
 def _plot(arguments: argparse.Namespace) -> int:

@@ -14,14 +14,16 @@ FROM_HERE = "counting from the current folder"
 FORMS = f'name, "path/file.py:Class", {FROM_HERE}, or "module:Class"'
 OF_FILE = f"the file's model: {FORMS}, whose code is run; default: a registered one of the name in the file"
 OWN_ACTIVATION = f"file of the activation, where that is your own, {FROM_HERE}; it is run"
+OWN_RULE = f"FILE.py:FUNCTION of the rule, where that is your own, {FROM_HERE}; the file is run"
 
 
 def model_of_file(stored: "StoredRun", arguments: argparse.Namespace) -> "Model":
-    """The model of a file, with the activation that the user gives."""
-    from ode_sgd.studies.shown import model_of, take_activation
+    """The model of a file, with the activation and the rule that the user gives."""
+    from ode_sgd.studies.shown import model_of, take_activation, take_rule
 
     model = model_of(lead(stored), arguments.model)
     take_activation(model, arguments.activation, stored.config)
+    take_rule(model, arguments.rule, stored.config)
     return model
 
 

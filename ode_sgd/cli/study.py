@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ode_sgd.cli.command import DISAGREE, DONE, EXIT_CODES, FAILED, INTERRUPTED, UNDECIDED, add_command
 from ode_sgd.cli.plot import add_plot
-from ode_sgd.cli.stored import FORMS, OF_FILE, OWN_ACTIVATION, model_of_file, pair
+from ode_sgd.cli.stored import FORMS, OF_FILE, OWN_ACTIVATION, OWN_RULE, model_of_file, pair
 from ode_sgd.core.errors import StorageError
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def add_commands(commands: Any) -> None:
     )
     compare.add_argument("--model", metavar="MODEL", help=OF_FILE)
     compare.add_argument("--activation", metavar="FILE", help=OWN_ACTIVATION)
+    compare.add_argument("--rule", metavar="FILE:FUNCTION", help=OWN_RULE)
 
     add_plot(commands)
 
@@ -87,6 +88,7 @@ def add_commands(commands: Any) -> None:
     show.add_argument("--json", action="store_true", help="the same and all findings as JSON, for other programs")
     show.add_argument("--model", metavar="MODEL", help=OF_FILE)
     show.add_argument("--activation", metavar="FILE", help=OWN_ACTIVATION)
+    show.add_argument("--rule", metavar="FILE:FUNCTION", help=OWN_RULE)
 
 
 def _hdf5(text: str) -> Path:

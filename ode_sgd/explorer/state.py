@@ -129,7 +129,8 @@ def from_address(origin: Origin, given: Iterable[tuple[str, str]]) -> tuple[Valu
         if not point:
             continue
         known = key in controls and text in controls[key].choices
-        if key in origin.model.file_keys and not known and text != value_of(origin.tables, key):
+        may_name_file = any(f"{key}.".startswith(f"{one}.") for one in origin.model.file_keys)
+        if may_name_file and not known and text != value_of(origin.tables, key):
             faults.append(f"{key} = {text!r} is not taken from an address; type it")
         elif not text:
             tables.get(table, {}).pop(name, None)

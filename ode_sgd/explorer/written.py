@@ -1,6 +1,7 @@
 """Tables as text: a study file, one value of it, and a script."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from ode_sgd.explorer.state import Origin, value_of
 from ode_sgd.studies.study_file import Study
 from ode_sgd.studies.tables import Values
 from ode_sgd.studies.validation import MODEL
+
+FILE = re.compile(r"(.+\.py)((?::\w+)?)", re.DOTALL)  # of Python, with a function of it or without
 
 
 def value_text(value: Any) -> str:
@@ -39,10 +42,19 @@ def portable(tables: Mapping[str, Any], origin: Origin, study: Study) -> Values:
     for key in origin.model.file_keys:
         table, _, name = key.partition(".")
         given = value_of(tables, key)
-        if isinstance(given, str) and given.endswith(".py"):
-            path = (origin.folder or Path()) / Path(given).expanduser()
-            moved[table][name] = str(path.absolute()) if path.is_file() else given
+        if given is not None:
+            moved[table][name] = _from_anywhere(given, origin.folder or Path())
     return ({MODEL: study.location} if study.location else {}) | moved
+
+
+def _from_anywhere(given: Any, folder: Path) -> Any:
+    """A value with the paths in it absolute: "mine.py", and "mine.py:function" also within a table."""
+    if isinstance(given, Mapping):
+        return {key: _from_anywhere(value, folder) for key, value in given.items()}
+    if not isinstance(given, str) or not (found := FILE.fullmatch(given)):
+        return given
+    path = folder / Path(found[1]).expanduser()
+    return f"{path.absolute()}{found[2]}" if path.is_file() else given
 
 
 def script_text(tables: Mapping[str, Any], study: Study) -> str:

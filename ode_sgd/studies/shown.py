@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ode_sgd.analysis.agreement import Agreement
 
-ACTIVATION = "activation"  # what a key is called whose value may be a user's file
+ACTIVATION, RULE = "activation", "rule"  # what keys are called whose values may be in a user's file
 
 
 def compared(model: Model, theory: Run, simulation: Run) -> "tuple[Agreement | None, str]":
@@ -97,6 +97,46 @@ def take_activation(model: Model, given: str | None, config: Mapping[str, Any] |
         raise InvalidProblem(
             f"--activation {given} is {found}, but the results are of {stored}; give the file of that one"
         )
+
+
+def take_rule(model: Model, given: str | None, config: Mapping[str, Any] | None) -> None:
+    """Load the file of a user's rule, which is run, where a file of results is of it.
+
+    Parameters
+    ----------
+    model : Model
+        That of the results.
+    given : str or None
+        "path/file.py:function", from the current folder; None for none.
+    config : mapping or None
+        The study of the results, as far as it is known.
+
+    Raises
+    ------
+    InvalidProblem
+        If the model takes no rule, the file has faults, or the results are of another one.
+    """
+    if given is None:
+        return
+    key = next((key for key in model.file_keys if key.rpartition(".")[2] == RULE), None)
+    if key is None:
+        raise InvalidProblem(f"--rule {given}: the model {model.name} takes no rule from a file; leave it out")
+    found, table = model.located(key, given, Path()), (config or {}).get(key.partition(".")[0])
+    if found == given:
+        raise InvalidProblem(f"--rule {given} is no function in a file; give FILE.py:FUNCTION")
+    if not isinstance(table, Mapping):
+        return
+    stored = _innermost(table.get(RULE))
+    if found != stored:
+        told = stored or "no rule"
+        raise InvalidProblem(f"--rule {given} is {found}, but the results are of {told}; give the file of that one")
+
+
+def _innermost(rule: Any) -> Any:
+    """What the rule of a study is called, of one around another the one within."""
+    while isinstance(rule, Mapping):
+        rule = rule.get(RULE, rule.get("name"))
+    return rule
 
 
 def figure_of(model: Model, theory: Run | None, simulation: Run | None, *, analysis: bool = False) -> "Figure":

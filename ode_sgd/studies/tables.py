@@ -14,6 +14,7 @@ from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.keywords import nearest
 
 Values = dict[str, Any]
+NAME = "name"  # the key of a table within a table that a text alone stands for: "HeavyBall", "huber"
 MOST = 20  # unknown names of a table that are looked at, one by one
 
 
@@ -59,12 +60,16 @@ def _default(target: Callable[..., Any], option: str) -> Any:
 
 
 def put(table: Values, key: str, value: Any) -> None:
-    """Set "key" of a table, or "key.inner" of a table within it, which is copied, or made where there is none."""
+    """Set "key" of a table, or "key.inner" of a table within it, which is copied, or made where there is none.
+
+    A text in its place is a name alone, and becomes the table's.
+    """
     first, dot, rest = key.partition(".")
     if not dot:
         table[first] = value
         return
     held = table.get(first)
+    held = {NAME: held} if isinstance(held, str) else held
     table[first] = inner = dict(held) if isinstance(held, Mapping) else {}
     put(inner, rest, value)
 

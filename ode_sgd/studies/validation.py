@@ -83,6 +83,7 @@ def _file_values(data: Mapping[str, Any], model: Model) -> list[tuple[str, dict[
     for dotted in model.file_keys:
         table, _, key = dotted.partition(".")
         places += [(dotted, data.get(table), key), (dotted, inner, dotted), (dotted, inner.get(table), key)]
+        places += [(name, inner, name) for name in inner if name.startswith(f"{dotted}.")]  # within the key's own table
     return [(dotted, home, key) for dotted, home, key in places if isinstance(home, dict) and key in home]
 
 

@@ -15,6 +15,7 @@ from ode_sgd.teacher_student.integration.methods import METHODS
 from ode_sgd.teacher_student.kernels.averages import available
 from ode_sgd.teacher_student.model.activation import Activation
 from ode_sgd.teacher_student.model.problem import OUTPUTS, Problem
+from ode_sgd.teacher_student.model.rule_tables import table_of
 from ode_sgd.teacher_student.simulation.simulate import simulate
 from ode_sgd.teacher_student.study_script import script
 from ode_sgd.teacher_student.trajectory import Trajectory
@@ -147,6 +148,8 @@ class Explored(Model):
         stored = problem.stored | {"activation": _activation(problem.g_student)}
         if problem.teacher_activation is not None:
             stored["teacher_activation"] = _activation(problem.g_teacher)
+        if problem.rule is not None:
+            stored["rule"] = table_of(problem.rule)
         given = {name: list(value) if isinstance(value, tuple) else value for name, value in stored.items()}
         return {
             "spectrum": {

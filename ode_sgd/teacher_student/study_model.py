@@ -17,7 +17,7 @@ from ode_sgd.core.registry import DEFAULT
 from ode_sgd.core.run import Observable, Run
 from ode_sgd.core.spectrum import Spectrum
 from ode_sgd.storage.checkpoint import Checkpoint
-from ode_sgd.teacher_student import study_files
+from ode_sgd.teacher_student import study_own_files
 from ode_sgd.teacher_student.integration import many_side_by_side
 from ode_sgd.teacher_student.integration.continuation import later_times
 from ode_sgd.teacher_student.integration.integrate import checked_nodes, integrate
@@ -25,8 +25,8 @@ from ode_sgd.teacher_student.integration.integrate_batch import integrate_batch
 from ode_sgd.teacher_student.integration.methods import method_named
 from ode_sgd.teacher_student.integration.sector_system import shape_of
 from ode_sgd.teacher_student.kernels.averages import available
-from ode_sgd.teacher_student.model import activation
 from ode_sgd.teacher_student.model import observables as named
+from ode_sgd.teacher_student.model import optimizers, rule_tables
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.simulation.simulate import check_simulation, simulate
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 SIDE_BY_SIDE = 2000  # eigenvalues of a spectrum taken as a whole, beyond which a run takes seconds anyway
 TOGETHER = 16  # sectors that kernels take side by side
-MOMENT = re.compile(r"[QRT]_\d+")
-ARRAY = re.compile(r"generalization_error|[QRT]_\d")  # R_11 is what a user calls an entry, not a moment
+STACKED = re.compile(rf"[QRT]_\d+|{named.COPIES}")
+ARRAY = re.compile(r"generalization_error|copies|[QRT]_\d")  # R_11 is what a user calls an entry, not a moment
 
 # Keys that leave the shape of a run's arrays as it is, besides seeds.
 SAME_SHAPE = frozenset(
@@ -80,7 +80,7 @@ class TeacherStudent(Explored):
     time_name = named.TIME
     error_name = named.ERROR
     error_symbol = "eps_g"
-    file_keys = ("problem.activation", "problem.teacher_activation", *study_files.FILES)
+    file_keys = study_own_files.KEYS
     error_label = named.observable(named.ERROR, np.zeros(1)).long_name
     time_label = named.DIMENSIONS[named.TIME]
     columns = COLUMNS
@@ -160,13 +160,15 @@ class TeacherStudent(Explored):
     def restore_from(self, tables: Tables, attributes: Mapping[str, Any], variables: Mapping[str, Any]) -> Trajectory:
         """The ODE or the simulation of a run of a sweep, without sectors and last state."""
         _, _, integration, simulation = parts_of(tables)
+        arrays = {name: entry.values for name, entry in variables.items()}
         simulated = variables[named.ERROR].has_replicas
         settings = simulation if simulated and simulation is not None else integration
         return Trajectory(
             problem=tables["problem"],
             alpha=variables[named.TIME].values,
             generalization_error=variables[named.ERROR].values,
-            moments=named.moments_of({name: entry.values for name, entry in variables.items()}),
+            moments=named.moments_of(arrays),
+            copies=arrays.get(named.COPIES),
             method=settings.method,
             dimension=simulation.dimension if simulated and simulation is not None else None,
             status=attributes["status"],
@@ -174,8 +176,8 @@ class TeacherStudent(Explored):
         )
 
     def stacked(self, run: Run) -> dict[str, Observable]:
-        """The moments: what a file of many runs holds besides eps_g."""
-        return {name: entry for name, entry in run.observables.items() if MOMENT.fullmatch(name)}
+        """The moments, and copies of the weights: what a file of many runs holds besides eps_g."""
+        return {name: entry for name, entry in run.observables.items() if STACKED.fullmatch(name)}
 
     # What is said of it.
 
@@ -221,17 +223,18 @@ class TeacherStudent(Explored):
         return files("ode_sgd.teacher_student").joinpath("template.toml").read_text(encoding="utf-8")
 
     def dimensions_of(self, array: str) -> tuple[str, ...] | None:
-        """Of eps_g and the moments."""
-        found = named.entry(array) if array == named.ERROR or MOMENT.fullmatch(array) else None
+        """Of eps_g, the moments and copies of the weights."""
+        found = named.entry(array) if array == named.ERROR or STACKED.fullmatch(array) else None
         return None if found is None else found[0]
 
     def is_array(self, name: str) -> bool:
-        """Whether it is eps_g, a moment or one of their dimensions."""
+        """Whether it is one of these, or one of their dimensions."""
         return name in named.DIMENSIONS or ARRAY.fullmatch(name) is not None
 
     def installation(self) -> Mapping[str, Any]:
-        """The activations that there are."""
-        return {"activations": list(available())}
+        """The activations, optimisers and rules that there are."""
+        listed = {"activations": available(), "optimizers": optimizers.KINDS, "rules": rule_tables.names()}
+        return {name: list(names) for name, names in listed.items()}
 
     # How a study file is checked.
 
@@ -348,20 +351,16 @@ class TeacherStudent(Explored):
         return {"problem": tables["problem"].identity, "settings": settings}
 
     def located(self, name: str, value: Any, folder: Path | None) -> Any:
-        """A user's activation by its name and digest; what files of arrays hold."""
-        return (
-            study_files.located(name, value, folder) if name in study_files.FILES else activation.located(value, folder)
-        )
+        """A user's activation or rule by its name and digest; what files of arrays hold."""
+        return study_own_files.located(name, value, folder)
 
     def carried(self, values: Sequence[Any]) -> list[list[str]]:
-        """The users' activations among them, four texts each, and files of arrays, three each."""
-        own = [list(activation.carried(one)) for one in activation.of_this_process() if one.text in values]
-        return own + study_files.carried(values)
+        """The users' activations and rules among them, and files of arrays."""
+        return study_own_files.carried(values)
 
     def take(self, carried: Any) -> None:
-        """Load users' activations, and read files of arrays."""
-        for one in carried or ():
-            (study_files.take if len(one) == 3 else activation.restored)(*one)
+        """Load users' activations and rules, and read files of arrays."""
+        study_own_files.take(carried)
 
     # What is compiled beforehand.
 

@@ -309,5 +309,9 @@ def blank_trajectory(problem: Problem, alpha: Array, lead: tuple[int, ...], orde
     """A trajectory of zeros, with the axes `lead` before the times."""
     K, M, n = problem.student_units, problem.teacher_units, alpha.size
     moments = {order: (np.zeros((*lead, n, K, K)), np.zeros((*lead, n, K, M)), np.zeros((M, M))) for order in orders}
-    errors, moments = frozen.sealed((np.zeros((*lead, n)), moments))  # zeros take memory once they are copied
-    return Trajectory(problem=problem, alpha=alpha, generalization_error=errors, moments=moments, method="")
+    copies = problem.update_rule.copies
+    held = None if copies is None else np.zeros((*lead, n, copies.count * K, copies.count * K + M))
+    errors, moments, held = frozen.sealed((np.zeros((*lead, n)), moments, held))  # zeros take memory once copied
+    return Trajectory(
+        problem=problem, alpha=alpha, generalization_error=errors, moments=moments, method="", copies=held
+    )

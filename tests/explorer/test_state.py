@@ -83,6 +83,10 @@ def test_an_address_runs_no_file(tmp_path):
     tables, faults = state.from_address(BEGIN, [("problem.activation", str(path)), ("problem.learning_rate", "0.1")])
     assert tables == moved(TABLES, problem__learning_rate=0.1)
     assert len(faults) == 1 and "not taken from an address" in faults[0]
+    for key in ("problem.rule", "problem.rule.name", "problem.rule.rule.name"):
+        tables, faults = state.from_address(BEGIN, [(key, f"{path}:update")])
+        assert tables == TABLES
+        assert len(faults) == 1 and "not taken from an address" in faults[0]
     tables, faults = state.from_address(BEGIN, [("problem.activation", "linear")])
     assert (tables["problem"]["activation"], faults) == ("linear", [])
 

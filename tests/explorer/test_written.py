@@ -1,5 +1,6 @@
 """Study files and scripts of tables give the study back, to the last bit."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -77,6 +78,10 @@ def test_files_of_the_users_own_are_named_for_every_folder(tmp_path):
     moved = portable(given.tables, given, study)
     assert moved["problem"]["activation"] == str(tmp_path / "mine.py")
     assert moved["model"] == f"{tmp_path / 'decay.py'}:Decay"
+    for rule in ("mine.py:update", {"name": "clipped", "rule": {"name": "mine.py:update"}}, {"name": "none.py:update"}):
+        given = Origin(model=find_model(), tables=TABLES | {"problem": {"rule": rule}}, folder=tmp_path)
+        absolute = json.loads(json.dumps(rule).replace("mine.py", str(tmp_path / "mine.py")))
+        assert portable(given.tables, given, study)["problem"]["rule"] == absolute  # of files that are there
     assert next(iter(moved)) == "model"  # a key at the top of a TOML file comes before its tables
 
 

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ SEED = "seed"  # keys that `replicas` raises by one a replica
 OPTIONS = ("zip", "replicas")
 # Columns of a sweep's files whose names a swept key does not take.
 RESERVED = ("run", "alpha", "time", "status", "seconds", "reached", "resolution", "identity", "student", "teacher")
+ALIKE = 0.75  # from which a name is one of the forms of an axis, misspelt: "rate" and "range" have 0.67
 LONGEST = 10**7  # runs; more would not fit into the tables of a folder
 
 
@@ -124,15 +126,19 @@ def _flat(table: Mapping[str, Any], model: Model, faults: list[str]) -> Values:
 
 def _inner(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Names and values of what varies within the value of a key, such as problem.learning_rate.power.time."""
-    if isinstance(value, Mapping) and any(isinstance(one, Mapping) for one in value.values()):
+    if isinstance(value, Mapping) and not _is_form(value):
         for key, given in value.items():
-            deeper = given if isinstance(given, Mapping) and not _FORMS.keys() & given.keys() else {}
-            if deeper:
-                yield from ((f"{name}.{key}.{inner}", one) for inner, one in deeper.items())
-            else:
-                yield f"{name}.{key}", given
+            yield from _inner(f"{name}.{key}", given)
     else:
         yield name, value
+
+
+def _is_form(value: Mapping[str, Any]) -> bool:
+    """Whether a table is an axis itself, maybe misspelt, and not one that holds axes."""
+    if not value or _FORMS.keys() & value.keys():
+        return True
+    (key, given), *others = value.items()
+    return not others and isinstance(given, list) and bool(get_close_matches(str(key), _FORMS, n=1, cutoff=ALIKE))
 
 
 def _unknown(name: str, model: Model) -> str:

@@ -280,9 +280,11 @@ class Sweep:
         return np.asarray(np.ravel_multi_index(tuple(places[n] for n in shaping), lengths), dtype=np.int64)
 
     def _shapes(self, name: str) -> bool:
-        """Whether the shapes of a run's arrays depend on a key."""
+        """Whether the shapes of a run's arrays depend on a key, or on what is within the table that it has."""
         keys = self.model.shape_keys
-        return name not in (REPLICA, *seeds_of(self.model)) if keys is None else name in keys
+        if keys is None:
+            return name not in (REPLICA, *seeds_of(self.model))
+        return ".".join(name.split(".", 2)[:2]) in keys
 
     def firsts(self) -> list[int]:
         """The first run of every class."""

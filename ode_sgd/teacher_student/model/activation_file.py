@@ -252,7 +252,7 @@ def _digest(source: str, called: list[FunctionType], path: Path) -> str:
             place = (
                 value if isinstance(value, ModuleType) else sys.modules.get(getattr(value, "__module__", None) or "")
             )
-            if place is not None and place.__name__ != function.__module__ and _is_users(place):
+            if place is not None and place.__name__ != function.__module__ and is_users(place):
                 if isinstance(value, FunctionType):
                     told = f"calls {value.__name__} of {place.__file__}; put all that is compiled into one file"
                     raise _fault(path, told)
@@ -271,7 +271,7 @@ def _fact(value: Any) -> Any:
     return repr(value) if isinstance(value, int | float | complex | str | bytes) else None
 
 
-def _is_users(module: ModuleType) -> bool:
+def is_users(module: ModuleType) -> bool:
     """Whether a module is neither this package's nor of Python's or an installed library's."""
     file = getattr(module, "__file__", None)
     if file is None or not file.endswith(".py") or module.__name__.partition(".")[0] == "ode_sgd":

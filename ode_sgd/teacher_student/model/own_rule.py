@@ -1,7 +1,7 @@
 """Rules of one's own: an update as one function of the fields, from which the ODE and both simulators are made."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,8 +9,10 @@ from ode_sgd.core import check
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.given import shown
 from ode_sgd.core.keywords import own_keywords
-from ode_sgd.teacher_student.model import rule_source
+from ode_sgd.teacher_student.model import rule_file, rule_source
 
+NAME, TEXT = "name", "text"  # keys of a stored rule: what makes it, and its text where that is not the name itself
+TABLE = "table_of_rule"  # the attribute of an update that holds what it was made of
 LOADED: dict[tuple[str, str], "Rule"] = {}
 KNOWN = re.compile(r"(.+)@([0-9a-f]{16})", re.DOTALL)
 JUMPS = ("", "y", "xy")  # by the numbers of kernels/rules/node_averages.py
@@ -90,7 +92,7 @@ class Rule:
         object.__setattr__(self, "code", f"{code}d{self.draws}")
         facts = (code, self.draws, self.nodes, self.seed, self.jumps, self.gradient)
         object.__setattr__(self, "digest", rule_source.digest_of_text(repr(facts)))
-        LOADED[self.name, self.digest] = self
+        LOADED.setdefault((self.name, self.digest), self)
 
     @property
     def name(self) -> str:
@@ -108,12 +110,36 @@ class Rule:
         """Whether its function is there; a run that was stored knows it by name alone."""
         return True
 
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it is one of ode_sgd.rules, and so is the rule within it."""
+        table: Any = getattr(self.update, TABLE, None)
+        while table is not None and "rule" in table:
+            table = table["rule"]
+        return table is not None and KNOWN.fullmatch(table[NAME]) is None
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """It as plain values, as results have it: what made it with all parameters, and its text."""
+        table: dict[str, Any] | None = getattr(self.update, TABLE, None)
+        if table is not None:
+            return table | {TEXT: self.text}
+        own = {"draws": self.draws, "nodes": self.nodes, "seed": self.seed}
+        return {NAME: self.text} | own | {"jumps": self.jumps, "gradient": self.gradient}
+
+    @property
+    def told(self) -> str:
+        """Its name with all parameters, for people."""
+        return _told(self.stored)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        """By the function, as Python pickles it; of one of ode_sgd.rules by what made it."""
+        """By its function or the file that has that, as Python pickles it; of one of ode_sgd.rules by what made it."""
         maker = getattr(self.update, "maker", None)
         if maker is not None:
             return maker, ()
-        return Rule, (self.update, self.draws, self.nodes, self.seed, self.jumps, self.gradient)
+        options = self.draws, self.nodes, self.seed, self.jumps, self.gradient
+        source = rule_file.carried_with(self.update)
+        return (_of_source, (source, options)) if source else (Rule, (self.update, *options))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Rule) and self.text == other.text
@@ -133,12 +159,26 @@ class Rule:
         return LOADED.get((known[1], known[2])) or StoredRule(known[1], known[2])
 
 
+def _told(stored: Mapping[str, Any]) -> str:
+    """What is stored of a rule, as name(parameter = value, ...)."""
+    given = {key: value for key, value in stored.items() if key not in (NAME, TEXT) and value not in (None, "")}
+    parts = (f"{key} = {_told(value) if isinstance(value, Mapping) else value}" for key, value in given.items())
+    name = str(stored[NAME]).rpartition("@")[0] or stored[NAME]
+    return f"{name}({', '.join(parts)})" if given else f"{name}"
+
+
+def _of_source(source: tuple[str, str, str], options: tuple[Any, ...]) -> Rule:
+    """A rule of a user's file, of the text that travelled."""
+    return Rule(rule_file.restored(*source), *options)
+
+
 @dataclass(frozen=True, slots=True)
 class StoredRule:
-    """A rule of which a stored run says no more than its name and digest. It can be read, not run."""
+    """A rule of which a stored run says its name, digest and parameters, and not the function. It is read, not run."""
 
     name: str
     digest: str
+    given: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def text(self) -> str:
@@ -146,9 +186,32 @@ class StoredRule:
         return f"{self.name}@{self.digest}"
 
     @property
+    def stored(self) -> dict[str, Any]:
+        """As it was read."""
+        return dict(self.given) or {NAME: self.text}
+
+    @property
+    def told(self) -> str:
+        """As of `Rule`, as far as it is known."""
+        return _told(self.stored)
+
+    @property
     def loaded(self) -> bool:
         """It is not."""
         return False
+
+    @property
+    def missing(self) -> str:
+        """Why its function is not there, and what to do, in words."""
+        made_by, inner = self.given.get(NAME, self.text), self.given
+        while "rule" in inner:
+            inner = inner["rule"]
+        if self.given and KNOWN.fullmatch(str(inner[NAME])) is None:
+            return f"is of another version of the package, whose {made_by} was another; make it anew, as {self.told}"
+        return (
+            "is a user's own, whose function this process has not loaded; stored runs do not load it, so make the same "
+            f"ode_sgd.Rule first, or name its file to the command line, as --rule FILE.py:{self.name}"
+        )
 
     def __str__(self) -> str:
         return self.name

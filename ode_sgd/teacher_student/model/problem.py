@@ -21,7 +21,8 @@ from ode_sgd.teacher_student.model.optimizers.combinations import require_combin
 from ode_sgd.teacher_student.model.optimizers.optimizer import Optimizer
 from ode_sgd.teacher_student.model.own_rule import Rule, StoredRule
 from ode_sgd.teacher_student.model.rule import UpdateRule
-from ode_sgd.teacher_student.model.rule_averages import RuleAverages, checked_rule, made_rule
+from ode_sgd.teacher_student.model.rule_averages import RuleAverages, checked_rule
+from ode_sgd.teacher_student.model.rule_tables import made_rule, rule_of_stored
 from ode_sgd.teacher_student.model.timetable import COLUMN_OF, Timetable
 
 ACTIVATIONS = ("activation", "teacher_activation")
@@ -95,8 +96,9 @@ class Problem:
     optimizer : Optimizer or None
         One of `ode_sgd.optimizers`, such as `HeavyBall(friction=1.0)`; None is SGD, as `SGD()`. What it does not go
         together with is refused.
-    rule : Rule or None
-        An update of your own, or one of `ode_sgd.rules`, in place of activation, output and label noise.
+    rule : Rule, str, dict or None
+        An update of your own, or one of `ode_sgd.rules`, in place of activation, output and label noise; also a name,
+        "huber", or the table of a study file, such as {"name": "huber", "threshold": 0.5}.
 
     Raises
     ------
@@ -305,7 +307,7 @@ class Problem:
             spherical=self.spherical,
             optimizer=self.optimizer,
             input_variance=0.0 if self.optimizer is None else float(self.spectrum.powers(1).sum()),
-            own="" if self.rule is None else f"rule = {self.rule}",
+            own="" if self.rule is None else f"rule = {self.rule.told}",
             timetable=timetable,
             noise_unit=noise,
         )
@@ -327,9 +329,9 @@ class Problem:
         """The fields but the spectrum, in plain values, as files keep them: a user's activation by name and digest."""
         given = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         unsaid = {"spectrum"} | {e.name for e in fields(self) if e.name in self.LATER and given[e.name] == e.default}
-        plain = {name: value.stored for name, value in given.items() if isinstance(value, Schedule | Optimizer)}
+        kept = Schedule | Optimizer | Rule | StoredRule
+        plain = {name: value.stored for name, value in given.items() if isinstance(value, kept)}
         texts = {name: _object(given[name]).text for name in ACTIVATIONS if given[name] is not None}
-        texts |= {} if self.rule is None else {"rule": self.rule.text}
         return {name: value for name, value in (given | plain | texts).items() if name not in unsaid}
 
     @classmethod
@@ -342,7 +344,7 @@ class Problem:
             As `Problem`.
         """
         named: dict[str, Any] = {name: Activation.named(given[name]) for name in ACTIVATIONS if name in given}
-        named |= {"rule": Rule.named(given["rule"])} if given.get("rule") else {}
+        named |= {"rule": rule_of_stored(given["rule"])} if given.get("rule") else {}
         return cls(spectrum=spectrum, **dict(given) | named)
 
     @property
@@ -352,6 +354,8 @@ class Problem:
         unsaid = self.RESOLVED | {"teacher_activation", "second_layer_decay"}
         if self.kappa_v:
             others["second_layer_decay"] = self.kappa_v
+        if self.rule is not None:
+            others["rule"] = self.rule.text
         return (
             {name: value for name, value in self.stored.items() if name not in unsaid}
             | others

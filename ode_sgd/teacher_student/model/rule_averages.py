@@ -1,6 +1,7 @@
 """A rule of one's own in the place of an activation: what kernels of the ODE and of simulators are made from."""
 
 import functools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -10,14 +11,15 @@ import numpy as np
 
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.given import shown
 from ode_sgd.teacher_student.kernels.rules.node_averages import LOSS, SMOOTH, node_kernels, whole_coefficients
 from ode_sgd.teacher_student.model import rule_source
 from ode_sgd.teacher_student.model.activation_file import identifier
 from ode_sgd.teacher_student.model.own_rule import JUMPS, NUMBERS, Rule, StoredRule
 from ode_sgd.teacher_student.model.rule_nodes import normal_nodes
+from ode_sgd.teacher_student.model.rule_tables import rule_of_stored
 
 SCRAMBLES = 4  # independent sets of nodes, whose spread is the error that is reported
-SHIPPED = "ode_sgd.teacher_student.model.shipped_rules"
 OFF, FAR = 0.1, 4.0  # by which two ways to the same A may differ for other reasons than a jump: a part, spreads
 
 
@@ -69,10 +71,10 @@ class RuleAverages:
     def own(self) -> Rule:
         """The rule, where its function is there."""
         if isinstance(self.rule, StoredRule):
-            raise InvalidProblem(
-                f"rule = {self.rule.text!r} is a user's own, whose function this process has not loaded; stored runs "
-                "do not load it, so make the same ode_sgd.Rule first"
-            )
+            found = rule_of_stored(self.rule.stored)  # its file may have been loaded since
+            if isinstance(found, Rule):
+                return found
+            raise InvalidProblem(f"rule = {self.rule.text!r} {self.rule.missing}")
         return self.rule
 
     @property
@@ -208,10 +210,14 @@ def _fault(averages: RuleAverages) -> str:
         return f"has nodes = {own.nodes}, {numbers} numbers for {units}; {NUMBERS} are the most"
     if fault := rule_source.tried(own.update, K, M, own.draws):
         return fault
-    from numba.core.errors import NumbaError
+    if own.is_shipped:  # it compiles, and problems are also made to be looked at
+        return ""
+    from numba.core.errors import NumbaError, NumbaWarning
 
     try:
-        node_kernels(averages.of_fields).one(np.ones(K), np.ones(M), np.ones(max(own.draws, 1)), np.zeros(K))
+        with warnings.catch_warnings():  # what the compiler warns of before it fails
+            warnings.simplefilter("ignore", NumbaWarning)
+            node_kernels(averages.of_fields).one(np.ones(K), np.ones(M), np.ones(max(own.draws, 1)), np.zeros(K))
     except NumbaError as error:
         return f"does not compile: {rule_source.message_of(error, own.update)}"
     return ""
@@ -239,23 +245,16 @@ def jump_not_said(averages: RuleAverages) -> str:
     )
 
 
-def made_rule(given: Any) -> Any:
-    """The rule of one of ode_sgd.rules that needs no parameters, where it is given for the rule that it makes."""
-    if getattr(given, "__module__", "") != SHIPPED:
-        return given
-    try:
-        return given()
-    except TypeError as error:
-        raise InvalidProblem(f"rule = {given.__name__}: {error}; call it with these") from None
-
-
 def checked_rule(problem: Any) -> None:
     """Raise InvalidProblem where a problem has a rule, and what the rule stands in place of, or cannot use it."""
     rule = problem.rule
     if rule is None:
         return
     if not isinstance(rule, Rule | StoredRule):
-        raise InvalidProblem(f"rule is a {type(rule).__name__}; give an ode_sgd.Rule, as those of ode_sgd.rules are")
+        raise InvalidProblem(
+            f"rule = {shown(rule)} is no rule; give an ode_sgd.Rule, as those of ode_sgd.rules are, or the name or "
+            "table of one, as in study files"
+        )
     defaults = {
         "activation": "erf",
         "output": "committee",

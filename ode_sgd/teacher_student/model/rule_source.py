@@ -5,12 +5,18 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
+from ode_sgd.teacher_student.model.activation_file import is_users
+
 DIGITS = 16
+DIGEST = "digest_of_rule"  # the attribute of a function of a user's file that is told by the digest of all of it
+TEXT = "text_of_rule"  # the attribute of a function that holds its text, where its file may be gone
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 PLACE = re.compile(r'File "([^"]+)", line (\d+)')
 TOLD = re.compile(r"^(.*(?:error|Error|not supported|Cannot|No implementation|Unknown|Undecl).*)$", re.MULTILINE)
 
@@ -41,6 +47,8 @@ def captured(function: FunctionType) -> dict[str, Any]:
 
 def source_of(function: FunctionType) -> str:
     """Its text; its byte code where there is none."""
+    if TEXT in vars(function):
+        return str(vars(function)[TEXT])
     try:
         return textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):
@@ -50,6 +58,8 @@ def source_of(function: FunctionType) -> str:
 def digest_of(function: Callable[..., Any]) -> str:
     """16 hexadecimal digits of the SHA-256 of its text, and of the numbers and functions that it takes from outside."""
     raw = plain(function)
+    if DIGEST in vars(raw):
+        return str(vars(raw)[DIGEST])
     facts = [source_of(raw), repr(raw.__defaults__)]
     for name, value in sorted(captured(raw).items()):
         if is_kernel(value):
@@ -58,7 +68,9 @@ def digest_of(function: Callable[..., Any]) -> str:
             facts.append(f"{name}={digest_of(value)}")
         elif isinstance(value, np.ndarray | np.generic):
             facts.append(f"{name}={value.dtype}{value.shape}{value.tobytes().hex()}")
-        elif not isinstance(value, ModuleType):
+        elif isinstance(value, ModuleType):
+            facts += [f"{name}={Path(str(value.__file__)).read_bytes().hex()}"] if is_users(value) else []
+        else:
             facts.append(f"{name}={value!r}")
     return digest_of_text("\0".join(facts))
 
@@ -102,7 +114,7 @@ def compiled(function: Any) -> Any:
 
 def message_of(error: Exception, function: Any) -> str:
     """What the compiler says, in one line, with the line of the user's file."""
-    text = str(error)
+    text = COLOUR.sub("", str(error))
     places = [found for found in PLACE.findall(text) if "site-packages" not in found[0]]
     own = [found for found in places if found[0].endswith(plain(function).__code__.co_filename.rsplit("/", 1)[-1])]
     place = (own or places or [(plain(function).__code__.co_filename, plain(function).__code__.co_firstlineno)])[-1]

@@ -1,6 +1,7 @@
 """Rules that the package brings along: losses of a committee f = sum_i g(x_i), and wrappers around any rule."""
 
 import functools
+import inspect
 from collections.abc import Callable
 from math import exp, inf, log, sqrt
 from statistics import NormalDist
@@ -12,9 +13,10 @@ from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.teacher_student.model.activation import Activation
-from ode_sgd.teacher_student.model.own_rule import Rule
+from ode_sgd.teacher_student.model.own_rule import NAME, TABLE, Rule
 
 Update = Callable[[Array, Array, Array, Array], float]
+MAKERS = ("clipped", "dropout", "hinge", "huber", "label_flip", "logistic", "normalised", "squared")
 
 
 def _rule(update: Update, name: str, draws: int, jumps: str, given: dict[str, Any], gradient: bool | None) -> Rule:
@@ -27,15 +29,32 @@ def _rule(update: Update, name: str, draws: int, jumps: str, given: dict[str, An
 
 
 def remembered(maker: Callable[..., Rule]) -> Callable[..., Rule]:
-    """Rules of a maker know how they were made: so they are pickled, since functions within functions are not."""
+    """Rules of a maker know how they were made: so they are stored and pickled, as functions in functions are not."""
+    signature = inspect.signature(maker)
 
     @functools.wraps(maker)
     def make(*arguments: Any, **options: Any) -> Rule:
         rule = maker(*arguments, **options)
+        given = signature.bind(*arguments, **options)
+        given.apply_defaults()
         vars(rule.update)["maker"] = functools.partial(make, *arguments, **options)
+        vars(rule.update)[TABLE] = {NAME: maker.__name__} | _parameters(given.arguments, rule)
         return rule
 
     return make
+
+
+def _parameters(given: dict[str, Any], rule: Rule) -> dict[str, Any]:
+    """All parameters of a rule in plain values, with nodes and seed where it is not the rule within that has them."""
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if name == "nodes":
+            found |= _nodes(rule)
+        elif name == "activation":
+            found[name] = Activation.of(value).text
+        else:
+            found[name] = value.stored if isinstance(value, Rule) else value.item() if hasattr(value, "item") else value
+    return found
 
 
 def _base(value: Any) -> Rule:
