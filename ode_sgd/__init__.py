@@ -25,6 +25,8 @@ _HOME = {
     "integrate_batch": "ode_sgd.teacher_student.integration.integrate_batch",
     "simulate": "ode_sgd.teacher_student.simulation.simulate",
     "Trajectory": "ode_sgd.teacher_student.trajectory",
+    "fluctuations": "ode_sgd.teacher_student.fluctuations.fluctuations",
+    "Fluctuations": "ode_sgd.teacher_student.fluctuations.fluctuations",
     "Run": "ode_sgd.core.run",
     "Observable": "ode_sgd.core.run",
     "Parameters": "ode_sgd.core.run",
@@ -155,6 +157,8 @@ if TYPE_CHECKING:
     from ode_sgd.teacher_student.findings.half_height import search_half_height as search_half_height
     from ode_sgd.teacher_student.findings.specialisation import Specialisation as Specialisation
     from ode_sgd.teacher_student.findings.specialisation import specialisation as specialisation
+    from ode_sgd.teacher_student.fluctuations.fluctuations import Fluctuations as Fluctuations
+    from ode_sgd.teacher_student.fluctuations.fluctuations import fluctuations as fluctuations
     from ode_sgd.teacher_student.integration.integrate import integrate as integrate
     from ode_sgd.teacher_student.integration.integrate_batch import integrate_batch as integrate_batch
     from ode_sgd.teacher_student.model.activation import Activation as Activation

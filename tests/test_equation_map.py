@@ -33,6 +33,7 @@ PAGES = (
     "momentum",
     "coordinatewise",
     "rules",
+    "fluctuations",
     "equations",
 )  # by section
 NUMBER = r"\((\d{1,2}\.\d{1,2}[a-z]?)\)"

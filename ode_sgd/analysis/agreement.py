@@ -56,6 +56,8 @@ class Agreement:
     exact : bool
         Whether the simulation was held against the exact mean at its own N, so that no bias is allowed for: linear
         networks, where the start of every sector is known; eps_g also against its exact standard error.
+    corrected : bool
+        Whether it was held against the ODE with bias and variance of order 1/N, from `fluctuations`.
     largest : dict
         Name -> the largest |replica mean - ODE|, in the quantity's own units, and the alpha at which it is.
     otherwise_paired : int
@@ -110,6 +112,7 @@ class Agreement:
     caution: str = ""
     bias_is_relative: bool = False
     exact: bool = False
+    corrected: bool = False
 
     __setstate__ = frozen.restore_frozen
 
@@ -185,6 +188,8 @@ class Agreement:
             return ""
         if self.exact:
             return f" against the exact mean at N = {self.dimension}"
+        if self.corrected:
+            return f" against the ODE with its bias and variance of order 1/N, at N = {self.dimension}"
         if self.effective_dimension == np.inf:  # theory of the model is exact at any N
             return f" at N = {self.dimension}"
         told = "each quantity's scale"
@@ -211,7 +216,7 @@ WORDS = {
 
 @own_keywords
 @check.underflow_is_zero
-def compare(ode: Run, sgd: Run | Sequence[Run]) -> Agreement:
+def compare(ode: Run, sgd: Run | Sequence[Run], *, fluctuations: Any = None) -> Agreement:
     """Compare a simulation with the ODE of the same problem, started from the same overlaps.
 
     Parameters
@@ -220,6 +225,9 @@ def compare(ode: Run, sgd: Run | Sequence[Run]) -> Agreement:
         From `integrate`; its alpha contain every alpha of the simulation.
     sgd : Trajectory or other Run, or a sequence of them at different N
         From `simulate` with a common start and at least 4 replicas. Several are also extrapolated to N -> infinity.
+    fluctuations : Fluctuations or None
+        From `fluctuations`, at the simulation's times: in place of an allowance the bias of order 1/N is added to the
+        ODE, and z has the standard error that follows from the variance.
 
     Returns
     -------
@@ -244,8 +252,8 @@ def compare(ode: Run, sgd: Run | Sequence[Run]) -> Agreement:
     ('agree', True)
     """
     if isinstance(sgd, Run) or not isinstance(sgd, Sequence):
-        return _compare(ode, sgd)
-    return compare_pairs([(ode, single) for single in sgd])
+        return _compare(ode, sgd, fluctuations)
+    return compare_pairs([(ode, single) for single in sgd], fluctuations)
 
 
 def compare_if_possible(ode: Run, sgd: Run) -> tuple[Agreement | None, str]:
@@ -257,7 +265,7 @@ def compare_if_possible(ode: Run, sgd: Run) -> tuple[Agreement | None, str]:
 
 
 @check.underflow_is_zero
-def compare_pairs(pairs: Sequence[tuple[Run, Run]]) -> Agreement:
+def compare_pairs(pairs: Sequence[tuple[Run, Run]], fluctuations: Any = None) -> Agreement:
     """As `compare` with simulations at several N, each beside an ODE of its own that holds its times.
 
     The extrapolation is free of the bias that the largest N alone has to allow for: where that is undecided, the
@@ -265,7 +273,7 @@ def compare_pairs(pairs: Sequence[tuple[Run, Run]]) -> Agreement:
     times that decide, or what it leaves of eps_g is beyond chance there.
     """
     extrapolation = extrapolate(pairs)
-    agreement = _compare(*max(pairs, key=lambda pair: pair[1].dimension or 0))
+    agreement = _compare(*max(pairs, key=lambda pair: pair[1].dimension or 0), fluctuations)
     outcome = agreement.outcome
     if not extrapolation.agrees:
         outcome = DISAGREE
@@ -280,17 +288,18 @@ def compare_pairs(pairs: Sequence[tuple[Run, Run]]) -> Agreement:
     return replace(agreement, extrapolation=extrapolation, outcome=outcome)
 
 
-def _compare(ode: Run, sgd: Run) -> Agreement:
-    """The comparison of one simulation with the ODE. Equation: (6.5)."""
+def _compare(ode: Run, sgd: Run, fluctuations: Any = None) -> Agreement:
+    """The comparison of one simulation with the ODE. Equations: (6.5) and (32.10)."""
     rows = common_times(ode, sgd)
     mean, error = sgd.mean(), sgd.standard_error()
     z: dict[str, Array] = {}
     allowance: dict[str, Array] = {}
     largest: dict[str, tuple[float, float]] = {}
     means, errors = mean.compared(), error.compared()
-    exact = ode.exact_at(sgd)
-    if exact is not None and exact.error_variance is not None:
-        errors = errors | {ode.error_name: np.sqrt(exact.error_variance / (sgd.replicas or 1))}
+    exact = ode.exact_at(sgd) if fluctuations is None else fluctuations.expected(sgd)
+    if exact is not None:
+        known = {name: np.sqrt(variance / (sgd.replicas or 1)) for name, variance in exact.variances.items()}
+        errors = errors | known
     both = {name: theory for name, theory in ode.compared().items() if name in means}
     for name, theory in both.items():
         at = theory[rows] if exact is None else exact.means[name]
@@ -323,7 +332,8 @@ def _compare(ode: Run, sgd: Run) -> Agreement:
         bias_allowance={name: float(bias[1:].max()) for name, bias in allowance.items()},
         bias_is_relative=sgd.relative_bias() is not None,
         effective_dimension=sgd.effective_dimension(),
-        exact=exact is not None,
+        exact=exact is not None and fluctuations is None,
+        corrected=fluctuations is not None,
         largest=largest,
         otherwise_paired=paired,
         evidence=replace(evidence, wording=sgd.words()),

@@ -6,15 +6,15 @@ from ode_sgd.core.arrays import Array
 
 
 class Exact(NamedTuple):
-    """The exact mean of a simulation over its replicas, at its times, and the variance of its error.
+    """The mean of a simulation over its replicas, at its times, and the variances of one replica.
 
     Attributes
     ----------
     means : dict
         Name -> (n,), by the names of `Run.compared`.
-    error_variance : (n,) or None
-        Of one replica's error; None where it would take too long.
+    variances : dict
+        Name -> (n,), as far as they are known.
     """
 
     means: dict[str, Array]
-    error_variance: Array | None
+    variances: dict[str, Array]

@@ -88,6 +88,7 @@ def values():
         Run(problem=Parameters({}), alpha=[0.0, 1.0], error=[2.0, 1.0], method="by hand"),
         *(ode_sgd.principal_axes(np.diag([3.0, 2.0, 1.0])[:, :2]), ode_sgd.Weights(np.ones((2, 6)), np.eye(2, 6))),
         ode_sgd.theory.symmetric_saddle(dataclasses.replace(problem, activation="erf")),
+        ode_sgd.fluctuations(problem, start, TIMES, rtol=1e-3, sectors=True),
         *of_floors(),
         Selection(name="final", has=np.array([True, False]), codes=np.array([0, 1]), words=("found", "none")),
         *of_scaling_laws(),

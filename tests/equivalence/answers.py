@@ -181,6 +181,12 @@ def _compared(s):
     return {"rms": found.rms, "z": abs(found.worst.z), "pairs": found.otherwise_paired}
 
 
+def _fluctuations(s):
+    found = ode_sgd.fluctuations(s.problem, s.start, TIMES[:2])
+    overlaps = {"Q": s.Q(found.Q_variance), "R": s.R(found.R_variance), "Q bias": s.Q(found.Q_bias)}
+    return {"variance": found.error_variance, "bias": found.error_bias} | overlaps
+
+
 def _coordinatewise(s, optimizer):
     """Moves do not grow with the inputs, so that rates are in units of their root."""
     return replace(s.problem, optimizer=optimizer, learning_rate=s.problem.learning_rate * s.scale**0.5)
@@ -296,6 +302,8 @@ ANSWERS = {
     ),
     "find_crossover": Entry(lambda s: _fields(ode_sgd.find_crossover(s.written(_power_law_curve())), "alpha"), RUN),
     "compare": Entry(_compared, RUN, 1e-8),  # z is a difference over a standard error
+    # Nodes are turned with the numbering of units, and are as fine as the tolerance asks.
+    "fluctuations": Entry(_fluctuations, RUN, 1e-5, fast=False),
     "extrapolate": Entry(lambda s: _fields(ode_sgd.extrapolate(_written_pairs(s)), "rms", "chi_square"), RUN, 1e-8),
 }
 
@@ -313,6 +321,7 @@ RESULTS = {  # classes, and whose answers they are
     "Trajectory": "integrate",
     "Agreement": "compare",
     "Extrapolation": "extrapolate",
+    "Fluctuations": "fluctuations",
     "Findings": "findings",
     "Plateau": "find_plateau",
     "Escape": "fit_escape",

@@ -50,7 +50,9 @@ def exact_means(
     means |= {component("R", (i, n)): found.R[:, i, n] for i in range(K) for n in range(M)}
     L = problem.spectrum.distinct
     cheap = L <= MOST_SQUARED or L**2 * float(alpha[-1]) * dimension <= MOST_WORK
-    return Exact(means, linear_error_variance(problem, start, alpha, dimension=dimension) if cheap else None)
+    if not cheap:
+        return Exact(means, {})
+    return Exact(means, {named.ERROR: linear_error_variance(problem, start, alpha, dimension=dimension)})
 
 
 def _of_moments(problem: Problem, moments: Mapping[int, Parts]) -> tuple[Problem, OrderParameters] | None:

@@ -33,7 +33,7 @@ def test_three_moments_are_three_sectors():
         np.testing.assert_allclose(found.means["Q_12"], exact.Q[:, 0, 1], rtol=1e-10)
         np.testing.assert_allclose(found.means["R_32"], exact.R[:, 2, 1], rtol=1e-10)
         variance = theory.linear_error_variance(problem, start, ALPHA, dimension=20)
-        np.testing.assert_allclose(found.error_variance, variance, rtol=1e-9)
+        np.testing.assert_allclose(found.variances["generalization_error"], variance, rtol=1e-9)
 
 
 def test_a_comparison_needs_no_allowance_and_sees_a_bias(record_property):

@@ -1,0 +1,1 @@
+"""Gaussian averages behind the fluctuations of one step."""
