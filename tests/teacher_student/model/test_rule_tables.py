@@ -1,6 +1,7 @@
 """Rules as plain values: tables of study files, what results have of a rule, and functions in files of the user's."""
 
 import json
+import linecache
 import pickle
 import re
 from pathlib import Path
@@ -47,6 +48,8 @@ def stored_and_back(rule):
 
 @pytest.fixture
 def file(tmp_path):
+    rule_file._LOADED.clear()  # files of the same text stand for each other
+    rule_file._MODULES.clear()
     (tmp_path / "my_rules.py").write_text(TEXT)
     return tmp_path / "my_rules.py"
 
@@ -115,13 +118,17 @@ def test_a_rule_of_another_version_of_the_package_is_read_and_says_so():
 
 
 def test_a_result_runs_no_file_that_it_names(file):
+    file.write_text("from pathlib import Path\nPath(__file__).with_suffix('.ran').touch()\n" + TEXT)
     for given in (f"{file}:perceptron", {"name": f"{file}:perceptron"}):
         with pytest.raises(InvalidProblem):
             rule_tables.rule_of_stored(given)
     rule = rules.squared().stored
     evil = rule_tables.rule_of_stored(rule | {"activation": str(file), "text": "squared@0123456789abcdef"})
     assert isinstance(evil, StoredRule)
-    assert not any(str(file) == str(one.path) for one in rule_file._LOADED.values())
+    assert not file.with_suffix(".ran").exists()
+    with pytest.raises(InvalidProblem):
+        problem({"name": "squared", "activation": str(file)})
+    assert file.with_suffix(".ran").exists()  # as a study's own would
 
 
 def test_a_function_in_a_file(file, monkeypatch):
@@ -200,6 +207,7 @@ def test_a_rule_of_a_file_travels_with_its_text(file):
     rule = problem({"name": f"{file}:perceptron", "nodes": 512}).rule
     data = pickle.dumps(rule)
     file.unlink()
+    linecache.clearcache()
     rule_file._LOADED.clear()
     rule_file._MODULES.clear()
     back = pickle.loads(data)
