@@ -107,12 +107,12 @@ def test_a_run_is_that_of_the_closed_form():
 
 
 def test_clipped_steps_follow_their_ode(record_property):
-    """D is not symmetric, so DOP853; without the clipping the pooled z is far off."""
+    """D is not symmetric; without the clipping the pooled z is far off."""
     squared = rules.squared(**NOISY, **NODES)
     clipped = rules.clipped(squared, 0.4)
     z, ode = compared(clipped, 2, dimension=600)
     record_property("rms z", float(np.sqrt((z**2).mean())))
-    assert ode.method == "DOP853"
+    assert ode.method == "rodas5p"
     assert 0.6 < np.sqrt((z**2).mean()) < 1.4  # 42 overlaps that move together: 0.2 around 1
     wrong, _ = compared(clipped, 2, dimension=600, ode_rule=SQUARED.rule)
     assert np.sqrt((wrong**2).mean()) > 4.0
@@ -140,12 +140,6 @@ def test_simulations_of_all_options_follow_the_ode(record_property):
         assert np.sqrt((z**2).mean()) < 1.8  # 8 overlaps that move together: 0.35 around 1
     wrong = integrate(replace(one, batch_size=1), START, ode.alpha, rtol=1e-4, method="DOP853")
     assert np.abs((sgd.mean().Q - wrong.Q)[1:] / sgd.standard_error().Q[1:]).max() > 4.0
-
-
-def test_what_follows_no_gradient_takes_an_explicit_method():
-    one = Problem(**TWO, rule=rules.clipped(rules.squared(**NOISY), 0.4))
-    with pytest.raises(InvalidProblem, match="D is not symmetric; method = 'DOP853' takes it"):
-        integrate(one, START, 1.0)
 
 
 def test_a_jump_that_is_not_said_is_found():

@@ -11,6 +11,7 @@ from ode_sgd.teacher_student.integration import nodes as on_nodes
 from ode_sgd.teacher_student.integration import rosenbrock
 from ode_sgd.teacher_student.integration.sector_system import SectorSystem
 from ode_sgd.teacher_student.integration.solution import Request, Solution
+from ode_sgd.teacher_student.kernels.sectors.unsymmetric_block import STUDENTS_UP_TO
 from ode_sgd.teacher_student.model.optimizers.adaptive import Adaptive
 from ode_sgd.teacher_student.model.optimizers.combinations import ADAPTIVE, LINEAR_MEMORY, without_optimizer
 from ode_sgd.teacher_student.model.problem import Problem
@@ -46,11 +47,13 @@ class Rodas5P:
     optimizers: frozenset[str] = LINEAR_MEMORY  # those that it takes
 
     def accepts(self, problem: Problem, *, nodes: bool) -> str:
-        """It takes every problem whose sectors have the eigenvectors of D in common."""
-        if problem.rule is not None and not RuleAverages.of(problem).symmetric:
+        """It takes every problem whose sectors have the eigenvectors of D in common, or few students."""
+        few = problem.student_units <= STUDENTS_UP_TO
+        if problem.rule is not None and not few and not RuleAverages.of(problem).symmetric:
             return (
-                f"method = {self.name!r} does not take rule = {str(problem.rule)!r}, whose delta follows no gradient: "
-                "its D is not symmetric"
+                f"method = {self.name!r} does not take rule = {str(problem.rule)!r} with student_units = "
+                f"{problem.student_units}: its delta follows no gradient, so D is not symmetric, and every sector has "
+                f"a system of its own, which {STUDENTS_UP_TO} students may have at most"
             )
         if problem.spherical:
             return f"method = {self.name!r} does not take spherical = True"

@@ -62,7 +62,7 @@ def sectors_of(system: SectorSystem, constants: Constants) -> Sectors:
         trial=aligned_zeros(count, p * lanes),
         # An odd number of blocks: at distances of many powers of two, stages would share the same lines of the cache.
         stages=aligned_zeros(kernels.STAGES, count | 1, p * lanes),
-        inverse=aligned_zeros(count, (K + pairs) * lanes),
+        inverse=aligned_zeros(count, (K + pairs if system.g.symmetric else K * K + pairs * pairs) * lanes),
     )
 
 
@@ -81,13 +81,13 @@ def small_of(system: SectorSystem, constants: Constants) -> Small:
         C=np.zeros((d, d)),
         V=V,
         moving=np.zeros((K, K)),
-        L=np.zeros(K),
+        L=np.zeros(K if system.g.symmetric else K * K),
         A=np.zeros((K, d)),
         G=np.zeros((K, K)),
         JA=np.zeros((held * K * d, columns)),
         JG=np.zeros((held * pairs, columns)),
         scratch=np.zeros((held * K * d, p)),
-        moments=np.zeros(K * d * M + K * K * d + K * K),
+        moments=np.zeros(K * d * M + K * K * d + K * K if system.g.symmetric else p * (K * d + pairs)),
         coupling=np.zeros((held * whole, whole)),
         pivots=np.zeros(whole, dtype=np.int64),
         rows=np.zeros(whole),

@@ -278,6 +278,11 @@ class Activation:
         return self._states_all(averages.WHOLE)
 
     @property
+    def symmetric(self) -> bool:
+        """Whether D is symmetric: that of a gradient is."""
+        return True
+
+    @property
     def has_kink(self) -> bool:
         """Whether g' jumps at 0, so that nothing has a derivative where a student is zero or two are parallel."""
         return bool(self._states("KINK"))

@@ -93,6 +93,7 @@ class ActivationPair:
         return max(self.student.accuracy, self.teacher.accuracy)
 
     in_lanes = False
+    symmetric = True
     is_linear = False
     has_near_teacher_form = False
     has_pair_sums = False

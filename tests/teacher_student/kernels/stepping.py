@@ -94,7 +94,7 @@ def take(case, h, count=1, fractions=()):
         np.zeros((alpha.size, 2, len(case.state))),
         np.zeros((alpha.size, *y.shape)),
     )
-    form = Activation(case.activation), case.K, case.system.T.shape[0], len(case.system.factors)
+    form = case.system.g, case.K, case.system.T.shape[0], len(case.system.factors)
     advance = kernels.rosenbrock(*form, timed=case.system.schedules.size > 0)
     for number in range(count):
         control.numbers[step_control.STEP], control.counts[step_control.FORCED] = (

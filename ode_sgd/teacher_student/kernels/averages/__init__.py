@@ -154,6 +154,10 @@ class Averages(Hashable, Protocol):
     def has_constant_slope(self) -> bool:
         """Whether g' is the same everywhere."""
 
+    @property
+    def symmetric(self) -> bool:
+        """Whether D, the students' part of A, is symmetric."""
+
 
 def teacher_of(functions: Any) -> Any:
     """The teacher's functions: those that are there under this name, or else the same."""

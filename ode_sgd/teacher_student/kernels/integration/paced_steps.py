@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.teacher_student.kernels.integration.rodas5p import FORCES, GAMMA, TIMES
 from ode_sgd.teacher_student.kernels.paces import DECAYS, NOISES, RATES, SECOND, VARIANCE, set_pace_slopes, set_paces
@@ -48,6 +48,7 @@ def set_slopes(own: Any, w: Any, u: Any, piece: Array, alpha: float) -> None:
             G_slope[i, j] = slopes[NOISES] * G[i, j]
             if noisier:
                 G_slope[i, j] += paces[NOISES] * slopes[VARIANCE] * (dG[i, j] - G[i, j])
+    for i in range(L.size):
         L[i] *= paces[RATES]
     scale(A, paces[RATES])
     scale(G, paces[NOISES])
@@ -85,12 +86,13 @@ def set_coefficients(own: Any, s: Any, w: Any, u: Any, piece: Array, alpha: floa
 
 
 @kernel()
-def force_covariance(w: Any, u: Any) -> None:
+def force_covariance(
+    index: Indices, moments: Array, A_slope: Array, G_slope: Array, paces: Array, forced: Array
+) -> None:
     """What the slopes of A and G do to C, by the moments of block_loops.py; these take the paces of the response then.
 
     Equation: (5.1).
     """
-    index, moments, forced, A_slope, G_slope = w.overlap, w.moments, u.forced, u.A_slope, u.G_slope
     K, d = A_slope.shape
     M = d - K
     N_begin = K * d * M
@@ -108,7 +110,7 @@ def force_covariance(w: Any, u: Any) -> None:
                 total += A_slope[j, c] * moments[N_begin + (j * K + i) * d + c]
             forced[index[i, j]] = total
     for e in range(moments.size):
-        moments[e] *= u.paces[RATES] if e < H_begin else u.paces[NOISES]
+        moments[e] *= paces[RATES] if e < H_begin else paces[NOISES]
 
 
 @kernel()
@@ -116,7 +118,7 @@ def set_moments(own: Any, s: Any, w: Any, u: Any, h: float) -> None:
     """The sectors' response with the decay of the step's start, and what the slopes of A and G do to C."""
     set_decay(s.factors, u.paces[DECAYS], FORCES[0] * h * u.slopes[DECAYS])
     own.coupling_moments(s, 1.0 / (GAMMA * h), w.L, u.E, w.moments)
-    force_covariance(w, u)
+    own.force_covariance(w.overlap, w.moments, u.A_slope, u.G_slope, u.paces, u.forced)
 
 
 @kernel()

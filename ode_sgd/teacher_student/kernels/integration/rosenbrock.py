@@ -22,6 +22,7 @@ from ode_sgd.teacher_student.kernels.integration import rodas5p
 from ode_sgd.teacher_student.kernels.integration.adaptive_algebra import memory_algebra
 from ode_sgd.teacher_student.kernels.integration.dense_output import Outputs, dense_weights, record_outputs
 from ode_sgd.teacher_student.kernels.integration.paced_steps import (
+    force_covariance,
     set_coefficients,
     set_moments,
     set_slopes,
@@ -45,6 +46,8 @@ from ode_sgd.teacher_student.kernels.integration.step_control import (
     next_step,
     sums_error,
 )
+from ode_sgd.teacher_student.kernels.integration.unsymmetric_algebra import force_covariance as unsymmetric_force
+from ode_sgd.teacher_student.kernels.integration.unsymmetric_algebra import unsymmetric_algebra
 from ode_sgd.teacher_student.kernels.paces import COLUMNS, SECOND, VARIANCE, set_paces
 from ode_sgd.teacher_student.kernels.sectors.blocks import LANES
 from ode_sgd.teacher_student.kernels.sectors.generated_block import one_of_its_kind
@@ -153,7 +156,7 @@ def off_by(
     index, T, a, C, base, dC, rows, p = w.overlap, w.T, w.a, w.C, w.rows, w.dC, u.rows, u.sums.size
     smallest = smallest_square(T) if differences else 0.0
     mean_size = 0.0
-    for i in range(w.L.size):
+    for i in range(w.G.shape[0]):
         mean_size += base[index[i, i]] / trace
     mean_size = max(mean_size, smallest / trace)
     for b in range(base.size):
@@ -162,7 +165,7 @@ def off_by(
     for i in range(base.size - p):
         a[i] = rows[p + i]
     final = own.eps_g(C, a)
-    rest, weight = own.overlap_rounding(C, w.L.size), 0.0  # 0 where averages have no kinks
+    rest, weight = own.overlap_rounding(C, w.G.shape[0]), 0.0  # 0 where averages have no kinks
     for c in range(a.size):
         weight = max(weight, a[c] * a[c])
     u.held[0] = 1.0 if abs(final) < HELD * rest * weight else 0.0
@@ -339,8 +342,10 @@ def method(
     that has so many numbers `remembered` has them in their place.
     """
     bordered = bordered_algebra(activation, *one_of_its_kind(K, M)) if trained else None
-    algebra = bordered or step_algebra(activation, K, M, differences)
-    passes, moving = sector_passes(K, M, rows), K if trained else remembered
+    algebra, force = bordered or step_algebra(activation, K, M, differences), force_covariance
+    if not activation.symmetric:
+        algebra, force = unsymmetric_algebra(activation), unsymmetric_force
+    passes, moving = sector_passes(K, M, rows, symmetric=activation.symmetric), K if trained else remembered
     _, eps_g, error_terms, _, overlap_rounding = coefficient_kernels(activation)
     if remembered:
         algebra, eps_g, error_terms = memory_algebra(activation, *one_of_its_kind(K, M), remembered)
@@ -363,6 +368,7 @@ def method(
         linearise=(algebra.linearise, k, w, number, matrix),
         decompose=(algebra.decompose, k, w, number),
         solve=(algebra.solve, k, w, 1, number, vector, matrix, matrix),
+        force_covariance=(force, SMALL.overlap, vector, matrix, matrix, vector, vector),
         second_layer_error=(algebra.second_layer_error, w, vector, number, number),
     )
     scratch = functools.partial(scratch_for, K, M, moving)

@@ -51,13 +51,13 @@ class Small(NamedTuple):
     C: Array  # (d, d)
     V: Array  # (K, K), eigenvectors of D
     moving: Array  # (K, K), V with zeros for directions at rest
-    L: Array  # (K,), its eigenvalues
+    L: Array  # (K,), its eigenvalues; all of it, row by row, where it is not symmetric (K K,)
     A: Array  # (K, d)
     G: Array  # (K, K)
     JA: Array  # (K d, P)
     JG: Array  # (K (K+1)/2, P)
     scratch: Array  # (K d, p)
-    moments: Array  # M1 (K, d, M), N (K, K, d), H (K, K), one after the other
+    moments: Array  # M1 (K, d, M), N (K, K, d), H (K, K), one after the other; or as in unsymmetric_block.py
     coupling: Array  # (p, p)
     pivots: Indices  # (p,)
     rows: Array  # (p,), C at the start of the step; (p + K,) with v below it where that moves, and so the next one

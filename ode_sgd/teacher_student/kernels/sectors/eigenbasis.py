@@ -1,8 +1,8 @@
 """Everything into the eigenbasis of D and back.
 
-D is symmetric for rules that follow a gradient. The whole Rosenbrock method rests on that: symmetric_eigen (in
-small_matrices.py and lane_matrices.py) takes D's symmetric part, and block_loops.py divides by sums of its eigenvalues.
-drift.py does without.
+D is symmetric for rules that follow a gradient, and all passes rest on that: symmetric_eigen (in small_matrices.py and
+lane_matrices.py) takes D's symmetric part, and block_loops.py divides by sums of its eigenvalues. Where D is not,
+unsymmetric_block.py does without; so does drift.py.
 
 With D = V diag V^T the student index of every overlap is turned by V: r' = V^T r, q' = V^T q V. Coefficients turn
 alike, A' = V^T A [V, 1] and G' = V^T G V, and derivatives with respect to C' follow by the chain rule.

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 from ode_sgd.core.compile.generated_source import name_in
 from ode_sgd.core.kernels.llvm_text import written
-from ode_sgd.teacher_student.kernels.sectors import block_loops
+from ode_sgd.teacher_student.kernels.sectors import block_loops, unsymmetric_block
 from ode_sgd.teacher_student.kernels.sectors.blocks import LANES
 from ode_sgd.teacher_student.kernels.sectors.layout import overlap_index, row_count
 from ode_sgd.teacher_student.kernels.sectors.rule_factors import DECAY, DECAY_FORCED, NOISE, RATE
 
+UNSYMMETRIC = (0, 0)  # in the place of a shape: loops for all of them whose D is not symmetric
 FIELDS_UP_TO = 6  # K + M up to which code is written out; beyond, compiling takes longer than it saves
 SUMS_PER_LOOP = 40  # LLVM gives up on loops with more than about 100 pairs of accesses to tell apart
 
@@ -32,7 +33,9 @@ class BlockKernels(NamedTuple):
 
 
 def shape_variant(K: int, M: int, lanes: int = LANES) -> str:
-    """Name under which kernels of this shape are compiled: its own, or the one of all larger shapes."""
+    """Name under which kernels of this shape are compiled: its own, or one that many shapes share."""
+    if (K, M) == UNSYMMETRIC:
+        return "unsymmetric"
     if K + M > FIELDS_UP_TO:
         return "any"
     return f"K{K}M{M}" + (f"x{lanes}" if lanes != LANES else "")
@@ -46,8 +49,8 @@ def one_of_its_kind(K: int, M: int) -> tuple[int, int]:
 @functools.cache
 def block_kernels(K: int, M: int, lanes: int = LANES) -> BlockKernels:
     """Written-out kernels where the network is small, loops otherwise; `lanes` sectors a block, LANES for the loops."""
-    if shape_variant(K, M) == "any":
-        loops = block_loops
+    if shape_variant(K, M) in ("any", "unsymmetric"):
+        loops = block_loops if K else unsymmetric_block
         return BlockKernels(*(getattr(loops, name) for name in BlockKernels._fields))
     shape = _Shape(K, M, lanes)
     writers = _turn, _moments, _couple, _solve, _error_ratios, _add_decay, _add_timed_decay

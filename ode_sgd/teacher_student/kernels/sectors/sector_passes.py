@@ -17,7 +17,12 @@ from ode_sgd.core.kernels.vector_type import room, zeros
 from ode_sgd.teacher_student.kernels.integration.stage_sums import stage_sums
 from ode_sgd.teacher_student.kernels.sectors.block_loops import Offsets
 from ode_sgd.teacher_student.kernels.sectors.blocks import LANES
-from ode_sgd.teacher_student.kernels.sectors.generated_block import block_kernels, one_of_its_kind, shape_variant
+from ode_sgd.teacher_student.kernels.sectors.generated_block import (
+    UNSYMMETRIC,
+    block_kernels,
+    one_of_its_kind,
+    shape_variant,
+)
 from ode_sgd.teacher_student.kernels.sectors.rule_factors import DECAY, DECAY_FORCED
 
 BEYOND_CACHES = 1_000_000  # numbers in all stages
@@ -140,12 +145,12 @@ def set_left(g: float, factors: Array, left: Array) -> None:
             left[lanes + lane] += 2.0 * decay
 
 
-def sector_passes(K: int, M: int, rows: int, lanes: int = LANES) -> SectorPasses:
+def sector_passes(K: int, M: int, rows: int, lanes: int = LANES, symmetric: bool = True) -> SectorPasses:
     """Build (or load from disk) the passes for K students and M teachers, in blocks of `lanes` sectors.
 
-    `rows` are those of the rule's factors.
+    `rows` are those of the rule's factors; `symmetric` says whether D is, and where it is not nothing is turned.
     """
-    shape = one_of_its_kind(K, M)
+    shape = one_of_its_kind(K, M) if symmetric else UNSYMMETRIC
     turn_all, coupling_moments, finish_pass, dense_sectors = _passes(*shape, lanes)
     stage_pass = _stage_pass(*shape, lanes, rows > DECAY, rows > DECAY_FORCED)
     return SectorPasses(turn_all, coupling_moments, stage_pass, finish_pass, dense_sectors)
