@@ -6,6 +6,7 @@ Names load on first use.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ode_sgd.core.keywords import no_attribute
 from ode_sgd.teacher_student.model import optimizers as _model
 
 _OTHERS = {"simulate_in_coordinates": "ode_sgd.teacher_student.simulation.coordinates"}
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
-        raise AttributeError(f"module 'ode_sgd.optimizers' has no attribute {name!r}")
+        raise no_attribute(__name__, name, __all__)
     value = getattr(importlib.import_module(_OTHERS[name]) if name in _OTHERS else _model, name)
     globals()[name] = value
     return value

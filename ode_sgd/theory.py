@@ -5,6 +5,7 @@ Names load on first use.
 
 from typing import TYPE_CHECKING, Any
 
+from ode_sgd.core.keywords import no_attribute
 from ode_sgd.teacher_student import theory as _model
 
 __all__ = [*_model.__all__]  # noqa: PLE0604
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from ode_sgd.teacher_student.theory import optimal_learning_rate as optimal_learning_rate
     from ode_sgd.teacher_student.theory import plateau_height as plateau_height
     from ode_sgd.teacher_student.theory import power_law_exponent as power_law_exponent
+    from ode_sgd.teacher_student.theory import relaxation_rate as relaxation_rate
     from ode_sgd.teacher_student.theory import relaxation_rates as relaxation_rates
     from ode_sgd.teacher_student.theory import sign_sgd_floor as sign_sgd_floor
     from ode_sgd.teacher_student.theory import small_noise_floor as small_noise_floor
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
-        raise AttributeError(f"module 'ode_sgd.theory' has no attribute {name!r}")
+        raise no_attribute(__name__, name, __all__)
     value = getattr(_model, name)
     globals()[name] = value
     return value

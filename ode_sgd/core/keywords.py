@@ -72,6 +72,15 @@ NOT_COVERED = {
     "GPUs": "gpu device cuda backend",
 }
 
+# What others call a keyword whose value is another number here: how it is had.
+CONVERTED = {
+    ("HeavyBall", "momentum"): "give friction = N (1 - momentum) for N inputs: momentum is 1 - friction / N",
+    ("HeavyBall", "beta"): "give friction = N (1 - beta) for N inputs: beta is 1 - friction / N",
+    ("Adam", "beta2"): "give second_moment_rate = N (1 - beta2) for N inputs: beta2 is 1 - second_moment_rate / N",
+    ("Adam", "beta_2"): "give second_moment_rate = N (1 - beta_2) for N inputs: beta_2 is 1 - second_moment_rate / N",
+    ("Adam", "betas"): "give second_moment_rate = N (1 - beta2) for N inputs; a first moment, beta1, is not covered",
+}
+
 MADE_BY = ("__init__", "__new__")  # the latter of named tuples
 
 Target = TypeVar("Target", bound=Callable[..., Any])
@@ -139,6 +148,14 @@ def nearest(name: str, valid: Iterable[str]) -> str | None:
     return close[0] if close else None
 
 
+def no_attribute(module: str, name: str, valid: Iterable[str]) -> AttributeError:
+    """The error for a name that a module does not have, with the one that was probably meant."""
+    lower = {one.lower(): one for one in valid}
+    close = get_close_matches(name[:LONGEST].lower(), lower, n=1)
+    hint = f" (did you mean {lower[close[0]]!r}?)" if close else ""
+    return AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
+
+
 def unknown_keyword(function: str, name: str, valid: Iterable[str], elsewhere: str = "") -> UnknownKeyword:
     """The error for a keyword that a function does not have.
 
@@ -152,6 +169,7 @@ def unknown_keyword(function: str, name: str, valid: Iterable[str], elsewhere: s
     """
     valid = list(valid)
     near, homes = nearest(name, valid), homes_of(name)
+    elsewhere = elsewhere or CONVERTED.get((function, name), "")
     missing = "" if homes else not_covered(name)
     if not elsewhere and missing:
         elsewhere = f'the package does not cover {missing}: see "Not covered" in its README'

@@ -52,6 +52,8 @@ PROBLEM = ode_sgd.Problem(**NETWORK)
         (lambda: ode_sgd.integrate(PROBLEM, None, 1.0, epochs=9), "does not cover repeated samples"),
         (lambda: ode_sgd.Problem(**NETWORK, dropout=0.9), "did you mean 'rule'"),
         (lambda: ode_sgd.Problem(**NETWORK, momentum=0.9), "did you mean 'optimizer'"),
+        (lambda: ode_sgd.optimizers.HeavyBall(momentum=0.9), r"'momentum'; give friction = N \(1 - momentum\)"),
+        (lambda: ode_sgd.optimizers.Adam(beta2=0.99), r"'beta2'; give second_moment_rate = N \(1 - beta2\)"),
         (lambda: ode_sgd.integrate(PROBLEM, None, 1.0, momentum=0.9), r"give it to Problem\(optimizer="),
     ],
 )

@@ -247,8 +247,8 @@ def test_studies_and_sweeps(tmp_path):
 
 
 OF_THEORY = {
-    "critical_learning_rate": "linear",
-    "noise_floor": "linear",
+    "critical_learning_rate": "erf",
+    "noise_floor": "erf",
     "linear_modes": "linear",
     "linear_time_window": "linear",
     "linear_feature_window": "linear",

@@ -20,6 +20,7 @@ from ode_sgd.teacher_student.theory import branch as branches
 from ode_sgd.teacher_student.theory.branch_fixed_point import BRANCHES, SymmetricFixedPoint
 from ode_sgd.teacher_student.theory.escape import EscapeLaw, escape_rate, law_at
 from ode_sgd.teacher_student.theory.even_saddle import EvenSaddle
+from ode_sgd.teacher_student.theory.momentum_saddle import of_sgd
 from ode_sgd.teacher_student.theory.power_laws import PowerLaw, asymptotic_exponent
 from ode_sgd.teacher_student.theory.saddle import height_at, plateau_height, saddle_of_run
 from ode_sgd.teacher_student.trajectory import Trajectory
@@ -183,12 +184,13 @@ def _theory(
     problem: Problem, start: Trajectory | None, rest: SymmetricFixedPoint | EvenSaddle | None
 ) -> tuple[float | None, EscapeLaw | None]:
     """Height and escape of the run's saddle; of the identical one where the run has none to pass."""
+    plain = of_sgd(problem)
     if problem.g.is_even or isinstance(rest, EvenSaddle):
         return (rest.height if rest else where_it_exists(lambda: plateau_height(problem, start))), None
-    saddle = rest or where_it_exists(lambda: branches.saddle(problem, start, BRANCHES[0]))
+    saddle = rest or where_it_exists(lambda: branches.saddle(plain, start, BRANCHES[0]))
     if saddle is None:
         return None, None
-    return height_at(problem, start, saddle), where_it_exists(lambda: law_at(problem, start, saddle))
+    return height_at(plain, start, saddle), where_it_exists(lambda: law_at(problem, start, saddle))
 
 
 def _ended(trajectory: Trajectory) -> str:

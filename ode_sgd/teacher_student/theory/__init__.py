@@ -24,6 +24,7 @@ _HOME = {
     "noise_floor": "floors.floor",
     "small_noise_floor": "floors.floor",
     "norm_divergence_rate": "floors.norm_divergence",
+    "relaxation_rate": "floors.relaxation_rate",
     "RelaxationRates": "floors.relaxation",
     "optimal_learning_rate": "floors.relaxation",
     "relaxation_rates": "floors.relaxation",
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from ode_sgd.teacher_student.theory.floors.relaxation import RelaxationRates as RelaxationRates
     from ode_sgd.teacher_student.theory.floors.relaxation import optimal_learning_rate as optimal_learning_rate
     from ode_sgd.teacher_student.theory.floors.relaxation import relaxation_rates as relaxation_rates
+    from ode_sgd.teacher_student.theory.floors.relaxation_rate import relaxation_rate as relaxation_rate
     from ode_sgd.teacher_student.theory.linear_memory import effective_learning_rate as effective_learning_rate
     from ode_sgd.teacher_student.theory.linear_memory import linear_momentum_exponent as linear_momentum_exponent
     from ode_sgd.teacher_student.theory.linear_solution import LinearSolution as LinearSolution

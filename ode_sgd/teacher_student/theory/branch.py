@@ -60,9 +60,8 @@ def saddle(problem: Problem, start: Start, branch: str | None) -> SymmetricFixed
     return _nearer(identical, split, followed.approach(problem, start, identical, split))
 
 
-def saddle_of_run(trajectory: Trajectory) -> SymmetricFixedPoint:
-    """The saddle that a run leaves; that of an orthonormal teacher where every replica has one of its own."""
-    problem = trajectory.problem
+def saddle_of_run(problem: Problem, trajectory: Trajectory) -> SymmetricFixedPoint:
+    """The saddle that a run of this problem leaves; an orthonormal teacher's where every replica has one of its own."""
     teacher = teacher_of(problem, trajectory if trajectory.T.ndim == 2 else None)
     require_symmetry(problem)
     return _left(problem, teacher, _seen(trajectory))

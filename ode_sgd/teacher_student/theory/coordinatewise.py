@@ -14,6 +14,7 @@ from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficien
 from ode_sgd.teacher_student.model.optimizers.adaptive import BASES
 from ode_sgd.teacher_student.model.optimizers.coordinatewise import Adam, SignSGD
 from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.theory.floors.pairing_of_weights import specialised
 
 
 @own_keywords
@@ -117,8 +118,7 @@ def sign_sgd_floor(problem: Problem) -> float:
             f"optimizer = {optimizer} with activation = {problem.g.text!r} has no closed form here; give "
             'optimizers.SignSGD and activation = "linear", or integrate the ODE'
         )
-    if problem.weight_decay or problem.trainable not in (None, problem.spectrum.distinct):
-        raise InvalidProblem("the floor of sign-SGD is that without weight_decay, of sectors that all learn")
+    _require_rest(problem, "the floor of sign-SGD is that")
     spectrum = problem.spectrum
     root = float(spectrum.weights @ np.sqrt(spectrum.eigenvalues))
     if optimizer.rotates:
@@ -136,7 +136,8 @@ def adam_rates(problem: Problem) -> Array:
     Parameters
     ----------
     problem : Problem
-        With `optimizers.Adam`, label noise, and K = M.
+        With `optimizers.Adam`, label noise, K = M and, unless it is linear, the same second layers up to order; no
+        weight decay, a teacher with the students' activation, and sectors that all learn.
 
     Raises
     ------
@@ -160,11 +161,28 @@ def adam_rates(problem: Problem) -> Array:
             f"optimizer = {optimizer}, label_noise = {noise:g}, student_units = {K} and teacher_units = "
             f"{problem.teacher_units}: rates are those of Adam on noisy labels with as many students as teachers"
         )
+    _require_rest(problem, "rates of Adam at rest are those")
+    if not problem.teacher_like_student:
+        raise InvalidProblem(
+            f"teacher_activation = {str(problem.g_teacher)!r} with activation = {str(problem.g_student)!r}: no student "
+            "becomes its teacher, at which rates of Adam are known; integrate the ODE"
+        )
+    if not problem.g.is_linear:
+        specialised(problem)  # which raises where a student finds no teacher
     C, A, G = np.tile(np.eye(K), (2, 2)), np.empty((K, 2 * K)), np.empty((K, K))
     coefficient_kernels(problem.g).coefficients(C, np.concatenate([problem.v, -problem.v]), noise**2, A, G)
     eigenvalues, variance = problem.spectrum.eigenvalues, float(problem.spectrum.powers(1).sum())
     rates = optimizer.factors(fixed(problem.learning_rate), eigenvalues, variance)[0] / eigenvalues
     return rates[:, None] / np.sqrt(np.diagonal(G))
+
+
+def _require_rest(problem: Problem, what: str) -> None:
+    """Raise InvalidProblem unless students can come to rest at their teachers in all sectors."""
+    if problem.weight_decay or problem.trainable not in (None, problem.spectrum.distinct):
+        raise InvalidProblem(
+            f"weight_decay = {problem.weight_decay:g}, trainable = {problem.trainable}: {what} without weight_decay, "
+            "of sectors that all learn"
+        )
 
 
 def _coordinatewise(problem: Problem) -> SignSGD | Adam:

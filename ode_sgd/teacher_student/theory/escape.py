@@ -10,7 +10,7 @@ from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.keywords import own_keywords
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.theory import branch as branches
-from ode_sgd.teacher_student.theory import closed_forms, even_saddle
+from ode_sgd.teacher_student.theory import closed_forms, even_saddle, momentum_saddle
 from ode_sgd.teacher_student.theory.branch import Start
 from ode_sgd.teacher_student.theory.branch_fixed_point import SymmetricFixedPoint
 from ode_sgd.teacher_student.theory.escape_modes import clusters, linearisation
@@ -56,7 +56,8 @@ def escape_rate(problem: Problem, start: Start = None, branch: str | None = None
     Parameters
     ----------
     problem, start, branch
-        As for `symmetric_saddle`.
+        As for `symmetric_saddle`. With `HeavyBall` overlaps with the teachers grow as (-gamma + sqrt(gamma^2 + 4 gamma
+        s)) / 2, s the rate of plain SGD: exactly under gradient flow, and else but for the noise of order eta^2.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def escape_rate(problem: Problem, start: Start = None, branch: str | None = None
     counted, though they are faster where learning rate or label noise is large. At the saddle of an even activation
     it is the growth of the overlaps with the teachers: 4 v u eta mu_2 / mu_1 T at small learning rates (phase
     retrieval), whatever K, M and the spectrum.
-    Equations: (8.3) and (8.5).
+    Equations: (8.3), (8.5) and (24.6).
 
     Examples
     --------
@@ -80,6 +81,8 @@ def escape_rate(problem: Problem, start: Start = None, branch: str | None = None
     >>> round(ode_sgd.theory.escape_rate(problem, branch="split"), 4)
     0.0671
     """
+    if momentum_saddle.is_meant(problem):
+        return momentum_saddle.escape_rate(problem, escape_rate(*momentum_saddle.without(problem, start), branch))
     if even_saddle.is_meant(problem, branch):
         return even_saddle.growth_rate(problem, even_saddle.at_rest(problem, branches.teacher_of(problem, start)))
     return growth_rates(problem, branches.saddle(problem, start, branch), start)[0]
@@ -121,12 +124,16 @@ def escape_law(problem: Problem, start: Start = None, branch: str | None = None)
     >>> law.directions, round(law.standard_deviation, 1)
     (1, 17.7)
     """
+    if momentum_saddle.is_meant(problem):
+        plain, own = momentum_saddle.without(problem, start)
+        return law_at(problem, own, branches.saddle(plain, own, branch))
     return law_at(problem, start, branches.saddle(problem, start, branch))
 
 
 def law_at(problem: Problem, start: Start, rest: SymmetricFixedPoint) -> EscapeLaw:
     """`escape_law` where the saddle is known."""
-    rates = growth_rates(problem, rest, start)
+    plain = growth_rates(momentum_saddle.of_sgd(problem), rest, start)
+    rates = [momentum_saddle.escape_rate(problem, rate) for rate in plain]
     directions = (problem.student_units - 1) * len(clusters(rates)[0])
     return EscapeLaw(
         rate=rates[0],

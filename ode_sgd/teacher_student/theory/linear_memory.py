@@ -1,21 +1,16 @@
-"""Optimisers with linear memory beside plain SGD (docs/theory/momentum.md): rates, floors, exponents."""
+"""Optimisers with linear memory beside plain SGD (docs/theory/momentum.md): effective rates and exponents."""
 
 from dataclasses import replace
 
-import numpy as np
-from scipy.optimize import brentq
-
 from ode_sgd.core import check
-from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.keywords import own_keywords
 from ode_sgd.core.schedule import Schedule, fixed, value_at
 from ode_sgd.teacher_student.model.optimizers import DANA
-from ode_sgd.teacher_student.model.optimizers.copies import Copies
-from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.theory import linear_network
-from ode_sgd.teacher_student.theory.plain_sgd import NotPlainSGD, require_plain_sgd
+from ode_sgd.teacher_student.theory.copies_at_rest import memory_of
+from ode_sgd.teacher_student.theory.plain_sgd import require_plain_sgd
 from ode_sgd.teacher_student.theory.power_laws import power_law_exponent
 
 LATE = 1e15  # an alpha at which delta is d / alpha
@@ -53,7 +48,8 @@ def effective_learning_rate(problem: Problem) -> float:
     rate, optimizer = fixed(problem.learning_rate), problem.optimizer
     if not isinstance(optimizer, DANA):
         return rate
-    _require_constant(problem)
+    if len(memory_of(problem).rates) < 2:  # momentum is not felt, or not made
+        return rate * fixed(optimizer.g2)
     if not fixed(optimizer.delta):
         raise InvalidProblem(f"optimizer = {optimizer} with delta = 0 forgets nothing; give delta > 0")
     return rate * (fixed(optimizer.g2) + fixed(optimizer.g1) * fixed(optimizer.g3) / fixed(optimizer.delta))
@@ -118,79 +114,6 @@ def without_memory(problem: Problem) -> Problem:
     """The same problem for plain SGD."""
     check.instance("problem", problem, Problem)
     return problem if problem.update_rule.copies is None else replace(problem, optimizer=None)
-
-
-def critical_learning_rate(problem: Problem) -> float:
-    """That of a linear student: the smallest with x = 1. Equation: (24.3)."""
-    plain = without_memory(problem)
-    first = linear_network.critical_learning_rate(plain)
-    copies = _require_constant(problem)
-    if not np.isfinite(first):
-        return first
-
-    def excess(rate: float) -> float:
-        return _noise(replace(plain, learning_rate=rate), copies)[0] - 1.0
-
-    low = high = first
-    while excess(low) >= 0.0:
-        low *= 0.5
-    while excess(high) < 0.0:
-        high *= 2.0
-        if high > check.LARGEST:
-            return float("inf")
-    return low if low == high else float(brentq(excess, low, high, xtol=1e-300, rtol=1e-14))
-
-
-def noise_floor(problem: Problem, start: OrderParameters | None) -> float:
-    """That of the copy that a linear student keeps. Equation: (24.3)."""
-    plain, copies = without_memory(problem), _require_constant(problem)
-    linear_network.require_linear(plain)
-    if problem.gradient_flow:
-        return linear_network.noise_floor(plain, start)
-    at_gradient, of_kept = _noise(plain, copies)
-    if at_gradient >= 1.0:
-        raise InvalidProblem(
-            f"learning_rate = {problem.learning_rate:g} is beyond critical ({critical_learning_rate(problem):g}) with "
-            f"optimizer = {problem.optimizer}; the error has no floor"
-        )
-    # Without noise and without a step what sectors hold that do not learn is there, and else nothing.
-    held = 2.0 * linear_network.noise_floor(replace(plain, gradient_flow=True), start)
-    return 0.5 * (held + of_kept * (held + fixed(problem.label_noise) ** 2) / (1.0 - at_gradient))
-
-
-def _noise(plain: Problem, copies: Copies) -> tuple[float, float]:
-    """x and y: 2 eps_g where the gradient is taken and of the copy that is kept, over 2 eps_g + sigma^2.
-
-    Equation: (24.2).
-    """
-    learning = linear_network.moves(plain)
-    values, variance = plain.spectrum.eigenvalues[learning], plain.spectrum.powers(1)[learning]
-    X = _stationary(copies, linear_network.effective_rate(plain) * values, linear_network.effective_rate(plain))
-    kept = np.eye(copies.count)[copies.deployed]
-    return tuple(float(np.einsum("k,r,krs,s->", variance, at, X, at)) for at in (copies.p, kept))  # type: ignore[return-value]
-
-
-def _stationary(copies: Copies, speeds: Array, rate: float) -> Array:
-    """X (L, R, R): Y X + X Y^T + eta' s_k eta eta^T = 0 with Y = Gamma - s_k eta p^T, s_k = eta' lambda_k.
-
-    Equation: (24.2).
-    """
-    steps, one = copies.rates_at(0.0), np.eye(copies.count)
-    Y = copies.mixing_at(0.0) - speeds[:, None, None] * np.outer(steps, copies.p)
-    whole = np.einsum("kac,bd->kabcd", Y, one) + np.einsum("ac,kbd->kabcd", one, Y)
-    source = -rate * speeds[:, None] * np.outer(steps, steps).reshape(-1)
-    size = copies.count**2
-    found: Array = np.linalg.solve(whole.reshape(-1, size, size), source[:, :, None])
-    return found.reshape(-1, copies.count, copies.count)
-
-
-def _require_constant(problem: Problem) -> Copies:
-    """The copies, whose numbers do not change with alpha. Raises NotPlainSGD otherwise."""
-    copies = problem.update_rule.copies
-    assert copies is not None
-    if copies.schedules:
-        raise NotPlainSGD(f"optimizer = {problem.optimizer}, whose numbers change with alpha, has no theory here")
-    return copies
 
 
 def _power_of(name: str, value: float | Schedule) -> float:

@@ -1,6 +1,7 @@
 """The symmetric saddle of heavy-ball momentum: that of plain SGD, with velocities (docs/theory/momentum.md)."""
 
 from dataclasses import replace
+from math import sqrt
 
 import numpy as np
 
@@ -20,6 +21,21 @@ def is_meant(problem: object) -> bool:
         return False
     require_plain_sgd(replace(problem, optimizer=None))
     return True
+
+
+def of_sgd(problem: Problem) -> Problem:
+    """The same problem without momentum, which has the same saddles; others as they are."""
+    return replace(problem, optimizer=None) if isinstance(problem.optimizer, HeavyBall) else problem
+
+
+def escape_rate(problem: Problem, plain: float) -> float:
+    """The rate of escape with a problem's momentum where that of plain SGD is known. Equation: (24.6).
+
+    It is written as a quotient, which does not cancel where the friction is large.
+    """
+    if not isinstance(problem.optimizer, HeavyBall):
+        return plain
+    return 2.0 * plain / (1.0 + sqrt(1.0 + 4.0 * plain / problem.optimizer.friction))
 
 
 def without(problem: Problem, start: Start) -> tuple[Problem, Start]:

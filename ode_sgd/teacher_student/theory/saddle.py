@@ -119,11 +119,11 @@ def saddle_of_run(trajectory: Trajectory) -> tuple[str, float]:
 
 def left_by(trajectory: Trajectory) -> SymmetricFixedPoint | even_saddle.EvenSaddle:
     """The saddle itself that a run leaves; that of an even activation where it has one."""
-    problem = trajectory.problem
+    problem = momentum_saddle.of_sgd(trajectory.problem)
     if problem.g.is_even:
         teacher = branches.teacher_of(problem, trajectory if trajectory.T.ndim == 2 else None)
         return even_saddle.at_rest(problem, teacher)
-    return branches.saddle_of_run(trajectory)
+    return branches.saddle_of_run(problem, trajectory)
 
 
 def _at(problem: Problem, rest: SymmetricFixedPoint) -> Saddle:

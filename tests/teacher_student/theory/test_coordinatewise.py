@@ -70,5 +70,15 @@ def test_what_they_are_not_for():
         theory.sign_sgd_floor(replace(LINEAR, weight_decay=0.1))
     with pytest.raises(InvalidProblem, match="as many students as teachers"):
         theory.adam_rates(LINEAR)
+    adam = replace(LINEAR, student_units=1, student_weights=None, activation="erf", optimizer=optimizers.Adam(1.0))
+    assert theory.adam_rates(adam).shape == (2, 1)
+    for changes, words in (
+        ({"weight_decay": 0.1}, "weight_decay = 0.1.*rates of Adam"),
+        ({"trainable": 1}, "trainable = 1"),
+        ({"teacher_activation": "tanh"}, "no student becomes its teacher"),
+        ({"student_weights": [0.5]}, "the error cannot vanish unit by unit"),
+    ):
+        with pytest.raises(InvalidProblem, match=words):
+            theory.adam_rates(replace(adam, **changes))
     with pytest.raises(InvalidProblem, match="eigenvalue 0"):
         theory.coordinate_bases(replace(LINEAR, spectrum=Spectrum([1.0, 0.0], [0.5, 0.5])))

@@ -103,7 +103,10 @@ def test_momentum_slows_the_escape():
     """(24.6); the size of the perturbation grows from 1e-8 to 1e-3, of which nonlinear terms are 1e-6."""
     one = Problem(spectrum=Spectrum.power_law(2, 1.0), optimizer=HeavyBall(0.1), **ERF)
     rate = theory.escape_rate(replace(one, optimizer=None))
-    expected = 0.5 * (-0.1 + np.sqrt(0.01 + 0.4 * rate))
+    expected = theory.escape_rate(one)
+    assert expected == pytest.approx(0.5 * (-0.1 + np.sqrt(0.01 + 0.4 * rate)), rel=1e-12)
+    assert theory.escape_law(one).rate == expected
+    assert theory.escape_rate(replace(one, optimizer=HeavyBall(1e12))) == pytest.approx(rate, rel=1e-11)
     state = theory.symmetric_saddle(one).order_parameters
     apart, copies = 1e-8 * np.array([[1.0, -1.0], [-1.0, 1.0]]), state.copies.copy()
     copies[:, :2, 4:] += apart
@@ -116,9 +119,14 @@ def test_momentum_slows_the_escape():
 
 def test_what_is_not_known_is_refused():
     erf = Problem(spectrum=FOUR, optimizer=HeavyBall(1.0), **ERF)
-    for function in (theory.noise_floor, theory.critical_learning_rate, theory.escape_rate, theory.fixed_point):
+    for function in (theory.fixed_point, theory.relaxation_rates, theory.optimal_learning_rate):
         with pytest.raises(InvalidProblem, match="HeavyBall"):
             function(erf)
+    with pytest.raises(InvalidProblem, match="HeavyBall"):
+        theory.escape_time(erf, OrderParameters.random(erf, 80, 0.1, seed=0))
+    for function in (theory.escape_rate, theory.escape_law):
+        with pytest.raises(InvalidProblem, match="DANA"):
+            function(replace(erf, optimizer=CONSTANT["DANA"]))
     for optimizer in (ScheduleFree(), Averaging("running_mean")):
         with pytest.raises(InvalidProblem, match="change with alpha"):
             theory.noise_floor(linear(optimizer))

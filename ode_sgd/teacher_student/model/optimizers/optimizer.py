@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Self
 
 from ode_sgd.core import check
@@ -67,12 +67,15 @@ class Optimizer:
                 f"{', '.join(map(repr, optimizers.KINDS))}"
             )
         kind = kind_named(given[NAME])
+        lacking = [entry.name for entry in fields(kind) if entry.default is MISSING and entry.name not in given]
+        unknown = [key for key in map(str, given) if key != NAME and key not in {entry.name for entry in fields(kind)}]
         try:
             return kind(**{str(key): value for key, value in given.items() if key != NAME})
         except UnknownKeyword as error:
-            raise InvalidProblem(f"optimizer: {error}") from None
+            others = f"; nor has it {', '.join(map(shown, unknown[1:]))}" if unknown[1:] else ""
+            lacks = f"; it lacks {', '.join(lacking)}" if lacking else ""
+            raise InvalidProblem(f"optimizer: {error}{others}{lacks}") from None
         except TypeError:
-            lacking = [entry.name for entry in fields(kind) if entry.name not in given]
             raise InvalidProblem(f"optimizer.{given[NAME]} lacks {', '.join(lacking)}") from None
         except InvalidProblem as error:
             raise type(error)(f"optimizer.{given[NAME]}: {error}") from None
@@ -108,6 +111,11 @@ class Optimizer:
             value = {NAME: value}
         if isinstance(value, Mapping):
             value = Optimizer.of_stored(value)
+        if isinstance(value, type) and issubclass(value, Optimizer):
+            needed = ", ".join(f"{entry.name}=..." for entry in fields(value) if entry.default is MISSING)
+            raise InvalidProblem(
+                f"optimizer = {value.__name__} is a class; call it: ode_sgd.optimizers.{value.__name__}({needed})"
+            )
         if value is not None and not isinstance(value, cls):
             raise InvalidProblem(
                 f"optimizer = {shown(value)} is a {type(value).__name__}; give one of ode_sgd.optimizers, such as "

@@ -52,6 +52,11 @@ class BlockModes:
         total = self.poles.size * self.copies
         return np.array([self._bisected(j) for j in range(min(count, total))])
 
+    @property
+    def fastest(self) -> float:
+        """The largest eigenvalue."""
+        return self._bisected(self.poles.size * self.copies - 1)
+
     def mean_diagonal(self, value: float) -> float:
         """<a> in the mode of an eigenvalue that is no pole: sum a x^2 / sum x^2, with x = (a - g)^-1 U z."""
         inverse = self._inverse(value)

@@ -137,7 +137,7 @@ def _at(problem: Problem, teacher: Teachers, flow: FieldFlow, found: Settled) ->
     sizes = np.sqrt(np.outer(np.diag(Q), np.diag(T)).clip(0.0))
     return FixedPoint(
         problem=problem,
-        order_parameters=_sectors(problem, teacher, flow, found.x),
+        order_parameters=sectors(problem, teacher, flow, found.x),
         generalization_error=flow.error(found.x),
         unstable=found.unstable,
         cosines=np.divide(R, sizes, out=np.zeros_like(R), where=sizes > 0.0),
@@ -147,7 +147,7 @@ def _at(problem: Problem, teacher: Teachers, flow: FieldFlow, found: Settled) ->
     )
 
 
-def _sectors(problem: Problem, teacher: Teachers, flow: FieldFlow, x: Array) -> OrderParameters:
+def sectors(problem: Problem, teacher: Teachers, flow: FieldFlow, x: Array) -> OrderParameters:
     """r_k = -D^-1 E t_k and q_k of D q_k + q_k D = eta G - E r_k^T - r_k E^T. Equation: (21.2)."""
     found, K = flow.coefficients(x), flow.K
     D, E, eta = found.A[:, :K], found.A[:, K:], 0.0 if problem.gradient_flow else fixed(problem.learning_rate)

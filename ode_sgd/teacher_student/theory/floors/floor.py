@@ -6,17 +6,15 @@ from ode_sgd.core.keywords import own_keywords
 from ode_sgd.core.schedule import fixed
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
-from ode_sgd.teacher_student.theory import linear_memory, linear_network
+from ode_sgd.teacher_student.theory import linear_network, linear_rest
 from ode_sgd.teacher_student.theory.branch import Start
-from ode_sgd.teacher_student.theory.floors import fixed_points
+from ode_sgd.teacher_student.theory.floors import fixed_points, with_memory
 from ode_sgd.teacher_student.theory.floors.covered import Teachers, require_nonlinear, speed, teachers_of
 from ode_sgd.teacher_student.theory.floors.field_flow import FieldFlow
 from ode_sgd.teacher_student.theory.floors.pairing_of_weights import specialised, unpaired
-from ode_sgd.teacher_student.theory.floors.small_noise import SmallNoise
+from ode_sgd.teacher_student.theory.floors.small_noise import ROUNDED, SmallNoise
 from ode_sgd.teacher_student.theory.floors.specialised_branch import follow_teachers
 from ode_sgd.teacher_student.trajectory import Trajectory
-
-ROUNDED = 1e-8  # eps_g, over |v|^2, below which the law of small noise is closer than rounding
 
 
 @own_keywords
@@ -41,11 +39,12 @@ def critical_learning_rate(problem: Problem, start: Start = None, *, dimension: 
     Raises
     ------
     InvalidProblem
-        For anything else, and for a rule that is not plain SGD, or for linear networks one with linear memory.
+        For anything else, and for a rule that is neither plain SGD nor one with linear memory of constant numbers;
+        weight decay is known for linear networks.
 
     Notes
     -----
-    Equations: (7.2), (21.5), (23.4) and (24.3).
+    Equations: (7.2), (21.5), (23.4), (24.3), (24.7) and (24.9).
 
     Examples
     --------
@@ -53,11 +52,13 @@ def critical_learning_rate(problem: Problem, start: Start = None, *, dimension: 
     [2.0, 2.306828]
     """
     check.instance("problem", problem, Problem)
-    if problem.g.is_linear and dimension is None and problem.update_rule.copies is not None:
-        return linear_memory.critical_learning_rate(problem)
+    if dimension is None and linear_rest.is_meant(problem):
+        return linear_rest.critical_learning_rate(problem)
     if problem.g.is_linear:
         return linear_network.critical_learning_rate(problem, dimension)
     _refuse_dimension(problem, dimension)
+    if problem.update_rule.copies is not None:
+        return with_memory.NoiseWithMemory(problem, teachers_of(problem, start).T).critical()
     require_nonlinear(problem)
     if specialised(problem).left_over.size:
         raise InvalidProblem(
@@ -76,11 +77,12 @@ def noise_floor(problem: Problem, start: Start = None, *, dimension: int | None 
     ----------
     problem : Problem
         With any activation whose slope does not jump, but quadratic; the students' is the teacher's. K > M: erf. Linear
-        also with an optimiser of linear memory whose numbers do not change, for the copy of the weights that it keeps.
+        also with weight decay, and an optimiser of linear memory whose numbers do not change, for the copy of the
+        weights that it keeps; others with memory for small noise, and with `HeavyBall` where students are equal.
     start : OrderParameters, Trajectory or None
         The teacher's overlaps; None is an orthonormal one, T = I. Linear: supplies what sectors hold that do not learn,
-        and is needed only for these. K < M, and weights that do not match: the state from which the flow leads to the
-        floor, such as the last one of a run; needed.
+        and is needed only for these; the teacher counts with weight decay. K < M, and weights that do not match: the
+        state from which the flow leads to the floor, such as the last one of a run; needed.
     dimension : int or None
         N of SGD, for linear networks, of whose mean the floor then is; None is the ODE, N -> infinity.
 
@@ -95,13 +97,14 @@ def noise_floor(problem: Problem, start: Start = None, *, dimension: int | None 
     ------
     InvalidProblem
         Where there is none: at a linear network's critical rate and beyond, where students at their teachers are
-        unstable even so, where a start is needed, and for what the theory does not cover (weight decay, for one).
+        unstable even so, where a start is needed, and for what the theory does not cover (weight decay of
+        networks that are not linear, for one).
     InvalidStart
         If the start does not fit the problem.
 
     Notes
     -----
-    Equations: (7.3), (7.6), (21.1), (21.4), (23.4) and (24.3).
+    Equations: (7.3), (7.6), (21.1), (21.4), (23.4), (24.3), (24.7) and (24.9).
 
     Examples
     --------
@@ -112,11 +115,13 @@ def noise_floor(problem: Problem, start: Start = None, *, dimension: int | None 
     0.001168
     """
     check.instance("problem", problem, Problem)
-    if problem.g.is_linear and dimension is None and problem.update_rule.copies is not None:
-        return linear_memory.noise_floor(problem, _state(start))
+    if dimension is None and linear_rest.is_meant(problem):
+        return linear_rest.noise_floor(problem, start, _state(start))
     if problem.g.is_linear:
         return linear_network.noise_floor(problem, _state(start), dimension)
     _refuse_dimension(problem, dimension)
+    if problem.update_rule.copies is not None:
+        return with_memory.noise_floor(problem, start, lambda plain: noise_floor(plain, start))
     require_nonlinear(problem)
     teacher = teachers_of(problem, start)
     try:
@@ -138,7 +143,8 @@ def small_noise_floor(problem: Problem, start: Start = None) -> float:
     Parameters
     ----------
     problem : Problem
-        K = M, or K > M as for `noise_floor`, any spectrum; its label_noise is not looked at.
+        K = M, or K > M as for `noise_floor`, any spectrum; its label_noise is not looked at. With linear memory of
+        constant numbers: K = M, the error of the copy that is kept.
     start : OrderParameters, Trajectory or None
         The teacher's overlaps; None is an orthonormal one, T = I.
 
@@ -149,13 +155,16 @@ def small_noise_floor(problem: Problem, start: Start = None) -> float:
 
     Notes
     -----
-    Equation: (21.4).
+    Equations: (21.4) and (24.9).
 
     Examples
     --------
     >>> round(ode_sgd.theory.small_noise_floor(problem), 5)
     0.11713
     """
+    check.instance("problem", problem, Problem)
+    if problem.update_rule.copies is not None:
+        return with_memory.small_noise_floor(problem, teachers_of(problem, start).T)
     require_nonlinear(problem)
     return _small(_without_pairs(problem), teachers_of(problem, start))
 

@@ -85,7 +85,7 @@ def relaxation_rates(problem: Problem, start: Start = None, *, count: int = 10) 
     [0.00432, 0.00432]
     """
     count = check.integer("count", count, 1)
-    modes = _Modes(problem, start)
+    modes = TeacherModes(problem, start)
     return RelaxationRates(s=modes.of_deviations(problem).slowest(count), b=modes.of_overlaps(problem).slowest(count))
 
 
@@ -122,7 +122,7 @@ def optimal_learning_rate(problem: Problem, start: Start = None) -> tuple[float,
     >>> round(eta, 5), round(rate, 5)
     (2.18853, 0.0363)
     """
-    modes = _Modes(problem, start)
+    modes = TeacherModes(problem, start)
     if problem.gradient_flow:
         raise InvalidProblem("gradient_flow = True has no best learning rate; it is about steps: leave it out")
     critical = critical_learning_rate(problem, start)
@@ -150,7 +150,7 @@ def _at_rate(problem: Problem, eta: float) -> Problem:
     return replace(problem, learning_rate=eta)
 
 
-class _Modes:
+class TeacherModes:
     """What the modes of one problem are made of, at any learning rate."""
 
     def __init__(self, problem: Problem, start: Start) -> None:

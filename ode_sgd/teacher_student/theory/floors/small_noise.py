@@ -21,6 +21,7 @@ from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.theory.floors.field_flow import Coefficients
 from ode_sgd.teacher_student.theory.floors.pairing_of_weights import specialised
 
+ROUNDED = 1e-8  # eps_g, over |v|^2, below which the law of small noise is closer than rounding
 SINGULAR = 1e-12  # smallest over largest eigenvalue of X: below, students are alike, or free to move
 
 

@@ -47,8 +47,12 @@ def test_every_kind_is_public():
     for name in ("SGD", "HeavyBall", "Averaging", "ScheduleFree", "DANA"):
         assert name in dir(optimizers)
         assert getattr(ode_sgd.optimizers, name).__name__ == name
-    with pytest.raises(AttributeError, match="HeavyBal"):
+    with pytest.raises(AttributeError, match=r"no attribute 'HeavyBal' \(did you mean 'HeavyBall'\?\)"):
         optimizers.HeavyBal  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no attribute 'adam' \(did you mean 'Adam'\?\)"):
+        optimizers.adam  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no attribute 'Zzyzx'$"):
+        optimizers.Zzyzx  # noqa: B018
 
 
 @pytest.mark.parametrize(
@@ -57,6 +61,13 @@ def test_every_kind_is_public():
         ({"name": "HeavyBal"}, "did you mean 'HeavyBall'"),
         ({"name": "HeavyBall"}, "HeavyBall lacks friction"),
         ({"name": "HeavyBall", "fricton": 1.0}, "did you mean 'friction'"),
+        ({"name": "HeavyBall", "fricton": 1.0}, "it lacks friction$"),
+        ({"name": "Adam"}, "Adam lacks second_moment_rate$"),
+        ({"name": "Adam", "bassis": "eigen", "fast": True}, "'basis'.*nor has it 'fast'; it lacks second_moment_rate$"),
+        ({"name": "DANA", "g1": 1.0, "g3": 0.1}, "DANA lacks g2, delta$"),
+        (optimizers.HeavyBall, r"optimizer = HeavyBall is a class; call it: .*HeavyBall\(friction=\.\.\.\)$"),
+        (optimizers.Adam, r"call it: ode_sgd\.optimizers\.Adam\(second_moment_rate=\.\.\.\)$"),
+        (optimizers.SGD, r"call it: ode_sgd\.optimizers\.SGD\(\)$"),
         ({"name": "HeavyBall", "friction": 0.0}, "friction = 0.0 is outside"),
         ({"name": "HeavyBall", "friction": "much"}, "friction = 'much' is not a number"),
         ({"name": "Averaging", "rate": "mean"}, "'running_mean'"),
@@ -85,7 +96,7 @@ def test_options_are_those_of_a_problem():
 
 def test_theory_of_plain_sgd_refuses():
     with pytest.raises(InvalidProblem, match=r"HeavyBall\(friction = 1\) has no theory here"):
-        ode_sgd.theory.noise_floor(problem(optimizer=optimizers.HeavyBall(1.0), label_noise=0.1))
+        ode_sgd.theory.fixed_point(problem(optimizer=optimizers.HeavyBall(1.0), label_noise=0.1))
 
 
 @pytest.mark.parametrize("rule", EVERY, ids=str)
