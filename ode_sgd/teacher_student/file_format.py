@@ -16,6 +16,7 @@ from ode_sgd.core.run import Observable, Run
 from ode_sgd.core.spectrum import Spectrum
 from ode_sgd.storage.run_format import Entries, Entry, RunFormat, Value
 from ode_sgd.teacher_student.model import observables as named
+from ode_sgd.teacher_student.model.optimizers.adaptive import Adaptive
 from ode_sgd.teacher_student.model.optimizers.optimizer import Optimizer
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.trajectory import Sectors, Trajectory
@@ -86,7 +87,9 @@ class TrajectoryFormat(RunFormat):
         copies = None if optimizer is None else optimizer.copies
         held = 0 if copies is None else copies.count * K
         others = {"copy": held, "copy_or_teacher": held + M}
-        return {"sector": L, "student": K, "student_2": K, "teacher": M, "teacher_2": M} | (others if held else {})
+        own = {"sector": L, "student": K, "student_2": K, "teacher": M, "teacher_2": M} | (others if held else {})
+        names = optimizer.names(K) if isinstance(optimizer, Adaptive) else ()
+        return own | ({named.REMEMBERED_ENTRY: len(names)} if names else {})
 
     def restore(self, attributes: Mapping[str, Any], variables: Mapping[str, Observable]) -> Trajectory:
         """The trajectory that was stored."""
@@ -106,6 +109,7 @@ class TrajectoryFormat(RunFormat):
             held_out_error=arrays.get(named.HELD_OUT),
             student_weights=arrays.get(named.SECOND_LAYER),
             copies=arrays.get(named.COPIES),
+            remembered=arrays.get(named.REMEMBERED),
         )
 
 

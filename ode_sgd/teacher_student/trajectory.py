@@ -19,7 +19,7 @@ from ode_sgd.teacher_student.kernels.coefficients.second_layer import second_lay
 from ode_sgd.teacher_student.kernels.integration.rosenbrock import SMALLEST
 from ode_sgd.teacher_student.kernels.sectors import layout
 from ode_sgd.teacher_student.model import observables as named
-from ode_sgd.teacher_student.model.memory import Memory
+from ode_sgd.teacher_student.model.memory import Memory, Remembered
 from ode_sgd.teacher_student.model.moments import OverlapMoments
 from ode_sgd.teacher_student.model.observables import Final, Moments, Parts
 from ode_sgd.teacher_student.model.pairing import field_correlation, followed_teacher
@@ -29,7 +29,12 @@ from ode_sgd.teacher_student.theory.exact_means import exact_means
 # Part of the weights that decay may take in a step: the exponential law of decay is off by half of that.
 SMALL_LOSS = 0.01
 SAMPLED = "sampled"  # the method whose inputs are rows of data
-OPTIONAL = {"held_out_error": named.HELD_OUT, "student_weights": named.SECOND_LAYER, "copies": named.COPIES}
+OPTIONAL = {
+    "held_out_error": named.HELD_OUT,
+    "student_weights": named.SECOND_LAYER,
+    "copies": named.COPIES,
+    "remembered": named.REMEMBERED,
+}
 KINKED = 3e-9  # of the terms of eps_g: about what a kink leaves of it, where a run is held (rosenbrock.HELD)
 
 
@@ -70,6 +75,8 @@ class Trajectory(OverlapMoments, Run):
         v of the student, where the second layer is trained.
     copies : (n, R K, R K + M) or (replica, n, R K, R K + M), or None
         Of an optimiser with memory: overlaps of order one of all copies of the weights, see `memory`.
+    remembered : (n, E) or (replica, n, E), or None
+        Second moments of Adam, or the sum B of AdaGradNorm, see `memory`.
     held_out_error : (replica, n) or None
         Of a simulation on data with rows held out: mean of (1/2) (f - h)^2 over these.
     method : str
@@ -87,8 +94,8 @@ class Trajectory(OverlapMoments, Run):
         steps, rejected, right_hand_sides, seconds, and compiling (the seconds before that which went into compiling
         kernels, once for a shape), as far as the method has them; held_from, the alpha from which the state is held
         because eps_g has come down to what a kink of g leaves of it.
-    memory : Memory or None
-        The same by the names of the copies.
+    memory : Memory, Remembered or None
+        What the optimiser remembers, by name.
     dimension, seed : int or None
         N and the seed of a simulation.
     error : (n,) or (replica, n)
@@ -112,6 +119,7 @@ class Trajectory(OverlapMoments, Run):
     held_out_error: Array | None = None
     student_weights: Array | None = None
     copies: Array | None = None
+    remembered: Array | None = None
     error: Array = field(init=False)
     observables: Mapping[str, Observable] = field(init=False)
     time_name: str = field(init=False, default=named.TIME)
@@ -153,7 +161,8 @@ class Trajectory(OverlapMoments, Run):
             object.__setattr__(self, name, frozen.own(values))
         sectors = self.sectors
         parts = None if sectors is None else (sectors.q, sectors.r, sectors.t)
-        observables = named.overlaps(self.moments, parts, self.held_out_error, self.student_weights, self.copies)
+        beside = self.held_out_error, self.student_weights, self.copies, self.remembered
+        observables = named.overlaps(self.moments, parts, *beside)
         for own, name in OPTIONAL.items():
             if name in observables:
                 object.__setattr__(self, own, observables[name].values)
@@ -174,16 +183,21 @@ class Trajectory(OverlapMoments, Run):
             held_out_error=arrays.get(named.HELD_OUT),
             student_weights=arrays.get(named.SECOND_LAYER),
             copies=arrays.get(named.COPIES),
+            remembered=arrays.get(named.REMEMBERED),
         )
 
     @property
-    def memory(self) -> Memory | None:
-        """Overlaps and errors of every copy of the weights, by name, where the optimiser has memory.
+    def memory(self) -> Memory | Remembered | None:
+        """What the optimiser remembers, by name, where it has memory.
 
-        `run.memory.overlaps("student")` is the copy's Q and R, `run.memory.error("student")` its eps_g; "gradient" is
-        where the gradient is taken. Q, R and `generalization_error` of the run are those of the weights that one keeps.
+        Of copies of the weights, `run.memory.overlaps("student")` is the pair (Q, R) of a copy, and
+        `run.memory.error("student")` its eps_g; "gradient" is where the gradient is taken. Q, R and
+        `generalization_error` of the run are those of the weights that one keeps. Of Adam and AdaGradNorm,
+        `run.memory.of("second_moment_1")` and `run.memory.of("squared_gradients")` are numbers at all times.
         """
         held = self.problem.update_rule.copies
+        if self.remembered is not None:
+            return Remembered(self.problem.update_rule.remembered(self.problem.student_units), self.remembered)
         if held is None or self.copies is None:
             return None
         return Memory(held, self.problem, self.copies, self.T)

@@ -71,6 +71,12 @@ def of_scaling_laws():
     )
 
 
+def of_memories(problem, start):
+    """What optimisers remember: copies of the weights, and numbers."""
+    for rule in (ode_sgd.optimizers.HeavyBall(1.0), ode_sgd.optimizers.AdaGradNorm(1.0)):
+        yield ode_sgd.integrate(dataclasses.replace(problem, optimizer=rule), start, TIMES).memory
+
+
 @pytest.fixture(scope="module")
 def values():
     """One of every such class, by its name."""
@@ -90,6 +96,7 @@ def values():
         ode_sgd.theory.symmetric_saddle(dataclasses.replace(problem, activation="erf")),
         ode_sgd.fluctuations(problem, start, TIMES, rtol=1e-3, sectors=True),
         *of_floors(),
+        *of_memories(problem, start),
         Selection(name="final", has=np.array([True, False]), codes=np.array([0, 1]), words=("found", "none")),
         *of_scaling_laws(),
     ]

@@ -17,11 +17,15 @@ def overlaps(S, W, B):
     return S @ S.transpose(0, 2, 1) + W @ W.transpose(0, 2, 1), S @ B.transpose(0, 2, 1)
 
 
-def run(S, W, B, g, lengths, noises, v, u, sizes, eigenvalues, learning_rate, activation, learning, weight_decay=0.0):
+def run(
+    S, W, B, g, lengths, noises, v, u, sizes, eigenvalues, learning_rate, activation, learning, weight_decay=0.0,
+    rate=lambda delta, square: 1.0,
+):  # fmt: skip
     """S and W after one step for every g[t] (L, K + M), lengths[t] (L,) and label noise noises[t].
 
     g are the coordinates of the input divided by sqrt(lambda_k) in the frame, lengths that of the rest of it;
-    `learning` (L,) is one for the sectors that learn.
+    `learning` (L,) is one for the sectors that learn. The learning rate is multiplied by rate(delta, |xi|^2), with the
+    inputs that learn.
     """
     act = ACTIVATIONS[activation]
     S, W = S.copy(), W.copy()
@@ -33,6 +37,8 @@ def run(S, W, B, g, lengths, noises, v, u, sizes, eigenvalues, learning_rate, ac
         x = sum(scales[k] * (S[k] @ coordinates[k, :M] + W[k] @ coordinates[k, M:]) for k in range(L))
         y = sum(scales[k] * (B[k] @ coordinates[k, :M]) for k in range(L))
         delta = v * act.slope(x) * (v @ act.g(x) - u @ act.g(y) - noise)
+        square = np.sum(learning * eigenvalues * ((coordinates**2).sum(axis=1) + length**2))
+        delta = rate(delta, square) * delta
         for k in range(L):
             kept = 1.0 - learning_rate * weight_decay / N * learning[k]
             S[k] = kept * S[k] - rates[k] * np.outer(delta, coordinates[k, :M])

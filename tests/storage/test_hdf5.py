@@ -34,7 +34,7 @@ class TestRoundTrip:
         """A field new to Trajectory must be stored, or it is lost in silence."""
         scalars = {"problem", "method", "status", "message", "resolution", "stats", "dimension", "seed"}
         arrays = {"alpha", "generalization_error", "moments", "sectors", "held_out_error", "student_weights", "final"}
-        arrays |= {"copies"}
+        arrays |= {"copies", "remembered"}
         assert {field.name for field in dataclasses.fields(ode) if field.init} == scalars | arrays
         assert {field.name for field in dataclasses.fields(Sectors)} == {"q", "r", "t"}
 

@@ -8,7 +8,10 @@ from ode_sgd import InvalidProblem, OrderParameters, Problem, Spectrum, integrat
 from ode_sgd.core.seeds import Children
 from ode_sgd.teacher_student.model import starts as placing
 from ode_sgd.teacher_student.simulation.adaptive import AdaptiveNetworks
-from tests.teacher_student.adaptive_against_sgd import RULES, pooled_z, problem
+from ode_sgd.teacher_student.simulation.chain_rates import RateChains
+from ode_sgd.teacher_student.simulation.line_search import searched
+from tests.teacher_student.adaptive_against_sgd import RULES, both_z, pooled_z, problem
+from tests.teacher_student.law import same_law
 
 SECTORS = Spectrum([1.6, 0.4], [0.5, 0.5])
 
@@ -112,9 +115,64 @@ def test_nodes_in_place_of_a_long_spectrum():
 def test_simulations_against_the_ode(name, record_property):
     """Seeds were fixed before they were looked at; `adaptive_against_sgd` has longer ones, and other N."""
     one = problem(name)
-    pooled = pooled_z(one, 200 if "rotated" in name else 400, 24, [10, 11])
-    record_property("measured", f"{name}: rms z = {pooled:.2f}")
-    assert 0.8 < pooled < 1.25
+    pooled, alone = both_z(one, 200 if "rotated" in name else 400, 24, [10, 11])
+    record_property("measured", f"{name}: rms z = {pooled:.2f}, {alone:.2f} in standard errors alone")
+    assert pooled < 1.25
+    assert alone > 0.8  # else these are too large
+
+
+CHAINS = {name: RULES[name] for name in ("AdaGradNorm", "Polyak")}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_the_chain_against_the_ode(name, record_property):
+    pooled, alone = both_z(problem(name), 400, 24, [10, 11], method="reduced")
+    record_property("measured", f"{name}: rms z = {pooled:.2f}, {alone:.2f} in standard errors alone")
+    assert pooled < 1.25
+    assert alone > 0.8
+
+
+@pytest.mark.parametrize("changes", [{}, {"trainable": 2, "weight_decay": 0.3}], ids=["plain", "trainable"])
+@pytest.mark.parametrize("name", CHAINS)
+def test_the_chain_has_the_law_of_the_weights(name, changes, record_property):
+    """At N = 40, where nothing that is of order 1/N is small."""
+    p = same_law(problem(name, L=4, **changes), dimension=40, replicas=1000, seed=8, times=[0.0, 1.0])
+    record_property("measured", f"{name}: p = {p[0]:.2g}, {p[1]:.2g}")
+    assert min(p) > 1e-4
+
+
+def test_the_chain_without_the_length_outside_its_frame_has_another_law(monkeypatch):
+    """The test above sees that B needs all of |xi|^2: with half of it the law is another."""
+    whole = RateChains._new_chain
+    monkeypatch.setattr(RateChains, "_new_chain", lambda own, sizes: half(whole(own, sizes)))
+
+    def half(chain):
+        return chain._replace(shares=0.5 * chain.shares)
+
+    assert min(same_law(problem("AdaGradNorm"), dimension=40, replicas=400, seed=8, times=[0.0, 1.0])) < 1e-4
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_chains_do_not_depend_on_where_they_are_cut(name):
+    """Nor on their number; the rate is that of the overlaps at the last search."""
+    one, N = problem(name), 200
+    begin, sizes = OrderParameters.random(one, N, 0.7, seed=0), one.spectrum.sector_dimensions(N)
+    whole, pieces, restored = (RateChains(one, [begin] * n, sizes, Children(1, range(n), 3)) for n in (5, 2, 2))
+    whole.advance(150)
+    for count in (1, 62, 7):
+        pieces.advance(count)
+        restored.restore(pieces.state())
+    for networks_ in (pieces, restored):
+        networks_.advance(80)
+        for left, right in zip(whole.overlaps(), networks_.overlaps(), strict=True):
+            np.testing.assert_array_equal(left[:2], right)
+        np.testing.assert_array_equal(whole.state()["memory"][:2], networks_.state()["memory"])
+    if name == "Polyak":
+        whole.advance(2)  # 152 steps are 38 searches
+        q, r = whole.overlaps()
+        whole.advance(1)
+        t = np.broadcast_to(begin.t, (5, *begin.t.shape))
+        np.testing.assert_allclose(whole.state()["memory"], searched(one, q, r, t), rtol=1e-11)  # rounding
 
 
 def test_the_bases_differ():
@@ -137,20 +195,85 @@ def test_coordinates_that_are_given():
         optimizers.simulate_in_coordinates(problem("Polyak"), begin, 1.0, np.eye(N))
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_networks_that_are_restored_go_on_to_the_same_numbers(name):
-    one = problem(name)
-    begin, sizes = OrderParameters.random(one, 60, 0.7, seed=0), one.spectrum.sector_dimensions(60)
+def networks(one, N=200):
+    """Two replicas at a start of their own."""
+    begin, sizes = OrderParameters.random(one, N, 0.7, seed=0), one.spectrum.sector_dimensions(N)
     weights = placing.many_weights([begin.gram] * 2, sizes, [np.random.default_rng(seed) for seed in (0, 1)])
-    first = AdaptiveNetworks(one, weights, sizes, Children(1, range(2), 2))
-    first.advance(30)
-    kept = first.state()
-    first.advance(30)
-    second = AdaptiveNetworks(one, weights, sizes, Children(1, range(2), 2))
-    second.restore(kept)
-    second.advance(30)
-    for left, right in zip(first.overlaps(), second.overlaps(), strict=True):
+    return AdaptiveNetworks(one, weights, sizes, Children(1, range(2), 2))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_steps_do_not_depend_on_where_they_are_cut(name):
+    """150 steps at once, in pieces, and by networks that are restored: the same bits. Blocks have 64, searches 4."""
+    whole, pieces, restored = (networks(problem(name)) for _ in range(3))
+    whole.advance(150)
+    for count in (1, 62, 7, 80):
+        pieces.advance(count)
+        restored.restore(pieces.state())
+        if count == 7:
+            restored.advance(80)
+            last = restored.overlaps()
+    for left, middle, right in zip(whole.overlaps(), pieces.overlaps(), last, strict=True):
+        np.testing.assert_array_equal(left, middle)
         np.testing.assert_array_equal(left, right)
+    np.testing.assert_array_equal(whole.memory, pieces.memory)
+    if whole._problem.optimizer.remembers:
+        np.testing.assert_array_equal(whole.remembered(), pieces.remembered())
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_output_times_and_stops_leave_no_trace(name, tmp_path):
+    one, path = problem(name), tmp_path / "checkpoint"
+    times = [0.0, 0.43, 20.0 if name == "Polyak" else 400.0]  # long enough to be stopped
+    first = OrderParameters.random(one, 100, 0.7, seed=1)
+    how = {"dimension": 100, "replicas": 2, "seed": 4, "method": "explicit", "threads": 1}
+    whole = simulate(one, first, times[::2], **how)
+
+    def stop(fraction):
+        if 0.0 < fraction < 1.0:
+            raise KeyboardInterrupt
+
+    stopped = simulate(one, first, times, **how, progress=stop, checkpoint=ode_sgd.Checkpoint(path))
+    assert stopped.status == "interrupted"
+    went_on = simulate(one, first, times, **how, checkpoint=ode_sgd.Checkpoint(path))
+    np.testing.assert_array_equal(went_on.Q[:, -1], whole.Q[:, -1])
+    np.testing.assert_array_equal(went_on.R[:, -1], whole.R[:, -1])
+
+
+@pytest.mark.parametrize("name", ["Adam", "Adam, rotated", "AdaGradNorm"])
+def test_what_is_remembered_at_every_output_time(name, tmp_path):
+    """The ODE by two methods, whose last numbers are those of the stats; simulations, by both methods; files."""
+    one, times = problem(name), [0.0, 0.5, 2.0]
+    exact = integrate(one, start(), times, method="DOP853", rtol=1e-9)
+    structured = integrate(one, start(), times, rtol=1e-8)
+    assert exact.memory.values.shape == (3, 1 if name == "AdaGradNorm" else 2)
+    np.testing.assert_allclose(structured.memory.values, exact.memory.values, rtol=1e-7)  # measured: 1e-8
+    label = exact.memory.names[0]
+    last = exact.stats["rate"] ** -2 * 0.25 if name == "AdaGradNorm" else exact.stats[label]
+    assert exact.memory.of(label)[-1] == pytest.approx(last, rel=1e-12)
+    assert exact.memory.of(label)[1] != last
+    with pytest.raises(InvalidProblem, match=f"'rate'.*{label}"):
+        exact.memory.of("rate")
+    for method in ("explicit", "reduced") if name == "AdaGradNorm" else ("explicit",):
+        sgd = simulate(one, start(), times, dimension=400, replicas=24, seed=3, method=method)
+        assert sgd.memory.values.shape == (24, *exact.memory.values.shape)
+        ode_sgd.save(tmp_path / "run.h5", sgd)
+        loaded = ode_sgd.load(tmp_path / "run.h5").sgd
+        np.testing.assert_array_equal(loaded.memory.values, sgd.memory.values)
+        assert loaded.memory.names == exact.memory.names
+        values, theory = sgd.memory.values[:, 1:], exact.memory.values[1:]
+        error = values.std(axis=0, ddof=1) / np.sqrt(24)
+        bias = 5.0 * theory / 400  # of order 1 / N, as in adaptive_against_sgd.py
+        assert (np.abs(values.mean(axis=0) - theory) < 4.0 * np.hypot(error, bias)).all()
+
+
+def test_polyak_and_signs_remember_nothing():
+    for name in ("Polyak", "SignSGD"):
+        assert integrate(problem(name), start(), 1.0, method="DOP853").memory is None
+
+
+def test_a_parameter_that_is_not_given_is_not_printed():
+    assert str(optimizers.Adam(2.0)).endswith("basis = eigen)")
 
 
 def test_files_and_identity(tmp_path):

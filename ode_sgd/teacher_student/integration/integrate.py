@@ -226,6 +226,7 @@ def trajectory_of(
         copies=None
         if problem.update_rule.copies is None
         else _all_copies(problem, solution.rows[:, request.order_one]),
+        remembered=_remembered(problem, solution),
         final=_final(problem, start, solution),
         method=method,
         status=solution.status,
@@ -236,6 +237,14 @@ def trajectory_of(
         | error_of_nodes(problem, moments[1])
         | {"seconds": seconds[0], "compiling": seconds[1]},
     )
+
+
+def _remembered(problem: Problem, solution: Solution) -> Array | None:
+    """What is told of the optimiser's memory, (n, E)."""
+    if solution.remembered is None:
+        return None
+    told = len(problem.update_rule.remembered(problem.student_units))
+    return frozen.sealed(np.ascontiguousarray(solution.remembered[:, :told]))
 
 
 def _final(problem: Problem, start: OrderParameters, solution: Solution) -> OrderParameters | None:

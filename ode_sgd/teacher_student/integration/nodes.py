@@ -216,6 +216,7 @@ def _at(alpha: Array, solution: Solution) -> Solution:
         rows=solution.rows[kept],
         sectors=None if solution.sectors is None else solution.sectors[kept],
         second_layer=None if solution.second_layer is None else solution.second_layer[kept],
+        remembered=None if solution.remembered is None else solution.remembered[kept],
         errors=None if solution.errors is None else solution.errors[kept[kept.size - with_errors :]],
     )
 

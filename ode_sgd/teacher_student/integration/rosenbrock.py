@@ -295,6 +295,7 @@ def finish(run: UnfinishedRun) -> Solution:
         state=final,
         sectors=sectors,
         second_layer=second if run.system.moving_weights else None,
+        remembered=second if run.system.memory.size else None,
         order_one=order_one,
         ended=at,
         status=status,

@@ -141,6 +141,7 @@ def solve(
         state=states[-1],
         sectors=states if request.keep_sectors else None,
         second_layer=np.stack(kept.beside) if system.moving_weights else None,
+        remembered=np.stack(kept.beside) if system.memory.size else None,
         order_one=request.order_one,
         ended=ended,
         blurred=request.rtol / ROUNDING_UNIT,  # these hold the error of the overlaps, not that of eps_g

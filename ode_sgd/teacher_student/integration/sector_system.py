@@ -194,18 +194,18 @@ def sector_system(problem: Problem, start: OrderParameters, rtol: float = 0.0) -
         variance=variance,
         factors=rule.factors(spectrum.eigenvalues, problem.learning),
         t=np.array(start.t.transpose(1, 2, 0), order="C"),
-        T=(T := writable(np.tensordot(variance, start.t, axes=1))),
-        memory=_remembered(problem, start, T),
+        T=writable(np.tensordot(variance, start.t, axes=1)),
+        memory=begun_memory(problem, start.q, start.r, start.t),
     )
 
 
-def _remembered(problem: Problem, start: OrderParameters, T: Array) -> Array:
-    """What the optimiser remembers at alpha = 0, (E,)."""
+def begun_memory(problem: Problem, q: Array, r: Array, t: Array) -> Array:
+    """What the optimiser remembers at alpha = 0, (E,), from the overlaps of all sectors."""
     optimizer, K = problem.optimizer, problem.student_units
     if not isinstance(optimizer, Adaptive) or not optimizer.remembers:
         return np.empty(0)
     weight = problem.spectrum.powers(1)
-    C = layout.covariance(np.tensordot(weight, start.q, axes=1), np.tensordot(weight, start.r, axes=1), T)
+    C = layout.covariance(*(np.tensordot(weight, part, axes=1) for part in (q, r, t)))
     A, G = np.empty((K, len(C))), np.empty((K, K))
     variance = value_at(problem.label_noise, 0.0) ** 2
     coefficient_kernels(problem.g).coefficients(C, problem.signed_weights, variance, A, G)

@@ -36,6 +36,8 @@ class Solution:
         By which the terms of the rows, sums over sectors or nodes, exceed the sums themselves: their rounding does too.
     second_layer : (n, K) or None
         v at the output times, where it is trained.
+    remembered : (n, E) or None
+        What an adaptive optimiser remembers at the output times.
     errors : (m,) or None
         eps_g of the last m output times, where the method followed it below the rounding of the overlaps.
     blurred : float
@@ -49,6 +51,7 @@ class Solution:
     order_one: int
     ended: float
     second_layer: Array | None = None
+    remembered: Array | None = None
     errors: Array | None = None
     cancelled: float = 1.0
     status: str = "complete"

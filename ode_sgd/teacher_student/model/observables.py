@@ -23,6 +23,7 @@ TIME, ERROR = "alpha", "generalization_error"
 HELD_OUT = "held_out_error"
 SECOND_LAYER, FINAL_SECOND_LAYER = "student_weights", "final_student_weights"
 COPIES, FINAL_COPIES = "copies", "final_copies"
+REMEMBERED, REMEMBERED_ENTRY = "remembered", "remembered_number"
 EIGENVALUE, WEIGHT = "eigenvalue", "weight"  # of the spectrum
 
 _Q, _R, _T = ("student", "student_2"), ("student", "teacher"), ("teacher", "teacher_2")
@@ -35,6 +36,7 @@ _ENTRIES = {
     SECOND_LAYER: ((TIME, "student"), "second layer v of the student"),
     FINAL_SECOND_LAYER: (("student",), "second layer v of the student at the last time"),
     COPIES: ((TIME, "copy", "copy_or_teacher"), "overlaps of all copies of the weights, moment of order 1"),
+    REMEMBERED: ((TIME, REMEMBERED_ENTRY), "numbers that the optimiser remembers"),
     FINAL_COPIES: (("sector", "copy", "copy_or_teacher"), "overlaps of all copies of the weights at the last time"),
     "sector_q": ((TIME, "sector", *_Q), "student overlaps q_k of every sector"),
     "sector_r": ((TIME, "sector", *_R), "student-teacher overlaps r_k of every sector"),
@@ -58,6 +60,7 @@ DIMENSIONS = {
     "student_2": "student unit j, counted from 0",
     "copy": "unit i of copy r of the student's weights, r K + i, counted from 0",
     "copy_or_teacher": "the same, then teacher unit n",
+    REMEMBERED_ENTRY: "second moment of student i, or the only number, counted from 0",
     "teacher": "teacher unit n, counted from 0",
     "teacher_2": "teacher unit m, counted from 0",
 }
@@ -91,8 +94,9 @@ def overlaps(
     held_out: Array | None = None,
     second_layer: Array | None = None,
     copies: Array | None = None,
+    remembered: Array | None = None,
 ) -> dict[str, Observable]:
-    """Moments by order, what every sector holds, then the error on other rows, second layer and copies."""
+    """Moments by order, what every sector holds, then the error on other rows, second layer, and what is remembered."""
     arrays: dict[str, Array] = {}
     for order, parts in sorted(moments.items()):
         arrays |= zip(moment_names(order), parts, strict=True)
@@ -104,6 +108,8 @@ def overlaps(
         arrays[SECOND_LAYER] = second_layer
     if copies is not None:
         arrays[COPIES] = copies
+    if remembered is not None:
+        arrays[REMEMBERED] = remembered
     return {name: observable(name, values) for name, values in arrays.items()}
 
 

@@ -119,6 +119,10 @@ class UpdateRule:
         """The copies of the weights, where its memory is linear."""
         return None if self.optimizer is None else self.optimizer.copies
 
+    def remembered(self, K: int) -> tuple[str, ...]:
+        """Names of the numbers that an adaptive optimiser of K students remembers, besides overlaps."""
+        return self.optimizer.names(K) if isinstance(self.optimizer, Adaptive) else ()
+
     @property
     def has_steps(self) -> bool:
         """Whether it is a rule of steps, which can be simulated."""

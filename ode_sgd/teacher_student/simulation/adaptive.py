@@ -7,8 +7,7 @@ import numpy as np
 
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.seeds import Seeds, generators
-from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
-from ode_sgd.teacher_student.kernels.sectors.layout import covariance
+from ode_sgd.teacher_student.integration.sector_system import begun_memory
 from ode_sgd.teacher_student.kernels.simulation.adaptive_steps import adaptive_steps
 from ode_sgd.teacher_student.model.optimizers.adaptive import Adaptive
 from ode_sgd.teacher_student.model.optimizers.coordinatewise import Adam
@@ -16,10 +15,10 @@ from ode_sgd.teacher_student.model.optimizers.scalar_rates import AdaGradNorm, P
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.model.starts import Sizes
 from ode_sgd.teacher_student.simulation.explicit import _from_words, _to_words, overlaps
+from ode_sgd.teacher_student.simulation.line_search import interval, searched
 
 CHUNK_NUMBERS = 2_000_000  # normal numbers between two looks at the outside world: about 20 ms
-ROWS = 200_000  # numbers of the inputs that are drawn at once
-LINE_SEARCHES = 50  # of Polyak's steps in a unit of alpha
+BLOCK_NUMBERS, BLOCK_STEPS = 200_000, 64  # at most, of the inputs that are drawn at once
 
 
 class AdaptiveNetworks:
@@ -52,51 +51,71 @@ class AdaptiveNetworks:
         self._update, self._learned = problem.update_rule.weight_update(N), learned
         self._kept = 1.0 - optimizer.second_moment_rate / N if isinstance(optimizer, Adam) else 1.0
         self._corrected = isinstance(optimizer, Adam) and optimizer.bias_correction
+        self._streams = [generator.bit_generator.state for generator in self._generators]  # as the block began
+        self._blocks: list[tuple[Array, Array]] = []  # inputs and noise of every replica, of the steps of one block
+        self._searching = interval(N)
+        self._block_steps = max(1, min(BLOCK_STEPS, BLOCK_NUMBERS // N))
+        self._unknown = np.full(n, 1.0 if self._corrected else 0.0)
         self._taken, self._advance = 0, adaptive_steps(problem.g, optimizer.moves)
         self.chunk = max(1, CHUNK_NUMBERS // (N * n))
-        if isinstance(optimizer, Polyak):
-            self.chunk = max(1, min(self.chunk, N // LINE_SEARCHES))
 
     def _begun(self, turn: Array | None) -> Array:
         """What is remembered at the start."""
         optimizer, K = self._optimizer, self._problem.student_units
         if isinstance(optimizer, Adam):
-            variance = self._amplitude**2 if turn is None else turn**2 @ self._amplitude**2
-            return np.outer(optimizer.first(K), variance)
+            return np.outer(optimizer.first(K), self._variance(turn))
         return np.array([[optimizer.initial if isinstance(optimizer, AdaGradNorm) else 1.0]])
 
-    def advance(self, steps: int) -> None:
-        """Take that many SGD steps."""
-        if isinstance(self._optimizer, Polyak):
-            self._search(self._optimizer)
-        N, a, sigma = self._amplitude.size, self._problem.signed_weights, self._problem.update_rule.noise_unit
-        for n, generator in enumerate(self._generators):
-            for begin in range(0, steps, rows := max(1, ROWS // N)):
-                count = min(rows, steps - begin)
-                xi = generator.standard_normal((count, N)) * self._amplitude
-                noise = sigma * generator.standard_normal(count) if sigma > 0.0 else np.zeros(count)
-                turn = self._turned[n]
-                xi = xi if turn is None else xi @ turn.T
-                known = self._kept ** (self._taken + begin) if self._corrected else 0.0
-                at = self._update, self._learned, self.memory[n], self._kept, known
-                self._advance(xi, noise, self.J[n], self.B[n], a, *at)
-        self._taken += steps
+    def _variance(self, turn: Array | None) -> Array:
+        """Of the inputs of every coordinate, (N,)."""
+        variance = self._amplitude**2
+        return variance if turn is None else turn**2 @ variance
 
-    def _search(self, optimizer: Polyak) -> None:
-        """The rate at which the error of each replica falls fastest now. Equation: (25.11)."""
-        problem, K = self._problem, self._problem.student_units
-        first, second = problem.spectrum.powers(1), problem.spectrum.powers(2) * problem.learning
-        variance, fill = problem.update_rule.noise_unit**2, coefficient_kernels(problem.g).coefficients
-        A, G = np.empty((K, K + problem.teacher_units)), np.empty((K, K))
-        for n, parts in enumerate(zip(*self.overlaps(), self._taught, strict=True)):
-            C, C2 = (covariance(*(np.tensordot(weight, part, axes=1) for part in parts)) for weight in (first, second))
-            fill(C, problem.signed_weights, variance, A, G)
-            self.memory[n][0, 0] = optimizer.rate(A, G, C2, float(second.sum()))
+    def advance(self, steps: int) -> None:
+        """Take that many SGD steps.
+
+        What is drawn at once, and when a rate is searched, are counted from the first step of the run, so that numbers
+        do not depend on where a call ends.
+        """
+        end = self._taken + steps
+        while self._taken < end:
+            position, count = self._taken % self._block_steps, end - self._taken
+            if position == 0:
+                self._draw()
+            if isinstance(self._optimizer, Polyak):
+                count = min(count, self._searching - self._taken % self._searching)
+                if self._taken % self._searching == 0:
+                    self._search()
+            count = min(count, self._block_steps - position)
+            self._take(position, position + count)
+            self._taken += count
+
+    def _draw(self) -> None:
+        """The inputs and the noise of a block: a row of N + 1 numbers is a step."""
+        N, sigma = self._amplitude.size, self._problem.update_rule.noise_unit
+        self._streams = [generator.bit_generator.state for generator in self._generators]
+        self._blocks = []
+        for generator, turn in zip(self._generators, self._turned, strict=True):
+            drawn = generator.standard_normal((self._block_steps, N + 1))
+            xi = drawn[:, :N] * self._amplitude
+            self._blocks.append((xi if turn is None else xi @ turn.T, sigma * drawn[:, N]))
+
+    def _take(self, begin: int, end: int) -> None:
+        """The steps from `begin` to `end` of the block."""
+        a = self._problem.signed_weights
+        for n, (xi, noise) in enumerate(self._blocks):
+            at = self._update, self._learned, self.memory[n], self._kept, self._unknown[n]
+            self._unknown[n] = self._advance(xi[begin:end], noise[begin:end], self.J[n], self.B[n], a, *at)
+
+    def _search(self) -> None:
+        """The rate at which the error of each replica falls fastest now."""
+        for memory, rate in zip(self.memory, searched(self._problem, *self.overlaps(), self._taught), strict=True):
+            memory[0, 0] = rate
 
     @cached_property
-    def _taught(self) -> list[Array]:
-        """t (L, M, M) of every replica; the teachers do not move."""
-        return [overlaps(B[None], B[None], self._ends)[0][0] for B in self.B]
+    def _taught(self) -> Array:
+        """t (n, L, M, M); the teachers do not move."""
+        return np.array([overlaps(B[None], B[None], self._ends)[0][0] for B in self.B])
 
     def overlaps(self) -> tuple[Array, Array]:
         """q (n, L, K, K) and r (n, L, K, M)."""
@@ -104,17 +123,36 @@ class AdaptiveNetworks:
         B = np.array([_turn_back(turn, one) for turn, one in zip(self._turned, self.B, strict=True)])
         return overlaps(J, B, self._ends)
 
+    def remembered(self) -> Array:
+        """What a run tells of the memory, (n, E): B, or m_i as means over the coordinates that learn."""
+        if not isinstance(self._optimizer, Adam):
+            return np.array([memory[0] for memory in self.memory])
+        if self._taken == 0:
+            parts = zip(*self.overlaps(), self._taught, strict=True)
+            return np.array([begun_memory(self._problem, *part)[:-1] for part in parts])
+        found = []
+        for memory, turn, unknown in zip(self.memory, self._turned, self._unknown, strict=True):
+            variance = self._variance(turn)[: self._learned]
+            varies = variance > 0.0
+            means = memory[:, : self._learned][:, varies] / variance[varies]
+            found.append(means.mean(axis=1) / (1.0 - unknown))
+        return np.array(found)
+
     def errors(self) -> Array:
         """NaN (n,): the overlaps say it best."""
         return np.full(len(self.J), np.nan)
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on, bit for bit."""
+        used_up = self._taken % self._block_steps == 0
+        now = [generator.bit_generator.state for generator in self._generators]
+        streams = now if used_up else self._streams
         return {
             "J": np.array(self.J),
             "B": np.array(self.B),
             "memory": np.array(self.memory),
-            "stream": np.array([_to_words(generator.bit_generator.state) for generator in self._generators]),
+            "stream": np.array([_to_words(stream) for stream in streams]),
+            "unknown": self._unknown.copy(),
             "taken": np.array(self._taken),
         }
 
@@ -125,7 +163,10 @@ class AdaptiveNetworks:
                 one[:] = kept
         for generator, stream in zip(self._generators, np.reshape(state["stream"], (-1, 4)), strict=True):
             generator.bit_generator.state = _from_words([int(word) for word in stream])
+        self._unknown[:] = state["unknown"]
         self._taken = int(state["taken"])
+        if self._taken % self._block_steps:
+            self._draw()
 
 
 def rotation(N: int, generator: np.random.Generator) -> Array:

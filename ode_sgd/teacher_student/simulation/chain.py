@@ -12,6 +12,7 @@ from ode_sgd.core.seeds import Seeds, words
 from ode_sgd.teacher_student.integration.sector_system import writable
 from ode_sgd.teacher_student.kernels.simulation import chain, chain_draws
 from ode_sgd.teacher_student.kernels.simulation.chain import Chain
+from ode_sgd.teacher_student.kernels.simulation.chain_code import FIXED
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.model.starts import Sizes
@@ -47,6 +48,8 @@ class ReducedNetworks:
     Source: docs/theory/numerics.md section 6, (6.3) and (6.4).
     """
 
+    rates = FIXED  # what they follow beside the update, see chain_code.py
+
     def __init__(
         self,
         problem: Problem,
@@ -75,8 +78,9 @@ class ReducedNetworks:
         L = problem.spectrum.distinct
         self._position = chain_draws.block_steps(L)  # of a block that nothing is left of
         self._taken, self._scheduled = 0, bool(problem.timetable)
-        self._block = chain.new_block(L, K + M, M, largest(problem.label_noise) > 0.0, self._width, self._scheduled)
-        self._kernels = chain.reduced_kernels(problem.g, K, M, self._width, self._scheduled)
+        how = self._width, self._scheduled, self.rates
+        self._block = chain.new_block(L, K + M, M, largest(problem.label_noise) > 0.0, *how)
+        self._kernels = chain.reduced_kernels(problem.g, K, M, *how)
         self.chunk = max(1, int(CHUNK_NANOSECONDS / (self._width * L * (60 + 5 * (K + M) ** 2))))
 
     def _new_chain(self, sizes: Sizes) -> Chain:

@@ -18,7 +18,7 @@ def check_memory(request: Request, replicas: int, workers: int) -> None:
     numbers = times * (len(request.orders) * pair + 1 + request.keep_sectors * sectors * pair) + sectors * (
         pair + M * M
     )
-    numbers += (times + sectors) * rows * (rows + M)
+    numbers += (times + sectors) * rows * (rows + M) + times * len(problem.update_rule.remembered(K))
     records = float(replicas) * (8.0 * numbers + REPLICA)
     if records > present:
         raise InvalidProblem(

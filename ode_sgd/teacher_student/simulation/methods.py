@@ -11,7 +11,12 @@ from ode_sgd.core.schedule import largest
 from ode_sgd.core.seeds import Seeds, generators
 from ode_sgd.teacher_student.model import starts as placing
 from ode_sgd.teacher_student.model.optimizers.adaptive import Adaptive
-from ode_sgd.teacher_student.model.optimizers.combinations import ADAPTIVE, LINEAR_MEMORY, without_optimizer
+from ode_sgd.teacher_student.model.optimizers.combinations import (
+    ADAPTIVE,
+    LINEAR_MEMORY,
+    SCALAR_RATES,
+    without_optimizer,
+)
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.model.starts import Sizes
@@ -19,6 +24,7 @@ from ode_sgd.teacher_student.simulation.adaptive import AdaptiveNetworks
 from ode_sgd.teacher_student.simulation.chain import LANES, ReducedNetworks, too_small
 from ode_sgd.teacher_student.simulation.chain_batches import BatchChains
 from ode_sgd.teacher_student.simulation.chain_copies import CopiesChains
+from ode_sgd.teacher_student.simulation.chain_rates import RateChains
 from ode_sgd.teacher_student.simulation.copies import copies_of, scaled_copies, start_of_copies, too_fast
 from ode_sgd.teacher_student.simulation.explicit import CHUNK_WORK, ExplicitNetworks, step_work
 from ode_sgd.teacher_student.simulation.explicit_batches import ExplicitBatches, SampledBatches
@@ -78,7 +84,7 @@ class Chain:
     name: str = "reduced"
     stream: int = 3
     widths: tuple[int, ...] = LANES
-    optimizers: frozenset[str] = LINEAR_MEMORY  # those that it takes
+    optimizers: frozenset[str] = LINEAR_MEMORY | SCALAR_RATES  # those that it takes
 
     def accepts(self, problem: Problem, sizes: Sizes) -> str:
         """It needs room for the frame of all students and teachers in every sector."""
@@ -102,6 +108,8 @@ class Chain:
             return RuleChains(request.problem, starts, request.sizes, noise)
         if request.problem.update_rule.copies is not None:
             return CopiesChains(request.problem, starts, request.sizes, noise)
+        if isinstance(request.problem.optimizer, Adaptive):
+            return RateChains(request.problem, starts, request.sizes, noise)
         if request.problem.update_rule.one_input_a_step:
             return ReducedNetworks(request.problem, starts, request.sizes, noise)
         return BatchChains(request.problem, starts, _second_layers(request, starts), request.sizes, noise)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from threading import Event, Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,15 @@ def sector_sums(factor: Array, sectors: Array) -> Array:
     return np.array([np.dot(factor[None], own) for own in flat]).reshape(n, *sectors.shape[2:])
 
 
+class Beside(NamedTuple):
+    """What replicas have at an output time besides overlaps and errors; empty where there is none."""
+
+    held_out: Array  # (n,): errors on rows that are held out
+    second_layer: Array  # (n, K): v
+    copies: Array  # (n, L, R K, R K + M): overlaps of all copies of the weights
+    remembered: Array  # (n, E): numbers of an adaptive optimiser
+
+
 class Records:
     """What all replicas have recorded; a replica's rows are filled up to its `reached`."""
 
@@ -52,6 +61,8 @@ class Records:
         rows = _rows_of_copies(problem)
         self.copies = np.zeros((replicas, n * bool(rows), rows, rows + M))
         self.last_copies = np.zeros((replicas, L * bool(rows), rows, rows + M))
+        told = len(problem.update_rule.remembered(K))
+        self.remembered = np.zeros((replicas, n * bool(told), told))
         self.second_layer = np.zeros((replicas, n * problem.update_rule.trains_second_layer, K))
         self.last_q, self.last_r = np.zeros((replicas, L, K, K)), np.zeros((replicas, L, K, M))
         self.t = np.zeros((replicas, L, M, M))
@@ -68,15 +79,9 @@ class Records:
         q: Array,
         r: Array,
         errors: Array,
-        held_out: Array,
-        second_layer: Array,
-        copies: Array,
+        beside: Beside,
     ) -> None:
-        """One output time, the same for all of these replicas: q (n, L, K, K), r (n, L, K, M), errors (n,).
-
-        `held_out` are the errors (n,) on rows that are held out, `second_layer` is v (n, K), `copies` (n, L, R K,
-        R K + M) are overlaps of all copies of the weights; empty where there is none.
-        """
+        """One output time, the same for all of these replicas: q (n, L, K, K), r (n, L, K, M), errors (n,)."""
         time = int(self.reached[rows[0]])
         for number, factor in enumerate(self._factors):
             self.Q[number, rows, time] = sector_sums(factor, q)
@@ -86,12 +91,14 @@ class Records:
         self.last_q[rows], self.last_r[rows] = q, r
         self.errors[rows, time] = errors
         if self.held_out.shape[1]:
-            self.held_out[rows, time] = held_out
+            self.held_out[rows, time] = beside.held_out
         if self.second_layer.shape[1]:
-            self.second_layer[rows, time] = second_layer
+            self.second_layer[rows, time] = beside.second_layer
         if self.copies.shape[1]:
-            self.copies[rows, time] = sector_sums(self._spectrum.powers(1), copies)
-            self.last_copies[rows] = copies
+            self.copies[rows, time] = sector_sums(self._spectrum.powers(1), beside.copies)
+            self.last_copies[rows] = beside.copies
+        if self.remembered.shape[1]:
+            self.remembered[rows, time] = beside.remembered
         self.reached[rows] = time + 1
 
     def last_states(self, kept: Indices, count: int) -> tuple[OrderParameters, ...] | None:
@@ -190,15 +197,15 @@ class Group:
         q, r, t = (np.array([getattr(begin, name) for begin in begins]) for name in "qrt")
         rows = np.arange(replicas.start, replicas.stop)
         self.records.t[rows] = t
-        self.records.add(rows, q, r, self._engine.errors(), *self._others())
+        self.records.add(rows, q, r, self._engine.errors(), self._beside())
 
-    def _others(self) -> tuple[Array, Array, Array]:
-        """Errors (n,) on rows that are held out, v (n, K), overlaps of copies; empty without such rows, training, .."""
+    def _beside(self) -> Beside:
         rule, engine = self.request.problem.update_rule, self._engine
-        return (
+        return Beside(
             engine.held_out_errors() if self.request.held_out else np.empty(0),
             engine.v if rule.trains_second_layer else np.empty(0),
             engine.copies() if rule.copies is not None else np.empty(0),
+            engine.remembered() if rule.remembered(self.request.problem.student_units) else np.empty(0),
         )
 
     def _record(self) -> None:
@@ -210,8 +217,8 @@ class Group:
         going = ~self.records.diverged[rows]
         kept = going & (largest < self._limits)  # NaN is not below
         if kept.any():
-            others = [one[kept] if one.size else one for one in self._others()]
-            self.records.add(rows[kept], q[kept], r[kept], errors[kept], *others)
+            others = Beside(*(one[kept] if one.size else one for one in self._beside()))
+            self.records.add(rows[kept], q[kept], r[kept], errors[kept], others)
         self.records.diverged[rows[going & ~kept]] = True
 
     def snapshot(self) -> State:

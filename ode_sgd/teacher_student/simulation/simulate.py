@@ -372,6 +372,7 @@ def _collect(
         "held_out_error": frozen.sealed(records.held_out[kept, :count]) if request.held_out else None,
         "student_weights": None if second is None else frozen.sealed(second),
         "copies": frozen.sealed(records.copies[kept, :count]) if records.copies.size else None,
+        "remembered": frozen.sealed(records.remembered[kept, :count]) if records.remembered.size else None,
         "final": records.last_states(kept, count) if ended else None,
         "status": status,
         "message": message,

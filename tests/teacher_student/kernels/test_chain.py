@@ -7,7 +7,9 @@ from scipy import stats
 from ode_sgd.core.kernels import random_lanes
 from ode_sgd.teacher_student.kernels.simulation import chain_draws, chain_loops
 from ode_sgd.teacher_student.kernels.simulation.chain import Chain, new_block, reduced_kernels, state_rows, step_kernels
+from ode_sgd.teacher_student.kernels.simulation.chain_code import GIVEN, SUM
 from ode_sgd.teacher_student.kernels.simulation.chain_draws import block_steps, chi_square_constants
+from ode_sgd.teacher_student.kernels.simulation.line_search import NO_SEARCH
 from ode_sgd.teacher_student.model.activation import Activation
 from ode_sgd.teacher_student.model.rule import UpdateRule
 from tests.reference import sgd, sgd_reduced
@@ -104,6 +106,46 @@ def test_steps_against_the_twin(activation, K, M, lanes):
     np.testing.assert_array_equal(after[3:], before.reshape(after.shape)[3:])  # not trained
 
 
+class Sum:
+    """1 / sqrt(B) of AdaGradNorm after B <- B + |delta|^2 |xi|^2 / N^2."""
+
+    def __init__(self, begun):
+        self.B = begun
+
+    def __call__(self, delta, square):
+        self.B += delta @ delta * square / SIZES.sum() ** 2
+        return self.B**-0.5
+
+
+@pytest.mark.parametrize(
+    ("rates", "K", "M", "lanes"), [(SUM, 2, 2, 1), (SUM, 3, 2, 16), (SUM, 6, 3, 1), (GIVEN, 1, 2, 16)]
+)
+def test_steps_at_rates_that_follow_the_gradients(rates, K, M, lanes):
+    S, W, B, z = start(K, M, lanes, 3)
+    state, T, L, d = streams(lanes, 4), block_steps(SIZES.size), SIZES.size, K + M
+    shares, begun = EIGENVALUES * LEARNING / SIZES.sum() ** 2, np.linspace(0.3, 0.7, lanes)
+    constants = chain(K, M, lanes, B)._replace(
+        shares=shares, memory=begun.copy(), search=NO_SEARCH._replace(interval=T + 1)
+    )
+    block = new_block(L, d, M, True, lanes, rates=rates)
+    kernels = reduced_kernels(Activation("erf"), K, M, lanes, rates=rates)
+    kernels.advance(T, 1, T, state, state.copy(), block, constants, z)
+    g, lengths, noises = (
+        block.g.reshape(T, L, d, lanes),
+        block.lengths.reshape(T, L, lanes),
+        block.noises.reshape(T, lanes),
+    )
+    for lane in range(lanes):
+        rate = Sum(begun[lane]) if rates == SUM else lambda delta, square, lane=lane: begun[lane]
+        expected = sgd_reduced.run(
+            S[lane], W[lane], B[lane], g[..., lane], lengths[..., lane], NOISE * noises[:, lane], constants.v,
+            constants.u, SIZES, EIGENVALUES, RATE, "erf", LEARNING, DECAY, rate,
+        )  # fmt: skip
+        np.testing.assert_allclose(z.reshape(L, -1, lanes)[..., lane], rows(*expected), atol=1e-12)  # as above
+        last = rate.B if rates == SUM else begun[lane]
+        assert constants.memory[lane] == pytest.approx(last, rel=1e-14)
+
+
 def test_written_out_steps_are_the_loops():
     K, M, lanes = 3, 2, 16
     _, _, B, z = start(K, M, lanes, 5)
@@ -117,7 +159,20 @@ def test_written_out_steps_are_the_loops():
     for run in (steps, chain_loops.step_kernel(Activation("erf"))):
         moved, x, delta = z.copy(), np.empty(K * lanes), np.empty(K * lanes)
         constant = constants.scales, constants.updates, constants.v
-        run(0, T, moved, block.g, block.lengths, block.labels, *constant, x, delta, block.paces)
+        run(
+            0,
+            T,
+            moved,
+            block.g,
+            block.lengths,
+            block.labels,
+            *constant,
+            x,
+            delta,
+            block.paces,
+            constants.memory,
+            block.squares,
+        )
         results.append(moved)
     np.testing.assert_array_equal(*results)
     assert (results[0] != z).any()

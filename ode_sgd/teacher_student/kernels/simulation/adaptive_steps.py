@@ -75,11 +75,11 @@ MOVES = {"signs": move_by_signs, "moments": move_by_moments, "sum": move_by_sum,
 
 
 @functools.cache
-def adaptive_steps(activation: Averages, moves: str) -> Callable[..., None]:
-    """Kernel (xi, noise, J, B, a, update, learned, memory, kept, begun) that takes a step for every row of xi.
+def adaptive_steps(activation: Averages, moves: str) -> Callable[..., float]:
+    """Kernel (xi, noise, J, B, a, update, learned, memory, kept, unknown) -> unknown; a step for every row of xi.
 
-    xi (T, N) are the inputs and noise (T,) that of their labels; `kept` is what a step leaves of the memory and `begun`
-    that of all steps before, of which a bias correction divides by the rest; 0 is no correction.
+    xi (T, N) are the inputs and noise (T,) that of their labels; `kept` is what a step leaves of the memory and
+    `unknown` that of all steps before, then of all: a bias correction divides by the rest; 0 is no correction.
     """
     averages: Any = activation.functions
     value, slope = averages.value, averages.slope
@@ -97,11 +97,11 @@ def adaptive_steps(activation: Averages, moves: str) -> Callable[..., None]:
         learned: int,
         memory: Array,
         kept: float,
-        begun: float,
-    ) -> None:
+        unknown: float,
+    ) -> float:
         """Equations: (25.1), (25.5) and (25.9)."""
         (K, N), M = J.shape, B.shape[0]
-        x, delta, left = np.empty(K), np.empty(K), begun
+        x, delta = np.empty(K), np.empty(K)
         for step in range(noise.size):
             error = -noise[step]
             for i in range(K):
@@ -111,7 +111,8 @@ def adaptive_steps(activation: Averages, moves: str) -> Callable[..., None]:
                 error += a[K + n] * taught(dot(B[n], xi[step]) / sqrt(N))
             for i in range(K):
                 delta[i] = a[i] * slope(x[i]) * error
-            left *= kept
-            move_weights(J, update, learned, delta, xi[step], memory, kept, 1.0 - left)
+            unknown *= kept
+            move_weights(J, update, learned, delta, xi[step], memory, kept, 1.0 - unknown)
+        return unknown
 
     return advance

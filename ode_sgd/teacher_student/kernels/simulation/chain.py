@@ -12,7 +12,7 @@ networks, chain_loops.py. A block of a replica is the same wherever a call to `a
 import functools
 from collections.abc import Callable
 from math import copysign, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,8 @@ from ode_sgd.core.kernels.vector_type import room
 from ode_sgd.teacher_student.kernels.averages import Averages
 from ode_sgd.teacher_student.kernels.paces import PACES
 from ode_sgd.teacher_student.kernels.simulation import chain_draws, chain_loops
-from ode_sgd.teacher_student.kernels.simulation.chain_code import fields_text, state_rows, step_text
+from ode_sgd.teacher_student.kernels.simulation.chain_code import FIXED, GIVEN, SUM, fields_text, state_rows, step_text
+from ode_sgd.teacher_student.kernels.simulation.line_search import NO_SEARCH, LineSearch, line_search
 from ode_sgd.teacher_student.kernels.simulation.step_paces import NOISE, paced, set_step_paces
 from ode_sgd.teacher_student.kernels.simulation.weight_update import SectorUpdates, at_rest, moved, update_of
 
@@ -45,6 +46,11 @@ class Chain(NamedTuple):
     c: Array
     schedules: Array = np.zeros(0)  # see kernels/paces.py; where there are any, updates and noise are those of one
     inputs: float = 1.0  # N
+    shares: Array = np.zeros(
+        0
+    )  # (L,): lambda_k / N^2 of the inputs that learn, where a sum of squared gradients is kept
+    memory: Array = np.zeros(0)  # (lanes,): that sum, or the rates, where they follow the gradients; it alone changes
+    search: LineSearch = NO_SEARCH  # of the rates
 
 
 class Block(NamedTuple):
@@ -59,9 +65,12 @@ class Block(NamedTuple):
     y: Array
     labels: Array
     paces: Array  # (T, 4) of the steps, or of length 0 where nothing is scheduled
+    squares: Array  # (T lanes): |xi|^2 / N^2 of the inputs that learn, where they count
 
 
-def new_block(sectors: int, fields: int, teachers: int, noisy: bool, lanes: int, scheduled: bool = False) -> Block:
+def new_block(
+    sectors: int, fields: int, teachers: int, noisy: bool, lanes: int, scheduled: bool = False, rates: str = FIXED
+) -> Block:
     """Room for one block."""
     counts = chain_draws.Counts.of(sectors, fields, noisy)
     normals = aligned_zeros(counts.normals * lanes)
@@ -69,7 +78,8 @@ def new_block(sectors: int, fields: int, teachers: int, noisy: bool, lanes: int,
     bits = aligned(np.zeros((counts.normals + counts.lengths) * lanes, np.uint64))
     T = chain_draws.block_steps(sectors)
     lengths, y, labels = (aligned_zeros(count * lanes) for count in (counts.lengths, teachers * T, T))
-    return Block(bits, normals, g, proposals, noises, lengths, y, labels, np.zeros((T * scheduled, PACES)))
+    squares = aligned_zeros(T * lanes * (rates == SUM))
+    return Block(bits, normals, g, proposals, noises, lengths, y, labels, np.zeros((T * scheduled, PACES)), squares)
 
 
 def _written(text: str, activation: Averages, variant: str, lanes: int) -> Callable[..., None]:
@@ -81,18 +91,23 @@ def _written(text: str, activation: Averages, variant: str, lanes: int) -> Calla
 
 @functools.cache
 def step_kernels(
-    activation: Averages, K: int, M: int, lanes: int, scheduled: bool = False
+    activation: Averages, K: int, M: int, lanes: int, scheduled: bool = False, rates: str = FIXED
 ) -> tuple[Callable[..., None], Callable[..., None]]:
     """Teachers' fields of a block, and its steps: written out where the network is small, loops otherwise.
 
-    fields(steps, g, B, scales, y);  steps(begin, end, z, g, lengths, labels, scales, updates, v, x, delta, paces)
+    fields(steps, g, B, scales, y);
+    steps(begin, end, z, g, lengths, labels, scales, updates, v, x, delta, paces, memory, squares)
     """
     if K + M > FIELDS_UP_TO:
-        return chain_loops.teacher_fields, chain_loops.step_kernel(activation, scheduled)
+        return chain_loops.teacher_fields, chain_loops.step_kernel(activation, scheduled, rates)
     variant = f"K{K}M{M}-{lanes}"
     fields = _written(fields_text(K, M, lanes), activation, variant, lanes)
-    own = f"{activation.variant}-{variant}{'-scheduled' * scheduled}"
-    return fields, _written(step_text(K, M, lanes, scheduled), activation, own, lanes)
+    own = f"{activation.variant}-{variant}{'-scheduled' * scheduled}{_suffix(rates)}"
+    return fields, _written(step_text(K, M, lanes, scheduled, rates), activation, own, lanes)
+
+
+def _suffix(rates: str) -> str:
+    return f"-{rates}" if rates else ""
 
 
 class ReducedKernels(NamedTuple):
@@ -103,7 +118,9 @@ class ReducedKernels(NamedTuple):
 
 
 @functools.cache
-def reduced_kernels(activation: Averages, K: int, M: int, lanes: int, scheduled: bool = False) -> ReducedKernels:
+def reduced_kernels(
+    activation: Averages, K: int, M: int, lanes: int, scheduled: bool = False, rates: str = FIXED
+) -> ReducedKernels:
     """Kernels draw(streams, block, chain, first) and
 
     advance(steps, taken, position, streams, begun, block, chain, z) -> position.
@@ -112,11 +129,14 @@ def reduced_kernels(activation: Averages, K: int, M: int, lanes: int, scheduled:
     all that were taken before; `begun` keeps the streams as they were when the block was drawn.
     """
     variant = f"{activation.variant}-any" if K + M > FIELDS_UP_TO else f"{activation.variant}-K{K}M{M}-{lanes}"
-    variant += "-scheduled" * scheduled
+    variant += "-scheduled" * scheduled + _suffix(rates)
     fill_bits, fill_normals = chain_draws.fill_bits, chain_draws.fill_normals_flat
     try_lengths, finish_lengths = chain_draws.try_lengths, chain_draws.finish_lengths
     fill_labels = chain_draws.label_kernel(activation)
-    fields, run = step_kernels(activation, K, M, lanes, scheduled)
+    fields, run = step_kernels(activation, K, M, lanes, scheduled, rates)
+    fill_squares, adds = chain_draws.fill_squares, rates == SUM
+    searches = rates == GIVEN
+    search: Any = line_search(activation) if searches else None
 
     @kernel(variant)
     def set_block_paces(block: Block, chain: Chain, first: int) -> None:
@@ -136,6 +156,8 @@ def reduced_kernels(activation: Averages, K: int, M: int, lanes: int, scheduled:
             finish_lengths(streams, block.proposals, uniform, chain.freedom, block.lengths)
         if scheduled:
             set_block_paces(block, chain, first)
+        if adds:
+            fill_squares(block.labels.size // streams.shape[1], block.g, block.lengths, chain.shares, block.squares)
         fields(block.labels.size // streams.shape[1], block.g, chain.B, chain.scales, block.y)
         fill_labels(block.y, chain.u, chain.noise, block.noises, block.labels)
 
@@ -146,7 +168,7 @@ def reduced_kernels(activation: Averages, K: int, M: int, lanes: int, scheduled:
         lanes = streams.shape[1]
         length = block.labels.size // lanes
         x, delta = room(z, (chain.v.size * lanes,)), room(z, (chain.v.size * lanes,))
-        g, lengths, labels, paces = block.g, block.lengths, block.labels, block.paces
+        g, lengths, labels, paces, squares = block.g, block.lengths, block.labels, block.paces, block.squares
         while steps > 0:
             if position == length:
                 for word in range(4):
@@ -155,7 +177,13 @@ def reduced_kernels(activation: Averages, K: int, M: int, lanes: int, scheduled:
                 draw(streams, block, chain, taken)
                 position = 0
             end = min(length, position + steps)
-            run(position, end, z, g, lengths, labels, chain.scales, chain.updates, chain.v, x, delta, paces)
+            if searches:
+                since = taken % chain.search.interval
+                end = min(end, position + chain.search.interval - since)
+                if since == 0:
+                    search(z, chain.B, chain.search, chain.memory)
+            constant = chain.scales, chain.updates, chain.v
+            run(position, end, z, g, lengths, labels, *constant, x, delta, paces, chain.memory, squares)
             steps -= end - position
             taken += end - position
             position = end

@@ -14,6 +14,9 @@ from collections.abc import Iterator
 
 TINY = 1e-290  # below it, the square of a row that is shorter than any rounding: not reflected
 
+# What the rates of steps follow beside the update: a sum of squared gradients, or numbers that are searched elsewhere.
+FIXED, SUM, GIVEN = "", "sum", "given"
+
 
 class Shape:
     """Names and rows for one (K, M)."""
@@ -52,11 +55,18 @@ def _field(shape: Shape, name: str, i: int) -> str:
     return f"{name}[{i * shape.width} + lane]" if shape.width > 1 else f"{name}_{i}"
 
 
-def _errors(shape: Shape) -> list[str]:
+def _errors(shape: Shape, rates: str) -> list[str]:
     lines = ["error = -labels[t * LANES + lane]"]
     for i in range(shape.K):
         lines += [f"value{i}, slope{i} = both({_field(shape, 'x', i)})", f"error += v[{i}] * value{i}"]
-    return lines + [f"{_field(shape, 'delta', i)} = v[{i}] * slope{i} * error" for i in range(shape.K)]
+    deltas = [_field(shape, "delta", i) for i in range(shape.K)]
+    lines += [f"{delta} = v[{i}] * slope{i} * error" for i, delta in enumerate(deltas)]
+    if rates == SUM:
+        lines.append(f"memory[lane] += squares[t * LANES + lane] * ({_sum([f'{one} * {one}' for one in deltas])})")
+    if rates:
+        lines.append(f"pace = {'1.0 / sqrt(memory[lane])' if rates == SUM else 'memory[lane]'}")
+        lines += [f"{one} = pace * {one}" for one in deltas]
+    return lines
 
 
 def _update(shape: Shape) -> list[str]:
@@ -129,8 +139,12 @@ def fields_text(K: int, M: int, lanes: int) -> str:
     return "\n".join(["def fields(steps, g, B, scales, y):", *_indent(body)]) + "\n"
 
 
-def step_text(K: int, M: int, lanes: int, scheduled: bool = False) -> str:
-    """Source of steps(begin, end, z, g, lengths, labels, scales, updates, v, x, delta, paces). Equation: (6.4)."""
+def step_text(K: int, M: int, lanes: int, scheduled: bool = False, rates: str = FIXED) -> str:
+    """Source of steps(begin, end, z, g, lengths, labels, scales, updates, v, x, delta, paces, memory, squares).
+
+    Where rates follow the gradients, `memory` (lanes,) holds B of AdaGradNorm, to which `squares` (T * lanes) delta^2
+    is added, or the rates themselves. Equations: (6.4) and (25.9).
+    """
     shape = Shape(K, M, lanes)
     lines = [f"{_field(shape, 'x', i)} = 0.0" for i in range(K)]
     step = _loop(shape, lines)
@@ -139,7 +153,7 @@ def step_text(K: int, M: int, lanes: int, scheduled: bool = False) -> str:
         f"    here, at, scale = k * {shape.rows * lanes}, (t * L + k) * {shape.d * lanes}, scales[k]",
         *_indent(_loop(shape, _dots(shape))),
     ]
-    step += _loop(shape, _errors(shape))
+    step += _loop(shape, _errors(shape, rates))
     step += [
         "for k in range(L):",
         f"    here, at, out = k * {shape.rows * lanes}, (t * L + k) * {shape.d * lanes}, (t * L + k) * LANES",
@@ -149,5 +163,5 @@ def step_text(K: int, M: int, lanes: int, scheduled: bool = False) -> str:
         *_indent(_loop(shape, _update(shape))),
     ]
     body = ["L = scales.size", "for t in range(begin, end):", *_indent(step)]
-    head = "def steps(begin, end, z, g, lengths, labels, scales, updates, v, x, delta, paces):"
+    head = "def steps(begin, end, z, g, lengths, labels, scales, updates, v, x, delta, paces, memory, squares):"
     return "\n".join([head, *_indent(body)]) + "\n"

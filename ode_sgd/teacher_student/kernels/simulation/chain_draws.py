@@ -164,6 +164,27 @@ def finish_lengths(streams: Bits, z: Array, bits: Bits, freedom: Array, out: Arr
             out[m] = exact_length(streams, m % lanes, freedom[m // lanes % L], z[m], unit_interval(bits[m]))
 
 
+@kernel()
+def fill_squares(T: int, g: Array, lengths: Array, shares: Array, squares: Array) -> None:
+    """|xi|^2 / N^2 of the inputs that learn: squares (T * lanes) from g (T L d lanes), and lengths (T L lanes) outside.
+
+    `shares` (L,) are lambda_k / N^2, or zero. Equation: (25.9a).
+    """
+    L, d = shares.size, g.size // lengths.size
+    lanes = squares.size // T
+    for t in range(T):
+        for lane in range(lanes):
+            squares[t * lanes + lane] = 0.0
+        for k in range(L):
+            at = t * L + k
+            for lane in range(lanes):
+                total = lengths[at * lanes + lane] * lengths[at * lanes + lane]
+                for c in range(d):
+                    one = g[(at * d + c) * lanes + lane]
+                    total += one * one
+                squares[t * lanes + lane] += shares[k] * total
+
+
 @functools.cache
 def label_kernel(activation: Averages) -> Callable[..., None]:
     """Kernel (y, u, noise, noises, labels): sum_n u_n g(y_n) + noise of a block, y (M * T * lanes)."""

@@ -9,7 +9,7 @@ import numpy as np
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.compile.kernel import kernel
 from ode_sgd.teacher_student.kernels.averages import Averages
-from ode_sgd.teacher_student.kernels.simulation.chain_code import TINY
+from ode_sgd.teacher_student.kernels.simulation.chain_code import FIXED, SUM, TINY
 from ode_sgd.teacher_student.kernels.simulation.chain_draws import value_and_slope
 from ode_sgd.teacher_student.kernels.simulation.step_paces import paced
 from ode_sgd.teacher_student.kernels.simulation.weight_update import (
@@ -104,9 +104,13 @@ def reflect(W: Array) -> None:
 
 
 @functools.cache
-def step_kernel(activation: Averages, scheduled: bool = False) -> Callable[..., None]:
-    """Kernel (begin, end, z, g, lengths, labels, scales, updates, v, x, delta, paces), as the written-out one."""
+def step_kernel(activation: Averages, scheduled: bool = False, rates: str = FIXED) -> Callable[..., None]:
+    """Kernel (begin, end, z, g, lengths, labels, scales, updates, v, x, delta, paces, memory, squares).
+
+    As the written-out one.
+    """
     both = value_and_slope(activation)
+    follows, adds = bool(rates), rates == SUM
 
     @kernel(activation.variant)
     def set_deltas(t: int, labels: Array, v: Array, x: Array, delta: Array) -> None:
@@ -120,10 +124,25 @@ def step_kernel(activation: Averages, scheduled: bool = False) -> Callable[..., 
             for i in range(K):
                 delta[i * lanes + lane] = v[i] * delta[i * lanes + lane] * error
 
-    @kernel(activation.variant + "-scheduled" * scheduled)
+    @kernel(rates)
+    def set_rates(t: int, delta: Array, memory: Array, squares: Array) -> None:
+        """Equation: (25.9)."""
+        lanes = memory.size
+        for lane in range(lanes):
+            pace = memory[lane]
+            if adds:
+                square = 0.0
+                for i in range(delta.size // lanes):
+                    square += delta[i * lanes + lane] * delta[i * lanes + lane]
+                memory[lane] += squares[t * lanes + lane] * square
+                pace = 1.0 / sqrt(memory[lane])
+            for i in range(delta.size // lanes):
+                delta[i * lanes + lane] *= pace
+
+    @kernel(activation.variant + "-scheduled" * scheduled + f"-{rates}" * follows)
     def steps(
         begin: int, end: int, z: Array, g: Array, lengths: Array, labels: Array, scales: Array, updates: SectorUpdates,
-        v: Array, x: Array, delta: Array, paces: Array,
+        v: Array, x: Array, delta: Array, paces: Array, memory: Array, squares: Array,
     ) -> None:  # fmt: skip
         """Take the steps from `begin` to `end`. Equation: (6.4)."""
         L, K = scales.size, v.size
@@ -138,6 +157,8 @@ def step_kernel(activation: Averages, scheduled: bool = False) -> Callable[..., 
             for k in range(L):
                 add_fields(z, k * rows * lanes, g, (t * L + k) * d * lanes, scales[k], M, lanes, x)
             set_deltas(t, labels, v, x, delta)
+            if follows:
+                set_rates(t, delta, memory, squares)
             for k in range(L):
                 update = paced(update_of(updates, k), paces[t]) if scheduled else update_of(updates, k)
                 if at_rest(update):

@@ -52,6 +52,10 @@ class Adaptive(Optimizer):
         """Why the structured method does not take it for a problem, in words; empty where it does."""
         return ""
 
+    def names(self, K: int) -> tuple[str, ...]:
+        """What a run of K students tells of the memory at every output time: its first numbers, in their order."""
+        return ()
+
     def told(self, memory: Array, eta: float) -> dict[str, float]:
         """The memory at the end of a run, by names for its stats."""
         return {}

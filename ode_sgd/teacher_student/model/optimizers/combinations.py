@@ -10,7 +10,8 @@ from ode_sgd.teacher_student.model.optimizers.optimizer import Optimizer
 OPTIONS = ("gradient_flow", "spherical", "second_layer_rate", "batch_size", "weight_decay", "trainable", "schedules")
 
 LINEAR_MEMORY = frozenset({"HeavyBall", "Averaging", "ScheduleFree", "DANA"})
-ADAPTIVE = frozenset({"SignSGD", "Adam", "AdaGradNorm", "Polyak"})
+SCALAR_RATES = frozenset({"AdaGradNorm", "Polyak"})  # one rate for all weights, which follows the gradients
+ADAPTIVE = frozenset({"SignSGD", "Adam"}) | SCALAR_RATES
 _MEMORY = frozenset({"gradient_flow", "batch_size", "weight_decay", "trainable", "schedules"})
 
 COMBINED: dict[str, frozenset[str]] = {

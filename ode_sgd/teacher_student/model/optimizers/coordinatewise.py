@@ -178,9 +178,13 @@ class Adam(Adaptive):
             return np.append(first, 1.0)
         return np.append((first * (1.0 - SOON) + own * SOON) / SOON, SOON)
 
+    def names(self, K: int) -> tuple[str, ...]:
+        """Of m_i as a step divides by them."""
+        return tuple(f"second_moment_{i + 1}" for i in range(K))
+
     def told(self, memory: Array, eta: float) -> dict[str, float]:
         """m_i as a step divides by them."""
-        return {f"second_moment_{i + 1}": float(m) for i, m in enumerate(memory[:-1])}
+        return dict(zip(self.names(memory.size - 1), memory.tolist(), strict=False))
 
     def apply(self, A: Array, G: Array, memory: Array, variance: float) -> Array:
         """Equations: (25.6) and (25.7)."""

@@ -89,7 +89,8 @@ class Optimizer:
             object.__setattr__(self, name, value)
 
     def __str__(self) -> str:
-        told = ", ".join(f"{key} = {_short(value)}" for key, value in self._parameters().items())
+        given = {key: value for key, value in self._parameters().items() if value is not None}
+        told = ", ".join(f"{key} = {_short(value)}" for key, value in given.items())
         return f"{self.name}({told})"
 
     def __repr__(self) -> str:
@@ -136,4 +137,4 @@ def _plain(value: Any) -> Any:
 
 
 def _short(value: Any) -> str:
-    return str(value) if isinstance(value, str | bool | tuple | Schedule) or value is None else f"{value:g}"
+    return str(value) if isinstance(value, str | bool | tuple | Schedule) else f"{value:g}"

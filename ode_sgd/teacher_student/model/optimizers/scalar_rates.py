@@ -53,6 +53,10 @@ class AdaGradNorm(Adaptive):
         """Kinks are not for it."""
         return kinked(problem)
 
+    def names(self, K: int) -> tuple[str, ...]:
+        """Of B."""
+        return ("squared_gradients",)
+
     def told(self, memory: Array, eta: float) -> dict[str, float]:
         """The rate eta / sqrt(B)."""
         return {"rate": eta / float(np.sqrt(memory[0]))}
