@@ -144,10 +144,60 @@ def test_simulations_of_all_options_follow_the_ode(record_property):
 
 def test_a_jump_that_is_not_said_is_found():
     unsaid = Rule(rules.logistic("erf").update)
-    with pytest.raises(InvalidProblem, match="delta jumps in x or y; say so by jumps = 'y'"):
-        integrate(Problem(**TWO, rule=unsaid), START, 1.0)
-    with pytest.raises(InvalidProblem, match="delta jumps in x or y; say so by jumps = 'y'"):
-        integrate_batch([Problem(**TWO, rule=unsaid)], [START], 1.0)
+    for run in (integrate, lambda one, start, alpha: integrate_batch([one], [start], alpha)):
+        with pytest.raises(InvalidProblem, match="delta jumps in x or y; say so by jumps = 'y'"):
+            run(Problem(**TWO, rule=unsaid), START, 1.0)
+
+
+def _not_everywhere(what, beyond):
+    """Squared error of linear units, which fails where x[0] (for delta) or y[0] (for the loss) is far out."""
+    delta_fails, loss_fails = what == "delta", what == "loss"
+
+    def update(x, y, draw, delta):
+        error = x[0] + x[1] - y[0] - y[1]
+        delta[0] = delta[1] = error
+        if delta_fails and x[0] > beyond:
+            delta[1] = np.nan
+        return np.inf if loss_fails and y[0] < -beyond else 0.5 * error**2
+
+    return Problem(**TWO, rule=Rule(update, nodes=2**8))
+
+
+FIELDS = r"for x = \[.*\], y = \[.*\]; give a finite number for all fields"
+
+
+@pytest.mark.parametrize(
+    ("what", "beyond", "told"),
+    [("delta", 1.0, r"leaves delta = \[.*, nan\] "), ("loss", 2.0, "returns a loss of inf ")],
+)
+def test_an_update_that_is_no_number_for_some_fields_is_refused_with_them(what, beyond, told):
+    """By the ODE and by SGD, where nodes at the start meet such fields."""
+    one = _not_everywhere(what, beyond)
+    with pytest.raises(InvalidProblem, match=told + FIELDS):
+        integrate(one, START, 1.0)
+    with pytest.raises(InvalidProblem, match=told + FIELDS):
+        simulate(one, START, 1.0, dimension=100, seed=0)
+    with pytest.raises(InvalidProblem, match=told + FIELDS):
+        integrate_batch([one], [START], 1.0)
+
+
+def test_runs_that_break_off_name_the_fields_as_well():
+    """Nodes at the start do not meet them: SGD does by one of its many inputs, the ODE where students have grown."""
+    sgd = simulate(_not_everywhere("delta", 2.0), START, [0.0, 40.0], dimension=100, seed=0)
+    assert sgd.status == "diverged"
+    assert "its update leaves delta = [" in sgd.message and "learning_rate" not in sgd.message
+    one, wide = _not_everywhere("delta", 5.0), replace(START, r=3.0 * START.r, t=9.0 * START.t)
+    for method in ("rodas5p", "DOP853"):
+        run = integrate(one, wide, [0.0, 0.1, 1.0, 10.0], rtol=1e-4, method=method)
+        assert run.status in ("diverged", "step_size")
+        assert run.message.startswith("the run broke off after alpha = ")
+        assert "its update leaves delta = [" in run.message
+
+
+def test_a_rule_that_diverges_by_its_rate_says_so():
+    one = replace(_not_everywhere("neither", 1.0), learning_rate=10.0)
+    assert "learning_rate = 10 is too large" in integrate(one, START, 5.0, rtol=1e-4, method="DOP853").message
+    assert "learning_rate = 10 is too large" in simulate(one, START, 5.0, dimension=100, seed=0).message
 
 
 def test_rules_that_jump_take_no_finer_tolerance_than_their_nodes():
@@ -174,5 +224,5 @@ def test_a_rule_without_parameters_need_not_be_called():
 def test_what_knows_no_rule_says_so():
     with pytest.raises(InvalidProblem, match=r"rule = squared\(.*\) has no theory here"):
         theory.plateau_height(SQUARED)
-    with pytest.raises(InvalidProblem, match="with optimizer = HeavyBall"):
-        Problem(**TWO, rule=SQUARED.rule, optimizer=optimizers.HeavyBall(1.0))
+    with pytest.raises(InvalidProblem, match=r"SignSGD.* with rule = squared"):
+        Problem(**TWO, rule=SQUARED.rule, optimizer=optimizers.SignSGD())

@@ -1,4 +1,5 @@
-"""Trajectories of two published codes, extrapolated to zero step (sidecar JSON: origin, conventions, accuracy)."""
+"""Published numbers: trajectories of two codes, extrapolated to zero step (sidecar JSON: origin, conventions), and
+errors of a third with dropout."""
 
 import json
 from pathlib import Path
@@ -6,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ode_sgd import OrderParameters, Problem, Spectrum, integrate
+from ode_sgd import OrderParameters, Problem, Spectrum, integrate, rules
 
 DATA = Path(__file__).parents[1] / "data"
 # The files themselves are good to about 5e-11 ("accuracy" in the JSON); 1e-8 is what the package promises.
@@ -58,3 +59,43 @@ def test_the_published_start_is_understood(published):
     assert Q[0, 1] == pytest.approx(table["Q_01"][0], rel=1e-13)
     assert R[1, 0] == pytest.approx(table["R_10"][0], rel=1e-13)
     assert start.generalization_error(problem) == pytest.approx(table["eg"][0], rel=1e-12)
+
+
+# eps_g at alpha = 5 of Mori & Mignacco's dropout, by the probability with which units are kept: outputs times that
+# probability, and times the best factor. Source: github.com/francescomori/optimal_learning (MIT), commit
+# 7eed1b0bb1bf69a6dbc06656ceed4ada1b713345, equations of dropout/dropout.ipynb under CVODES at 1e-12; twice the
+# notebook's error, which has no factor 1/2.
+DROPOUT = {
+    0.7: (0.026253733602608825, 0.02537840483329598),
+    0.9: (0.028439893721382642, 0.026368922142182977),
+    1.0: (0.034856150485634924, 0.02845477863927698),
+}
+
+
+def dropout_problem(**changes):
+    return Problem(spectrum=Spectrum.isotropic(), student_units=2, teacher_units=1, learning_rate=1.0, **changes)
+
+
+def errors_of_scaled(last):
+    """eps_g of the last state with the student's outputs times s: coefficients of 1, s and s^2."""
+    half, whole, zero = (
+        last.generalization_error(dropout_problem(student_weights=(scale, scale))) for scale in (0.5, 1.0, 0.0)
+    )
+    square = 2.0 * (whole - 2.0 * half + zero)
+    return np.array([zero, whole - zero - square, square])
+
+
+@pytest.mark.parametrize("keep", DROPOUT)
+def test_dropout_of_a_published_notebook(keep, record_property):
+    """From Q = R = 0. 2^13 nodes in six dimensions leave 1 % of eps_g, 2^15 0.2 %; without masks there are none."""
+    noise = {"label_noise": 0.2}
+    given = noise if keep == 1.0 else {"rule": rules.dropout(keep, 2, "erf", **noise)}
+    start = OrderParameters(np.zeros((1, 2, 2)), np.zeros((1, 2, 1)), np.ones((1, 1, 1)))
+    run = integrate(dropout_problem(**given), start, [0.0, 5.0], rtol=1e-9 if keep == 1.0 else 1e-4, method="DOP853")
+    one, linear, square = errors_of_scaled(run.final)
+    best = one - linear**2 / (4.0 * square)
+    off = np.array([run.generalization_error[-1], best]) / DROPOUT[keep] - 1.0
+    record_property("measured", f"keep = {keep}: off by {off[0]:.1e} and {off[1]:.1e}")
+    # The published factor is the best of a grid: 7e-8 above the least.
+    assert (np.abs(off) < ((1e-9, 1e-7) if keep == 1.0 else 1.5e-2)).all()
+    assert np.polynomial.polynomial.polyval(keep, [one, linear, square]) == pytest.approx(DROPOUT[keep][0], rel=1.5e-2)

@@ -17,12 +17,17 @@ from ode_sgd.teacher_student.integration.continuation import joined, state_of, t
 from ode_sgd.teacher_student.integration.kinks import require_smooth
 from ode_sgd.teacher_student.integration.methods import method_named, require_accepts
 from ode_sgd.teacher_student.integration.nodes import default_nodes, moving_eigenvalues
-from ode_sgd.teacher_student.integration.rule_nodes import error_of_nodes, require_resolved
+from ode_sgd.teacher_student.integration.rule_nodes import (
+    error_of_nodes,
+    require_finite,
+    require_resolved,
+    why_it_ended,
+)
 from ode_sgd.teacher_student.integration.sector_system import initial_state, sector_system, shape_of, writable
 from ode_sgd.teacher_student.integration.sectors_in_order import distinct
 from ode_sgd.teacher_student.integration.solution import Request, Solution, divergence
 from ode_sgd.teacher_student.integration.stop import Stop
-from ode_sgd.teacher_student.model.observables import Moments
+from ode_sgd.teacher_student.model.observables import Moments, Parts
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters, require_start
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.trajectory import Sectors, Trajectory, errors_of
@@ -127,6 +132,7 @@ def integrate(
     atol = 0.0 if atol is None else check.number("atol", atol, least=0.0)
     solver = method_named(method)
     require_accepts(method, problem)
+    require_finite(problem, start)
     require_resolved(problem, rtol)
     nodes = checked_nodes(problem, nodes, sectors, method, rtol)
     began = time.perf_counter()
@@ -230,7 +236,7 @@ def trajectory_of(
         final=_final(problem, start, solution),
         method=method,
         status=solution.status,
-        message=divergence(problem, solution.ended) if solution.status == "diverged" else solution.message,
+        message=_message(problem, solution, moments[1]),
         resolution=resolution,
         stats=solution.stats
         | _accuracy(problem, request.rtol)
@@ -245,6 +251,14 @@ def _remembered(problem: Problem, solution: Solution) -> Array | None:
         return None
     told = len(problem.update_rule.remembered(problem.student_units))
     return frozen.sealed(np.ascontiguousarray(solution.remembered[:, :told]))
+
+
+def _message(problem: Problem, solution: Solution, moment: Parts) -> str:
+    """Why a run ended before its time, and the remedy; empty where it did not."""
+    ended = solution.status in ("diverged", "step_size")
+    if ended and (fault := why_it_ended(problem, moment)):
+        return f"the run broke off after alpha = {solution.ended:.6g}: {fault}"
+    return divergence(problem, solution.ended) if solution.status == "diverged" else solution.message
 
 
 def _final(problem: Problem, start: OrderParameters, solution: Solution) -> OrderParameters | None:

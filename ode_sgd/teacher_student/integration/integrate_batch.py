@@ -20,7 +20,7 @@ from ode_sgd.teacher_student.integration.integrate import checked_tolerance, fir
 from ode_sgd.teacher_student.integration.kinks import require_smooth
 from ode_sgd.teacher_student.integration.methods import require_accepts
 from ode_sgd.teacher_student.integration.rosenbrock import UnfinishedRun
-from ode_sgd.teacher_student.integration.rule_nodes import require_resolved
+from ode_sgd.teacher_student.integration.rule_nodes import require_finite, require_resolved
 from ode_sgd.teacher_student.integration.sector_system import sector_system, shape_of
 from ode_sgd.teacher_student.integration.solution import Request
 from ode_sgd.teacher_student.integration.work_space import work_space
@@ -152,6 +152,7 @@ def _check_shapes(problems: Sequence[Problem], starts: Sequence[OrderParameters]
         require_start(f"starts[{number}]", start)
         start.check_fits(problem)
         require_smooth(problem, start)
+        require_finite(problem, start)
         if _shape(problem) != _shape(problems[0]):
             raise InvalidProblem(
                 f"problems[{number}] has (activation, K, M, L) = {_shape(problem)}, but problems[0] has "

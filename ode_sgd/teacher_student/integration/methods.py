@@ -48,8 +48,13 @@ class Rodas5P:
 
     def accepts(self, problem: Problem, *, nodes: bool) -> str:
         """It takes every problem whose sectors have the eigenvectors of D in common, or few students."""
-        few = problem.student_units <= STUDENTS_UP_TO
-        if problem.rule is not None and not few and not RuleAverages.of(problem).symmetric:
+        symmetric = problem.rule is None or RuleAverages.of(problem).symmetric
+        if not symmetric and problem.optimizer is not None:
+            return (
+                f"method = {self.name!r} does not take rule = {str(problem.rule)!r} with optimizer = "
+                f"{problem.optimizer}: its delta follows no gradient, so D is not symmetric"
+            )
+        if not symmetric and problem.student_units > STUDENTS_UP_TO:
             return (
                 f"method = {self.name!r} does not take rule = {str(problem.rule)!r} with student_units = "
                 f"{problem.student_units}: its delta follows no gradient, so D is not symmetric, and every sector has "

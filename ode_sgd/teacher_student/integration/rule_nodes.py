@@ -1,15 +1,40 @@
-"""What the nodes of a rule's averages leave, said with every run, and asked for before it."""
+"""What the nodes of a rule's averages leave, and updates that give no number: asked for before a run, said with it."""
 
 import numpy as np
 
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.teacher_student.kernels.sectors import layout
 from ode_sgd.teacher_student.model.observables import Parts
+from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
-from ode_sgd.teacher_student.model.rule_averages import RuleAverages, jump_not_said
+from ode_sgd.teacher_student.model.rule_averages import RuleAverages, jump_not_said, trial_covariance
+from ode_sgd.teacher_student.model.rule_faults import fault_at_inputs, fault_at_nodes
 
 TIMES = 5  # of a run at which the spread is taken: it changes slowly
+GROWN = 100.0  # times the variances of fields at the start, up to which a run has not diverged
 FINEST = 1e-4  # rtol of rules that jump: averages over nodes jump as well, by 1/nodes
+
+
+def require_finite(problem: Problem, start: OrderParameters) -> None:
+    """Raise InvalidProblem for a rule whose update gives NaN or infinity for fields as those of a start."""
+    if problem.rule is None:
+        return
+    C = np.ascontiguousarray(layout.covariance(*start.moments(problem.spectrum, 1)))
+    if fault := fault_at_nodes(RuleAverages.of(problem), C):
+        raise InvalidProblem(fault)
+
+
+def why_it_ended(problem: Problem, moment: Parts) -> str:
+    """What the update gave in a run that broke off, of overlaps of order one (n, ..), in words; empty without a fault.
+
+    Of the last that were not much larger than at the start: numbers that are too large are a divergence's own.
+    """
+    if problem.rule is None:
+        return ""
+    C = layout.covariance(*moment)
+    size = np.abs(C).max(axis=(1, 2))
+    near = np.flatnonzero(size < GROWN * size[0])
+    return fault_at_inputs(RuleAverages.of(problem), C[near[-1]]) if near.size else ""
 
 
 def require_resolved(problem: Problem, rtol: float) -> None:
@@ -17,7 +42,8 @@ def require_resolved(problem: Problem, rtol: float) -> None:
     if problem.rule is None:
         return
     averages = RuleAverages.of(problem)
-    if fault := jump_not_said(averages):
+    C = trial_covariance(averages.student_units + averages.teacher_units)
+    if fault := fault_at_nodes(averages, C) or jump_not_said(averages):
         raise InvalidProblem(fault)
     if averages.own.jumps and rtol < FINEST:
         raise InvalidProblem(

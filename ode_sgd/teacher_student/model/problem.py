@@ -193,9 +193,9 @@ class Problem:
                 raise InvalidProblem("spherical = True scales all of a unit's weights; leave trainable out")
         for name, value in clean.items():
             object.__setattr__(self, name, value)
+        checked_rule(self)
         if self.optimizer is not None:
             require_combined(self.optimizer, self)
-        checked_rule(self)
         self.g  # noqa: B018 (raises where there are no averages of the two)
 
     def _of_teacher(self) -> str | Activation | None:

@@ -223,6 +223,12 @@ def _fault(averages: RuleAverages) -> str:
     return ""
 
 
+def trial_covariance(d: int) -> Array:
+    """Of fields (d, d) with variances near one that have nothing in common with a problem's."""
+    root = np.random.default_rng(2).standard_normal((d, 8 * d))
+    return np.array(root @ root.T / (8 * d))
+
+
 @functools.cache
 def jump_not_said(averages: RuleAverages) -> str:
     """That two ways to the same A differ, in words; empty where they do not: the update jumps, and does not say so."""
@@ -230,8 +236,7 @@ def jump_not_said(averages: RuleAverages) -> str:
     told = JUMPS.index(own.jumps)
     if told == len(JUMPS) - 1:
         return ""
-    root = np.random.default_rng(2).standard_normal((d, 8 * d))
-    C = root @ root.T / (8 * d)
+    C = trial_covariance(d)
     ways = [[averages.averages(C, one, way)[0] for one in range(1, SCRAMBLES + 1)] for way in (told, len(JUMPS) - 1)]
     mean, true = (np.mean(way, axis=0) for way in ways)
     noise = float(np.linalg.norm(np.std(ways[1], axis=0, ddof=1)) / np.linalg.norm(true))
@@ -260,7 +265,6 @@ def checked_rule(problem: Any) -> None:
         "output": "committee",
         "label_noise": 0.0,
         "second_layer_rate": 0.0,
-        "optimizer": None,
     }
     for name in ("teacher_activation", "student_weights", "teacher_weights"):
         defaults[name] = None

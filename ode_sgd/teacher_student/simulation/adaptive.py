@@ -8,11 +8,13 @@ import numpy as np
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.seeds import Seeds, generators
 from ode_sgd.teacher_student.integration.sector_system import begun_memory
+from ode_sgd.teacher_student.kernels.rules.adaptive_rule import adaptive_rule_steps
 from ode_sgd.teacher_student.kernels.simulation.adaptive_steps import adaptive_steps
 from ode_sgd.teacher_student.model.optimizers.adaptive import Adaptive
 from ode_sgd.teacher_student.model.optimizers.coordinatewise import Adam
 from ode_sgd.teacher_student.model.optimizers.scalar_rates import AdaGradNorm, Polyak
 from ode_sgd.teacher_student.model.problem import Problem
+from ode_sgd.teacher_student.model.rule_averages import RuleAverages
 from ode_sgd.teacher_student.model.starts import Sizes
 from ode_sgd.teacher_student.simulation.explicit import _from_words, _to_words, overlaps
 from ode_sgd.teacher_student.simulation.line_search import interval, searched
@@ -51,12 +53,13 @@ class AdaptiveNetworks:
         self._update, self._learned = problem.update_rule.weight_update(N), learned
         self._kept = 1.0 - optimizer.second_moment_rate / N if isinstance(optimizer, Adam) else 1.0
         self._corrected = isinstance(optimizer, Adam) and optimizer.bias_correction
+        self._rule = None if problem.rule is None else RuleAverages.of(problem).own
         self._streams = [generator.bit_generator.state for generator in self._generators]  # as the block began
         self._blocks: list[tuple[Array, Array]] = []  # inputs and noise of every replica, of the steps of one block
         self._searching = interval(N)
         self._block_steps = max(1, min(BLOCK_STEPS, BLOCK_NUMBERS // N))
         self._unknown = np.full(n, 1.0 if self._corrected else 0.0)
-        self._taken, self._advance = 0, adaptive_steps(problem.g, optimizer.moves)
+        self._taken, self._advance = 0, _steps_of(problem, optimizer)
         self.chunk = max(1, CHUNK_NUMBERS // (N * n))
 
     def _begun(self, turn: Array | None) -> Array:
@@ -91,14 +94,15 @@ class AdaptiveNetworks:
             self._taken += count
 
     def _draw(self) -> None:
-        """The inputs and the noise of a block: a row of N + 1 numbers is a step."""
-        N, sigma = self._amplitude.size, self._problem.update_rule.noise_unit
+        """The inputs of a block, and the noise of their labels or the draws of a rule: a row of numbers is a step."""
+        N, sigma, rule = self._amplitude.size, self._problem.update_rule.noise_unit, self._rule
         self._streams = [generator.bit_generator.state for generator in self._generators]
         self._blocks = []
         for generator, turn in zip(self._generators, self._turned, strict=True):
-            drawn = generator.standard_normal((self._block_steps, N + 1))
+            drawn = generator.standard_normal((self._block_steps, N + (1 if rule is None else rule.draws)))
             xi = drawn[:, :N] * self._amplitude
-            self._blocks.append((xi if turn is None else xi @ turn.T, sigma * drawn[:, N]))
+            beside = sigma * drawn[:, N] if rule is None else np.array(drawn[:, N:], order="C")
+            self._blocks.append((xi if turn is None else xi @ turn.T, beside))
 
     def _take(self, begin: int, end: int) -> None:
         """The steps from `begin` to `end` of the block."""
@@ -167,6 +171,13 @@ class AdaptiveNetworks:
         self._taken = int(state["taken"])
         if self._taken % self._block_steps:
             self._draw()
+
+
+def _steps_of(problem: Problem, optimizer: Adaptive) -> Any:
+    """The kernel of its steps."""
+    if problem.rule is not None:
+        return adaptive_rule_steps(RuleAverages.of(problem).of_fields, optimizer.moves)
+    return adaptive_steps(problem.g, optimizer.moves)
 
 
 def rotation(N: int, generator: np.random.Generator) -> Array:

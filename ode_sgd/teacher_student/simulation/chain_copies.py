@@ -1,6 +1,7 @@
 """Replicas of the chain of the overlaps for optimisers with linear memory."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -65,10 +66,14 @@ class CopiesChains:
         )
         counts = spectrum.distinct, K, M, self._copies.count, problem.batch_size
         self._space = copies_space(*counts, self._timed.noisy)
-        self._taken, self._advance = 0, chain_copies(problem.g)
+        self._taken, self._advance = 0, self.kernel_of(problem)
         work = len(starts) * spectrum.distinct * (problem.batch_size * (20 + 5 * (rows + M) ** 2) + 20 * rows**3)
         self.chunk = max(1, int(CHUNK_NANOSECONDS / work))
         self.chunk = min(self.chunk, LONGEST) if self._timed.vary else self.chunk
+
+    def kernel_of(self, problem: Problem) -> Any:
+        """The kernel of its steps."""
+        return chain_copies(problem.g)
 
     def _place(self, start: OrderParameters) -> tuple[Array, Array, Array]:
         """S (L, R K, M), W (L, R K, R K) and B (L, M, M) of a start."""

@@ -30,9 +30,13 @@ class ExplicitCopies(ExplicitNetworks):
         self._rule = writable(self._copies.p), writable(problem.v), writable(problem.u), amplitude
         self._how = problem.batch_size, self._timed.noisy, learned
         self._total = np.zeros(shape[2:])
-        self._steps = explicit_copies(problem.g, normals)
+        self._steps = self.kernel_of(problem, normals)
         self.chunk = max(1, self.chunk // (2 * problem.batch_size))
         self.chunk = min(self.chunk, LONGEST) if self._timed.vary else self.chunk
+
+    def kernel_of(self, problem: Problem, normals: str) -> Any:
+        """The kernel of its steps."""
+        return explicit_copies(problem.g, normals)
 
     def advance(self, steps: int) -> None:
         """Take that many steps."""

@@ -31,6 +31,7 @@ from ode_sgd.teacher_student.simulation.explicit_batches import ExplicitBatches,
 from ode_sgd.teacher_student.simulation.explicit_copies import ExplicitCopies
 from ode_sgd.teacher_student.simulation.request import Engine, Request, SimulationMethod
 from ode_sgd.teacher_student.simulation.rule_batches import RuleBatches, RuleChains
+from ode_sgd.teacher_student.simulation.rule_copies import RuleCopies, RuleCopiesChains
 from ode_sgd.teacher_student.simulation.sampled import SampledNetworks
 from ode_sgd.teacher_student.trajectory import SAMPLED
 
@@ -91,6 +92,8 @@ class Chain:
         if problem.spherical:
             return f"method = {self.name!r} does not take spherical = True, whose lengths are those of real weights"
         other = without_optimizer(self.name, self.optimizers, problem.optimizer)
+        if not other and problem.rule is not None and isinstance(problem.optimizer, Adaptive):
+            other = f"method = {self.name!r} does not take optimizer = {problem.optimizer} with a rule"
         return other or _refused(problem, sizes) or too_small(problem, sizes)
 
     def together(self, request: Request, replicas: int, workers: int) -> int:
@@ -104,12 +107,14 @@ class Chain:
 
     def engine(self, request: Request, starts: list[OrderParameters], frames: Seeds, noise: Seeds) -> Engine:
         """As `SimulationMethod.engine`; it needs no frames."""
-        if request.problem.rule is not None:
-            return RuleChains(request.problem, starts, request.sizes, noise)
+        by_rule = request.problem.rule is not None
         if request.problem.update_rule.copies is not None:
-            return CopiesChains(request.problem, starts, request.sizes, noise)
+            chains = RuleCopiesChains if by_rule else CopiesChains
+            return chains(request.problem, starts, request.sizes, noise)
         if isinstance(request.problem.optimizer, Adaptive):
             return RateChains(request.problem, starts, request.sizes, noise)
+        if by_rule:
+            return RuleChains(request.problem, starts, request.sizes, noise)
         if request.problem.update_rule.one_input_a_step:
             return ReducedNetworks(request.problem, starts, request.sizes, noise)
         return BatchChains(request.problem, starts, _second_layers(request, starts), request.sizes, noise)
@@ -143,10 +148,12 @@ class Explicit:
         weights = _weights(request, starts, frames)
         if isinstance(request.problem.optimizer, Adaptive):
             return AdaptiveNetworks(request.problem, weights, request.sizes, noise)
-        if request.problem.rule is not None and request.problem.batch_size > 1:
-            return RuleBatches(request.problem, weights, request.sizes, noise, self.normals)
+        by_rule = request.problem.rule is not None
         if request.problem.update_rule.copies is not None:
-            return ExplicitCopies(request.problem, weights, request.sizes, noise, self.normals)
+            copies = RuleCopies if by_rule else ExplicitCopies
+            return copies(request.problem, weights, request.sizes, noise, self.normals)
+        if by_rule and request.problem.batch_size > 1:
+            return RuleBatches(request.problem, weights, request.sizes, noise, self.normals)
         if request.problem.update_rule.one_input_a_step:
             return ExplicitNetworks(request.problem, weights, request.sizes, noise, self.normals)
         second = _second_layers(request, starts)

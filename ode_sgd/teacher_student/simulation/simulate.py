@@ -16,6 +16,7 @@ from ode_sgd.core.errors import InvalidProblem, InvalidStart
 from ode_sgd.core.keywords import own_keywords
 from ode_sgd.core.progress import Progress, reporting
 from ode_sgd.core.replica_threads import run_all
+from ode_sgd.teacher_student.integration.rule_nodes import require_finite, why_it_ended
 from ode_sgd.teacher_student.integration.sector_system import shape_of
 from ode_sgd.teacher_student.integration.solution import too_large
 from ode_sgd.teacher_student.model.order_parameters import OrderParameters, no_start
@@ -128,6 +129,8 @@ def simulate(
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         raise InvalidProblem(f"checkpoint is a {type(checkpoint).__name__}; give ode_sgd.Checkpoint(path)")
     check_memory(request, replicas, workers)
+    if isinstance(request.start, OrderParameters):
+        require_finite(problem, request.start)
     with reporting(progress, "SGD") as report:
         return _simulated(request, replicas, seed, workers, report, checkpoint, partial)
 
@@ -342,7 +345,7 @@ def _collect(
         last = alpha[int(reached[records.diverged].min()) - 1]
         told = (
             f"{int(records.diverged.sum())} of {replicas} replicas diverged, the first after alpha = {last:g}: "
-            f"{too_large(problem)}"
+            f"{_cause(request, records)}"
         )
         status, message = (status, f"{message}; {told}") if interrupted else ("diverged", told)
     common = isinstance(request.start, OrderParameters)
@@ -378,6 +381,15 @@ def _collect(
         "message": message,
         "resolution": resolution,
     }
+
+
+def _cause(request: Request, records: Records) -> str:
+    """Why the first replica that diverged has, and the remedy."""
+    problem, order = request.problem, request.orders.index(1)
+    first = int(np.flatnonzero(records.diverged)[records.reached[records.diverged].argmin()])
+    Q, R = (values[order, first, : records.reached[first]] for values in (records.Q, records.R))
+    T = np.tensordot(problem.spectrum.powers(1), records.t[first], 1)
+    return why_it_ended(problem, (Q, R, T)) or too_large(problem)
 
 
 def _errors(problem: Problem, Q: Array, R: Array, T: Array, v: Array | None) -> tuple[Array, float]:

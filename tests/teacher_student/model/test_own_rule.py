@@ -87,6 +87,12 @@ def test_what_does_not_compile_says_so_in_one_line_with_the_users_own():
     assert "test_own_rule.py, line" in str(caught.value)
 
 
+def test_what_the_compiler_says_is_told_without_its_colours():
+    """Numba writes them where colorama is installed."""
+    error = ValueError("\x1b[1m\x1b[31mNo implementation of function len\x1b[0m found\n\x1b[1mDuring: typing\x1b[0m")
+    assert rule_source.message_of(error, good).startswith("No implementation of function len found (")
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [

@@ -7,6 +7,7 @@ import numpy as np
 
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
+from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.core.keywords import own_keywords
 from ode_sgd.teacher_student.model.optimizers.adaptive import Adaptive, kinked
 
@@ -76,7 +77,8 @@ class Polyak(Adaptive):
 
     A step changes eps_g by -eta D1 + eta^2 D2 over N, so that it falls fastest at eta = D1 / (2 D2), with
     D1 = tr(A C2 A^T), C2 = sum_k w_k lambda_k^2 c_k, and D2 = mu_2 tr(D G) / 2. Where D2 is not positive, or very
-    small, eta is `largest`. learning_rate = 1 is the exact line search; the two sides of it are slower.
+    small, eta is `largest`. learning_rate = 1 is the exact line search; the two sides of it are slower. With a rule of
+    one's own it is the loss that delta is the gradient of which falls fastest; a rule without one is refused.
 
     Parameters
     ----------
@@ -101,6 +103,15 @@ class Polyak(Adaptive):
 
     def __post_init__(self) -> None:
         self._keep(largest=check.size("largest", self.largest))
+
+    def require_fits(self, problem: Any) -> None:
+        """Of a rule of one's own it needs a loss that delta follows."""
+        rule = problem.rule
+        if rule is not None and rule.loaded and not problem.g.symmetric:
+            raise InvalidProblem(
+                f"optimizer = {self} with rule = {str(rule)!r}: its delta follows no gradient, so no loss is there "
+                "that a rate could make fall fastest; leave one of them out"
+            )
 
     def unstructured(self, problem: Any) -> str:
         """Its rate is no function of C."""
