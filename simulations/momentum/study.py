@@ -79,8 +79,9 @@ def simulated(
     sgd = ode_sgd.simulate(one, begin, alpha, dimension=dimension, replicas=replicas, seed=number)
     mean, error = sgd.mean().generalization_error, sgd.standard_error().generalization_error
     axes.errorbar(
-        sgd.alpha[1:], mean[1:], error[1:], fmt=MARKERS[number], color=COLOURS[number], markersize=4, capsize=2
-    )
+        sgd.alpha[1:], mean[1:], error[1:], fmt=MARKERS[number], color=COLOURS[number], markersize=4, capsize=2,
+        label=f"SGD, N = {sgd.dimension}",
+    )  # fmt: skip
     verdict = ode_sgd.compare(ode_sgd.integrate(one, begin, sgd.alpha), sgd)
     print(f"SGD at N = {sgd.dimension}, {one.optimizer}: {verdict.outcome}")
 
@@ -108,6 +109,7 @@ def accelerated(axes: Axes) -> None:
         axes.loglog(middle, BESIDE[number] * level * (middle / WINDOW[0]) ** -expected, color="grey", linewidth=0.8)
         if number == 1:
             simulated(axes, one, begin, number, np.geomspace(1.0, 30.0, 7), 6 * L, 4)
+    axes.plot([], [], color="grey", linewidth=0.8, label="slopes of theory")
     axes.set(title=rf"one linear unit, $\beta=1$, L = {L}", xlabel=TIME_LABEL, ylabel=ERROR_LABEL)
     axes.legend()
 

@@ -30,12 +30,12 @@ def squared_z(one, first, times, curves, *, dimension, method, seed, replicas=16
     small = simulate(one, first, times, method="reduced", **how)
     np.testing.assert_allclose(small.alpha, sgd.alpha, rtol=1e-12)  # the same times, up to rounding of a quotient
     ode = curves(integrate(one, first, sgd.alpha, rtol=1e-8))
-    (mean, error), (other, its_error) = (_mean(curves(run)) for run in (sgd, small))
+    (mean, error), (other, its_error) = (mean_and_error(curves(run)) for run in (sgd, small))
     deviation = mean - ode - (other - ode) / PART
     return (deviation / np.hypot(error, its_error / PART)) ** 2
 
 
-def _mean(values):
+def mean_and_error(values):
     """Mean over replicas, and its standard error."""
     return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values))
 

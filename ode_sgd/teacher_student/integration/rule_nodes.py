@@ -1,5 +1,7 @@
 """What the nodes of a rule's averages leave, and updates that give no number: asked for before a run, said with it."""
 
+from typing import Any
+
 import numpy as np
 
 from ode_sgd.core.errors import InvalidProblem
@@ -15,9 +17,9 @@ GROWN = 100.0  # times the variances of fields at the start, up to which a run h
 FINEST = 1e-4  # rtol of rules that jump: averages over nodes jump as well, by 1/nodes
 
 
-def require_finite(problem: Problem, start: OrderParameters) -> None:
-    """Raise InvalidProblem for a rule whose update gives NaN or infinity for fields as those of a start."""
-    if problem.rule is None:
+def require_finite(problem: Problem, start: Any) -> None:
+    """Raise InvalidProblem for a rule whose update gives NaN or infinity for fields as those of a start of overlaps."""
+    if problem.rule is None or not isinstance(start, OrderParameters):
         return
     C = np.ascontiguousarray(layout.covariance(*start.moments(problem.spectrum, 1)))
     if fault := fault_at_nodes(RuleAverages.of(problem), C):

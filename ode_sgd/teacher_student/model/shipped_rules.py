@@ -1,8 +1,5 @@
 """Rules that the package brings along: losses of a committee f = sum_i g(x_i), and wrappers around any rule."""
 
-import functools
-import inspect
-from collections.abc import Callable
 from math import exp, inf, log, sqrt
 from statistics import NormalDist
 from typing import Any
@@ -13,70 +10,32 @@ from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
 from ode_sgd.teacher_student.model.activation import Activation
-from ode_sgd.teacher_student.model.own_rule import NAME, TABLE, Rule
+from ode_sgd.teacher_student.model.own_rule import Rule
+from ode_sgd.teacher_student.model.rule_parts import (
+    base_of,
+    jumping,
+    nodes_of,
+    noise_of,
+    remembered,
+    rule_of,
+)
 
-Update = Callable[[Array, Array, Array, Array], float]
 MAKERS = ("clipped", "dropout", "hinge", "huber", "label_flip", "logistic", "normalised", "squared")
 
 
-def _rule(update: Update, name: str, draws: int, jumps: str, given: dict[str, Any], gradient: bool | None) -> Rule:
-    """A rule under a name, with the nodes that were asked for."""
-    unknown = set(given) - {"nodes", "seed"}
-    if unknown:
-        raise InvalidProblem(f"{sorted(unknown)[0]} is no option of a rule; nodes and seed are")
-    update.__name__ = name
-    return Rule(update, draws=draws, jumps=jumps, gradient=gradient, **given)
-
-
-def remembered(maker: Callable[..., Rule]) -> Callable[..., Rule]:
-    """Rules of a maker know how they were made: so they are stored and pickled, as functions in functions are not."""
-    signature = inspect.signature(maker)
-
-    @functools.wraps(maker)
-    def make(*arguments: Any, **options: Any) -> Rule:
-        rule = maker(*arguments, **options)
-        given = signature.bind(*arguments, **options)
-        given.apply_defaults()
-        vars(rule.update)["maker"] = functools.partial(make, *arguments, **options)
-        vars(rule.update)[TABLE] = {NAME: maker.__name__} | _parameters(given.arguments, rule)
-        return rule
-
-    return make
-
-
-def _parameters(given: dict[str, Any], rule: Rule) -> dict[str, Any]:
-    """All parameters of a rule in plain values, with nodes and seed where it is not the rule within that has them."""
-    found: dict[str, Any] = {}
-    for name, value in given.items():
-        if name == "nodes":
-            found |= _nodes(rule)
-        elif name == "activation":
-            found[name] = Activation.of(value).text
-        else:
-            found[name] = value.stored if isinstance(value, Rule) else value.item() if hasattr(value, "item") else value
-    return found
-
-
-def _base(value: Any) -> Rule:
-    check.instance("rule", value, Rule)
-    rule: Rule = value
-    return rule
-
-
-def _jumping(activation: Any, jumps: str) -> str:
-    """Of a loss: also in the student's fields where g' jumps."""
-    return "xy" if Activation.of(activation).has_kink else jumps
-
-
 @remembered
-def squared(activation: Any = "erf", label_noise: float = 0.0, **nodes: Any) -> Rule:
+def squared(
+    activation: Any = "erf", label_noise: float = 0.0, degrees_of_freedom: float | None = None, **nodes: Any
+) -> Rule:
     """Half the squared error of a committee, as `Problem(activation=...)` has it in closed form.
 
     Parameters
     ----------
     activation : str, path or Activation
     label_noise : float
-        sigma of normal noise on the labels; the loss is without.
+        Standard deviation of the noise on the labels; the loss is without.
+    degrees_of_freedom : float or None
+        > 2: the noise is Student's t, (31.5), with heavy tails. None: it is normal.
     **nodes
         `nodes` and `seed`, as of `Rule`.
 
@@ -86,7 +45,8 @@ def squared(activation: Any = "erf", label_noise: float = 0.0, **nodes: Any) -> 
     'squared'
     """
     functions = Activation.of(activation).functions
-    value, slope, sigma = functions.value, functions.slope, check.number("label_noise", label_noise, least=0.0)
+    value, slope = functions.value, functions.slope
+    noise, draws = noise_of(label_noise, degrees_of_freedom)
 
     def update(x: Array, y: Array, draw: Array, delta: Array) -> float:
         error = 0.0
@@ -94,12 +54,12 @@ def squared(activation: Any = "erf", label_noise: float = 0.0, **nodes: Any) -> 
             error += value(x[i])
         for n in range(y.size):
             error -= value(y[n])
-        seen = error - sigma * draw[0] if sigma > 0.0 else error
+        seen = error - noise(draw)
         for i in range(x.size):
             delta[i] = slope(x[i]) * seen
         return 0.5 * error * error
 
-    return _rule(update, "squared", int(sigma > 0.0), _jumping(activation, ""), nodes, True)
+    return rule_of(update, "squared", draws, jumping(activation, ""), nodes, True)
 
 
 @remembered
@@ -136,7 +96,7 @@ def logistic(activation: Any = "erf", scale: float = 1.0, **nodes: Any) -> Rule:
             delta[i] = -steep * s * wrong * slope(x[i])
         return log(1.0 + small) + max(-margin, 0.0)
 
-    return _rule(update, "logistic", 0, _jumping(activation, "y"), nodes, True)
+    return rule_of(update, "logistic", 0, jumping(activation, "y"), nodes, True)
 
 
 @remembered
@@ -171,11 +131,17 @@ def hinge(activation: Any = "erf", margin: float = 1.0, **nodes: Any) -> Rule:
             delta[i] = -s * slope(x[i]) if short > 0.0 else 0.0
         return max(short, 0.0)
 
-    return _rule(update, "hinge", 0, "xy", nodes, True)
+    return rule_of(update, "hinge", 0, "xy", nodes, True)
 
 
 @remembered
-def huber(activation: Any = "erf", threshold: float = 1.0, label_noise: float = 0.0, **nodes: Any) -> Rule:
+def huber(
+    activation: Any = "erf",
+    threshold: float = 1.0,
+    label_noise: float = 0.0,
+    degrees_of_freedom: float | None = None,
+    **nodes: Any,
+) -> Rule:
     """Huber's loss of the error: half its square up to the threshold, linear beyond.
 
     Parameters
@@ -183,8 +149,8 @@ def huber(activation: Any = "erf", threshold: float = 1.0, label_noise: float = 
     activation : str, path or Activation
     threshold : float
         > 0.
-    label_noise : float
-        sigma of normal noise on the labels; the loss is without.
+    label_noise, degrees_of_freedom : float
+        Noise on the labels, as of `squared`; the loss is without.
     **nodes
         `nodes` and `seed`, as of `Rule`.
 
@@ -194,7 +160,8 @@ def huber(activation: Any = "erf", threshold: float = 1.0, label_noise: float = 
     0
     """
     functions = Activation.of(activation).functions
-    value, slope, sigma = functions.value, functions.slope, check.number("label_noise", label_noise, least=0.0)
+    value, slope = functions.value, functions.slope
+    noise, draws = noise_of(label_noise, degrees_of_freedom)
     most = check.number("threshold", threshold, above=0.0)
 
     def update(x: Array, y: Array, draw: Array, delta: Array) -> float:
@@ -203,14 +170,14 @@ def huber(activation: Any = "erf", threshold: float = 1.0, label_noise: float = 
             error += value(x[i])
         for n in range(y.size):
             error -= value(y[n])
-        seen = error - sigma * draw[0] if sigma > 0.0 else error
+        seen = error - noise(draw)
         pull = min(max(seen, -most), most)
         for i in range(x.size):
             delta[i] = slope(x[i]) * pull
         size = abs(error)
         return 0.5 * size * size if size < most else most * (size - 0.5 * most)
 
-    return _rule(update, "huber", int(sigma > 0.0), _jumping(activation, ""), nodes, True)
+    return rule_of(update, "huber", draws, jumping(activation, ""), nodes, True)
 
 
 @remembered
@@ -230,7 +197,7 @@ def clipped(rule: Rule, threshold: float) -> Rule:
     >>> ode_sgd.rules.clipped(ode_sgd.rules.squared("erf"), 0.5).name
     'clipped_squared'
     """
-    inner, most = _base(rule).update, check.number("threshold", threshold, above=0.0)
+    inner, most = base_of(rule).update, check.number("threshold", threshold, above=0.0)
 
     def update(x: Array, y: Array, draw: Array, delta: Array) -> float:
         loss, square = inner(x, y, draw, delta), 0.0
@@ -241,7 +208,7 @@ def clipped(rule: Rule, threshold: float) -> Rule:
                 delta[i] *= most / sqrt(square)
         return loss
 
-    return _rule(update, f"clipped_{rule.name}", rule.draws, rule.jumps, _nodes(rule), False)
+    return rule_of(update, f"clipped_{rule.name}", rule.draws, rule.jumps, nodes_of(rule), False)
 
 
 @remembered
@@ -257,7 +224,7 @@ def normalised(rule: Rule) -> Rule:
     >>> ode_sgd.rules.normalised(ode_sgd.rules.squared("erf")).jumps
     'xy'
     """
-    inner = _base(rule).update
+    inner = base_of(rule).update
 
     def update(x: Array, y: Array, draw: Array, delta: Array) -> float:
         loss, square = inner(x, y, draw, delta), 0.0
@@ -267,11 +234,18 @@ def normalised(rule: Rule) -> Rule:
             delta[i] = delta[i] / sqrt(square) if square > 0.0 else 0.0
         return loss
 
-    return _rule(update, f"normalised_{rule.name}", rule.draws, "xy", _nodes(rule), False)
+    return rule_of(update, f"normalised_{rule.name}", rule.draws, "xy", nodes_of(rule), False)
 
 
 @remembered
-def dropout(keep: float, units: int, activation: Any = "erf", label_noise: float = 0.0, **nodes: Any) -> Rule:
+def dropout(
+    keep: float,
+    units: int,
+    activation: Any = "erf",
+    label_noise: float = 0.0,
+    degrees_of_freedom: float | None = None,
+    **nodes: Any,
+) -> Rule:
     """Squared error of a committee of which every unit is kept with a probability in every step.
 
     The loss is that of the whole student with its outputs times `keep`, as it is tested.
@@ -283,8 +257,8 @@ def dropout(keep: float, units: int, activation: Any = "erf", label_noise: float
     units : int
         K, the student's: every one takes a draw.
     activation : str, path or Activation
-    label_noise : float
-        sigma of normal noise on the labels; the loss is without.
+    label_noise, degrees_of_freedom : float
+        Noise on the labels, as of `squared`; the loss is without.
     **nodes
         `nodes` and `seed`, as of `Rule`.
 
@@ -298,24 +272,25 @@ def dropout(keep: float, units: int, activation: Any = "erf", label_noise: float
     3
     """
     functions = Activation.of(activation).functions
-    value, slope, sigma = functions.value, functions.slope, check.number("label_noise", label_noise, least=0.0)
-    part, below = _probability("keep", keep), _quantile(keep)
+    value, slope = functions.value, functions.slope
+    noise, taken = noise_of(label_noise, degrees_of_freedom)
+    part, below, first = _probability("keep", keep), _quantile(keep), max(taken, 1)
 
     def update(x: Array, y: Array, draw: Array, delta: Array) -> float:
-        seen, whole = -sigma * draw[0], 0.0
+        seen, whole = -noise(draw), 0.0
         for i in range(x.size):
             g = value(x[i])
             whole += part * g
-            if draw[1 + i] < below:
+            if draw[first + i] < below:
                 seen += g
         for n in range(y.size):
             seen -= value(y[n])
             whole -= value(y[n])
         for i in range(x.size):
-            delta[i] = slope(x[i]) * seen if draw[1 + i] < below else 0.0
+            delta[i] = slope(x[i]) * seen if draw[first + i] < below else 0.0
         return 0.5 * whole * whole
 
-    return _rule(update, "dropout", 1 + check.integer("units", units, 1), _jumping(activation, ""), nodes, True)
+    return rule_of(update, "dropout", first + check.integer("units", units, 1), jumping(activation, ""), nodes, True)
 
 
 @remembered
@@ -335,7 +310,7 @@ def label_flip(rule: Rule, probability: float) -> Rule:
     >>> ode_sgd.rules.label_flip(ode_sgd.rules.logistic("erf"), 0.1).draws
     1
     """
-    inner, own, below = _base(rule).update, rule.draws, _quantile(_probability("probability", probability))
+    inner, own, below = base_of(rule).update, rule.draws, _quantile(_probability("probability", probability))
 
     def update(x: Array, y: Array, draw: Array, delta: Array) -> float:
         loss = inner(x, y, draw[:own], delta)
@@ -346,12 +321,7 @@ def label_flip(rule: Rule, probability: float) -> Rule:
             inner(x, turned, draw[:own], delta)
         return loss
 
-    return _rule(update, f"label_flip_{rule.name}", own + 1, rule.jumps, _nodes(rule), rule.gradient)
-
-
-def _nodes(rule: Rule) -> dict[str, int]:
-    """Those of the rule that is wrapped."""
-    return {"nodes": rule.nodes, "seed": rule.seed}
+    return rule_of(update, f"label_flip_{rule.name}", own + 1, rule.jumps, nodes_of(rule), rule.gradient)
 
 
 def _probability(name: str, value: Any) -> float:

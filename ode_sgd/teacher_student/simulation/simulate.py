@@ -129,8 +129,7 @@ def simulate(
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         raise InvalidProblem(f"checkpoint is a {type(checkpoint).__name__}; give ode_sgd.Checkpoint(path)")
     check_memory(request, replicas, workers)
-    if isinstance(request.start, OrderParameters):
-        require_finite(problem, request.start)
+    require_finite(problem, request.start)
     with reporting(progress, "SGD") as report:
         return _simulated(request, replicas, seed, workers, report, checkpoint, partial)
 

@@ -5,6 +5,7 @@ from math import erf, sqrt
 
 import numpy as np
 import pytest
+from scipy.stats import kstest, t
 
 import ode_sgd
 from ode_sgd import InvalidProblem, Problem, Rule, Spectrum, rules
@@ -226,7 +227,34 @@ def test_shipped_updates_do_what_their_formulas_say():
     assert applied(rules.label_flip(rules.squared("erf"), 0.1))[1] == pytest.approx(base)
 
 
+@pytest.mark.parametrize("freedom", [2.5, 5.0])
+def test_noise_with_heavy_tails_is_students_t(freedom):
+    """Against SciPy's distribution, from 20000 draws, with label_noise for the standard deviation; normal at 1e8."""
+    rule = rules.squared("linear", label_noise=0.7, degrees_of_freedom=freedom)
+    draws, delta = np.random.default_rng(3).standard_normal((20_000, rule.draws)), np.empty(1)
+    noise = np.empty(len(draws))
+    for n, draw in enumerate(draws):
+        rule.update(np.zeros(1), np.zeros(1), draw, delta)
+        noise[n] = -delta[0]
+    assert kstest(noise, t(freedom, scale=0.7 * sqrt(1.0 - 2.0 / freedom)).cdf).pvalue > 1e-3
+    nearly = rules.squared("linear", label_noise=0.7, degrees_of_freedom=1e8)
+    nearly.update(np.zeros(1), np.zeros(1), draws[0], delta)
+    assert delta[0] == pytest.approx(-0.7 * draws[0, 0], rel=1e-6)
+    nearly.update(np.zeros(1), np.zeros(1), np.zeros(2), delta)
+    assert delta[0] == 0.0
+
+
+def test_dropout_takes_its_masks_after_the_noise():
+    drop = rules.dropout(0.5, 2, "erf", label_noise=0.5, degrees_of_freedom=5.0)
+    assert drop.draws == 4
+    delta, draw = np.empty(2), np.array([0.0, 0.4, -1.0, 1.0])  # no noise; of the units the first is kept
+    drop.update(np.ones(2), np.zeros(1), draw, delta)
+    assert delta[0] != 0.0 and delta[1] == 0.0
+
+
 def test_shipped_rules_refuse_numbers_outside_their_range():
+    with pytest.raises(InvalidProblem, match=r"degrees_of_freedom = 2 is outside .* number > 2"):
+        rules.huber("erf", label_noise=0.1, degrees_of_freedom=2)
     with pytest.raises(InvalidProblem, match=r"keep = 1\.5 is no probability"):
         rules.dropout(1.5, 2)
     with pytest.raises(InvalidProblem, match="threshold"):
