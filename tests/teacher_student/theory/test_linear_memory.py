@@ -135,6 +135,11 @@ def test_what_is_not_known_is_refused():
     with pytest.raises(InvalidProblem, match=r"d > 1"):
         slow = DANA(1.0, 0.1, 1.0, Schedule.power(0.5, 1.0, 1.0))
         theory.linear_momentum_exponent(linear(slow, Spectrum.power_law(9, 1.0)))
+    fading, of_time = Schedule.power(1.0, 0.5, 1.0), Spectrum.power_law(9, 1.0)
+    just = linear(DANA(1.0, 0.1, fading, Schedule.power(0.51, 1.0, 1.0)), of_time)
+    assert theory.linear_momentum_exponent(just) == pytest.approx(0.75)
+    with pytest.raises(InvalidProblem, match=r"d > 0\.5$"):
+        theory.linear_momentum_exponent(linear(DANA(1.0, 0.1, fading, Schedule.power(0.49, 1.0, 1.0)), of_time))
     with pytest.raises(InvalidProblem, match="does not fall as 1 / alpha"):
         theory.linear_momentum_exponent(linear(CONSTANT["DANA"], Spectrum.power_law(9, 1.0)))
     with pytest.raises(InvalidProblem, match="learning_rate = power"):

@@ -8,6 +8,7 @@ import pytest
 from ode_sgd import InvalidProblem, OrderParameters, Problem, Schedule, Spectrum, integrate, theory
 from ode_sgd.optimizers import DANA, Averaging, HeavyBall, ScheduleFree
 from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
+from ode_sgd.teacher_student.theory.floors.relaxation import TeacherModes
 
 FOUR = Spectrum([2.2, 1.0, 0.5, 0.3], [0.25] * 4)
 THREE = Spectrum([2.0, 0.7, 0.3], [0.3, 0.3, 0.4])
@@ -199,12 +200,20 @@ def test_floors_of_small_noise(name):
     assert theory.small_noise_floor(replace(one, gradient_flow=True)) == 0.0
 
 
+def test_the_fastest_mode_of_the_overlaps():
+    """Of it DANA's memory may make the slowest."""
+    modes = TeacherModes(ERF, None).of_overlaps(ERF)
+    assert modes.fastest == pytest.approx(Twin(ERF).rates_of_means()[-1], rel=1e-6)
+
+
 def test_the_floor_of_a_heavy_ball_is_that_of_sgd_where_students_are_equal():
     ball = replace(ERF, student_weights=None, teacher_weights=None, label_noise=0.3, optimizer=HeavyBall(0.5))
     state = np.tile(np.eye(2), (3, 1, 1)) / THREE.moment(1)
     run = integrate(ball, OrderParameters(state, 0.95 * state, state), [0.0, 1000.0], rtol=1e-9)
     assert theory.noise_floor(ball) == pytest.approx(run.generalization_error[-1], rel=1e-8)
-    assert theory.noise_floor(ball) == theory.noise_floor(replace(ball, optimizer=None))
+    for noise in (0.3, 0.01):
+        at_noise = replace(ball, label_noise=noise)
+        assert theory.noise_floor(at_noise) == theory.noise_floor(replace(at_noise, optimizer=None))
     with pytest.raises(InvalidProblem, match=r"HeavyBall.*small_noise_floor"):
         theory.noise_floor(replace(ball, student_weights=[1.0, 0.6], teacher_weights=[1.0, 0.6]))
     with pytest.raises(InvalidProblem, match=r"Averaging.*small_noise_floor"):
