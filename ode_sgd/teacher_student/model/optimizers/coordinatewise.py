@@ -148,7 +148,8 @@ class Adam(Adaptive):
             )
         if self.friction is not None:
             raise InvalidProblem(
-                f"Adam: friction = {self.friction!r}: a first moment beside the second is not covered; give None"
+                f"Adam: friction = {self.friction!r}: a first moment beside the second is not covered; leave "
+                "friction out. optimizers.HeavyBall is a first moment without a second"
             )
 
     @property
