@@ -1,9 +1,9 @@
 """What learning rules cost beside plain SGD of erf units: whole runs, steps, nodes, SciPy's methods, the simulators.
 
-python benchmarks/rules.py [activations] [options] [memory] [nodes] [scipy] [simulators] [wide]
+python benchmarks/rules.py [activations] [options] [memory] [nodes] [scipy] [simulators] [wide] [own]
 
 One JSON line per measurement. Two things that are compared run in turn in one process, after compilation; times are the
-processor seconds of one thread, the least of each. `wide` takes minutes.
+processor seconds of one thread, the least of each. `wide` and `own` take minutes.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import numpy as np
 from common import emit, emit_only, in_turns, problem_of, random_start, sections
 from scipy.integrate import solve_ivp
 
-from ode_sgd import OrderParameters, Problem, Schedule, Spectrum, Trajectory, integrate, optimizers, simulate
+from ode_sgd import OrderParameters, Problem, Schedule, Spectrum, Trajectory, integrate, optimizers, rules, simulate
 from ode_sgd.core import check
 from ode_sgd.teacher_student.integration import rosenbrock
 from ode_sgd.teacher_student.integration.integrate import request_of
@@ -272,6 +272,59 @@ def _timed_solution(problem: Problem, start: OrderParameters, end: float) -> tup
     return seconds, calls[-1]
 
 
+OWN_TOLERANCE = 1e-4  # of averages over nodes, whose own error is larger
+OWN, OWN_TO = 300.0, 1e3  # times the run of the closed form that one over 8192 nodes may take; and how far both go
+CLIP, COARSE = 0.4, 2**8  # nodes where methods are compared, all of which have the same ones
+SCIPY_TO = {"DOP853": 1.0, "LSODA": 0.1}  # as far as they are followed
+
+
+def own() -> None:
+    """A rule over nodes beside the closed form; and one that follows no gradient beside SciPy's methods."""
+    plain = problem_of(FEW)
+    start, times = _start(plain), np.array([0.0, OWN_TO])
+    one = replace(plain, rule=rules.squared("erf"))
+    runs = [
+        lambda p=p, to=to: integrate(p, start, to, nodes=None, rtol=OWN_TOLERANCE)
+        for p in (one, plain)
+        for to in (1e-3, times)
+    ]
+    for compile_it in runs[::2]:
+        compile_it()
+    steps = []
+    spent = in_turns(*(lambda run=run: steps.append(_attempts(run().stats)) for run in runs[1::2]), rounds=1)
+    emit_only(
+        f"rule, {one.rule.nodes} nodes, K=M=2, L={FEW}, to {OWN_TO:g}, over the closed form of erf",
+        ours_s=spent[0],
+        plain_s=spent[1],
+        steps=steps,
+        ratio=spent[0] / spent[1],
+        at_most=OWN,
+        met=bool(spent[0] <= OWN * spent[1]),
+    )
+    coarse = replace(plain, rule=rules.clipped(rules.squared("erf", nodes=COARSE), CLIP))
+    for method, end in SCIPY_TO.items():
+        done: list[Trajectory] = []
+        for name in ("rodas5p", method):
+            integrate(coarse, start, 1e-3, nodes=None, rtol=OWN_TOLERANCE, method=name)
+        spent = in_turns(
+            *(
+                lambda name=name, end=end, done=done: done.append(
+                    integrate(coarse, start, end, nodes=None, rtol=OWN_TOLERANCE, method=name)
+                )
+                for name in ("rodas5p", method)
+            ),
+            rounds=1,
+        )
+        emit(
+            f"clipped, {COARSE} nodes, K=M=2, L={FEW}, to {end:g}",
+            ours_s=spent[0],
+            rival=method,
+            rival_s=spent[1],
+            steps=_attempts(done[0].stats),
+            right_hand_sides=int(done[1].stats["right_hand_sides"]),
+        )
+
+
 def simulators() -> None:
     """A step of the simulators with a scheduled rate over one with a number."""
     plain = replace(problem_of(4), spectrum=Spectrum.power_law(4, 1.0), label_noise=NOISE)
@@ -295,5 +348,6 @@ if __name__ == "__main__":
             "scipy": beside_scipy,
             "simulators": simulators,
             "wide": wide,
+            "own": own,
         }
     )
