@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.stats import norm, t
+from scipy.stats import norm
 
 from ode_sgd import Problem, Rule, Spectrum, integrate
 
 FOLDER = Path(__file__).parents[1] / "simulations"
-TAUGHT = {K: np.block([[np.eye(K), np.eye(K)], [np.eye(K), np.eye(K)]]) + 1e-9 * np.eye(2 * K) for K in (1, 2)}
+TAUGHT = np.ones((2, 2)) + 1e-9 * np.eye(2)  # covariance of a student that is its teacher
 
 
 def study(name):
@@ -29,22 +29,9 @@ def test_noise_in_proportion_to_the_label():
     one = {"spectrum": Spectrum.isotropic(), "student_units": 1, "teacher_units": 1, "learning_rate": 1.0}
     own = Problem(**one, rule=Rule(study("your_own_rule")["relative_noise"], draws=1))
     expected = quad(lambda x: (0.9 * slope(x) * erf(x / np.sqrt(2.0))) ** 2 * norm.pdf(x), -9.0, 9.0)[0]
-    spread = own.g.spread(TAUGHT[1][None])
-    assert own.g.averages(TAUGHT[1])[1][0, 0] == pytest.approx(expected, rel=4.0 * spread)
+    spread = own.g.spread(TAUGHT[None])
+    assert own.g.averages(TAUGHT)[1][0, 0] == pytest.approx(expected, rel=4.0 * spread)
     assert spread < 1e-2
-
-
-def test_huber_s_steps_see_the_bounded_part_of_the_noise():
-    """E[g'^2] E[psi(noise)^2], with SciPy's Student's t of the same variance: heavy tails are cut."""
-    names = study("clipping_and_heavy_tails")
-    tails, make = names["TAILS"], names["RULES"]["Huber, 0.1"][0]
-    noise = t(tails, scale=names["NOISE"] * np.sqrt(1.0 - 2.0 / tails))
-    seen = noise.expect(lambda e: np.clip(e, -0.1, 0.1) ** 2, points=(-0.1, 0.1), lb=-40.0, ub=40.0)
-    slopes = quad(lambda x: slope(x) ** 2 * norm.pdf(x), -9.0, 9.0)[0]
-    averages = names["problem"](make(tails), 0.5).g
-    spread = averages.spread(TAUGHT[2][None])
-    assert np.diag(averages.averages(TAUGHT[2])[1]) == pytest.approx(slopes * seen, rel=4.0 * spread)
-    assert spread < 2e-2
 
 
 def test_dropout_lowers_the_floor_of_one_teacher_at_a_large_rate():

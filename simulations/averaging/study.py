@@ -71,7 +71,7 @@ def simulated(axes: Axes, spectrum: ode_sgd.Spectrum, kind: str, number: int) ->
     mean, error = sgd.mean().generalization_error, sgd.standard_error().generalization_error
     axes.errorbar(
         sgd.alpha[1:], mean[1:], error[1:], fmt=MARKERS[number], color=COLOURS[number], markersize=4, capsize=2,
-        label=f"SGD, N = {N}",
+        label=f"SGD of it, N = {N}",
     )  # fmt: skip
     verdict = ode_sgd.compare(ode_sgd.integrate(one, begin, sgd.alpha, nodes=None), sgd)
     print(f"{spectrum.distinct} eigenvalues, SGD at N = {N}, {kind}: {verdict.outcome}")

@@ -80,7 +80,7 @@ def simulated(
     mean, error = sgd.mean().generalization_error, sgd.standard_error().generalization_error
     axes.errorbar(
         sgd.alpha[1:], mean[1:], error[1:], fmt=MARKERS[number], color=COLOURS[number], markersize=4, capsize=2,
-        label=f"SGD, N = {sgd.dimension}",
+        label=f"SGD of it, N = {sgd.dimension}",
     )  # fmt: skip
     verdict = ode_sgd.compare(ode_sgd.integrate(one, begin, sgd.alpha), sgd)
     print(f"SGD at N = {sgd.dimension}, {one.optimizer}: {verdict.outcome}")

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from ode_sgd import (
     InvalidProblem,
@@ -62,6 +63,18 @@ def test_noise_with_heavy_tails_has_the_closed_form_of_its_variance():
     assert spread < 3e-2
     for one, other in zip(exact, found, strict=True):
         assert np.linalg.norm(one - other) < 4.0 * spread * np.linalg.norm(one)
+
+
+def test_huber_s_steps_see_the_bounded_part_of_the_noise():
+    """Of students that are their teachers G is E[g'^2] E[psi(noise)^2], here with SciPy's Student's t."""
+    huber = Problem(**TWO, rule=rules.huber("erf", 0.1, 0.3, degrees_of_freedom=3.0, **NODES))
+    taught = np.block([[np.eye(2), np.eye(2)], [np.eye(2), np.eye(2)]]) + 1e-9 * np.eye(4)
+    noise = t(3.0, scale=0.3 * np.sqrt(1.0 / 3.0))
+    seen = noise.expect(lambda e: np.clip(e, -0.1, 0.1) ** 2, points=(-0.1, 0.1), lb=-40.0, ub=40.0)
+    slopes = 2.0 / (np.pi * np.sqrt(3.0))  # E[exp(-x^2)] = 1 / sqrt(3)
+    spread = huber.g.spread(taught[None])
+    assert spread < 2e-2
+    assert np.diag(huber.g.averages(taught)[1]) == pytest.approx(slopes * seen, rel=4.0 * spread)
 
 
 def test_the_other_two_ways_to_the_same_coefficient_agree():
