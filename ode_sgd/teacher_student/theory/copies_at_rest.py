@@ -38,6 +38,15 @@ class Memory:
         """Only the copies that the weights feel at which the gradient is taken: averages are left out."""
         return self._only(_closed(self.mixing, self.point != 0.0))
 
+    def _with_velocity_of_order_one(self) -> "Memory":
+        """The same with a second copy, unless it is one that is kept, in units in which its own rate is one."""
+        if len(self.rates) < 2 or self.point[1] or self.kept[1] or not self.rates[1]:
+            return self
+        units = np.array([1.0, self.rates[1]])
+        return Memory(
+            mixing=self.mixing * units / units[:, None], rates=self.rates / units, point=self.point, kept=self.kept
+        )
+
     def _only(self, chosen: Flags) -> "Memory":
         return Memory(
             mixing=self.mixing[np.ix_(chosen, chosen)],
@@ -108,7 +117,7 @@ def memory_of(problem: Problem) -> Memory:
     chosen = moved & _closed(mixing, (copies.p != 0.0) | (kept != 0.0))
     if not (moved & (copies.p != 0.0)).any():
         chosen = np.zeros_like(moved)
-    found = memory._only(chosen)
+    found = memory._only(chosen)._with_velocity_of_order_one()
     if len(found.rates) and not found.slowest(np.ones(1))[0] > 0.0:
         raise InvalidProblem(
             f"optimizer = {problem.optimizer} keeps momentum for ever, and nothing else slows the student down: it "

@@ -35,7 +35,7 @@ def critical_learning_rate(problem: Problem) -> float:
     felt = memory.of_gradient
 
     def excess(rate: float) -> float:
-        return _Rest(replace(problem, learning_rate=rate), felt).response(felt.point) - 1.0
+        return _Stationary(replace(problem, learning_rate=rate), felt).response(felt.point) - 1.0
 
     return first_crossing(excess, first)
 
@@ -50,7 +50,7 @@ def noise_floor(problem: Problem, start: Start, state: OrderParameters | None) -
         return state.without_copies().generalization_error(plain)
     # Without noise and without a step what sectors hold that do not learn is there, and else nothing.
     held = 2.0 * linear_network.noise_floor(replace(plain, gradient_flow=True), state)
-    rest = _Rest(problem, memory)
+    rest = _Stationary(problem, memory)
     of_gradient, of_kept = (held + rest.bias(weights, start) for weights in (memory.point, memory.kept))
     if problem.gradient_flow:
         return 0.5 * of_kept
@@ -76,13 +76,13 @@ def relaxation_rate(problem: Problem, start: Start) -> float:
     memory = memory_of(problem)
     if not len(memory.rates) or not linear_network.moves(problem).any():
         raise InvalidProblem(f"optimizer = {problem.optimizer}, {problem.activation}: nothing moves, and so no rate")
-    rest, felt = _Rest(problem, memory), memory.of_gradient
+    rest, felt = _Stationary(problem, memory), memory.of_gradient
     means = float(memory.slowest(rest.m).min())
     if not rest.bias(memory.kept, start) > 0.0:
         means *= 2.0
     if problem.gradient_flow:
         return means
-    noise = _Rest(problem, felt)
+    noise = _Stationary(problem, felt)
     pole = 2.0 * float(felt.slowest(noise.m).min())
     return min(means, crossing_below(lambda rate: noise.response(felt.point, rate) - 1.0, pole))
 
@@ -93,7 +93,7 @@ def without_decay(problem: Problem) -> Problem:
     return plain if isinstance(plain.weight_decay, Schedule) else replace(plain, weight_decay=0.0)
 
 
-class _Rest:
+class _Stationary:
     """The sectors that learn, with some copies of the weights."""
 
     def __init__(self, problem: Problem, memory: Memory) -> None:

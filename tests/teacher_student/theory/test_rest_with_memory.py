@@ -211,13 +211,21 @@ def test_the_floor_of_a_heavy_ball_is_that_of_sgd_where_students_are_equal():
     state = np.tile(np.eye(2), (3, 1, 1)) / THREE.moment(1)
     run = integrate(ball, OrderParameters(state, 0.95 * state, state), [0.0, 1000.0], rtol=1e-9)
     assert theory.noise_floor(ball) == pytest.approx(run.generalization_error[-1], rel=1e-8)
-    for noise in (0.3, 0.01):
+    for noise in (0.3, 0.004):
         at_noise = replace(ball, label_noise=noise)
         assert theory.noise_floor(at_noise) == theory.noise_floor(replace(at_noise, optimizer=None))
     with pytest.raises(InvalidProblem, match=r"HeavyBall.*small_noise_floor"):
         theory.noise_floor(replace(ball, student_weights=[1.0, 0.6], teacher_weights=[1.0, 0.6]))
     with pytest.raises(InvalidProblem, match=r"Averaging.*small_noise_floor"):
         theory.noise_floor(replace(ball, optimizer=Averaging(0.5)))
+
+
+@pytest.mark.parametrize("friction", [1e20, 1e50])
+def test_velocities_that_forget_at_once_are_plain_sgd(friction):
+    for one in (LINEAR, replace(ERF, label_noise=1e-5)):
+        ball = replace(one, optimizer=HeavyBall(friction))
+        for function in (theory.noise_floor, theory.critical_learning_rate, theory.relaxation_rate):
+            assert function(ball) == pytest.approx(function(one), rel=1e-8)
 
 
 @pytest.mark.parametrize("name", ["DANA without a push", "DANA without momentum"])
