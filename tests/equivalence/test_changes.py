@@ -21,7 +21,7 @@ def test_nothing_changes(name, change):
 
 def public_names():
     """Of theory, and the names at the top that live in analysis and solvers."""
-    own = ("findings", "integration", "simulation", "trajectory")
+    own = ("findings", "fluctuations", "integration", "simulation", "trajectory")
     homes = ("ode_sgd.analysis", "ode_sgd.plots", *(f"ode_sgd.teacher_student.{name}" for name in own))
     top = {name for name, home in {**ode_sgd._HOME, **ode_sgd._MODULE_HOME}.items() if home.startswith(homes)}
     return top | {f"theory.{name}" for name in theory.__all__}

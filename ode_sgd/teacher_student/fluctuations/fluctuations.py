@@ -29,6 +29,7 @@ from ode_sgd.teacher_student.trajectory import SAMPLED, Trajectory
 FINEST = 1e-10  # rtol: differences behind the second derivatives leave that
 
 
+@own_keywords
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Fluctuations:
     """Covariance of order 1/N, and bias of order 1/N, of SGD at large N, along its ODE.
@@ -203,9 +204,9 @@ def fluctuations(
     alpha : float or array_like, shape (n,)
         As for `integrate`.
     rtol : float
-        Of covariance and bias, relative to their largest entries, 1e-10 <= rtol <= 1e-2; of the averages behind them a
-        tenth, as far as their nodes go: `averages_error` says what was reached. For up to four fields, K + M, and
-        smooth activations that is 1e-6 or better, beyond, and for activations with a kink, about 1e-3.
+        Of covariance and bias, relative to their largest entries, 1e-10 <= rtol <= 1e-2; also of the averages behind
+        them, as far as their nodes go: `averages_error` says what was reached. For up to four fields, K + M, and smooth
+        activations that is 1e-5 or better, beyond about 5e-3; with kinks 5e-4 (two fields) to 2e-2.
     random_start : bool
         False: every run starts from exactly these overlaps. True: the first weights of the students are Gaussian, with
         these overlaps on average, as those of `OrderParameters.random` with the teacher held fixed.
@@ -217,13 +218,12 @@ def fluctuations(
     Returns
     -------
     Fluctuations
-        At the times that the ODE reaches.
 
     Raises
     ------
     InvalidProblem, InvalidStart
-        For arguments outside their range, rules whose increments are others (schedules, momentum, a trained second
-        layer, ...), and more overlaps.
+        For arguments outside their range, an ODE that does not reach the last time, rules whose increments are others
+        (schedules, momentum, a trained second layer, ...), and more overlaps.
 
     Notes
     -----
@@ -243,6 +243,10 @@ def fluctuations(
     if rtol < FINEST:
         raise InvalidProblem(f"rtol = {rtol:g} is finer than differences are; give 1e-10 <= rtol <= 1e-2")
     ode = integrate(problem, start, alpha, rtol=min(rtol, 1e-6), nodes=None)
+    if ode.status != "complete":
+        raise InvalidProblem(
+            f"the ODE ends at alpha = {ode.alpha[-1]:.6g}: {ode.message or ode.status}; give times before"
+        )
     system, first = sector_system(problem, start), initial_state(start)
     n = first.size
     S = covariance_of_start(problem, start) if random_start else np.zeros((n, n))
@@ -293,5 +297,5 @@ class _Held:
             sector_covariance=kept[0],
             sector_bias=kept[1],
             random_start=random_start,
-            averages_error=float(self._path.increments.error),
+            averages_error=self._path.increments.error if self._path.pieces else 0.0,
         )

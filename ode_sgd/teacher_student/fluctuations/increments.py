@@ -10,12 +10,14 @@ import numpy as np
 from ode_sgd.core.arrays import Array
 from ode_sgd.teacher_student.fluctuations import nodes
 from ode_sgd.teacher_student.integration.sector_system import SectorSystem
+from ode_sgd.teacher_student.kernels.coefficients.coefficients import coefficient_kernels
 from ode_sgd.teacher_student.kernels.fluctuations.increment_moments import increment_moments
 from ode_sgd.teacher_student.kernels.rules.node_averages import choleski
 from ode_sgd.teacher_student.kernels.sectors import layout
 from ode_sgd.teacher_student.kernels.sectors.rule_factors import DECAY, NOISE, RATE
 
 SINGULAR = 1e-6  # of the largest: singular values of B below it are directions in which the fields do not move
+TERMS_ROUNDING = 1e-9
 PROBES = 32  # inputs by which it is seen whether delta is odd
 
 
@@ -89,12 +91,17 @@ class Increments:
         coarse = self.moments(C)
         while self.level < last:
             fine = self.moments(C, self.level + 1)
-            apart = max(_apart(getattr(coarse, name), getattr(fine, name)) for name in ("G", "X", "t", "Q"))
+            apart = _apart(coarse, fine, self._least(C))
             if apart <= self._tolerance:
                 self.error = apart
                 break
             self.level, coarse, self.error = self.level + 1, fine, apart
         return self.level != before
+
+    def _least(self, C: Array) -> float:
+        """A size of G that is rounding: of the terms of the error, times second layers squared."""
+        terms = coefficient_kernels(self.system.g).error_terms(C, self.system.signed_weights)
+        return TERMS_ROUNDING * float(terms) * float(np.abs(self.system.v).max()) ** 2
 
     def covariance_and_drift(self, c: Array, A: Array, G: Array) -> tuple[Array, Array]:
         """D (L p, L p) and f1 (L, p) at overlaps c (L, d, d) with the coefficients A (K, d) and G (K, K).
@@ -181,7 +188,11 @@ def _root(C: Array) -> Array:
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
-def _apart(one: Array, other: Array) -> float:
-    """The largest difference, of the largest entry."""
-    scale = float(np.abs(other).max())
-    return float(np.abs(one - other).max()) / scale if scale else 0.0
+def _apart(one: Moments, other: Moments, least: float) -> float:
+    """The largest difference of the averages, of their largest entry, or of the power of G (>= least) that they are."""
+    size, found = max(float(np.abs(other.G).max()), least), 0.0
+    for name, power in (("G", 1.0), ("X", 1.0), ("t", 1.5), ("Q", 2.0)):
+        fine = getattr(other, name)
+        scale = max(float(np.abs(fine).max()), size**power)
+        found = max(found, float(np.abs(getattr(one, name) - fine).max()) / scale) if scale else found
+    return found

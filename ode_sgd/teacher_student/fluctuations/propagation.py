@@ -20,6 +20,7 @@ STATE_TOLERANCE = 1e-12
 SHORTEST = 1e-7  # of the whole time, of a piece
 PART = 1e-2  # of rtol, of the steps of covariance and bias: between them their curve is of one order less
 TIGHTEST = 3e-14
+ROUNDING = 1e-6  # of what values come from: they need not be known beyond that part of the tolerance
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Piece:
     begin: float
     end: float
     terms: tuple[Array, ...]  # (DEGREE + 1, ..) each
+    sizes: Array  # of the values, at least what is not rounding
 
     def at(self, alpha: float) -> tuple[Array, Array, Array, Coefficients]:
         """The values at a time within: state (p L,), D (L p, L p), f1 (L, p) and the coefficients."""
@@ -81,11 +83,27 @@ class Path:
         found = [(state, *self._increments(state)) for state in states]
         values = [np.array(value) for value in zip(*found, strict=True)]
         terms = tuple(np.tensordot(self._to_terms, value, axes=1) for value in values)
-        self._scales = np.maximum(self._scales, [float(np.abs(value).max()) for value in values])
+        sizes = self._sizes(values)
+        self._scales = np.maximum(self._scales, sizes)
         tails = np.array([float(np.abs(term[-2:]).max()) for term in terms])
         with np.errstate(divide="ignore", invalid="ignore"):
-            left = np.nan_to_num(tails / (self._allowed() * self._scales))
-        return Piece(begin, end, terms), states[-1], float(left.max())
+            left = np.nan_to_num(tails / (self._allowed() * self._scales))  # what is zero for good leaves nothing
+        return Piece(begin, end, terms, sizes), states[-1], float(left.max())
+
+    def _sizes(self, values: list[Array]) -> Array:
+        """The largest entries of state, D, f1 and the coefficients, or where these are rounding what they come from.
+
+        At a student that is its teacher, without noise, D, f1, G and its derivatives vanish.
+        """
+        sizes = np.array([float(np.abs(value).max()) for value in values])
+        size = float(np.abs(self.system.variance).sum()) * sizes[0] or 1.0  # of C
+        for first in (3, 4):  # A and G, each with two derivatives
+            group = first + np.array([0, 2, 4])
+            units = size ** np.arange(3.0)
+            sizes[group] = np.maximum(sizes[group], ROUNDING * np.max(sizes[group] * units) / units)
+        moved = float(np.abs(self.increments.rate).max()) ** 2 * sizes[4] * sizes[0] / size
+        sizes[1:3] = np.maximum(sizes[1:3], ROUNDING * moved * np.array([sizes[0], 1.0]))
+        return sizes
 
     def _allowed(self) -> Array:
         """What the last terms may be, of the largest values: not less than nodes leave of averages."""
@@ -111,6 +129,10 @@ class Path:
         out = np.empty(self._shape)
         self._drift(state.reshape(self._shape), *self.system.arrays, out)
         return out.reshape(-1)
+
+    def first_coefficients(self) -> Coefficients:
+        """Those of the drift at the start."""
+        return coefficients_at(self.system, self.system.covariance(self._state.reshape(self._shape)))
 
     def _increments(self, state: Array) -> tuple[Array, ...]:
         """D, f1 and the coefficients at a state (p L,)."""
@@ -148,11 +170,9 @@ class Moved:
 
     def through(self, alpha: Array, report: Callable[[float], None]) -> Iterator[tuple[Coefficients, Array, Array]]:
         """The drift's coefficients, S and b at every output time, the first of which is 0."""
-        first, reached = True, 0
+        yield self.path.first_coefficients(), self.S, self.b
+        reached = 1
         for piece in self.path:
-            if first:
-                yield piece.at(0.0)[3], self.S, self.b
-                first, reached = False, 1
             solver = self._solver(piece)
             while solver.status == "running":
                 step(solver)
@@ -172,17 +192,18 @@ class Moved:
 
     def _solver(self, piece: Piece) -> DOP853:
         """Through one piece. Equations: (32.2) and (32.7)."""
-        rtol = PART * self.path.rtol
-        scale = max(
-            float(np.abs(self.S).max()), (piece.end - piece.begin) * float(np.abs(piece.at(piece.end)[1]).max())
-        )
+        rtol, length, n = PART * self.path.rtol, piece.end - piece.begin, self.b.size
+        sizes = [
+            max(float(np.abs(value).max()), length * source)
+            for value, source in ((self.S, piece.sizes[1]), (self.b, piece.sizes[2]))
+        ]
         return DOP853(
             lambda alpha, y: self._derivative(piece, alpha, y),
             piece.begin,
             np.append(self.S.reshape(-1), self.b),
             piece.end,
             rtol=max(rtol, TIGHTEST),
-            atol=max(rtol * scale, 1e-300),
+            atol=np.maximum(rtol * np.repeat(sizes, [n * n, n]), 1e-300),
         )
 
     def _derivative(self, piece: Piece, alpha: float, y: Array) -> Array:

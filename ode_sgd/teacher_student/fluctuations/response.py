@@ -1,6 +1,6 @@
 """The drift's first and second derivatives at a state, as sums over sectors: no matrix of all sectors is built.
 
-F_k depends on its own overlaps, and on all others through C alone:  J_kl = B_k [k = l] + U_k w_l lambda_l.
+F_k depends on its own overlaps, and on all others through C alone:  J_kl = V_k [k = l] + U_k w_l lambda_l.
 """
 
 from typing import NamedTuple
@@ -46,8 +46,10 @@ def coefficients_at(system: SectorSystem, C: Array) -> Coefficients:
     """All of them: second derivatives are differences of the first in every entry of C that moves."""
     K, M = system.units
     A, G, JA, JG = first_derivatives(system, C)
-    size, lowest = float(np.abs(C).max()), float(np.linalg.eigvalsh(C)[0])
-    step = min(STEP * size, max(0.25 * lowest, 1e-3 * STEP * size))  # with which C stays a covariance
+    size = float(np.abs(C).max())
+    step = STEP * size
+    if system.g.has_kink:  # averages have no derivatives where two fields are parallel
+        step = min(step, max(0.25 * float(np.linalg.eigvalsh(C)[0]), 1e-3 * step))
     parts: tuple[list[Array], list[Array]] = [], []
     for axis in np.eye(layout.row_count(K, M)):
         shift = step * unpacked(axis, K, M)
@@ -85,7 +87,7 @@ class Response:
         return np.asarray(spread_out - self._rate.reshape(shape) * np.swapaxes(linear, 0, 1))
 
     def _own_derivative(self) -> Array:
-        """B_k / -rate_k without decay, (p, p): the same matrix in every sector."""
+        """V_k / -rate_k without decay, (p, p): the same matrix in every sector."""
         K, d = self.at.A.shape
         index = layout.overlap_index(K, self.M)
         full = np.zeros((K, d, self._p))

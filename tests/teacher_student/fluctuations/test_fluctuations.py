@@ -98,6 +98,46 @@ def test_linear_networks_have_exact_means_and_variances():
     assert found.averages_error == 0.0
 
 
+def linear_means(N, alpha, eta, kappa, batch, sigma, q, r):
+    """Exact means of q and r of one linear unit on white inputs after each time, step by step; t = 1."""
+    kept, found = 1.0 - eta * kappa / N, []
+    for step in range(round(alpha[-1] * N) + 1):
+        if step / N in alpha:
+            found.append((q, r))
+        error = q - 2 * r + 1.0
+        one = N * (sigma**2 + error) + 2 * error  # E[delta^2 xi^2] of one input
+        square = one / batch + (1 - 1 / batch) * error
+        q, r = (
+            kept**2 * q - 2 * kept * eta / N * (q - r) + eta**2 / N**2 * square,
+            kept * r - eta / N * (r - 1.0),
+        )
+    return np.array(found)
+
+
+def test_bias_of_batches_and_decay_is_that_of_exact_means():
+    """Of a linear unit, whose means close; extrapolated from N and 2 N."""
+    numbers = {"eta": 0.6, "kappa": 0.4, "batch": 3, "sigma": 0.5, "q": 0.5, "r": 0.3}
+    problem = Problem(
+        spectrum=Spectrum.isotropic(),
+        student_units=1,
+        teacher_units=1,
+        activation="linear",
+        learning_rate=0.6,
+        weight_decay=0.4,
+        batch_size=3,
+        label_noise=0.5,
+    )
+    start = OrderParameters([[[0.5]]], [[[0.3]]], [[[1.0]]])
+    alpha, N = [0.0, 1.0, 2.0], 1024
+    found = fluctuations(problem, start, alpha, rtol=1e-8)
+    limit = ode_sgd.integrate(problem, start, alpha, rtol=1e-13)
+    ode = np.stack([limit.Q[:, 0, 0], limit.R[:, 0, 0]], axis=1)
+    first, second = (n * (linear_means(n, alpha, **numbers) - ode) for n in (N, 2 * N))
+    expected = 2 * second - first
+    np.testing.assert_allclose(found.Q_bias[:, 0, 0], expected[:, 0], atol=3e-6)
+    np.testing.assert_allclose(found.R_bias[:, 0, 0], expected[:, 1], atol=3e-6)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -196,6 +236,22 @@ def test_rules_with_other_increments_are_refused(changes, told):
     problem, start = single(**changes)
     with pytest.raises(InvalidProblem, match=told):
         fluctuations(problem, start, [0.0, 1.0])
+
+
+def test_students_that_are_their_teachers_stay_there_without_noise():
+    """All increments vanish, in a C that is singular: what is left is rounding, and takes no steps of its own."""
+    problem, _ = single(label_noise=0.0)
+    one = np.ones((2, 1, 1))
+    found = fluctuations(problem, OrderParameters(one, one, one), [0.0, 5.0])
+    assert np.abs(found.covariances).max() < 1e-25 and np.abs(found.biases).max() < 1e-12
+    alone = fluctuations(problem, OrderParameters(one, one, one), [0.0])
+    assert alone.averages_error == 0.0 and alone.covariances.shape == (1, 3, 3)
+
+
+def test_an_ode_that_diverges_has_no_fluctuations():
+    problem, start = single(activation="linear", learning_rate=8.0)
+    with pytest.raises(InvalidProblem, match="the ODE ends at alpha = "):
+        fluctuations(problem, start, [0.0, 200.0])
 
 
 def test_too_many_overlaps_and_too_fine_a_tolerance_are_refused():
