@@ -68,6 +68,7 @@ against-sgd: $(VENV)/.installed-test
 	$(BIN)/python -m tests.teacher_student.rules_and_optimizers_against_sgd
 	$(BIN)/python -m tests.teacher_student.rules_against_sgd
 	$(BIN)/python -m tests.teacher_student.simulation.schedules_at_length
+	$(BIN)/python -m tests.teacher_student.fluctuations.against_the_chain
 
 # The error of 1000 random problems against a plain integration at 1e-13; the tests have a sample.
 battery: $(VENV)/.installed-test
