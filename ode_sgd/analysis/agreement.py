@@ -251,6 +251,11 @@ def compare(ode: Run, sgd: Run | Sequence[Run], *, fluctuations: Any = None) -> 
     >>> agreement.outcome, agreement.agrees
     ('agree', True)
     """
+    if fluctuations is not None and not hasattr(fluctuations, "expected"):
+        raise ComparisonError(
+            f"fluctuations is a {type(fluctuations).__name__}; give what "
+            "ode_sgd.fluctuations(problem, start, sgd.alpha) returns"
+        )
     if isinstance(sgd, Run) or not isinstance(sgd, Sequence):
         return _compare(ode, sgd, fluctuations)
     return compare_pairs([(ode, single) for single in sgd], fluctuations)

@@ -230,6 +230,9 @@ def _show(arguments: argparse.Namespace) -> int:
         else:
             print(f"  {name} = {values}")
     print("\n" + table(stored.ode, stored.sgd))
+    for run in (stored.ode, stored.sgd):
+        if run is not None and run.message:
+            print(f"\n{run.message}")
     for name, run in zip(model.labels, (stored.ode, stored.sgd), strict=True):
         if run is not None and (told := model.describe(run)):
             print(f"\n{name}\n{told}")

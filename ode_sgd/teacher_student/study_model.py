@@ -325,7 +325,8 @@ class TeacherStudent(Explored):
         integration, simulation = parts_of(tables)[2:]
         if simulation is not None and simulation.held_out is not None:
             return "a file of several runs holds no held_out_error"
-        return "a file of several runs holds no sectors" if integration.sectors else ""
+        what = "no sectors" if integration.sectors else "the same times of all" if integration.stop else ""
+        return what and f"a file of several runs holds {what}"
 
     def fills_lanes(self, tables: Tables) -> bool:
         """Whether several such runs take the vector lanes that one of them leaves empty."""

@@ -228,6 +228,7 @@ ANSWERS = {
         lambda s: {"eta": s.scale * theory.norm_divergence_rate(s.problem, s.start)}, ("plain pair",)
     ),
     "theory.relaxation_rates": Entry(_relaxation, ("noisy",)),
+    "theory.relaxation_rate": Entry(lambda s: {"rate": theory.relaxation_rate(s.problem, s.start)}, ("noisy",)),
     "theory.optimal_learning_rate": Entry(_optimal, ("noisy",)),
     "theory.excess_pair": Entry(_pair, ("many",)),
     "theory.linear_modes": Entry(_modes, ("linear",)),

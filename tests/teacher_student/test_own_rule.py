@@ -129,6 +129,23 @@ def test_a_run_is_that_of_the_closed_form():
     assert "rule = squared" in run.details()
 
 
+@pytest.mark.parametrize("distance", [0.3, 1e-3])
+def test_products_keep_their_precision_near_the_teacher(distance):
+    """A C is the average of delta z^T over the nodes, also where C is nearly singular; not if D is made symmetric."""
+    rule = rules.hinge("erf", nodes=2**9)
+    averages = Problem(**TWO, rule=rule).g
+    root = np.block([[np.eye(2), distance * np.eye(2)], [np.eye(2), np.zeros((2, 2))]])
+    near = root @ root.T
+    A, _, _ = averages.averages(near)
+    total, delta = np.zeros((2, 4)), np.zeros(2)
+    nodes = averages.nodes()
+    for g in np.concatenate([nodes, -nodes]):
+        z = np.linalg.cholesky(near) @ g[:4]
+        rule.update(z[:2], z[2:], g[4:], delta)
+        total += np.outer(delta, z)
+    np.testing.assert_allclose(A @ near, total / (2 * len(nodes)), rtol=0.0, atol=1e-9)
+
+
 def test_clipped_steps_follow_their_ode(record_property):
     """D is not symmetric; without the clipping the pooled z is far off.
 

@@ -27,6 +27,12 @@ stop = { name = "below", error = 1e-3 }
 """
 
 
+def parts_of(path):
+    """Problem and start at the first learning rate of the sweep."""
+    study = read_study(path, ["problem.learning_rate=0.4"])
+    return study.problem, study.start.overlaps(study.problem)
+
+
 @pytest.fixture
 def path(tmp_path):
     found = tmp_path / "study.toml"
@@ -49,6 +55,19 @@ def test_runs_of_a_sweep_end_each_at_a_time_of_its_own(path):
     assert result.complete == 4
     with h5py.File(ode_sgd.collect_sweep(path.with_suffix(".sweep")).path) as file:
         np.testing.assert_allclose(file["final_error"][...], [1e-2, 1e-3, 1e-2, 1e-3], rtol=1e-9)
+        errors, alpha = file["generalization_error"][...], file["alpha"][...]
+    plain = ode_sgd.integrate(*parts_of(path), alpha)  # of the first run
+    reached = np.isfinite(errors[0]).sum()
+    assert 10 < reached < alpha.size and plain.generalization_error[reached] < 1e-2
+    np.testing.assert_allclose(errors[0, :reached], plain.generalization_error[:reached], rtol=1e-5)
+
+
+def test_escapes_are_seen_by_what_is_measured(path):
+    path.write_text(STUDY.replace('{ name = "below", error = 1e-3 }', '"escape"'))
+    out = path.with_suffix(".h5")
+    assert main(["run", str(path), "--quiet", "-o", str(out)]) == 0
+    ode = ode_sgd.load(out).ode
+    assert ode_sgd.half_height(ode).time == pytest.approx(ode.stats["stopped_at"], rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -81,11 +81,20 @@ def columns_of(results: Sequence[Computed]) -> dict[str, Column]:
     time = model.time_name
     for prefix, grid, group in _groups(results):
         columns[f"{prefix}{time}"] = Column((f"{prefix}{time}",), grid, {"long_name": model.time_label})
-        reached = np.array([run.alpha.size if run else 0 for run in group])
+        reached = np.array([_on_grid(run, grid) for run in group])
         told = {"long_name": "number of output times reached"}
         columns[f"{prefix}reached"] = Column(("run",), reached, told)
-        columns |= _arrays(prefix, grid.size, group, model)
+        columns |= _arrays(prefix, grid, group, model)
     return columns
+
+
+def _on_grid(run: Run | None, grid: Array) -> int:
+    """How many of a run's times are in the file: not the last one of a run that a condition has ended between two."""
+    if run is None:
+        return 0
+    size = run.alpha.size
+    between = run.status == "complete" and run.alpha[-1] != grid[size - 1]
+    return size - 1 if between else size
 
 
 def _agreement_columns(judgements: Sequence[Judgement], model: Model) -> dict[str, Column]:
@@ -115,7 +124,7 @@ def _groups(results: Sequence[Computed]) -> list[tuple[str, Array, list[Run | No
     return found
 
 
-def _arrays(prefix: str, times: int, group: Sequence[Run | None], model: Model) -> dict[str, Column]:
+def _arrays(prefix: str, grid: Array, group: Sequence[Run | None], model: Model) -> dict[str, Column]:
     """The error and the observables of runs, filled up with NaN to the same times."""
     parts = [{} if run is None else _quantities(run, model) for run in group]
     sample = next((run for run in group if run is not None), None)
@@ -125,12 +134,16 @@ def _arrays(prefix: str, times: int, group: Sequence[Run | None], model: Model) 
         time = f"{prefix}{model.time_name}"
         inner = tuple(time if d == sample.time_name else d for d in of.dimensions)
         whole = (f"{prefix}replica",) if of.has_replicas else ()
-        shape = tuple(times if d == time else n for d, n in zip((*whole, *inner), of.values.shape, strict=True))
+        axes = (*whole, *inner)
+        shape = tuple(grid.size if d == time else n for d, n in zip(axes, of.values.shape, strict=True))
         values = np.full((len(group), *shape), np.nan)
         for row, part in enumerate(parts):
             if name in part:
-                filled: tuple[Any, ...] = (row, *(slice(0, n) for n in part[name].values.shape))
-                values[filled] = part[name].values
+                reached, sizes = _on_grid(group[row], grid), part[name].values.shape
+                filled: tuple[Any, ...] = tuple(
+                    slice(0, reached if d == time else n) for d, n in zip(axes, sizes, strict=True)
+                )
+                values[(row, *filled)] = part[name].values[filled]
         text = (of.long_name or name) + (f" ({model.labels[1]})" if prefix else "")
         columns[f"{prefix}{name}"] = Column(("run", *whole, *inner), values, {"long_name": text})
     return columns

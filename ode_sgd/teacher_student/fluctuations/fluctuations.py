@@ -7,7 +7,7 @@ import numpy as np
 
 from ode_sgd.analysis.quantities import SAME_START, largest_start, starts_apart
 from ode_sgd.core import check, frozen
-from ode_sgd.core.arrays import Array
+from ode_sgd.core.arrays import Array, Indices
 from ode_sgd.core.errors import AnalysisError, ComparisonError, InvalidProblem
 from ode_sgd.core.exact import Exact
 from ode_sgd.core.given import shown
@@ -26,6 +26,7 @@ from ode_sgd.teacher_student.model.order_parameters import OrderParameters
 from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.trajectory import SAMPLED, Trajectory
 
+SMALL = 0.5  # of eps_g, by which its bias may move it where what is left out is small
 FINEST = 1e-10  # rtol: differences behind the second derivatives leave that
 
 
@@ -171,10 +172,25 @@ class Fluctuations:
                 "compute them with fluctuations(..., alpha=sgd.alpha)"
             )
         curves, N = self.ode.compared(), simulation.dimension
+        self._require_small(rows, N)
         return Exact(
             {name: curves[name][rows] + self.bias(name)[rows] / N for name in self.names},
             {name: np.maximum(self.covariance(name)[rows], 0.0) / N for name in self.names},
         )
+
+    def _require_small(self, rows: Indices, N: int) -> None:
+        """Raise where the mean error is off by as much as the error itself, or its variance has come out below zero."""
+        error = self.ode.generalization_error[rows]
+        seen = error > 10.0 * self.ode.resolution
+        off = np.abs(self.error_bias[rows]) > SMALL * N * error
+        failed = np.flatnonzero(seen & (off | (self.error_variance[rows] < 0.0)))
+        if failed.size:
+            first = failed[0]
+            at, part = self.alpha[rows][first], abs(self.error_bias[rows][first]) / (N * error[first])
+            raise ComparisonError(
+                f"fluctuations are not small from alpha = {at:.4g} on: at N = {N} the bias of eps_g is {part:.0%} of "
+                "it; compare earlier times, a larger N, or without fluctuations"
+            )
 
 
 def _overlap(name: str, i: int, j: int) -> str:

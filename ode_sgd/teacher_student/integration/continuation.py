@@ -16,6 +16,7 @@ from ode_sgd.teacher_student.model.problem import Problem
 from ode_sgd.teacher_student.trajectory import Sectors, Trajectory, error_curve
 
 POINTS = 400  # of the grid where only a last time is given, as in `check.times`
+OF_ONE = ("stopped_at",)  # that of the later run, or of none
 ADDED = ("steps", "rejected", "right_hand_sides", "seconds", "compiling")  # of what two runs count together
 
 
@@ -132,6 +133,7 @@ def _stats(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str,
     return {
         name: first.get(name, 0.0) + second.get(name, 0.0) if name in ADDED else second.get(name, first.get(name, 0.0))
         for name in {**first, **second}
+        if name not in OF_ONE or name in second
     }
 
 

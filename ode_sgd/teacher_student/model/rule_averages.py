@@ -15,7 +15,7 @@ from ode_sgd.core.given import shown
 from ode_sgd.teacher_student.kernels.rules.node_averages import LOSS, SMOOTH, node_kernels, whole_coefficients
 from ode_sgd.teacher_student.model import rule_source
 from ode_sgd.teacher_student.model.activation_file import identifier
-from ode_sgd.teacher_student.model.own_rule import JUMPS, NUMBERS, Rule, StoredRule
+from ode_sgd.teacher_student.model.own_rule import JUMPS, NUMBERS, TABLE, Rule, StoredRule
 from ode_sgd.teacher_student.model.rule_nodes import normal_nodes
 from ode_sgd.teacher_student.model.rule_tables import rule_of_stored
 
@@ -94,6 +94,15 @@ class RuleAverages:
 
     @property
     def symmetric(self) -> bool:
+        """Whether D is symmetric over the nodes too.
+
+        Where delta jumps in the student's fields A = E[delta z^T] C^-1, and it is A C alone that keeps the precision of
+        the average where students have become teachers: a D made symmetric would spoil that.
+        """
+        return self.student_units == 1 or (self.follows_a_gradient and self.own.jumps != JUMPS[-1])
+
+    @property
+    def follows_a_gradient(self) -> bool:
         """Whether D is symmetric: delta follows a gradient, or there is one student."""
         own = self.own
         if self.student_units == 1 or own.gradient:
@@ -250,6 +259,14 @@ def jump_not_said(averages: RuleAverages) -> str:
     )
 
 
+def _units_of(rule: Rule | StoredRule) -> int | None:
+    """The number of students that a rule of the package was made for; None where any will do."""
+    table = getattr(rule.update, TABLE, {}) if isinstance(rule, Rule) else {}
+    while isinstance(table, dict) and "units" not in table:
+        table = table.get("rule")
+    return table["units"] if isinstance(table, dict) else None
+
+
 def checked_rule(problem: Any) -> None:
     """Raise InvalidProblem where a problem has a rule, and what the rule stands in place of, or cannot use it."""
     rule = problem.rule
@@ -275,5 +292,11 @@ def checked_rule(problem: Any) -> None:
                 f"{name} out, and put it into the update"
             )
     averages = RuleAverages.of(problem)
+    units = _units_of(rule)
+    if units is not None and units != problem.student_units:
+        raise InvalidProblem(
+            f"rule = {str(rule)!r} with student_units = {problem.student_units}: it has units = {units}, which have to "
+            "be the student's"
+        )
     if rule.loaded and (fault := averages.fault()):
         raise InvalidProblem(f"rule = {str(rule)!r}: its update {fault}")

@@ -9,6 +9,7 @@ from typing import Any
 from ode_sgd.core import check
 from ode_sgd.core.arrays import Array
 from ode_sgd.core.errors import InvalidProblem
+from ode_sgd.core.given import shown
 from ode_sgd.teacher_student.model.activation import Activation
 from ode_sgd.teacher_student.model.own_rule import NAME, TABLE, Rule
 
@@ -55,9 +56,10 @@ def parameters_of(given: dict[str, Any], rule: Rule) -> dict[str, Any]:
 
 
 def base_of(value: Any) -> Rule:
-    check.instance("rule", value, Rule)
-    rule: Rule = value
-    return rule
+    """The rule within another one."""
+    if not isinstance(value, Rule):
+        raise InvalidProblem(f"rule = {shown(value)} is no rule; give an ode_sgd.Rule, such as ode_sgd.rules.squared()")
+    return value
 
 
 def jumping(activation: Any, jumps: str) -> str:

@@ -67,7 +67,7 @@ def _error_with_plateau(axes: Axes, trajectories: Sequence[Trajectory]) -> Plate
 def _title(figure: Figure, problem: Problem) -> None:
     """What a problem has, and of what it may do without only what it does have."""
     named = [
-        str(problem.activation),
+        str(problem.activation) if problem.rule is None else "",
         f"$K$ = {problem.student_units}",
         f"$M$ = {problem.teacher_units}",
         f"$L$ = {problem.spectrum.distinct}",

@@ -196,6 +196,11 @@ def test_a_comparison_takes_bias_and_variance():
     assert ode_sgd.compare(ode, sgd, fluctuations=wrong).outcome == "disagree"
     wide = replace(found, covariances=100.0 * found.covariances)
     assert ode_sgd.compare(ode, sgd, fluctuations=wide).rms < 0.3
+    with pytest.raises(ode_sgd.ComparisonError, match="fluctuations is a bool; give"):
+        ode_sgd.compare(ode, sgd, fluctuations=True)
+    large = replace(found, biases=np.repeat(100.0 * found.ode.generalization_error[:, None], len(found.names), axis=1))
+    with pytest.raises(ode_sgd.ComparisonError, match=r"not small from alpha = .* 200% of it; compare earlier times"):
+        ode_sgd.compare(ode, sgd, fluctuations=large)
     with pytest.raises(ode_sgd.ComparisonError, match="fluctuations"):
         ode_sgd.compare(ode, sgd, fluctuations=fluctuations(problem, start, [0.0, 1.0], rtol=1e-3))
     with pytest.raises(ode_sgd.ComparisonError, match="another problem"):

@@ -106,6 +106,7 @@ def test_each_condition_holds_at_the_end():
     height = theory.plateau_height(one, begin)
     assert ended(stop.below(1e-4)).generalization_error[-1] == pytest.approx(1e-4, rel=1e-9)
     assert ended("escape").generalization_error[-1] == pytest.approx(0.5 * height, rel=1e-9)
+    assert ended("escape").generalization_error[-1] < 0.5 * height
     assert ended(stop.escape(0.25)).generalization_error[-1] == pytest.approx(0.25 * height, rel=1e-9)
     follows = ode_sgd.specialisation(ended({"name": "specialised", "correlation": 0.95})).correlation[-1]
     assert np.abs(follows).max(axis=1).min() == pytest.approx(0.95, rel=1e-9)
@@ -154,6 +155,7 @@ def test_a_stopped_run_is_stored_and_goes_on(tmp_path):
     ode_sgd.save(tmp_path / "run.h5", first)
     stored = ode_sgd.load(tmp_path / "run.h5").ode
     assert stored.message == first.message and stored.alpha[-1] == first.alpha[-1]
+    assert "stopped_at" not in integrate(one, None, first.alpha[-1] + 1.0, continues=stored).stats
     both = integrate(one, None, 1e3, continues=stored, stop=stop.below(1e-4))
     assert both.generalization_error[-1] == pytest.approx(1e-4, rel=1e-9)
     whole = integrate(one, begin, 1e3, stop=stop.below(1e-4))

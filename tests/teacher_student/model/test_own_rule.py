@@ -259,7 +259,7 @@ def test_shipped_rules_refuse_numbers_outside_their_range():
         rules.dropout(1.5, 2)
     with pytest.raises(InvalidProblem, match="threshold"):
         rules.clipped(rules.squared(), 0.0)
-    with pytest.raises(InvalidProblem, match="rule is a str"):
+    with pytest.raises(InvalidProblem, match="rule = 'squared' is no rule"):
         rules.normalised("squared")
     with pytest.raises(InvalidProblem, match="colour is no option"):
         rules.squared(colour=1)
@@ -267,3 +267,13 @@ def test_shipped_rules_refuse_numbers_outside_their_range():
 
 def test_a_rule_of_a_module_is_pickled():
     assert pickle.loads(pickle.dumps(Rule(good))) == Rule(good)
+
+
+def test_dropout_is_that_of_the_student():
+    given = {"spectrum": Spectrum.isotropic(), "student_units": 2, "teacher_units": 2, "learning_rate": 0.1}
+    with pytest.raises(InvalidProblem, match=r"student_units = 2: it has units = 3"):
+        Problem(**given, rule=rules.dropout(0.5, 3))
+    with pytest.raises(InvalidProblem, match=r"it has units = 1"):
+        Problem(**given, rule=rules.clipped(rules.dropout(0.5, 1), 1.0))
+    with pytest.raises(InvalidProblem, match=r"rule = 'squared' is no rule; give an ode_sgd.Rule, such as"):
+        rules.clipped("squared", 1.0)

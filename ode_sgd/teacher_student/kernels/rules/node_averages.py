@@ -204,8 +204,6 @@ def node_kernels(rule: NodeRule) -> NodeKernels:
         finish(2.0 * nodes.shape[0], symmetric, A, G, S, sums)
         if jumps != SMOOTH:
             from_products(S, C, jumps, A)
-            if symmetric:
-                mirror(A)
 
     return NodeKernels(node_sums, one)
 

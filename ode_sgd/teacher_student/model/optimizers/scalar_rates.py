@@ -107,7 +107,7 @@ class Polyak(Adaptive):
     def require_fits(self, problem: Any) -> None:
         """Of a rule of one's own it needs a loss that delta follows."""
         rule = problem.rule
-        if rule is not None and rule.loaded and not problem.g.symmetric:
+        if rule is not None and rule.loaded and not problem.g.follows_a_gradient:
             raise InvalidProblem(
                 f"optimizer = {self} with rule = {str(rule)!r}: its delta follows no gradient, so no loss is there "
                 "that a rate could make fall fastest; leave one of them out"
