@@ -54,8 +54,11 @@ def test_runs_of_a_sweep_end_each_at_a_time_of_its_own(path):
     result = ode_sgd.run_sweep(ode_sgd.Sweep.read(path), path.with_suffix(".sweep"))
     assert result.complete == 4
     with h5py.File(ode_sgd.collect_sweep(path.with_suffix(".sweep")).path) as file:
-        np.testing.assert_allclose(file["final_error"][...], [1e-2, 1e-3, 1e-2, 1e-3], rtol=1e-9)
-        errors, alpha = file["generalization_error"][...], file["alpha"][...]
+        errors, alpha, final = file["generalization_error"][...], file["alpha"][...], file["final_error"][...]
+    for number, error in enumerate([1e-2, 1e-3, 1e-2, 1e-3]):  # of common times those before the end
+        ode = ode_sgd.load(next(path.with_suffix(".sweep").rglob(f"run-{number:08}.h5"))).ode
+        assert ode.generalization_error[-1] == pytest.approx(error, rel=1e-9)
+        assert final[number] == ode.generalization_error[-2]
     plain = ode_sgd.integrate(*parts_of(path), alpha)  # of the first run
     reached = np.isfinite(errors[0]).sum()
     assert 10 < reached < alpha.size and plain.generalization_error[reached] < 1e-2
