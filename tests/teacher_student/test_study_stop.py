@@ -29,7 +29,9 @@ stop = { name = "below", error = 1e-3 }
 
 def parts_of(path):
     """Problem and start at the first learning rate of the sweep."""
-    study = read_study(path, ["problem.learning_rate=0.4"])
+    own = path.with_name("alone.toml")
+    own.write_text(STUDY)
+    study = read_study(own, ["problem.learning_rate=0.4"])
     return study.problem, study.start.overlaps(study.problem)
 
 

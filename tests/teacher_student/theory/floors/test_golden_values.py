@@ -6,7 +6,9 @@ import pytest
 from ode_sgd import OrderParameters, Spectrum, theory
 from ode_sgd.teacher_student.theory.finite_size import FiniteSize
 from ode_sgd.teacher_student.theory.floors.excess_pairs import _Law
+from ode_sgd.teacher_student.theory.floors.field_flow import FieldFlow
 from ode_sgd.teacher_student.theory.floors.norm_divergence import others_variance
+from ode_sgd.teacher_student.theory.floors.settling import newton
 from tests.teacher_student.theory.floors.cases import erf, law, linear
 
 DIGITS = 1e-8  # ten digits are given, and some were found by methods that end there
@@ -152,3 +154,22 @@ def test_the_variance_diverges_before_the_mean(N, rate):
         early, late = theory.linear_error_variance(problem, start, [1e7 / N, 1e8 / N], dimension=N)
         assert (late < early) == bounded
     assert rate < theory.critical_learning_rate(linear([1.0], [1.0])[0], dimension=N)
+
+
+def rates_at(eta, Q, R):
+    """Rates per unit of alpha at the fixed point near Q and R, K = M = 2, T = I, one sector."""
+    flow = FieldFlow(erf(2, learning_rate=eta, label_noise=0.0), np.eye(2))
+    found = newton(flow, flow.variables(Q, R))
+    return flow.covariance(found.x), eta * np.sort(np.linalg.eigvals(found.jacobian).real)[::-1]
+
+
+def test_rates_at_the_symmetric_saddle():
+    C, rates = rates_at(1.0, np.array([[0.44, 0.31], [0.31, 0.44]]), np.full((2, 2), 0.42))
+    same(C[0], [0.4351, 0.3102, 0.4261, 0.4261], 1.2e-4)  # four digits are given
+    same(rates[0], 0.0591404, 1e-6)
+    assert rates[1] < 0.0
+
+
+def test_rates_at_the_teachers():
+    _, rates = rates_at(1.88, np.eye(2), np.eye(2))
+    same(rates, [-0.08307, -0.08307, -0.14425, -0.5467, -0.83826, -0.83826, -1.2189], 5e-5)
