@@ -67,9 +67,20 @@ def slider_says(page, name, value):
 
 
 def exported(page, name, path):
-    """The file that a button hands out, written to a path."""
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name=name, exact=True).click()
+    """The file that a button hands out, written to a path.
+
+    A click is lost where the button is drawn anew while it is pressed, after a slider has moved: then it takes another.
+    """
+    from playwright.sync_api import TimeoutError as Late  # where there is a browser
+
+    for last in (False, False, True):
+        try:
+            with page.expect_download(timeout=40_000 if last else 10_000) as waiting:
+                page.get_by_role("button", name=name, exact=True).click()
+            break
+        except Late:
+            if last:
+                raise
     waiting.value.save_as(path)
     return path
 
