@@ -108,7 +108,7 @@ def solve(
     status, message, ended = "complete", "", 0.0
     stats = {"steps": 0.0, "right_hand_sides": 0.0}
     try:
-        if watch is not None and not watch(function, kept.times[0], y) > 0.0:
+        if watch is not None and not request.stop_slopes and not watch(function, kept.times[0], y) > 0.0:
             stats["stopped_at"], grid = kept.times[0], grid[:1]
         for begin, end in pairwise(grid.tolist()):
             if timetable:

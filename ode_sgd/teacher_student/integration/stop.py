@@ -172,7 +172,8 @@ def at_rest(change: float = 1e-6) -> Stop:
 
     Notes
     -----
-    A plateau that is left only slowly may count as rest: from a start with R of size r it does for `change` above
+    Not with optimisers of linear memory, schedules and a trained second layer, where more than the overlaps moves. A
+    plateau that is left only slowly may count as rest: from a start with R of size r it does for `change` above
     about r.
 
     Examples
@@ -221,6 +222,13 @@ def _specialised(correlation: float, problem: Problem, start: OrderParameters) -
 
 
 def _at_rest(change: float, problem: Problem, start: OrderParameters) -> Callable[[Look], float]:
+    held = problem.update_rule.copies
+    if held is not None or problem.timetable or problem.second_layer_rate:
+        what = f"optimizer = {problem.optimizer}" if held else "schedules, or a second layer that is trained"
+        raise InvalidProblem(
+            f"stop = at_rest({change:g}) looks at the overlaps alone, which say little of rest with {what}; give "
+            "ode_sgd.stop.below(...) in its place"
+        )
     unit = 1.0 / (largest(problem.learning_rate) * float(problem.spectrum.powers(1).sum()))
 
     def function(look: Look) -> float:

@@ -43,7 +43,8 @@ def look_at(
     Q, R = kept_overlaps(system.copies, overlaps, K, M)
     if matching is None:
         C = layout.covariance(Q, R, system.T)
-        error = float(error_curve(system, C[None], second_layer=v)[0][0])
+        errors, resolution = error_curve(system, C[None], second_layer=v)
+        error = max(float(errors[0]), resolution)  # below that it is rounding
     return Look(alpha, Q, R, error, None if slope is None else _covariance(system, slope))
 
 

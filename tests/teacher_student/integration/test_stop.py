@@ -175,6 +175,10 @@ def test_what_is_refused():
     for message, given in wrong.items():
         with pytest.raises(InvalidProblem, match=message):
             integrate(one, start_of(one), 1.0, stop=given)
+    for changes in ({"optimizer": optimizers.HeavyBall(0.2)}, {"second_layer_rate": 0.1}):
+        one = problem(**changes)
+        with pytest.raises(InvalidProblem, match="looks at the overlaps alone"):
+            integrate(one, start_of(one), 1.0, stop="at_rest", method="DOP853")
     ruled = problem(rule=rules.huber(nodes=2**9))
     with pytest.raises(
         InvalidProblem, match=r"stop = escape\(0.5\) needs the height of the plateau.*give ode_sgd.stop"
